@@ -1,0 +1,146 @@
+//! Files, and what it takes to make them durable.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// A place for files.
+///
+/// Creating, renaming and removing a file change its folder: they are durable only after [`Disk::sync_folder`].
+pub trait Disk: Send + Sync {
+    /// Creates an empty file for reading and writing, private to its owner; an error if it exists.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// Opens a file for reading alone.
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>>;
+
+    /// The paths of the entries of a folder, in no order.
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>>;
+
+    /// Creates a folder and those above it. No error if it is there.
+    fn create_folder(&self, folder: &Path) -> io::Result<()>;
+
+    /// Renames a file, replacing what has the new name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the entries of a folder durable.
+    fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// One open file. Reads and writes name their place: there is no cursor.
+pub trait DiskFile: Send + Sync {
+    /// Reads into `buffer` from `offset`; fewer bytes than asked only at the end of the file.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all of `bytes` at `offset`. Not durable before [`DiskFile::sync`].
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Makes the content and the length durable (`fdatasync`). After an error nobody knows what is on disk:
+    /// never call it again and hope.
+    fn sync(&self) -> io::Result<()>;
+
+    /// Reserves space for `length` bytes from `offset`, growing the file with zeros, so that later writes there
+    /// cannot run out of space. An error that [`is_full`] recognises leaves the file usable.
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()>;
+
+    /// Cuts or grows the file.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// The file's length in bytes.
+    fn length(&self) -> io::Result<u64>;
+}
+
+/// Whether an error says that there is no space: disk full, quota, or file size limit.
+pub fn is_full(error: &io::Error) -> bool {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
+}
+
+/// The file system of this machine.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalDisk;
+
+impl Disk for LocalDisk {
+    fn create(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(LocalFile(OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?)))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(LocalFile(OpenOptions::new().read(true).write(true).open(path)?)))
+    }
+
+    fn open_read(&self, path: &Path) -> io::Result<Box<dyn DiskFile>> {
+        Ok(Box::new(LocalFile(File::open(path)?)))
+    }
+
+    fn list(&self, folder: &Path) -> io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect()
+    }
+
+    fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        std::fs::create_dir_all(folder)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        std::fs::remove_file(path)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes a folder durable")]
+    fn sync_folder(&self, folder: &Path) -> io::Result<()> {
+        File::open(folder)?.sync_all()
+    }
+}
+
+struct LocalFile(File);
+
+impl DiskFile for LocalFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let (mut filled, mut at) = (0, offset);
+        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match self.0.read_at(rest, at) {
+                Ok(0) => break,
+                Ok(count) => (filled, at) = (filled + count, at + count as u64),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(filled)
+    }
+
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.0.write_all_at(bytes, offset)
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that makes a file durable")]
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn allocate(&self, offset: u64, length: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        match fallocate(&self.0, FallocateFlags::empty(), offset, length) {
+            // A file system without reservation: growing is all that can be had, and a full disk shows at the write.
+            Err(rustix::io::Errno::OPNOTSUPP) => self.0.set_len(self.0.metadata()?.len().max(offset + length)),
+            other => other.map_err(io::Error::from),
+        }
+    }
+
+    fn set_length(&self, length: u64) -> io::Result<()> {
+        self.0.set_len(length)
+    }
+
+    fn length(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+}

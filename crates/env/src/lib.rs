@@ -1,0 +1,13 @@
+//! Disk, clock and randomness as traits, with the real ones behind them.
+//!
+//! This is the only crate that asks the operating system for the time, for random bytes, or to make bytes durable.
+//! Everything else gets a [`Disk`], a [`Clock`] or an [`Rng`] handed in, so that a test can lose, tear and refuse
+//! writes, set the time, and repeat a run from its seed.
+
+mod clock;
+mod disk;
+mod rng;
+
+pub use clock::{Clock, SystemClock, UnixMillis};
+pub use disk::{Disk, DiskFile, LocalDisk, is_full};
+pub use rng::{Rng, SystemRng};

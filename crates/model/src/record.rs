@@ -1,0 +1,181 @@
+//! A record: what a device said about one moment.
+
+use crate::{Alarm, Item, Key, Kind, Time, Value};
+use compact_str::CompactString;
+use xxhash_rust::xxh3::Xxh3;
+
+/// More values than this in one record are refused: no device sends so many, and a record must stay small.
+pub const VALUES_MAX: usize = 1024;
+
+/// What a device said about one moment, in the vocabulary of the dictionary.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Record {
+    /// The device it is about, where that is not the one that the connection belongs to.
+    pub device: Option<CompactString>,
+    /// The moment, as the device says; `None` where it did not say.
+    pub time: Option<Time>,
+    values: Vec<(Key, Value)>,
+    raw: Vec<(CompactString, CompactString)>,
+    /// A hash over the bytes that make this record what it is: see [`Record::hash_span`].
+    span: u64,
+}
+
+impl Record {
+    /// An empty record without a time.
+    pub fn new() -> Self {
+        // Most records hold fewer values than this, so the list is allocated once.
+        Self { values: Vec::with_capacity(24), ..Self::default() }
+    }
+
+    /// An empty record of a moment.
+    pub fn at(time: Time) -> Self {
+        Self { time: Some(time), ..Self::new() }
+    }
+
+    /// Sets a parameter, replacing what it was. A value of another type than the key's goes to `raw.` under the key's
+    /// name, and so does nothing silently wrong; a number that is not finite is left out.
+    pub fn set(&mut self, key: Key, value: impl Into<Value>) {
+        match value.into().fit(key.kind()) {
+            Ok(value) => {
+                let count = self.values.len();
+                match self.values.iter_mut().find(|(known, _)| *known == key) {
+                    Some((_, known)) => *known = value,
+                    None if count < VALUES_MAX => self.values.push((key, value)),
+                    None => {}
+                }
+            }
+            Err(Value::Float(_)) if key.kind() == Kind::Float => {}
+            Err(value) => {
+                let name = compact_str::format_compact!("{key}");
+                self.raw(name, value);
+            }
+        }
+    }
+
+    /// Sets a parameter if there is a value.
+    pub fn set_some(&mut self, key: Key, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.set(key, value);
+        }
+    }
+
+    /// Keeps an element that the dictionary does not name, under the device's own number or name.
+    pub fn raw(&mut self, name: impl Into<CompactString>, value: impl Into<Value>) {
+        if self.raw.len() < VALUES_MAX {
+            self.raw.push((name.into(), value.into().into_text()));
+        }
+    }
+
+    /// Adds an item to a list parameter.
+    pub fn push(&mut self, key: Key, item: Item) {
+        match self.values.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, Value::List(items))) if items.len() < VALUES_MAX => items.push(item),
+            Some(_) => {}
+            None => self.set(key, item),
+        }
+    }
+
+    /// Adds an alarm, once.
+    pub fn alarm(&mut self, alarm: Alarm) {
+        let item = Item::Text(CompactString::const_new(alarm.name()));
+        let known = matches!(self.get(Key::Alarm), Some(Value::List(items)) if items.contains(&item));
+        if !known {
+            self.push(Key::Alarm, item);
+        }
+    }
+
+    /// The value of a parameter.
+    pub fn get(&self, key: Key) -> Option<&Value> {
+        self.values.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    /// The parameters and their values, in the order in which they were first set.
+    pub fn values(&self) -> &[(Key, Value)] {
+        &self.values
+    }
+
+    /// The elements outside the dictionary, as names (without `raw.`) and texts.
+    pub fn raw_values(&self) -> &[(CompactString, CompactString)] {
+        &self.raw
+    }
+
+    /// Takes the bytes that make this record what it is into its identity. Call it with the record's own bytes, without
+    /// what the transport adds and changes when it sends the record again (serial numbers, checksums, batch counts).
+    #[must_use]
+    pub fn hash_span(mut self, bytes: &[u8]) -> Self {
+        let mut hash = Xxh3::with_seed(self.span);
+        hash.update(bytes);
+        self.span = hash.digest();
+        self
+    }
+
+    /// The hash over the record's span.
+    pub const fn span(&self) -> u64 {
+        self.span
+    }
+}
+
+/// The identity of a record's content: device, device time (or the time of receipt where it has none), and span.
+///
+/// The same record sent again, batched differently, with other serial numbers, or to another node has the same id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RecordId(pub u64);
+
+impl RecordId {
+    /// The id of `record` of `device`, received at `received`.
+    pub fn new(device: &str, record: &Record, received: Time) -> Self {
+        let device = record.device.as_deref().unwrap_or(device);
+        let mut hash = Xxh3::with_seed(record.span);
+        // A claimed time and a time of receipt never mean the same, even where they are equal.
+        let (claimed, time) = record.time.map_or((0, received), |time| (1, time));
+        hash.update(&[claimed]);
+        hash.update(&time.0.to_le_bytes());
+        hash.update(device.as_bytes());
+        Self(hash.digest())
+    }
+}
+
+impl std::fmt::Display for RecordId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016x}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_of_the_wrong_type_is_kept_as_raw() {
+        let mut record = Record::new();
+        record.set(Key::PositionSatellites, "many");
+        record.set(Key::PositionSpeed, f64::NAN);
+        record.set(Key::PositionAltitude, 12_i16);
+        assert_eq!(record.values(), [(Key::PositionAltitude, Value::Float(12.0))]);
+        assert_eq!(record.raw_values(), [("position.satellites".into(), "many".into())]);
+    }
+
+    #[test]
+    fn the_id_follows_content_and_not_transport() {
+        let at = |time: Option<Time>, bytes: &[u8]| Record { time, ..Record::new() }.hash_span(bytes);
+        let id = |device: &str, record: &Record, received: i64| RecordId::new(device, record, Time(received));
+        let record = at(Some(Time(5)), b"content");
+        assert_eq!(id("1", &record, 7), id("1", &record, 8), "the receipt does not matter where the device has a time");
+        assert_ne!(id("1", &record, 7), id("2", &record, 7));
+        assert_ne!(id("1", &record, 7), id("1", &at(Some(Time(6)), b"content"), 7));
+        assert_ne!(id("1", &record, 7), id("1", &at(Some(Time(5)), b"other"), 7));
+        let timeless = at(None, b"content");
+        assert_ne!(id("1", &timeless, 7), id("1", &timeless, 8));
+        assert_ne!(id("1", &timeless, 5), id("1", &record, 5));
+    }
+
+    #[test]
+    fn an_alarm_is_listed_once() {
+        let mut record = Record::new();
+        record.alarm(Alarm::Sos);
+        record.alarm(Alarm::PowerCut);
+        record.alarm(Alarm::Sos);
+        let items = ["sos", "power_cut"].map(|name| Item::Text(name.into()));
+        assert_eq!(record.get(Key::Alarm), Some(&Value::List(items.to_vec())));
+    }
+}
