@@ -1,0 +1,321 @@
+//! One dialogue with a device, live or out of the journal: the same code decides in both what a frame counts for, so
+//! that decoding again gives what was decoded then.
+
+use crate::{
+    Binding, Checksum, Context, Decision, Opening, Out, Protocol, ReplyTo, Session, Settings, Transport, decode, find,
+};
+use compact_str::CompactString;
+use odograph_model::Time;
+use odograph_wire::Malformed;
+use std::fmt;
+use std::sync::Arc;
+
+/// A session, and to which device what it says belongs.
+pub struct Dialogue {
+    protocol: &'static Protocol,
+    transport: Transport,
+    checksum: Checksum,
+    settings: Arc<Settings>,
+    binding: Option<Arc<Binding>>,
+    session: Box<dyn Session>,
+}
+
+/// What a frame meant for its dialogue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The binding that begins with it, if one does.
+    pub begun: Option<Arc<Binding>>,
+    /// What is wrong with it, if something is.
+    pub malformed: Option<Malformed>,
+}
+
+/// Why a recorded dialogue cannot be gone on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The context is of another version, or damaged.
+    Context(Malformed),
+    /// This version does not know the protocol.
+    Protocol(CompactString),
+}
+
+impl fmt::Display for ResumeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Context(error) => write!(f, "the recorded context cannot be read: {error}"),
+            Self::Protocol(name) => write!(f, "this version does not know the protocol {name:?}"),
+        }
+    }
+}
+
+impl std::error::Error for ResumeError {}
+
+impl Dialogue {
+    /// Begins a dialogue; `binding` is the device where the listener belongs to one.
+    pub fn begin(
+        protocol: &'static Protocol,
+        transport: Transport,
+        checksum: Checksum,
+        settings: Arc<Settings>,
+        binding: Option<Arc<Binding>>,
+    ) -> Self {
+        let session = open(protocol, transport, checksum, &settings, binding.as_deref(), &[]);
+        Self { protocol, transport, checksum, settings, binding, session }
+    }
+
+    /// Goes on from a recorded context.
+    pub fn resume(context: &[u8]) -> Result<Self, ResumeError> {
+        let context = Context::read(context).map_err(ResumeError::Context)?;
+        let protocol = find(&context.protocol).ok_or_else(|| ResumeError::Protocol(context.protocol.clone()))?;
+        Ok(Self::go_on(protocol, context))
+    }
+
+    /// Goes on from a context with a protocol that the registry need not have.
+    pub fn go_on(protocol: &'static Protocol, context: Context) -> Self {
+        let Context { transport, checksum, settings, binding, session, .. } = context;
+        let session = open(protocol, transport, checksum, &settings, binding.as_ref(), &session);
+        Self { protocol, transport, checksum, settings: Arc::new(settings), binding: binding.map(Arc::new), session }
+    }
+
+    /// Decodes a frame. What it gives is in `out`: only what counts, so nothing of a malformed frame, no record of a
+    /// device that is unknown or was refused, and just the replies that are due.
+    ///
+    /// `decide` is asked where the frame names a device; it answers with a binding where one begins with this frame,
+    /// and with nothing where the one there was goes on.
+    pub fn frame(
+        &mut self,
+        frame: &[u8],
+        received: Time,
+        out: &mut Out<'_>,
+        decide: impl FnOnce(&[CompactString], Option<&Binding>) -> Option<Arc<Binding>>,
+    ) -> Turn {
+        out.clear();
+        let mut before = std::mem::take(&mut out.before);
+        before.clear();
+        self.session.save(&mut before);
+        let turn = self.turn(frame, received, out, &before, decide);
+        out.before = before;
+        turn
+    }
+
+    fn turn(
+        &mut self,
+        frame: &[u8],
+        received: Time,
+        out: &mut Out<'_>,
+        before: &[u8],
+        decide: impl FnOnce(&[CompactString], Option<&Binding>) -> Option<Arc<Binding>>,
+    ) -> Turn {
+        if let Err(malformed) = decode(&mut *self.session, frame, received, out) {
+            return Turn { begun: None, malformed: Some(malformed) };
+        }
+        let anonymous = out.identity().is_empty();
+        let begun = if anonymous { None } else { decide(out.identity(), self.binding.as_deref()) };
+        if let Some(binding) = &begun
+            && let Err((malformed, refused)) = self.begin_binding(binding, frame, received, out, before)
+        {
+            return Turn { begun: Some(refused), malformed: Some(malformed) };
+        }
+        let inherits = self.transport == Transport::Tcp || !self.protocol.datagrams_identify;
+        let binding = self.binding.as_deref().filter(|_| !anonymous || inherits);
+        match binding.map(|binding| binding.decision) {
+            Some(Decision::Accepted | Decision::Quarantined) => out.keep_replies(|to| to != ReplyTo::Refused),
+            Some(Decision::Refused) => out.refuse(|to| matches!(to, ReplyTo::Refused | ReplyTo::Anyone)),
+            None => out.refuse(|to| to == ReplyTo::Anyone),
+        }
+        Turn { begun, malformed: None }
+    }
+
+    /// From this frame on the dialogue belongs to a device, whose own settings hold for this frame already: there may be
+    /// a password to check in it, or records to decode. A device that its own settings do not let in is refused.
+    fn begin_binding(
+        &mut self,
+        binding: &Arc<Binding>,
+        frame: &[u8],
+        received: Time,
+        out: &mut Out<'_>,
+        before: &[u8],
+    ) -> Result<(), (Malformed, Arc<Binding>)> {
+        let settings = self.binding.as_ref().map(|binding| &binding.settings);
+        let changed = settings.map_or(!binding.settings.is_empty(), |settings| *settings != binding.settings);
+        self.binding = Some(binding.clone());
+        if !changed {
+            return Ok(());
+        }
+        let mut after = Vec::new();
+        self.session.save(&mut after);
+        if binding.decision != Decision::Refused {
+            self.reopen(before);
+            out.clear();
+            let Err(malformed) = decode(&mut *self.session, frame, received, out) else { return Ok(()) };
+            let refused = Binding { decision: Decision::Refused, settings: Settings::default(), ..(**binding).clone() };
+            let refused = Arc::new(refused);
+            self.binding = Some(refused.clone());
+            self.reopen(&after);
+            return Err((malformed, refused));
+        }
+        self.reopen(&after);
+        Ok(())
+    }
+
+    /// Opens the session again, from what it saved and with the settings that hold now.
+    fn reopen(&mut self, saved: &[u8]) {
+        let binding = self.binding.as_deref();
+        self.session = open(self.protocol, self.transport, self.checksum, &self.settings, binding, saved);
+    }
+
+    /// Appends what the session needs to go on from here.
+    pub fn save(&self, context: &mut Vec<u8>) {
+        self.session.save(context);
+    }
+
+    /// The session, to encode commands.
+    pub fn session(&mut self) -> &mut dyn Session {
+        &mut *self.session
+    }
+
+    /// The device, once it is known.
+    pub fn binding(&self) -> Option<&Arc<Binding>> {
+        self.binding.as_ref()
+    }
+
+    /// The protocol.
+    pub const fn protocol(&self) -> &'static Protocol {
+        self.protocol
+    }
+}
+
+fn open(
+    protocol: &Protocol,
+    transport: Transport,
+    checksum: Checksum,
+    listener: &Settings,
+    binding: Option<&Binding>,
+    context: &[u8],
+) -> Box<dyn Session> {
+    let opening =
+        |settings: &Settings| (protocol.open)(&Opening { transport: Some(transport), settings, checksum, context });
+    match binding {
+        Some(binding) if !binding.settings.is_empty() => opening(&listener.overlaid(&binding.settings)),
+        _ => opening(listener),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Maturity, Setting, SettingKind};
+    use odograph_model::{Key, Record};
+    use odograph_wire::{Framing, Reason};
+
+    /// Says `NAME;PASSWORD;SPEED` in each message: all that settings may bear upon.
+    struct Says {
+        factor: i64,
+        password: Option<String>,
+        heard: u8,
+    }
+
+    impl Session for Says {
+        fn on_frame(&mut self, frame: &[u8], _received: Time, out: &mut Out<'_>) -> odograph_wire::Result<()> {
+            let text = std::str::from_utf8(frame).unwrap();
+            let [name, password, speed] = text.split(';').collect::<Vec<_>>()[..] else { panic!("{text}") };
+            self.heard += 1;
+            if self.password.as_deref().is_some_and(|wanted| wanted != password) {
+                out.reply_despite_error("wrong password");
+                return Err(Malformed::new("password", 0, Reason::Unknown));
+            }
+            out.identify(name);
+            let mut record = Record::new();
+            let speed: i64 = speed.parse().unwrap();
+            record.set(Key::PositionSpeed, (speed * self.factor) as f64);
+            out.record(record);
+            out.reply(format!("{} heard", self.heard));
+            Ok(())
+        }
+
+        fn save(&self, context: &mut Vec<u8>) {
+            context.push(self.heard);
+        }
+    }
+
+    const SAYS: Protocol = Protocol {
+        name: "says",
+        title: "",
+        devices: "",
+        source: "",
+        maturity: Maturity::Proven,
+        port: 1,
+        transports: &[Transport::Udp],
+        framing: Framing::Line,
+        frame_max: 100,
+        idle_s_max: 60,
+        has_checksum: false,
+        datagrams_identify: true,
+        settings: &[Setting { name: "factor", kind: SettingKind::Int, meaning: "" }],
+        commands: &[],
+        open: |opening| {
+            Box::new(Says {
+                factor: opening.settings.int("factor").unwrap_or(1),
+                password: opening.settings.text("password").map(str::to_owned),
+                heard: opening.context.first().copied().unwrap_or(0),
+            })
+        },
+    };
+
+    fn begin() -> Dialogue {
+        Dialogue::begin(&SAYS, Transport::Udp, Checksum::Enforce, Arc::default(), None)
+    }
+
+    fn device(name: &str, settings: &[(&str, &str)]) -> Arc<Binding> {
+        let settings = Settings::recorded(settings.iter().copied());
+        Arc::new(Binding { device: name.into(), tenant: "default".into(), decision: Decision::Accepted, settings })
+    }
+
+    /// What a message gives: its speeds, its replies, and what is wrong with it.
+    fn say(dialogue: &mut Dialogue, text: &str, admitted: &Arc<Binding>) -> (Vec<Option<f64>>, Vec<String>, bool) {
+        let mut out = Out::default();
+        let turn = dialogue.frame(text.as_bytes(), Time(0), &mut out, |_, bound| {
+            Some(admitted.clone()).filter(|admitted| bound != Some(admitted))
+        });
+        let speed = |record: &Record| match record.get(Key::PositionSpeed) {
+            Some(odograph_model::Value::Float(speed)) => Some(*speed),
+            _ => None,
+        };
+        let replies = out.replies().iter().map(|reply| String::from_utf8(reply.bytes.clone()).unwrap());
+        (out.records().iter().map(speed).collect(), replies.collect(), turn.malformed.is_some())
+    }
+
+    #[test]
+    fn a_devices_own_settings_hold_from_the_message_on_that_names_it() {
+        let mut dialogue = begin();
+        let (tens, ones) = (device("tens", &[("factor", "10")]), device("ones", &[]));
+        let heard = |speed: f64, count: u8| (vec![Some(speed)], vec![format!("{count} heard")], false);
+        assert_eq!(say(&mut dialogue, "tens;;5", &tens), heard(50.0, 1));
+        assert_eq!(say(&mut dialogue, "tens;;6", &tens), heard(60.0, 2));
+        assert_eq!(say(&mut dialogue, "ones;;7", &ones), heard(7.0, 3));
+        assert_eq!(say(&mut dialogue, "tens;;8", &tens), heard(80.0, 4));
+    }
+
+    #[test]
+    fn who_does_not_know_a_devices_password_is_refused_until_he_does() {
+        let mut dialogue = begin();
+        let guarded = device("guarded", &[("password", "secret")]);
+        let refused = (vec![], vec!["wrong password".to_owned()], true);
+        assert_eq!(say(&mut dialogue, "guarded;guess;5", &guarded), refused);
+        let bound = dialogue.binding().unwrap();
+        assert_eq!((bound.device.as_str(), bound.decision), ("guarded", Decision::Refused));
+        assert_eq!(say(&mut dialogue, "guarded;other;5", &guarded), refused);
+        let (speeds, _, malformed) = say(&mut dialogue, "guarded;secret;5", &guarded);
+        assert_eq!((speeds, malformed), (vec![Some(5.0)], false));
+        assert_eq!(dialogue.binding(), Some(&guarded));
+    }
+
+    #[test]
+    fn a_name_that_no_device_can_have_is_malformed() {
+        let most = crate::IDENTITY_BYTES_MAX;
+        for (name, is_malformed) in [(String::new(), true), ("n".repeat(most), false), ("n".repeat(most + 1), true)] {
+            let (speeds, replies, malformed) = say(&mut begin(), &format!("{name};;5"), &device(&name, &[]));
+            assert_eq!((speeds.is_empty(), replies.is_empty(), malformed), (is_malformed, is_malformed, is_malformed));
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What a listener's or a device's owner can set for a protocol.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// A setting that a protocol takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Its name.
+    pub name: &'static str,
+    /// What values it takes.
+    pub kind: SettingKind,
+    /// What it does, and what holds without it.
+    pub meaning: &'static str,
+}
+
+/// What values a setting takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SettingKind {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Int,
+    /// `true` or `false`.
+    Bool,
+    /// A fixed offset from UTC: `+02:00`, `-0530`, `UTC`.
+    Offset,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+}
+
+/// Settings as they were given: names and texts, checked against the protocol's list.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings(BTreeMap<String, String>);
+
+/// A setting that the protocol does not take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError {
+    /// The setting.
+    pub name: String,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
+impl fmt::Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "setting {}: {}", self.name, self.reason)
+    }
+}
+
+impl std::error::Error for SettingError {}
+
+impl Settings {
+    /// Checks `pairs` against what the protocol takes.
+    pub fn checked<'a>(
+        pairs: impl IntoIterator<Item = (&'a str, &'a str)>,
+        known: &[Setting],
+    ) -> Result<Self, SettingError> {
+        let mut settings = BTreeMap::new();
+        for (name, value) in pairs {
+            let refuse = |reason: String| Err(SettingError { name: name.to_owned(), reason });
+            let Some(setting) = known.iter().find(|setting| setting.name == name) else {
+                let names: Vec<_> = known.iter().map(|setting| setting.name).collect();
+                return refuse(match names.is_empty() {
+                    true => "the protocol takes no settings".to_owned(),
+                    false => format!("the protocol takes {}", names.join(", ")),
+                });
+            };
+            if let Err(expected) = setting.kind.check(value) {
+                return refuse(format!("{value:?} is not {expected}"));
+            }
+            settings.insert(name.to_owned(), value.to_owned());
+        }
+        Ok(Self(settings))
+    }
+
+    /// Settings as they were recorded, unchecked: what is not understood is left alone.
+    pub fn recorded<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// A text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+
+    /// A whole number.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        self.text(name)?.parse().ok()
+    }
+
+    /// Whether a switch is on.
+    pub fn is_on(&self, name: &str) -> bool {
+        self.text(name) == Some("true")
+    }
+
+    /// An offset from UTC, in minutes: to be subtracted from local time.
+    pub fn offset_minutes(&self, name: &str) -> Option<i32> {
+        offset_minutes(self.text(name)?)
+    }
+
+    /// These settings with `others` above them.
+    #[must_use]
+    pub fn overlaid(&self, others: &Self) -> Self {
+        let mut all = self.0.clone();
+        all.extend(others.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+        Self(all)
+    }
+
+    /// All names and values, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// Whether nothing is set.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl SettingKind {
+    fn check(self, value: &str) -> Result<(), String> {
+        let (fits, expected) = match self {
+            Self::Text => (true, String::new()),
+            Self::Int => (value.parse::<i64>().is_ok(), "a whole number".to_owned()),
+            Self::Bool => (matches!(value, "true" | "false"), "true or false".to_owned()),
+            Self::Offset => (offset_minutes(value).is_some(), "an offset from UTC such as +02:00".to_owned()),
+            Self::OneOf(words) => (words.contains(&value), format!("one of {}", words.join(", "))),
+        };
+        if fits { Ok(()) } else { Err(expected) }
+    }
+}
+
+fn offset_minutes(text: &str) -> Option<i32> {
+    if matches!(text, "UTC" | "Z") {
+        return Some(0);
+    }
+    let (sign, digits) = match text.split_at_checked(1)? {
+        ("+", digits) => (1, digits),
+        ("-", digits) => (-1, digits),
+        _ => return None,
+    };
+    let (hours, minutes) = match digits.split_once(':') {
+        Some(pair) => pair,
+        None => digits.split_at_checked(2)?,
+    };
+    let part = |text: &str, below: i32| text.parse().ok().filter(|value: &i32| (0..below).contains(value));
+    let minutes =
+        part(hours, 15)?.checked_mul(60)?.checked_add(if minutes.is_empty() { 0 } else { part(minutes, 60)? })?;
+    minutes.checked_mul(sign)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KNOWN: &[Setting] = &[
+        Setting { name: "zone", kind: SettingKind::Offset, meaning: "" },
+        Setting { name: "model", kind: SettingKind::OneOf(&["a", "b"]), meaning: "" },
+    ];
+
+    #[test]
+    fn settings_are_checked_and_errors_say_what_fits() {
+        let settings = Settings::checked([("zone", "-05:30"), ("model", "b")], KNOWN).unwrap();
+        assert_eq!(settings.offset_minutes("zone"), Some(-330));
+        assert_eq!(settings.text("model"), Some("b"));
+        let error = |name, value| Settings::checked([(name, value)], KNOWN).unwrap_err().to_string();
+        assert_eq!(error("model", "c"), "setting model: \"c\" is not one of a, b");
+        assert_eq!(error("zone", "Paris"), "setting zone: \"Paris\" is not an offset from UTC such as +02:00");
+        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model");
+    }
+
+    #[test]
+    fn offsets_from_utc() {
+        for (text, minutes) in [("UTC", 0), ("+08", 480), ("+0530", 330), ("-01:00", -60)] {
+            assert_eq!(offset_minutes(text), Some(minutes), "{text}");
+        }
+        for text in ["", "8", "+", "+1:99", "+99:00"] {
+            assert_eq!(offset_minutes(text), None, "{text}");
+        }
+    }
+}

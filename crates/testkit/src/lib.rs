@@ -1,0 +1,11 @@
+//! Test tools: a fault-injecting disk, a settable clock, a repeatable source of randomness, the vectors harness.
+
+mod clock;
+pub mod disk;
+pub mod fuzz;
+mod rng;
+pub mod vectors;
+
+pub use clock::TestClock;
+pub use disk::{FaultDisk, PowerCut};
+pub use rng::SeededRng;
