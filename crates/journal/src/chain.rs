@@ -1,0 +1,193 @@
+//! The chain of seals: one record of fixed size per sealed segment, kept for ever.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use odograph_env::{Disk, DiskFile, UnixMillis};
+use odograph_model::Lsn;
+
+use crate::entry::{u32_at, u64_at};
+use crate::error::{CREATE, Error, IoContext as _, RESERVE};
+use crate::key::{self, Key, PublicKey};
+use crate::merkle::Hash;
+use crate::paths;
+
+/// Bytes of one record.
+pub const SEAL_RECORD_BYTES: usize = 256;
+
+/// What a node states about one segment, signed, and chained to the segment before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SealRecord {
+    /// Whose journal it is.
+    pub node: u16,
+    /// Where the segment begins.
+    pub base: Lsn,
+    /// Where it ends.
+    pub end: Lsn,
+    /// When it was begun.
+    pub created_at: UnixMillis,
+    /// When it was sealed.
+    pub sealed_at: UnixMillis,
+    /// How many entries it has.
+    pub entries: u64,
+    /// How many devices, counting the entries that are nobody's as one.
+    pub devices: u64,
+    /// The BLAKE3 hash of the segment's header.
+    pub header_hash: Hash,
+    /// The root of the tree over its devices.
+    pub root: Hash,
+    /// The chain hash of the record before; zeros in the first.
+    pub previous: Hash,
+    /// The hash over all of the above.
+    pub chain_hash: Hash,
+    /// The node's signature over the chain hash.
+    pub signature: [u8; 64],
+}
+
+impl SealRecord {
+    /// Fills in the chain hash and the signature.
+    pub(crate) fn sign(mut self, key: &Key) -> Self {
+        self.chain_hash = self.expected_chain_hash();
+        self.signature = key.sign(&self.chain_hash);
+        self
+    }
+
+    /// Whether the record is what the holder of the key signed.
+    pub fn is_signed_by(&self, key: &PublicKey) -> bool {
+        self.chain_hash == self.expected_chain_hash() && key::is_signed(key, &self.chain_hash, &self.signature)
+    }
+
+    fn expected_chain_hash(&self) -> Hash {
+        blake3::derive_key(CHAIN_DOMAIN, &self.to_bytes()[HASHED])
+    }
+
+    /// The record as it is in the file.
+    pub fn to_bytes(&self) -> [u8; SEAL_RECORD_BYTES] {
+        let mut bytes = [0; SEAL_RECORD_BYTES];
+        bytes[4..8].copy_from_slice(&VERSION.to_le_bytes());
+        bytes[8..10].copy_from_slice(&self.node.to_le_bytes());
+        bytes[16..24].copy_from_slice(&self.base.0.to_le_bytes());
+        bytes[24..32].copy_from_slice(&self.end.0.to_le_bytes());
+        bytes[32..40].copy_from_slice(&self.created_at.to_le_bytes());
+        bytes[40..48].copy_from_slice(&self.sealed_at.to_le_bytes());
+        bytes[48..56].copy_from_slice(&self.entries.to_le_bytes());
+        bytes[56..64].copy_from_slice(&self.devices.to_le_bytes());
+        bytes[64..96].copy_from_slice(&self.header_hash);
+        bytes[96..128].copy_from_slice(&self.root);
+        bytes[128..160].copy_from_slice(&self.previous);
+        bytes[160..192].copy_from_slice(&self.chain_hash);
+        bytes[192..].copy_from_slice(&self.signature);
+        let crc = crc32c::crc32c(&bytes[4..]);
+        bytes[..4].copy_from_slice(&crc.to_le_bytes());
+        bytes
+    }
+
+    /// Reads a record. `None`: it is not what was written. The signature is not looked at.
+    pub fn parse(bytes: &[u8; SEAL_RECORD_BYTES]) -> Option<Self> {
+        if u32_at(bytes, 0) != crc32c::crc32c(&bytes[4..]) || u32_at(bytes, 4) != VERSION {
+            return None;
+        }
+        let hash_at = |at: usize| bytes[at..at + 32].try_into().expect("32 bytes");
+        Some(Self {
+            node: u16::from_le_bytes([bytes[8], bytes[9]]),
+            base: Lsn(u64_at(bytes, 16)),
+            end: Lsn(u64_at(bytes, 24)),
+            created_at: u64_at(bytes, 32).cast_signed(),
+            sealed_at: u64_at(bytes, 40).cast_signed(),
+            entries: u64_at(bytes, 48),
+            devices: u64_at(bytes, 56),
+            header_hash: hash_at(64),
+            root: hash_at(96),
+            previous: hash_at(128),
+            chain_hash: hash_at(160),
+            signature: bytes[192..].try_into().expect("64 bytes"),
+        })
+    }
+}
+
+/// The records of a chain file, in order; `None` for one that is not what was written.
+pub(crate) fn read_all(disk: &dyn Disk, folder: &Path) -> Result<Vec<Option<SealRecord>>, Error> {
+    let path = paths::chain(folder);
+    match disk.open_read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        opened => read_records(&*opened.doing("open", &path)?).doing("read", &path),
+    }
+}
+
+fn read_records(file: &dyn DiskFile) -> io::Result<Vec<Option<SealRecord>>> {
+    let mut bytes = vec![0; file.length()? as usize];
+    let read = file.read_at(&mut bytes, 0)?;
+    let records = bytes[..read].chunks(SEAL_RECORD_BYTES);
+    Ok(records.map(|record| record.try_into().ok().and_then(SealRecord::parse)).collect())
+}
+
+/// The chain file, open for one more record.
+pub(crate) struct Chain {
+    file: Box<dyn DiskFile>,
+    path: PathBuf,
+    /// How many records there are, counting broken ones.
+    records: u64,
+    /// The last whole record.
+    last: Option<SealRecord>,
+    /// Whether a broken record at the end will be overwritten.
+    cut: bool,
+}
+
+impl Chain {
+    pub(crate) fn open_or_create(disk: &dyn Disk, folder: &Path) -> Result<Self, Error> {
+        let path = paths::chain(folder);
+        let file = match disk.open(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let file = disk.create(&path).doing(CREATE, &path)?;
+                disk.sync_folder(folder).doing("flush", folder)?;
+                file
+            }
+            opened => opened.doing("open", &path)?,
+        };
+        let records = read_records(&*file).doing("read", &path)?;
+        let whole = records.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
+        let last = records.iter().rev().find_map(|record| *record);
+        // Records are flushed one by one, so a power cut breaks only the last one. More is damage: that is left
+        // for verification to name.
+        let cut = records.len() == whole + 1;
+        let records = if cut { whole } else { records.len() } as u64;
+        Ok(Self { file, path, records, last, cut })
+    }
+
+    /// Where the last sealed segment ends: segments from here on have no seal.
+    pub(crate) fn end(&self) -> Lsn {
+        self.last.map_or(Lsn(0), |last| last.end)
+    }
+
+    /// Whether the last record was broken.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    /// The chain hash that the next record follows.
+    pub(crate) fn last_hash(&self) -> Hash {
+        self.last.map_or([0; 32], |last| last.chain_hash)
+    }
+
+    /// Reserves space for the next record.
+    pub(crate) fn reserve(&self) -> Result<(), Error> {
+        self.file.allocate(self.next_offset(), SEAL_RECORD_BYTES as u64).doing(RESERVE, &self.path)
+    }
+
+    /// Appends a record and makes it durable.
+    pub(crate) fn append(&mut self, record: SealRecord) -> Result<(), Error> {
+        self.file.write_at(&record.to_bytes(), self.next_offset()).doing("write", &self.path)?;
+        self.file.sync().doing("flush", &self.path)?;
+        self.records += 1;
+        self.last = Some(record);
+        Ok(())
+    }
+
+    fn next_offset(&self) -> u64 {
+        self.records * SEAL_RECORD_BYTES as u64
+    }
+}
+
+const VERSION: u32 = 1;
+const HASHED: std::ops::Range<usize> = 4..160;
+const CHAIN_DOMAIN: &str = "odograph journal 2026 chain";

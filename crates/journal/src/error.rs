@@ -1,0 +1,132 @@
+//! What can go wrong, sorted by who has to act.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use odograph_model::Lsn;
+
+use crate::entry::{ENTRY_BYTES_MAX, Stop};
+
+/// The folder cannot be opened, or an operation on it failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The disk refused.
+    #[error("cannot {operation} {}", path.display())]
+    Io {
+        /// What was tried.
+        operation: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// What the disk said.
+        source: io::Error,
+    },
+    /// A file does not hold what it must.
+    #[error("{}: {what}", path.display())]
+    Damaged {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// The folder is another node's.
+    #[error("{}: belongs to node {found}, not to node {expected}", path.display())]
+    WrongNode {
+        /// The segment that says so.
+        path: PathBuf,
+        /// Whose it is.
+        found: u16,
+        /// Whose it should be.
+        expected: u16,
+    },
+    /// An option is outside its range.
+    #[error("{name} must be from {least} to {most}, not {given}")]
+    Option {
+        /// Which one.
+        name: &'static str,
+        /// The least allowed.
+        least: u64,
+        /// The most allowed.
+        most: u64,
+        /// What was given.
+        given: u64,
+    },
+    /// An entry that should be there cannot be read.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+}
+
+impl Error {
+    /// Whether a file that was named is not there: retention may have removed it meanwhile.
+    pub(crate) fn is_gone(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+    }
+}
+
+/// An entry that should be readable and is not.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: entry {lsn} at offset {offset}: {reason}", path.display())]
+pub struct Broken {
+    /// The segment's file.
+    pub path: PathBuf,
+    /// Where in the file.
+    pub offset: u64,
+    /// Where in the journal.
+    pub lsn: Lsn,
+    /// What is wrong.
+    pub reason: Stop,
+}
+
+/// Why entries were not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// The journal was closed, or its disk failed.
+    #[error("the journal is closed")]
+    Closed,
+    /// An entry, a section of one, or the whole call is longer than the layout allows: nothing of it was taken.
+    #[error("an entry of {bytes} bytes: at most {ENTRY_BYTES_MAX} are possible")]
+    TooLong {
+        /// How long it would have been.
+        bytes: usize,
+    },
+}
+
+/// The disk failed while committing: nobody knows what is on it, so the process has to end and recovery decides.
+#[derive(Debug, thiserror::Error)]
+#[error("the journal stopped: cannot {operation} {}", path.display())]
+pub struct Fatal {
+    /// What was tried.
+    pub operation: &'static str,
+    /// On which file.
+    pub path: PathBuf,
+    /// What the disk said.
+    pub source: io::Error,
+}
+
+impl From<Fatal> for Error {
+    fn from(Fatal { operation, path, source }: Fatal) -> Self {
+        Self::Io { operation, path, source }
+    }
+}
+
+/// Says what was being done, and to which file.
+pub(crate) trait IoContext<T> {
+    fn doing(self, operation: &'static str, path: &Path) -> Result<T, Error>;
+    fn or_fatal(self, operation: &'static str, path: &Path) -> Result<T, Fatal>;
+}
+
+impl<T> IoContext<T> for io::Result<T> {
+    fn doing(self, operation: &'static str, path: &Path) -> Result<T, Error> {
+        self.map_err(|source| Error::Io { operation, path: path.to_owned(), source })
+    }
+
+    fn or_fatal(self, operation: &'static str, path: &Path) -> Result<T, Fatal> {
+        self.map_err(|source| Fatal { operation, path: path.to_owned(), source })
+    }
+}
+
+/// What is being done when a file is made: a full disk may show here.
+pub(crate) const CREATE: &str = "create";
+/// What is being done when space is reserved: a full disk may show here.
+pub(crate) const RESERVE: &str = "reserve space for";

@@ -1,0 +1,95 @@
+//! The names of the files in a node's folder. Nothing else builds or takes apart a path.
+
+use std::path::{Path, PathBuf};
+
+use odograph_env::Disk;
+use odograph_model::Lsn;
+
+use crate::error::{Error, IoContext as _};
+
+/// The file of the segment that begins at `base`.
+pub(crate) fn segment(folder: &Path, base: u64) -> PathBuf {
+    folder.join(format!("{base:020}{SEGMENT}"))
+}
+
+/// The index of the sealed segment that begins at `base`.
+pub(crate) fn index(folder: &Path, base: u64) -> PathBuf {
+    folder.join(format!("{base:020}{INDEX}"))
+}
+
+/// Where a segment goes whose beginning cannot be read: kept for a person to look at.
+pub(crate) fn damaged(folder: &Path, base: u64, attempt: u32) -> PathBuf {
+    folder.join(format!("{base:020}.damaged-{attempt}"))
+}
+
+/// The seal records of all segments that there ever were.
+pub(crate) fn chain(folder: &Path) -> PathBuf {
+    folder.join("chain")
+}
+
+/// The node's signing key.
+pub(crate) fn key(folder: &Path) -> PathBuf {
+    folder.join("signing.key")
+}
+
+/// How far everyone who reads the journal has come.
+pub(crate) fn cursors(folder: &Path) -> PathBuf {
+    folder.join("cursors")
+}
+
+/// The name under which a file is written before it is renamed to `path`.
+pub(crate) fn temporary(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(TEMPORARY);
+    PathBuf::from(name)
+}
+
+/// What is in a node's folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Listing {
+    /// Bases of the segments, ascending.
+    pub(crate) segments: Vec<u64>,
+    /// Bases of the indexes, ascending.
+    pub(crate) indexes: Vec<u64>,
+    /// Files that were being written when a process died.
+    pub(crate) temporary: Vec<PathBuf>,
+}
+
+impl Listing {
+    pub(crate) fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, Error> {
+        let mut listing = Self::default();
+        for path in disk.list(folder).doing("list", folder)? {
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            if let Some(base) = base_of(name, SEGMENT) {
+                listing.segments.push(base);
+            } else if let Some(base) = base_of(name, INDEX) {
+                listing.indexes.push(base);
+            } else if name.ends_with(TEMPORARY) {
+                listing.temporary.push(path);
+            }
+        }
+        listing.segments.sort_unstable();
+        listing.indexes.sort_unstable();
+        Ok(listing)
+    }
+
+    /// Where the segment after `base` begins.
+    pub(crate) fn next_base(&self, base: u64) -> Option<u64> {
+        self.segments.get(self.segments.partition_point(|&other| other <= base)).copied()
+    }
+
+    /// The base of the segment that holds `place`, or else of the first one after it.
+    pub(crate) fn holding(&self, place: Lsn) -> Option<u64> {
+        let after = self.segments.partition_point(|&base| base <= place.0);
+        self.segments.get(after.saturating_sub(1)).copied()
+    }
+}
+
+fn base_of(name: &str, extension: &str) -> Option<u64> {
+    let digits = name.strip_suffix(extension)?;
+    (digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+const SEGMENT: &str = ".segment";
+const INDEX: &str = ".index";
+const TEMPORARY: &str = ".tmp";

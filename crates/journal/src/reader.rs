@@ -1,0 +1,89 @@
+//! Reads entries in order over all segments, also while another thread or process writes.
+
+mod device;
+mod entries;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use odograph_env::Disk;
+use odograph_model::Lsn;
+
+pub use device::DeviceEntries;
+pub use entries::Entries;
+
+use crate::chain::{self, SealRecord};
+use crate::error::{Error, IoContext as _};
+use crate::key::{Key, PublicKey};
+use crate::paths::{self, Listing};
+use crate::scan::Scan;
+
+/// A node's folder, for reading.
+#[derive(Clone)]
+pub struct Reader {
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+}
+
+impl Reader {
+    /// Looks at a node's folder.
+    pub fn open(disk: Arc<dyn Disk>, folder: &Path) -> Result<Self, Error> {
+        let reader = Self { disk, folder: folder.to_owned() };
+        reader.listing()?;
+        Ok(reader)
+    }
+
+    /// The entries from `from` on, up to `until` or else as far as they can be read.
+    ///
+    /// `from` is where an entry begins or ends, or a segment begins; before the oldest segment, it is the oldest. With `until` (a
+    /// durable mark), an entry before it that cannot be read is an error; without it, the last segment just ends there.
+    pub fn entries(&self, from: Lsn, until: Option<Lsn>) -> Result<Entries, Error> {
+        Entries::new(self.clone(), from, until)
+    }
+
+    /// The entries that belong to a device, from `from` on, up to `until` or else as far as they can be read. The empty
+    /// name stands for entries that belong to none.
+    ///
+    /// Of sealed segments only that device's entries are read.
+    pub fn device_entries(&self, device: &str, from: Lsn, until: Option<Lsn>) -> Result<DeviceEntries, Error> {
+        DeviceEntries::new(self.clone(), device, from, until)
+    }
+
+    /// The oldest place that can be read; `None` without any segment.
+    pub fn oldest(&self) -> Result<Option<Lsn>, Error> {
+        Ok(self.listing()?.segments.first().map(|&base| Lsn(base)))
+    }
+
+    /// Where the segment begins that holds `place` (or the first one after it). Reading from here on, every stream's
+    /// first entry has its context.
+    pub fn segment_begin(&self, place: Lsn) -> Result<Option<Lsn>, Error> {
+        Ok(self.listing()?.holding(place).map(Lsn))
+    }
+
+    /// The seals of all segments that there ever were, in order; `None` for a record that cannot be read.
+    pub fn seals(&self) -> Result<Vec<Option<SealRecord>>, Error> {
+        chain::read_all(&*self.disk, &self.folder)
+    }
+
+    /// The key that checks this node's seals.
+    pub fn public_key(&self) -> Result<PublicKey, Error> {
+        Key::read_public(&*self.disk, &self.folder)
+    }
+
+    pub(crate) fn disk(&self) -> &dyn Disk {
+        &*self.disk
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    pub(crate) fn listing(&self) -> Result<Listing, Error> {
+        Listing::read(&*self.disk, &self.folder)
+    }
+
+    pub(crate) fn scan(&self, base: u64) -> Result<Scan, Error> {
+        let path = paths::segment(&self.folder, base);
+        Ok(Scan::new(self.disk.open_read(&path).doing("open", &path)?, base))
+    }
+}

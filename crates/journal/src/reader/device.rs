@@ -1,0 +1,190 @@
+//! One device's entries, through the indexes of the sealed segments.
+
+use odograph_model::Lsn;
+
+use super::Reader;
+use crate::chain::SealRecord;
+use crate::entry::Entry;
+use crate::error::{Broken, Error, IoContext as _};
+use crate::index::Index;
+use crate::paths::{self, Listing};
+use crate::scan::{Located, Scan};
+use crate::tally::Attribution;
+
+/// A device's entries in order.
+pub struct DeviceEntries {
+    reader: Reader,
+    device: String,
+    from: Lsn,
+    until: Option<Lsn>,
+    listing: Listing,
+    seals: Vec<SealRecord>,
+    /// How many of the listed segments were begun.
+    begun: usize,
+    segment: Option<Segment>,
+}
+
+struct Segment {
+    scan: Scan,
+    way: Way,
+    /// Where it ends, if that is known.
+    end: Option<Lsn>,
+}
+
+enum Way {
+    /// By the offsets that its index names, latest first.
+    Index(Vec<u32>),
+    /// By reading all of it.
+    All(Box<Attribution>),
+}
+
+impl DeviceEntries {
+    pub(super) fn new(reader: Reader, device: &str, from: Lsn, until: Option<Lsn>) -> Result<Self, Error> {
+        let listing = reader.listing()?;
+        let seals = reader.seals()?.into_iter().flatten().collect();
+        let begun = listing.segments.partition_point(|&base| base <= from.0).saturating_sub(1);
+        Ok(Self { reader, device: device.to_owned(), from, until, listing, seals, begun, segment: None })
+    }
+
+    /// The device's next entry; `None` at the end of what there was when reading began.
+    ///
+    /// After [`Error::Broken`], [`DeviceEntries::skip_broken`] goes on behind the damage.
+    #[expect(clippy::should_implement_trait, reason = "an entry borrows the buffer, which Iterator cannot say")]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>, Error> {
+        match self.advance()? {
+            Some(located) => Ok(self.segment.as_ref().map(|segment| segment.scan.entry(located))),
+            None => Ok(None),
+        }
+    }
+
+    /// Goes on behind a broken entry: with the device's next one where the segment has an index, else with the next
+    /// segment (what is bound to whom is not known behind a gap).
+    pub fn skip_broken(&mut self) {
+        match &mut self.segment {
+            Some(Segment { way: Way::Index(offsets), .. }) => drop(offsets.pop()),
+            _ => self.segment = None,
+        }
+    }
+
+    fn advance(&mut self) -> Result<Option<Located>, Error> {
+        loop {
+            if self.segment.is_none() && !self.begin_segment()? {
+                return Ok(None);
+            }
+            let segment = self.segment.as_mut().expect("a segment was begun");
+            if let Way::Index(offsets) = &segment.way {
+                let Some(run) = run(offsets) else {
+                    self.segment = None;
+                    continue;
+                };
+                segment.scan.seek(Lsn(segment.scan.base() + run.start));
+                segment.scan.set_read_bytes((run.end - run.start) as usize);
+            }
+            let lsn = segment.scan.place();
+            let found = match segment.scan.advance() {
+                Ok(found) => found,
+                failed => failed.doing("read", &paths::segment(self.reader.folder(), segment.scan.base()))?,
+            };
+            match found {
+                Ok(located) => {
+                    let end = segment.scan.place();
+                    let mine = match &mut segment.way {
+                        Way::Index(offsets) => offsets.pop().is_some(),
+                        Way::All(attribution) => {
+                            let number = attribution.device_of(&segment.scan.entry(located));
+                            attribution.name(number) == self.device
+                        }
+                    };
+                    if self.until.is_some_and(|until| end > until) {
+                        (self.segment, self.begun) = (None, self.listing.segments.len());
+                        return Ok(None);
+                    }
+                    if mine && lsn >= self.from {
+                        return Ok(Some(located));
+                    }
+                }
+                Err(reason) => {
+                    let indexed = matches!(segment.way, Way::Index(_));
+                    let last = self.begun >= self.listing.segments.len();
+                    let end = segment.end.or(self.until.filter(|_| last));
+                    if indexed || end.is_some_and(|end| lsn < end) {
+                        let path = paths::segment(self.reader.folder(), segment.scan.base());
+                        return Err(Broken { path, offset: segment.scan.offset(), lsn, reason }.into());
+                    }
+                    self.segment = None;
+                }
+            }
+        }
+    }
+
+    /// Begins the next segment that may hold entries of the device.
+    fn begin_segment(&mut self) -> Result<bool, Error> {
+        let (base, mut scan) = loop {
+            let Some(&base) = self.listing.segments.get(self.begun) else { return Ok(false) };
+            if self.until.is_some_and(|until| base >= until.0) {
+                return Ok(false);
+            }
+            self.begun += 1;
+            match self.reader.scan(base) {
+                Ok(scan) => break (base, scan),
+                // Retention removed it since the folder was listed.
+                Err(error) if error.is_gone() && !self.reader.listing()?.segments.contains(&base) => {}
+                Err(error) => return Err(error),
+            }
+        };
+        let seal = self.seals.iter().find(|seal| seal.base.0 == base);
+        let end = seal.map(|seal| seal.end).or_else(|| self.listing.next_base(base).map(Lsn));
+        let way = match self.offsets(base)? {
+            Some(offsets) => Way::Index(offsets),
+            None => Way::All(Box::default()),
+        };
+        if let Some(end) = end {
+            scan.set_end(end);
+        }
+        self.segment = Some(Segment { scan, way, end });
+        Ok(true)
+    }
+
+    /// The offsets of the device's entries from `from` on, latest first; `None`: the segment has no readable index, so
+    /// all of it must be read.
+    fn offsets(&self, base: u64) -> Result<Option<Vec<u32>>, Error> {
+        if self.listing.indexes.binary_search(&base).is_err() {
+            return Ok(None);
+        }
+        let path = paths::index(self.reader.folder(), base);
+        let file = match self.reader.disk().open_read(&path).doing("open", &path) {
+            // Retention removes it behind its segment, which is open here already.
+            Err(error) if error.is_gone() => return Ok(None),
+            opened => opened?,
+        };
+        let Some(index) = Index::read(&*file).doing("read", &path)? else { return Ok(None) };
+        let Some(number) = index.find(&self.device) else { return Ok(Some(Vec::new())) };
+        let Some(mut offsets) = index.offsets(&*file, &index.row(number)).doing("read", &path)? else {
+            return Ok(None);
+        };
+        let skipped = offsets.partition_point(|&offset| base + u64::from(offset) < self.from.0);
+        offsets.drain(..skipped);
+        offsets.reverse();
+        Ok(Some(offsets))
+    }
+}
+
+/// The stretch of the file to read at once for the next offsets: as long as the gaps are short.
+fn run(offsets: &[u32]) -> Option<std::ops::Range<u64>> {
+    let start = u64::from(*offsets.last()?);
+    let mut end = start + ENTRY_BYTES_LIKELY;
+    for next in offsets.iter().rev().skip(1).take(RUN_ENTRIES_MAX).map(|&offset| u64::from(offset)) {
+        if next > end + GAP_BYTES_MAX {
+            break;
+        }
+        end = next + ENTRY_BYTES_LIKELY;
+    }
+    Some(start..end)
+}
+
+/// Most entries are shorter; of a longer one the rest is read when its length is known.
+const ENTRY_BYTES_LIKELY: u64 = 512;
+/// Reading over a gap of this size costs less than another request to the disk.
+const GAP_BYTES_MAX: u64 = 16 << 10;
+/// Looking further ahead costs more than it saves.
+const RUN_ENTRIES_MAX: usize = 64;

@@ -1,0 +1,193 @@
+//! All entries, one after another.
+
+use odograph_model::Lsn;
+
+use super::Reader;
+use crate::entry::Entry;
+use crate::error::{Broken, Error, IoContext as _};
+use crate::paths::{self, Listing};
+use crate::scan::{Located, Scan};
+
+/// Entries in order. A call of [`Entries::next`] that found nothing can be repeated when more was written.
+pub struct Entries {
+    reader: Reader,
+    listing: Listing,
+    /// Where the sealed segments end: behind that, there may be bytes that cannot be read.
+    seals: Vec<(u64, u64)>,
+    until: Option<Lsn>,
+    scan: Option<Scan>,
+    place: Lsn,
+}
+
+impl Entries {
+    pub(super) fn new(reader: Reader, from: Lsn, until: Option<Lsn>) -> Result<Self, Error> {
+        let mut entries =
+            Self { reader, listing: Listing::default(), seals: Vec::new(), until, scan: None, place: from };
+        entries.refresh()?;
+        Ok(entries)
+    }
+
+    /// The next entry; `None` at the end of what there is.
+    ///
+    /// After [`Error::Broken`], [`Entries::resynchronise`] and [`Entries::skip_segment`] go on behind the damage.
+    #[expect(clippy::should_implement_trait, reason = "an entry borrows the buffer, which Iterator cannot say")]
+    pub fn next(&mut self) -> Result<Option<Entry<'_>>, Error> {
+        match self.advance()? {
+            Some(located) => Ok(self.scan.as_ref().map(|scan| scan.entry(located))),
+            None => Ok(None),
+        }
+    }
+
+    /// The place that was reached: everything before it was read, or skipped.
+    pub fn place(&self) -> Lsn {
+        self.place
+    }
+
+    /// Reads on to a later mark.
+    pub fn set_until(&mut self, until: Option<Lsn>) {
+        self.until = until;
+    }
+
+    /// Goes on with the next whole entry behind a broken one, in the same segment or the next. Returns how many bytes
+    /// were skipped.
+    pub fn resynchronise(&mut self) -> Result<u64, Error> {
+        let before = self.place;
+        let Some(scan) = &mut self.scan else { return Ok(0) };
+        let path = paths::segment(self.reader.folder(), scan.base());
+        if scan.resynchronise().doing("read", &path)? {
+            self.place = scan.place();
+        } else {
+            self.skip_segment();
+        }
+        Ok(self.place.0 - before.0)
+    }
+
+    /// Goes on with the next segment, or behind the end of the last one if that is sealed. In the segment that is being
+    /// written, it stays where it is.
+    pub fn skip_segment(&mut self) {
+        let Some(base) = self.scan.as_ref().map(Scan::base) else { return };
+        if let Some(end) = self.end_of(base) {
+            self.place = self.place.max(end);
+            self.scan = None;
+        }
+    }
+
+    /// Finds the next entry, checks it, and steps over it.
+    fn advance(&mut self) -> Result<Option<Located>, Error> {
+        loop {
+            if self.until.is_some_and(|until| self.place >= until) || !self.open_segment()? {
+                return Ok(None);
+            }
+            let scan = self.scan.as_mut().expect("a segment is open");
+            let base = scan.base();
+            let advanced = scan.advance();
+            let found = match advanced {
+                Ok(found) => found,
+                failed => failed.doing("read", &paths::segment(self.reader.folder(), base))?,
+            };
+            match found {
+                Ok(located) => {
+                    let end = scan.place();
+                    if self.until.is_some_and(|until| end > until) {
+                        scan.seek(self.place);
+                        return Ok(None);
+                    }
+                    self.place = end;
+                    return Ok(Some(located));
+                }
+                Err(reason) => {
+                    let (offset, lsn) = (scan.offset(), scan.place());
+                    match self.after_stop(base, lsn)? {
+                        After::Segment(next) => (self.place, self.scan) = (Lsn(next), None),
+                        After::Again => {}
+                        After::Nothing => return Ok(None),
+                        After::Damage => {
+                            let path = paths::segment(self.reader.folder(), base);
+                            return Err(Broken { path, offset, lsn, reason }.into());
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// What it means that nothing can be read at `lsn` of the segment that begins at `base`.
+    fn after_stop(&mut self, base: u64, lsn: Lsn) -> Result<After, Error> {
+        let sealed_end = self.sealed_end(base);
+        match self.listing.next_base(base) {
+            // Behind a sealed segment's end there may be what a crash left, and the next one begins behind that.
+            Some(next) if lsn.0 >= sealed_end.unwrap_or(next) => Ok(After::Segment(next)),
+            Some(_) => Ok(After::Damage),
+            None if sealed_end.is_some_and(|end| lsn.0 < end) => Ok(After::Damage),
+            None => {
+                let known = self.seals.len();
+                self.refresh()?;
+                if self.listing.next_base(base).is_some() || self.seals.len() > known {
+                    return Ok(After::Again);
+                }
+                let missing = self.until.is_some_and(|until| lsn < until);
+                Ok(if missing { After::Damage } else { After::Nothing })
+            }
+        }
+    }
+
+    /// Opens the segment that holds the place, or the first one behind it.
+    fn open_segment(&mut self) -> Result<bool, Error> {
+        if self.scan.is_some() {
+            return Ok(true);
+        }
+        if self.listing.segments.is_empty() {
+            self.refresh()?;
+        }
+        let (base, mut scan) = loop {
+            let Some(base) = self.listing.holding(self.place) else { return Ok(false) };
+            match self.reader.scan(base) {
+                Ok(scan) => break (base, scan),
+                Err(error) if error.is_gone() => {
+                    // Retention removed it since the folder was listed; what is left begins later.
+                    self.refresh()?;
+                    if self.listing.holding(self.place) == Some(base) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        if let Some(end) = self.end_of(base) {
+            scan.set_end(end);
+        }
+        scan.seek(Lsn(self.place.0.max(base)));
+        self.place = scan.place();
+        self.scan = Some(scan);
+        Ok(true)
+    }
+
+    /// Where a segment ends, if it is not the one that is being written.
+    fn end_of(&self, base: u64) -> Option<Lsn> {
+        self.sealed_end(base).or_else(|| self.listing.next_base(base)).map(Lsn)
+    }
+
+    fn sealed_end(&self, base: u64) -> Option<u64> {
+        let at = self.seals.binary_search_by_key(&base, |seal| seal.0).ok()?;
+        Some(self.seals[at].1)
+    }
+
+    fn refresh(&mut self) -> Result<(), Error> {
+        // Segments before seals: a segment that is sealed in between is then one that ends where its seal says.
+        self.listing = self.reader.listing()?;
+        self.seals = self.reader.seals()?.into_iter().flatten().map(|seal| (seal.base.0, seal.end.0)).collect();
+        Ok(())
+    }
+}
+
+/// What to do where nothing can be read.
+enum After {
+    /// Go on in the segment that begins here.
+    Segment(u64),
+    /// Look again: something new is known.
+    Again,
+    /// Nothing more was written.
+    Nothing,
+    /// Something should be here.
+    Damage,
+}

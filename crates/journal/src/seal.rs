@@ -1,0 +1,226 @@
+//! Seals a complete segment: cuts what was reserved and not used, writes its index, adds its record to the chain.
+//!
+//! Each step can be repeated, so a kill at any moment only means that the segment is sealed at the next start.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use odograph_env::{Clock, Disk, DiskFile, UnixMillis, is_full};
+use odograph_model::Lsn;
+
+use crate::chain::{Chain, SealRecord};
+use crate::error::{CREATE, Error, Fatal, IoContext as _, RESERVE};
+use crate::index::{self, Index};
+use crate::key::Key;
+use crate::merkle::Hash;
+use crate::observer::Observer;
+use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
+use crate::tally::Tally;
+use crate::{durable_file, paths};
+
+/// A segment that is complete and has no seal yet.
+pub(crate) struct Complete {
+    pub(crate) file: Box<dyn DiskFile>,
+    pub(crate) header: SegmentHeader,
+    pub(crate) end: u64,
+    /// What the file's length shall be: the data, and after a crash what cannot be read behind it.
+    pub(crate) length: u64,
+    pub(crate) tally: Tally,
+}
+
+/// How sealing went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sealed {
+    Done,
+    /// There is no space: try again later.
+    Full,
+}
+
+/// Seals segments in order.
+pub(crate) struct Sealer {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) folder: PathBuf,
+    pub(crate) key: Key,
+    pub(crate) chain: Chain,
+    pub(crate) observer: Arc<dyn Observer>,
+}
+
+impl Sealer {
+    pub(crate) fn seal(&mut self, segment: &Complete) -> Result<Sealed, Fatal> {
+        match self.try_seal(segment) {
+            Ok(record) => {
+                self.observer.sealed(&record);
+                Ok(Sealed::Done)
+            }
+            // Both leave everything as it was. A write or a flush that says so is as bad as any other failure.
+            Err(Error::Io { operation: CREATE | RESERVE, source, .. }) if is_full(&source) => Ok(Sealed::Full),
+            Err(Error::Io { operation, path, source }) => Err(Fatal { operation, path, source }),
+            Err(other) => Err(Fatal {
+                operation: "seal",
+                path: paths::segment(&self.folder, segment.header.base),
+                source: std::io::Error::other(other),
+            }),
+        }
+    }
+
+    fn try_seal(&mut self, segment: &Complete) -> Result<SealRecord, Error> {
+        let SegmentHeader { node, base, created_at } = segment.header;
+        let path = paths::segment(&self.folder, base);
+        if segment.file.length().doing("read", &path)? > segment.length {
+            segment.file.set_length(segment.length).doing("cut", &path)?;
+        }
+        segment.file.sync().doing("flush", &path)?;
+        let bytes = index::encode(&segment.tally, base, segment.end);
+        durable_file::replace(&*self.disk, &self.folder, &paths::index(&self.folder, base), &bytes)?;
+        let index = Index::parse(bytes).expect("an index that was encoded a moment ago");
+        self.chain.reserve()?;
+        let unsigned = Unsigned { node, base, end: segment.end, created_at, sealed_at: self.clock.now() };
+        let record = unsigned.record(&index, self.chain.last_hash()).sign(&self.key);
+        self.chain.append(record)?;
+        Ok(record)
+    }
+}
+
+/// What a record says besides hashes.
+struct Unsigned {
+    node: u16,
+    base: u64,
+    end: u64,
+    created_at: UnixMillis,
+    sealed_at: UnixMillis,
+}
+
+impl Unsigned {
+    fn record(&self, index: &Index, previous: Hash) -> SealRecord {
+        let header = SegmentHeader { node: self.node, base: self.base, created_at: self.created_at }.to_bytes();
+        SealRecord {
+            node: self.node,
+            base: Lsn(self.base),
+            end: Lsn(self.end),
+            created_at: self.created_at,
+            sealed_at: self.sealed_at,
+            entries: index.entries,
+            devices: index.devices() as u64,
+            header_hash: header_hash(&header),
+            root: index::root(index),
+            previous,
+            chain_hash: [0; 32],
+            signature: [0; 64],
+        }
+    }
+}
+
+pub(crate) fn header_hash(header: &[u8; SEGMENT_HEADER_BYTES]) -> Hash {
+    *blake3::hash(header).as_bytes()
+}
+
+/// Where sealing happens: within the committing step, or on a thread of its own.
+pub(crate) enum Sealing {
+    Inline { sealer: Box<Sealer>, waiting: VecDeque<Complete> },
+    Thread(SealingThread),
+}
+
+pub(crate) struct SealingThread {
+    work: Sender<Complete>,
+    done: Receiver<Result<(), Fatal>>,
+    ending: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+    waiting: usize,
+}
+
+impl Sealing {
+    pub(crate) fn add(&mut self, segment: Complete) {
+        match self {
+            Self::Inline { waiting, .. } => waiting.push_back(segment),
+            Self::Thread(thread) => {
+                // A thread that has ended left its reason in `done`, which the next call of `progress` finds.
+                let _ = thread.work.send(segment);
+                thread.waiting += 1;
+            }
+        }
+    }
+
+    /// Seals what waits, or looks how far the thread has come. Returns how many segments were sealed.
+    pub(crate) fn progress(&mut self) -> Result<u64, Fatal> {
+        let mut sealed = 0;
+        match self {
+            Self::Inline { sealer, waiting } => {
+                while let Some(segment) = waiting.front() {
+                    if sealer.seal(segment)? == Sealed::Full {
+                        break;
+                    }
+                    waiting.pop_front();
+                    sealed += 1;
+                }
+            }
+            Self::Thread(thread) => {
+                while let Ok(result) = thread.done.try_recv() {
+                    result?;
+                    thread.waiting -= 1;
+                    sealed += 1;
+                }
+            }
+        }
+        Ok(sealed)
+    }
+
+    /// How many segments wait.
+    pub(crate) fn waiting(&self) -> usize {
+        match self {
+            Self::Inline { waiting, .. } => waiting.len(),
+            Self::Thread(thread) => thread.waiting,
+        }
+    }
+
+    /// Goes on with a thread.
+    pub(crate) fn into_thread(self) -> Self {
+        let Self::Inline { sealer, waiting } = self else { return self };
+        let (work, inbox) = channel();
+        let (outbox, done) = channel();
+        let ending = Arc::new(AtomicBool::new(false));
+        let thread = std::thread::spawn({
+            let ending = Arc::clone(&ending);
+            move || seal_all(*sealer, &inbox, &outbox, &ending)
+        });
+        let mut started = Self::Thread(SealingThread { work, done, ending, thread, waiting: 0 });
+        waiting.into_iter().for_each(|segment| started.add(segment));
+        started
+    }
+
+    /// Ends the thread when it has sealed what it can, and returns how much that was. What finds no space is sealed at
+    /// the next start.
+    pub(crate) fn end(self) -> Result<u64, Fatal> {
+        let Self::Thread(SealingThread { work, done, ending, thread, .. }) = self else { return Ok(0) };
+        ending.store(true, Ordering::Release);
+        drop(work);
+        thread.thread().unpark();
+        thread.join().expect("the sealing thread does not panic");
+        done.try_iter().try_fold(0, |sealed, result| result.map(|()| sealed + 1))
+    }
+}
+
+fn seal_all(mut sealer: Sealer, inbox: &Receiver<Complete>, outbox: &Sender<Result<(), Fatal>>, ending: &AtomicBool) {
+    while let Ok(segment) = inbox.recv() {
+        let result = loop {
+            match sealer.seal(&segment) {
+                Ok(Sealed::Full) if ending.load(Ordering::Acquire) => return,
+                Ok(Sealed::Full) => std::thread::park_timeout(FULL_RETRY),
+                Ok(Sealed::Done) => break Ok(()),
+                Err(fatal) => break Err(fatal),
+            }
+        };
+        let failed = result.is_err();
+        if outbox.send(result).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// How long to wait before looking again for space.
+pub(crate) const FULL_RETRY: Duration = Duration::from_secs(1);

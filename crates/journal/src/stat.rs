@@ -1,0 +1,96 @@
+//! What is there: per segment and in total.
+
+use odograph_env::UnixMillis;
+use odograph_model::Lsn;
+
+use crate::error::{Error, IoContext as _};
+use crate::index::Index;
+use crate::paths;
+use crate::reader::Reader;
+use crate::tally::Tally;
+
+/// What a node's folder holds.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Stat {
+    /// Segments, oldest first.
+    pub segments: Vec<SegmentStat>,
+    /// Entries of all of them.
+    pub entries: u64,
+    /// Bytes of all their files.
+    pub bytes: u64,
+    /// How many segments were sealed and are not there any more.
+    pub removed: u64,
+}
+
+/// One segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentStat {
+    /// Where it begins.
+    pub base: Lsn,
+    /// Where its readable data ends.
+    pub end: Lsn,
+    /// How many entries it has.
+    pub entries: u64,
+    /// How many bytes its files have, reserved space included.
+    pub bytes: u64,
+    /// How many devices it has entries of, counting those that are nobody's as one.
+    pub devices: u64,
+    /// When it was sealed; `None`: it is not.
+    pub sealed_at: Option<UnixMillis>,
+    /// The least and the greatest time of any entry.
+    pub times: Option<(UnixMillis, UnixMillis)>,
+}
+
+impl Reader {
+    /// Counts what is there. What has no seal is read for it; what has one is taken from its index.
+    pub fn stat(&self) -> Result<Stat, Error> {
+        let seals = self.seals()?;
+        let mut stat = Stat::default();
+        for base in self.listing()?.segments {
+            let path = paths::segment(self.folder(), base);
+            let mut bytes = self.scan(base)?.file().length().doing("read", &path)?;
+            let record = seals.iter().flatten().find(|record| record.base.0 == base);
+            let segment = match (record, self.index(base, &mut bytes)?) {
+                (Some(record), Some(index)) => SegmentStat {
+                    base: record.base,
+                    end: record.end,
+                    entries: record.entries,
+                    bytes,
+                    devices: record.devices,
+                    sealed_at: Some(record.sealed_at),
+                    times: index.times,
+                },
+                (record, _) => self.count(base, bytes, record.map(|record| record.sealed_at))?,
+            };
+            stat.entries += segment.entries;
+            stat.bytes += segment.bytes;
+            stat.segments.push(segment);
+        }
+        let gone = |base: Lsn| stat.segments.binary_search_by_key(&base, |segment| segment.base).is_err();
+        stat.removed = seals.iter().flatten().filter(|record| gone(record.base)).count() as u64;
+        Ok(stat)
+    }
+
+    fn index(&self, base: u64, bytes: &mut u64) -> Result<Option<Index>, Error> {
+        let path = paths::index(self.folder(), base);
+        let Ok(file) = self.disk().open_read(&path) else { return Ok(None) };
+        *bytes += file.length().doing("read", &path)?;
+        Index::read(&*file).doing("read", &path)
+    }
+
+    fn count(&self, base: u64, bytes: u64, sealed_at: Option<UnixMillis>) -> Result<SegmentStat, Error> {
+        let mut scan = self.scan(base)?;
+        let mut tally = Tally::new();
+        loop {
+            let offset = scan.offset();
+            match scan.advance().doing("read", &paths::segment(self.folder(), base))? {
+                Ok(located) => drop(tally.add(&scan.entry(located), offset)),
+                Err(_) => break,
+            }
+        }
+        let mut devices = 0;
+        tally.for_each_device(|_| devices += 1);
+        let (entries, times) = (tally.entries(), tally.times());
+        Ok(SegmentStat { base: Lsn(base), end: scan.place(), entries, bytes, devices, sealed_at, times })
+    }
+}

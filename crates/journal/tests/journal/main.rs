@@ -1,0 +1,12 @@
+//! The journal as others use it, on a disk that can fail.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
+mod bench;
+mod crash;
+mod damage;
+mod full;
+mod proof;
+mod recovery;
+mod round_trip;
+mod threads;
