@@ -1,0 +1,98 @@
+//! The accept loop: one thread that accepts for all listeners and hands the connections to the workers.
+
+use crate::Listener;
+use crate::gateway::{Common, refusal};
+use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
+use crate::udp::canonical;
+use crate::watchdog::Pulse;
+use crate::worker::Job;
+use metrics::counter;
+use std::io::{self, ErrorKind};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::task::{LocalSet, spawn_local};
+
+/// A listening socket and what it is for.
+#[derive(Clone)]
+pub(crate) struct Door {
+    pub(crate) socket: Arc<TcpListener>,
+    pub(crate) listener: Arc<Listener>,
+}
+
+/// The accept loop, for the other threads.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) pulse: Arc<Pulse>,
+    /// It is to end: the server stops, or another loop has its work.
+    pub(crate) retired: Arc<AtomicBool>,
+}
+
+/// Starts the loop on a thread of its own. Several may share the doors for a while.
+pub(crate) fn start(common: &Arc<Common>, doors: Vec<Door>) -> io::Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = Handle { pulse: Arc::new(Pulse::new(&*common.clock)), retired: Arc::default() };
+    let (common, shared) = (common.clone(), handle.clone());
+    std::thread::Builder::new().name("accept".to_owned()).spawn(move || {
+        LocalSet::new().block_on(&runtime, async {
+            let retired = shared.retired.clone();
+            for door in doors {
+                spawn_local(accept(common.clone(), door, shared.clone()));
+            }
+            let mut sweep = tokio::time::interval(SWEEP);
+            while !retired.load(Ordering::Acquire) {
+                sweep.tick().await;
+                shared.pulse.beat(&*common.clock);
+            }
+        });
+    })?;
+    Ok(handle)
+}
+
+async fn accept(common: Arc<Common>, door: Door, handle: Handle) {
+    let local = door.listener.local;
+    // A socket of our own on the same port: the door's stays for a loop that may have to replace this one.
+    let socket = match door.socket.try_clone().and_then(tokio::net::TcpListener::from_std) {
+        Ok(socket) => socket,
+        Err(error) => return tracing::error!(%local, %error, "a listener cannot be watched: it is deaf"),
+    };
+    while !handle.retired.load(Ordering::Acquire) {
+        if common.intake.journal.congested() {
+            // Whoever comes now is journalled as well: he waits in the kernel until the journal can take more.
+            tokio::time::sleep(CONGESTION_PAUSE).await;
+            continue;
+        }
+        match socket.accept().await {
+            Ok((socket, peer)) => match socket.into_std() {
+                Ok(socket) => admit(&common, &door.listener, socket, canonical(peer)),
+                Err(_) => refusal("setup"),
+            },
+            Err(error) if is_of_one(&error) => {}
+            Err(error) => {
+                // Too many open files, most likely: those that are open go on, and new ones wait in the kernel.
+                counter!("odograph_accept_errors_total").increment(1);
+                common.complain_of_accept(local, &error);
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn admit(common: &Arc<Common>, listener: &Arc<Listener>, socket: std::net::TcpStream, peer: std::net::SocketAddr) {
+    match common.seats.take(common, peer) {
+        Ok(seat) => {
+            let job = Job::Connection { socket, peer, listener: listener.clone(), seat };
+            common.hand_out(job);
+        }
+        Err(why) => {
+            refusal(why);
+            common.complain_of_limit(peer, why);
+        }
+    }
+}
+
+/// An error that concerns one connection that is gone already, not the listener.
+fn is_of_one(error: &io::Error) -> bool {
+    use ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, PermissionDenied};
+    matches!(error.kind(), ConnectionAborted | ConnectionReset | ConnectionRefused | Interrupted | PermissionDenied)
+}

@@ -1,0 +1,138 @@
+//! The peers of a UDP listener, as a pure state machine.
+//!
+//! A peer is an address that datagrams come from; each has a dialogue and a stream in the journal, begun by its first
+//! datagram and ended when it is forgotten. How many there are is bounded: the one silent longest goes first.
+
+use crate::intake::Meant;
+use crate::{Close, Intake, Limits, Listener, Now, Scratch};
+use lru::LruCache;
+use odograph_journal::{AppendError, Kind, NewEntry, Stream};
+use odograph_model::Lsn;
+use odograph_protocols::Dialogue;
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The peers of one listener.
+pub struct Peers {
+    listener: Arc<Listener>,
+    /// The one heard last comes first.
+    known: LruCache<SocketAddr, Peer>,
+}
+
+struct Peer {
+    dialogue: Dialogue,
+    stream: Stream,
+    head: Box<[u8]>,
+    heard: Duration,
+}
+
+/// What a datagram gave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// There are replies, in the scratch; they may leave once the journal is durable up to here.
+    Reply(Lsn),
+    /// There is nothing to answer.
+    Silence,
+}
+
+impl Peers {
+    /// No peer yet.
+    pub fn new(listener: Arc<Listener>, limits: &Limits) -> Self {
+        let max = NonZeroUsize::new(limits.udp_peers_max).unwrap_or(NonZeroUsize::MIN);
+        // Unbounded, because a bounded one reserves its memory at once; `make_room` keeps the bound.
+        let mut known = LruCache::unbounded();
+        known.resize(max);
+        Self { listener, known }
+    }
+
+    /// A datagram came in.
+    pub fn receive(
+        &mut self,
+        datagram: &[u8],
+        from: SocketAddr,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<Verdict, AppendError> {
+        if !self.known.contains(&from) {
+            self.make_room(intake, now, scratch)?;
+            let peer = Peer::open(&self.listener, from, intake, now, scratch)?;
+            self.known.put(from, peer);
+        }
+        let Some(peer) = self.known.get_mut(&from) else { return Ok(Verdict::Silence) };
+        peer.heard = now.monotonic;
+        scratch.begin(&peer.head, &peer.dialogue);
+        let whole = 0..datagram.len();
+        let meant = scratch.frame(intake, &self.listener, &mut peer.dialogue, datagram, whole, now.wall);
+        let appended = scratch.append(&intake.journal, &mut peer.stream, datagram, now.wall)?;
+        debug_assert!(meant != Meant::Malformed || scratch.tally.malformed.len() == 1, "a malformed frame is counted");
+        Ok(if scratch.replies().is_empty() { Verdict::Silence } else { Verdict::Reply(appended.end) })
+    }
+
+    /// Forgets who was silent for too long.
+    pub fn sweep(&mut self, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+        let idle_max = Duration::from_secs(self.listener.protocol.idle_s_max.into());
+        while let Some((_, peer)) = self.known.peek_lru()
+            && now.monotonic.saturating_sub(peer.heard) > idle_max
+        {
+            self.forget(Close::Idle, intake, now, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// Forgets everyone.
+    pub fn close(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+        while !self.known.is_empty() {
+            self.forget(why, intake, now, scratch)?;
+        }
+        Ok(())
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Where the datagrams come in.
+    pub const fn listener(&self) -> &Arc<Listener> {
+        &self.listener
+    }
+
+    fn make_room(&mut self, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+        while self.known.len() >= self.known.cap().get() {
+            self.forget(Close::Replaced, intake, now, scratch)?;
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+        let Some((_, mut peer)) = self.known.pop_lru() else { return Ok(()) };
+        scratch.begin(&peer.head, &peer.dialogue);
+        let entry = NewEntry { kind: Kind::CLOSE, at: now.wall.0, identity: None, payload: why.name().as_bytes() };
+        intake.journal.append(&mut peer.stream, scratch.context(), scratch.bound(), &[entry])?;
+        Ok(())
+    }
+}
+
+impl Peer {
+    fn open(
+        listener: &Listener,
+        from: SocketAddr,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<Self, AppendError> {
+        let dialogue = listener.dialogue();
+        let head = listener.context_head(from);
+        scratch.begin(&head, &dialogue);
+        let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
+        Ok(Self { dialogue, stream, head, heard: now.monotonic })
+    }
+}

@@ -1,0 +1,508 @@
+//! The gateway: opens the listeners, runs the threads, watches them, and stops in good order.
+
+use crate::accept::{self, Door};
+use crate::limits::{BACKLOG, STOP_LOOK, WATCH};
+use crate::seats::Seats;
+use crate::sockets::Present;
+use crate::watchdog::is_stalled;
+use crate::worker::{self, Job};
+use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth};
+use metrics::{counter, gauge};
+use odograph_env::Clock;
+use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
+use odograph_protocols::Transport;
+use socket2::{Domain, Socket, Type};
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::Notify;
+
+/// What a gateway is made of.
+pub struct Parts {
+    /// Where everything goes first.
+    pub journal: Journal,
+    /// Who makes it durable.
+    pub committer: Committer,
+    /// The one that the journal was opened with: it wakes the workers.
+    pub bell: Arc<Bell>,
+    /// Who may send.
+    pub devices: Arc<dyn Devices>,
+    /// What time it is.
+    pub clock: Arc<dyn Clock>,
+    /// The bounds.
+    pub limits: Limits,
+    /// How many workers.
+    pub workers: usize,
+}
+
+/// Why a gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// A listener's address cannot be had.
+    #[error("cannot listen on {address} ({transport})")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// `tcp` or `udp`.
+        transport: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A thread cannot be started.
+    #[error("cannot start a thread")]
+    Thread(#[source] io::Error),
+}
+
+/// A bound socket, not yet served.
+pub struct Bound {
+    listener: Arc<Listener>,
+    socket: BoundSocket,
+}
+
+enum BoundSocket {
+    Tcp(Arc<std::net::TcpListener>),
+    Udp(Arc<UdpSocket>),
+}
+
+impl Bound {
+    /// Where it is: the port is known now, also where it was 0.
+    pub fn listener(&self) -> &Listener {
+        &self.listener
+    }
+
+    /// Opens a listener's socket. `[::]` takes both families, `0.0.0.0` IPv4 alone.
+    pub fn open(mut listener: Listener) -> Result<Self, GatewayError> {
+        let (address, transport) = (listener.local, listener.transport);
+        let bound = match transport {
+            Transport::Tcp => bind_tcp(address).and_then(|socket| {
+                let local = socket.local_addr()?;
+                Ok((BoundSocket::Tcp(Arc::new(socket)), local))
+            }),
+            Transport::Udp => bind_udp(address).and_then(|socket| {
+                let local = socket.local_addr()?;
+                Ok((BoundSocket::Udp(Arc::new(socket)), local))
+            }),
+        };
+        let (socket, local) =
+            bound.map_err(|source| GatewayError::Bind { address, transport: transport.name(), source })?;
+        listener.local = local;
+        Ok(Self { listener: Arc::new(listener), socket })
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // Lets a restarted server have its port while old connections are still in TIME_WAIT.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    socket.set_nonblocking(true)?;
+    // Room for a burst while the journal flushes; the kernel gives what its own bound allows.
+    let _ = socket.set_recv_buffer_size(UDP_BUFFER_BYTES);
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// Asked of the kernel for each UDP socket: some ten thousand datagrams, a second's worth.
+const UDP_BUFFER_BYTES: usize = 8 << 20;
+
+/// Wakes the workers when the journal has committed, and counts what the journal does.
+#[derive(Default)]
+pub struct Bell {
+    wakes: OnceLock<Arc<Mutex<Vec<Arc<Notify>>>>>,
+    measures: OnceLock<JournalMeasures>,
+    fatal: Mutex<Option<String>>,
+}
+
+struct JournalMeasures {
+    commit_seconds: metrics::Histogram,
+    commit_entries: metrics::Histogram,
+    bytes: metrics::Counter,
+}
+
+impl Bell {
+    fn measures(&self) -> &JournalMeasures {
+        self.measures.get_or_init(|| JournalMeasures {
+            commit_seconds: metrics::histogram!("odograph_commit_seconds"),
+            commit_entries: metrics::histogram!("odograph_commit_entries"),
+            bytes: counter!("odograph_journal_bytes_total"),
+        })
+    }
+
+    fn ring(&self) {
+        if let Some(wakes) = self.wakes.get() {
+            for wake in wakes.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+                wake.notify_one();
+            }
+        }
+    }
+}
+
+impl Observer for Bell {
+    fn committed(&self, commit: &Commit) {
+        // Counted first: whoever has an answer finds it in the numbers.
+        let measures = self.measures();
+        measures.commit_seconds.record(commit.write + commit.sync);
+        measures.commit_entries.record(commit.entries as f64);
+        measures.bytes.increment(commit.bytes);
+        self.ring();
+    }
+
+    fn full(&self, full: bool) {
+        gauge!("odograph_journal_full").set(if full { 1.0 } else { 0.0 });
+        if full {
+            tracing::error!("the journal's disk is full: nothing is acknowledged until there is space");
+        } else {
+            tracing::info!("the journal's disk has space again");
+        }
+    }
+
+    fn sealed(&self, record: &SealRecord) {
+        counter!("odograph_segments_sealed_total").increment(1);
+        tracing::info!(base = %record.base, end = %record.end, "journal segment sealed");
+    }
+
+    fn removed(&self, removal: &Removal) {
+        counter!("odograph_segments_removed_total", "forced" => if removal.forced { "yes" } else { "no" }).increment(1);
+        if removal.forced {
+            tracing::error!(base = %removal.segment.base, bytes = removal.segment.bytes, "the disk budget forced a journal segment out");
+        } else {
+            tracing::info!(base = %removal.segment.base, bytes = removal.segment.bytes, "journal segment removed");
+        }
+    }
+
+    fn failed(&self, fatal: &Fatal) {
+        tracing::error!(error = %fatal, "the journal failed: nothing is acknowledged any more");
+        *self.fatal.lock().unwrap_or_else(PoisonError::into_inner) = Some(fatal.to_string());
+    }
+}
+
+/// What all threads share.
+pub(crate) struct Common {
+    pub(crate) intake: Intake,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) limits: Limits,
+    pub(crate) present: Present,
+    pub(crate) seats: Seats,
+    workers: Mutex<Vec<worker::Handle>>,
+    wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
+    next: AtomicUsize,
+    /// When the log last heard of a bound or an accept error: once a second is enough.
+    complained_ms: AtomicU64,
+}
+
+impl Common {
+    /// Gives a job to the next worker that is well.
+    pub(crate) fn hand_out(&self, job: Job) {
+        let workers = self.workers();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut order = (0..workers.len()).map(|step| &workers[(turn + step) % workers.len()]);
+        let well = order.find(|worker| !is_stalled(worker.pulse.silence(&*self.clock)));
+        if let Some(worker) = well.or(workers.first()) {
+            worker.inbox.put(job);
+        }
+    }
+
+    pub(crate) fn complain_of_accept(&self, local: SocketAddr, error: &io::Error) {
+        if self.may_complain() {
+            tracing::error!(%local, %error, "cannot accept connections: those that are open go on");
+        }
+    }
+
+    pub(crate) fn complain_of_limit(&self, peer: SocketAddr, bound: &'static str) {
+        if self.may_complain() {
+            tracing::warn!(%peer, bound, "connection refused: the bound is met");
+        }
+    }
+
+    fn may_complain(&self) -> bool {
+        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
+        let last = self.complained_ms.load(Ordering::Relaxed);
+        let due = last == 0 || now.saturating_sub(last) >= 1000;
+        due && self.complained_ms.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn workers(&self) -> MutexGuard<'_, Vec<worker::Handle>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Counts a connection that was closed at once.
+pub(crate) fn refusal(reason: &'static str) {
+    counter!("odograph_connections_refused_total", "reason" => reason).increment(1);
+}
+
+/// A running gateway.
+pub struct Gateway {
+    common: Arc<Common>,
+    doors: Vec<Door>,
+    datagrams: Vec<(Arc<UdpSocket>, Arc<Listener>)>,
+    accept: Mutex<accept::Handle>,
+    replaced: Mutex<Replaced>,
+    committer: Mutex<Option<JoinHandle<Result<(), Fatal>>>>,
+    watch: Mutex<Option<JoinHandle<()>>>,
+    stopped: Arc<(Mutex<bool>, std::sync::Condvar)>,
+    bell: Arc<Bell>,
+}
+
+#[derive(Default, Clone)]
+struct Replaced {
+    accept: u32,
+    workers: Vec<u32>,
+}
+
+impl Gateway {
+    /// Starts serving `listeners`.
+    pub fn start(parts: Parts, listeners: Vec<Bound>) -> Result<Arc<Self>, GatewayError> {
+        let Parts { journal, committer, bell, devices, clock, limits, workers } = parts;
+        let wakes: Arc<Mutex<Vec<Arc<Notify>>>> = Arc::default();
+        let _ = bell.wakes.set(wakes.clone());
+        let common = Arc::new(Common {
+            intake: Intake { journal, devices },
+            clock,
+            seats: Seats::new(&limits),
+            limits,
+            present: Present::default(),
+            workers: Mutex::default(),
+            wakes,
+            next: AtomicUsize::new(0),
+            complained_ms: AtomicU64::new(0),
+        });
+        let spawn = std::thread::Builder::new().name("journal".to_owned());
+        let committer = spawn.spawn(move || committer.run()).map_err(GatewayError::Thread)?;
+        for number in 0..workers.max(1) {
+            let worker = worker::start(number, &common).map_err(GatewayError::Thread)?;
+            lock(&common.wakes).push(worker.wake.clone());
+            common.workers().push(worker);
+        }
+        let (mut doors, mut datagrams) = (Vec::new(), Vec::new());
+        for Bound { listener, socket } in listeners {
+            match socket {
+                BoundSocket::Tcp(socket) => doors.push(Door { socket, listener }),
+                BoundSocket::Udp(socket) => datagrams.push((socket, listener)),
+            }
+        }
+        for (number, (socket, listener)) in datagrams.iter().enumerate() {
+            let workers = common.workers();
+            workers[number % workers.len()].inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
+        }
+        let accept = accept::start(&common, doors.clone()).map_err(GatewayError::Thread)?;
+        let replaced = Replaced { accept: 0, workers: vec![0; workers.max(1)] };
+        let gateway = Arc::new(Self {
+            common,
+            doors,
+            datagrams,
+            accept: Mutex::new(accept),
+            replaced: Mutex::new(replaced),
+            committer: Mutex::new(Some(committer)),
+            watch: Mutex::new(None),
+            stopped: Arc::default(),
+            bell,
+        });
+        gateway.clone().start_watch().map_err(GatewayError::Thread)?;
+        Ok(gateway)
+    }
+
+    /// How it is.
+    pub fn health(&self) -> Health {
+        let clock = &*self.common.clock;
+        let replaced = lock(&self.replaced).clone();
+        let mut parts = vec![part("accept", lock(&self.accept).pulse.silence(clock), replaced.accept)];
+        for (number, worker) in self.common.workers().iter().enumerate() {
+            let count = replaced.workers.get(number).copied().unwrap_or(0);
+            parts.push(part(&format!("worker-{number}"), worker.pulse.silence(clock), count));
+        }
+        let journal = self.journal_health();
+        let ready = journal.healthy;
+        parts.push(journal);
+        Health { healthy: parts.iter().all(|part| part.healthy), ready, parts }
+    }
+
+    fn journal_health(&self) -> PartHealth {
+        let stats = self.common.intake.journal.stats();
+        let busy = stats.step_since.map(|since| self.common.clock.monotonic().saturating_sub(since));
+        let ended = lock(&self.committer).as_ref().is_none_or(JoinHandle::is_finished);
+        let problem = if stats.failed || ended {
+            let why = lock(&self.bell.fatal).clone();
+            Some(format!("the journal's writer has ended{}", why.map(|why| format!(": {why}")).unwrap_or_default()))
+        } else if stats.full {
+            Some("the journal's disk is full: make space, and it goes on by itself".to_owned())
+        } else if busy.is_some_and(is_stalled) {
+            Some("the disk does not answer: nothing is acknowledged until it does".to_owned())
+        } else {
+            None
+        };
+        let silent_ms =
+            busy.filter(|busy| is_stalled(*busy)).map(|busy| busy.as_millis().try_into().unwrap_or(u64::MAX));
+        PartHealth { part: "journal".to_owned(), healthy: problem.is_none(), problem, silent_ms, replaced: 0 }
+    }
+
+    /// Connections that are open.
+    pub fn connections(&self) -> usize {
+        self.common.seats.taken()
+    }
+
+    /// Whether the journal's writer has ended, which it never does by itself: the process has to.
+    pub fn journal_lost(&self) -> bool {
+        lock(&self.committer).as_ref().is_some_and(JoinHandle::is_finished)
+    }
+
+    /// Stops: accepts nothing more, answers what is due, ends the connections, and closes the journal.
+    pub fn stop(&self) -> Result<(), Fatal> {
+        // First, or it would take what ends for what hangs, and give its work to another.
+        *lock(&self.stopped.0) = true;
+        self.stopped.1.notify_all();
+        if let Some(watch) = lock(&self.watch).take() {
+            // A panic there was logged when it happened.
+            let _ = watch.join();
+        }
+        lock(&self.accept).retired.store(true, Ordering::Release);
+        for worker in self.common.workers().iter() {
+            worker.inbox.put(Job::Stop);
+        }
+        let clock = &*self.common.clock;
+        let since = clock.monotonic();
+        while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire))
+            && clock.monotonic().saturating_sub(since) < self.common.limits.stop_max
+        {
+            std::thread::sleep(STOP_LOOK);
+        }
+        self.common.intake.journal.close();
+        // Not by joining it at once: whoever asks for the health meanwhile looks at it, too.
+        while lock(&self.committer).as_ref().is_some_and(|committer| !committer.is_finished()) {
+            std::thread::sleep(STOP_LOOK);
+        }
+        let committer = lock(&self.committer).take();
+        match committer.map(JoinHandle::join) {
+            Some(Ok(result)) => result,
+            _ => Ok(()),
+        }
+    }
+
+    fn start_watch(self: Arc<Self>) -> io::Result<()> {
+        let gateway = self.clone();
+        let stopped = self.stopped.clone();
+        let watch = std::thread::Builder::new().name("watchdog".to_owned()).spawn(move || {
+            let mut known = Health { healthy: true, ready: true, parts: Vec::new() };
+            loop {
+                let over = lock(&stopped.0);
+                let (over, _) = stopped.1.wait_timeout(over, WATCH).unwrap_or_else(PoisonError::into_inner);
+                if *over {
+                    return;
+                }
+                drop(over);
+                known = gateway.watch(&known);
+            }
+        })?;
+        *lock(&self.watch) = Some(watch);
+        Ok(())
+    }
+
+    /// Looks at all parts once, tells what changed, and replaces what hangs.
+    fn watch(&self, known: &Health) -> Health {
+        let health = self.health();
+        for part in &health.parts {
+            let before = known.parts.iter().find(|other| other.part == part.part).is_none_or(|other| other.healthy);
+            if part.healthy == before {
+                continue;
+            }
+            gauge!("odograph_stalled", "part" => part.part.clone()).set(if part.healthy { 0.0 } else { 1.0 });
+            match &part.problem {
+                Some(problem) => tracing::error!(part = part.part, silent_ms = part.silent_ms, "{problem}"),
+                None => tracing::info!(part = part.part, "well again"),
+            }
+        }
+        self.heal();
+        health
+    }
+
+    fn heal(&self) {
+        let clock = &*self.common.clock;
+        let silence = lock(&self.accept).pulse.silence(clock);
+        if is_stalled(silence) {
+            self.replace_accept();
+        }
+        let count = self.common.workers().len();
+        for number in 0..count {
+            if is_stalled(self.common.workers()[number].pulse.silence(clock)) {
+                self.replace_worker(number);
+            }
+        }
+    }
+
+    fn replace_accept(&self) {
+        match accept::start(&self.common, self.doors.clone()) {
+            Ok(fresh) => {
+                let old = std::mem::replace(&mut *lock(&self.accept), fresh);
+                old.retired.store(true, Ordering::Release);
+                lock(&self.replaced).accept += 1;
+                healed("accept");
+            }
+            Err(error) => tracing::error!(%error, "cannot start another accept loop"),
+        }
+    }
+
+    fn replace_worker(&self, number: usize) {
+        let fresh = match worker::start(number, &self.common) {
+            Ok(fresh) => fresh,
+            Err(error) => return tracing::error!(%error, "cannot start another worker"),
+        };
+        if let Some(wake) = lock(&self.common.wakes).get_mut(number) {
+            *wake = fresh.wake.clone();
+        }
+        let old = std::mem::replace(&mut self.common.workers()[number], fresh.clone());
+        old.retired.store(true, Ordering::Release);
+        let ended = old.sockets.end_all(Close::Healed);
+        let workers = self.common.workers().len();
+        for (_, (socket, listener)) in self.datagrams.iter().enumerate().filter(|(at, _)| at % workers == number) {
+            fresh.inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
+        }
+        let waiting = old.inbox.take().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
+        waiting.for_each(|job| fresh.inbox.put(job));
+        if let Some(count) = lock(&self.replaced).workers.get_mut(number) {
+            *count += 1;
+        }
+        healed("worker");
+        tracing::error!(
+            worker = number,
+            connections = ended,
+            "a worker hung: replaced, its devices have to come again"
+        );
+    }
+}
+
+fn healed(part: &'static str) {
+    counter!("odograph_healed_total", "part" => part).increment(1);
+}
+
+fn part(name: &str, silence: Duration, replaced: u32) -> PartHealth {
+    let stalled = is_stalled(silence);
+    PartHealth {
+        part: name.to_owned(),
+        healthy: !stalled,
+        problem: stalled.then(|| "shows no life: its work is given to another".to_owned()),
+        silent_ms: stalled.then(|| silence.as_millis().try_into().unwrap_or(u64::MAX)),
+        replaced,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // What these locks guard is whole at every moment, so a panic elsewhere does not spoil it.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

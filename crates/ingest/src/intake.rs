@@ -1,0 +1,203 @@
+//! From bytes to journal entries: what TCP and UDP have in common.
+
+use crate::{Devices, Listener};
+use odograph_journal::{AppendError, Appended, Identity, Journal, Kind, NewEntry, Stream};
+use odograph_model::Time;
+use odograph_protocols::{Binding, Decision, Dialogue, Out, context};
+use odograph_wire::Malformed;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What frames need beside themselves.
+#[derive(Clone)]
+pub struct Intake {
+    /// Where everything goes first.
+    pub journal: Journal,
+    /// Who may send.
+    pub devices: Arc<dyn Devices>,
+}
+
+/// One moment, on both clocks.
+#[derive(Debug, Clone, Copy)]
+pub struct Now {
+    /// Time of day, for the journal.
+    pub wall: Time,
+    /// Time that never goes back, for bounds.
+    pub monotonic: Duration,
+}
+
+/// Working memory of one worker, used again for every read.
+#[derive(Default)]
+pub struct Scratch {
+    out: Out<'static>,
+    /// The state before the first planned entry.
+    context: Vec<u8>,
+    /// Replies, one after the other.
+    replies: Vec<u8>,
+    /// Encoded decisions, one after the other.
+    decisions: Vec<u8>,
+    before: Option<(Arc<Binding>, Range<usize>)>,
+    plan: Vec<Planned>,
+    /// What happened, for those who count.
+    pub tally: Tally,
+}
+
+/// What one read gave.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Frames, malformed ones included.
+    pub frames: u64,
+    /// Records decoded.
+    pub records: u64,
+    /// What was wrong with malformed frames.
+    pub malformed: Vec<Malformed>,
+}
+
+/// An entry to come. Ranges, because the bytes that they point into are still growing.
+struct Planned {
+    kind: Kind,
+    /// Into the bytes received, or for a reply into the replies.
+    range: Range<usize>,
+    identity: Option<(Arc<Binding>, Range<usize>)>,
+}
+
+/// What a frame meant for its connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meant {
+    /// The dialogue goes on.
+    GoOn,
+    /// From here on the dialogue belongs to a device.
+    Identified,
+    /// The device was refused.
+    Refused,
+    /// The frame is malformed.
+    Malformed,
+}
+
+impl Scratch {
+    /// Begins with what the journal must know about the state before the next entries.
+    pub(crate) fn begin(&mut self, head: &[u8], dialogue: &Dialogue) {
+        self.plan.clear();
+        self.replies.clear();
+        self.decisions.clear();
+        self.tally.frames = 0;
+        self.tally.records = 0;
+        self.tally.malformed.clear();
+        self.before = dialogue.binding().map(|binding| (binding.clone(), encode(binding, &mut self.decisions)));
+        self.context.clear();
+        self.context.extend_from_slice(head);
+        let mut session = std::mem::take(&mut self.replies);
+        dialogue.save(&mut session);
+        debug_assert!(session.len() <= odograph_protocols::CONTEXT_MAX, "a session's context is bounded");
+        context::write_tail(dialogue.binding().map(|binding| &**binding), &session, &mut self.context);
+        session.clear();
+        self.replies = session;
+    }
+
+    /// Plans an entry of bytes received.
+    pub(crate) fn plan(&mut self, kind: Kind, range: Range<usize>) {
+        self.plan.push(Planned { kind, range, identity: None });
+    }
+
+    /// Decodes the frame at `range` of `bytes` and plans its entry and those of its replies.
+    pub(crate) fn frame(
+        &mut self,
+        intake: &Intake,
+        listener: &Listener,
+        dialogue: &mut Dialogue,
+        bytes: &[u8],
+        range: Range<usize>,
+        received: Time,
+    ) -> Meant {
+        self.tally.frames += 1;
+        let frame = bytes.get(range.clone()).unwrap_or_default();
+        // Asked each time, so that what a person decides holds from the next message on that names its device.
+        let turn = dialogue.frame(frame, received, &mut self.out, |ids, bound| {
+            Some(intake.devices.admit(ids, listener)).filter(|admitted| bound != Some(admitted))
+        });
+        let begun = turn.begun;
+        let meant = match &begun {
+            _ if turn.malformed.is_some() => Meant::Malformed,
+            Some(binding) if binding.decision == Decision::Refused => Meant::Refused,
+            Some(_) => Meant::Identified,
+            None => Meant::GoOn,
+        };
+        self.tally.malformed.extend(turn.malformed);
+        self.tally.records += self.out.records().len() as u64;
+        let identity = begun.map(|binding| {
+            let range = encode(&binding, &mut self.decisions);
+            (binding, range)
+        });
+        self.plan.push(Planned { kind: Kind::FRAME, range, identity });
+        for reply in self.out.replies() {
+            let start = self.replies.len();
+            self.replies.extend_from_slice(&reply.bytes);
+            self.plan.push(Planned { kind: Kind::SENT, range: start..self.replies.len(), identity: None });
+        }
+        meant
+    }
+
+    /// Appends what was planned, in one piece.
+    pub(crate) fn append(
+        &mut self,
+        journal: &Journal,
+        stream: &mut Stream,
+        bytes: &[u8],
+        at: Time,
+    ) -> Result<Appended, AppendError> {
+        let entries: Vec<NewEntry<'_>> = self
+            .plan
+            .iter()
+            .map(|planned| {
+                let source = if planned.kind == Kind::SENT { &self.replies[..] } else { bytes };
+                NewEntry {
+                    kind: planned.kind,
+                    at: at.0,
+                    identity: self.identity(planned.identity.as_ref()),
+                    payload: source.get(planned.range.clone()).unwrap_or_default(),
+                }
+            })
+            .collect();
+        journal.append(stream, &self.context, self.identity(self.before.as_ref()), &entries)
+    }
+
+    /// Whether nothing was planned.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.plan.is_empty()
+    }
+
+    /// The replies planned, one after the other.
+    pub(crate) fn replies(&self) -> &[u8] {
+        &self.replies
+    }
+
+    /// The replies planned, each by itself.
+    pub(crate) fn each_reply(&self) -> impl Iterator<Item = &[u8]> {
+        let sent = self.plan.iter().filter(|planned| planned.kind == Kind::SENT);
+        sent.map(|planned| self.replies.get(planned.range.clone()).unwrap_or_default())
+    }
+
+    /// The context that was written by [`Scratch::begin`].
+    pub(crate) fn context(&self) -> &[u8] {
+        &self.context
+    }
+
+    /// Whose the dialogue was at [`Scratch::begin`].
+    pub(crate) fn bound(&self) -> Option<Identity<'_>> {
+        self.identity(self.before.as_ref())
+    }
+
+    fn identity<'a>(&'a self, bound: Option<&'a (Arc<Binding>, Range<usize>)>) -> Option<Identity<'a>> {
+        let (binding, range) = bound?;
+        // A refused device owns nothing: its bytes are kept, but as nobody's.
+        let device = if binding.decision == Decision::Refused { "" } else { &binding.device };
+        Some(Identity { device, decision: self.decisions.get(range.clone()).unwrap_or_default() })
+    }
+}
+
+fn encode(binding: &Binding, decisions: &mut Vec<u8>) -> Range<usize> {
+    let start = decisions.len();
+    binding.write(decisions);
+    start..decisions.len()
+}

@@ -1,0 +1,34 @@
+//! Connections of devices: pure state machines and their TCP and UDP drivers, gated by the journal.
+//!
+//! [`Connection`] and [`Peers`] decide everything and touch nothing: bytes, the durable mark and the time go in;
+//! journal entries, bytes for the device and an end come out. Only `tcp`, `udp` and `accept` know sockets. Nothing
+//! leaves for a device before the journal says that the frame it answers, and the answer itself, are on disk.
+
+mod accept;
+mod connection;
+mod datagrams;
+mod devices;
+mod gateway;
+mod intake;
+mod limits;
+mod listener;
+mod measure;
+mod outbox;
+mod roster;
+mod seats;
+mod sockets;
+mod tcp;
+mod udp;
+mod watchdog;
+mod worker;
+
+pub use connection::{Close, Connection, Step};
+pub use datagrams::{Peers, Verdict};
+pub use devices::{Devices, Unknown};
+pub use gateway::{Bell, Bound, Gateway, GatewayError, Parts};
+pub use intake::{Intake, Now, Scratch, Tally};
+pub use limits::Limits;
+pub use listener::{Listener, ListenerError};
+pub use measure::describe;
+pub use roster::{Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
+pub use watchdog::{Health, PartHealth};

@@ -1,0 +1,70 @@
+//! The bounds of everything that a device can make grow.
+
+use std::time::Duration;
+
+/// Bounds that can be set. Each has a metric, and a reason in the log when it cuts something off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at a time, all listeners together. Further ones are closed at once.
+    pub connections_max: usize,
+    /// Connections at a time from one address; 0: any number, because a carrier's NAT looks like one address.
+    pub connections_per_address_max: usize,
+    /// How long a connection may take to say who it is.
+    pub identify_max: Duration,
+    /// How long a device may leave its answers unread before its connection ends.
+    pub unread_max: Duration,
+    /// Peers remembered by each UDP listener; the one that was silent longest is forgotten first.
+    pub udp_peers_max: usize,
+    /// How long a graceful stop waits for acknowledgements that are due.
+    pub stop_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: usize::MAX,
+            connections_per_address_max: 0,
+            identify_max: Duration::from_secs(60),
+            unread_max: Duration::from_secs(60),
+            udp_peers_max: 100_000,
+            stop_max: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Bytes in a row that belong to no frame before a connection ends: noise, or another protocol.
+pub(crate) const SKIPPED_MAX: usize = 64 << 10;
+
+/// Bytes that wait for one device to take them before its connection is no longer read from: a device that does not
+/// read its answers must not make us keep more of them.
+pub(crate) const UNREAD_BYTES_MAX: usize = 64 << 10;
+
+/// Bytes taken from a socket at a time. The buffer belongs to the worker, so idle connections have none.
+pub(crate) const READ_BYTES: usize = 64 << 10;
+
+/// Datagrams in a row from one socket before the connections have their turn.
+pub(crate) const DATAGRAMS_IN_A_ROW: usize = 256;
+
+/// The largest datagram there can be.
+pub(crate) const DATAGRAM_BYTES_MAX: usize = 64 << 10;
+
+/// Connections that wait to be accepted, asked of the kernel, which has a bound of its own (`net.core.somaxconn`).
+pub(crate) const BACKLOG: i32 = 65_535;
+
+/// How long the accept loop rests after an error such as too many open files.
+pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How often idle connections are looked for.
+pub(crate) const SWEEP: Duration = Duration::from_secs(1);
+
+/// How long reading and accepting pause before they ask again whether the journal has caught up.
+pub(crate) const CONGESTION_PAUSE: Duration = Duration::from_millis(20);
+
+/// A part that has not shown life for this long is stalled.
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(4);
+
+/// How often the watchdog looks.
+pub(crate) const WATCH: Duration = Duration::from_secs(1);
+
+/// How often a stop looks whether what it waits for has ended.
+pub(crate) const STOP_LOOK: Duration = Duration::from_millis(5);

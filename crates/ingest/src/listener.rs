@@ -1,0 +1,87 @@
+//! A place where devices arrive: an address, a protocol, and what holds for those who come there.
+
+use crate::Unknown;
+use crate::measure::Measures;
+use compact_str::CompactString;
+use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a listener is.
+#[derive(Debug)]
+pub struct Listener {
+    /// What devices speak there.
+    pub protocol: &'static Protocol,
+    /// How their bytes travel.
+    pub transport: Transport,
+    /// Our address.
+    pub local: SocketAddr,
+    /// Settings for all that come there.
+    pub settings: Arc<Settings>,
+    /// Whether wrong checksums are errors.
+    pub checksum: Checksum,
+    /// What happens to devices that nobody announced.
+    pub unknown: Unknown,
+    /// Whose they become.
+    pub tenant: CompactString,
+    /// The one device that this listener belongs to, for devices that never say who they are.
+    pub device: Option<Arc<Binding>>,
+    /// What is counted.
+    pub(crate) measures: Measures,
+}
+
+/// Why a listener cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ListenerError {
+    /// The protocol does not travel that way.
+    #[error("{protocol} does not travel by {transport}")]
+    Transport {
+        /// The protocol.
+        protocol: &'static str,
+        /// The transport asked for.
+        transport: &'static str,
+    },
+}
+
+impl Listener {
+    /// A listener with the defaults: devices register themselves into the tenant `default`.
+    pub fn new(protocol: &'static Protocol, transport: Transport, local: SocketAddr) -> Result<Self, ListenerError> {
+        if !protocol.transports.contains(&transport) {
+            return Err(ListenerError::Transport { protocol: protocol.name, transport: transport.name() });
+        }
+        Ok(Self {
+            protocol,
+            transport,
+            local,
+            settings: Arc::default(),
+            checksum: Checksum::Enforce,
+            unknown: Unknown::Register,
+            tenant: CompactString::const_new("default"),
+            device: None,
+            measures: Measures::new(protocol.name, transport.name()),
+        })
+    }
+
+    /// A dialogue with a device that has just arrived.
+    pub(crate) fn dialogue(&self) -> Dialogue {
+        Dialogue::begin(self.protocol, self.transport, self.checksum, self.settings.clone(), self.device.clone())
+    }
+
+    /// The part of the journal's context that stays the same for everything from `peer`.
+    pub(crate) fn context_head(&self, peer: SocketAddr) -> Box<[u8]> {
+        let head = Context {
+            protocol: CompactString::const_new(self.protocol.name),
+            transport: self.transport,
+            checksum: self.checksum,
+            peer: compact_str::format_compact!("{peer}"),
+            local: compact_str::format_compact!("{}", self.local),
+            settings: (*self.settings).clone(),
+            binding: None,
+            session: Vec::new(),
+        };
+        let mut bytes = Vec::new();
+        context::write_head(&head, &mut bytes);
+        bytes.into()
+    }
+}

@@ -1,0 +1,268 @@
+//! Connections over TCP: sockets for [`Connection`].
+
+use crate::gateway::refusal;
+use crate::limits::CONGESTION_PAUSE;
+use crate::sockets::Socket;
+use crate::worker::{Seat, Target, Worker};
+use crate::{Close, Connection, Limits, Listener, Now};
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Poll;
+use tokio::io::{AsyncRead as _, ReadBuf};
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::Notify;
+use tokio::task::spawn_local;
+
+/// A connection and its socket. Idle, it owns no buffer.
+pub(crate) struct Link {
+    socket: Arc<Socket>,
+    connection: RefCell<Connection>,
+    /// Its number in the journal.
+    pub(crate) stream: u64,
+    /// Its place among the worker's sockets, and among its links.
+    places: Cell<(usize, usize)>,
+    /// Somebody waits until the device takes more bytes.
+    flushing: Cell<bool>,
+    /// Reading may go on, or the end has come.
+    changed: Notify,
+    /// Given back at the end.
+    seat: Cell<Option<Seat>>,
+    peer: SocketAddr,
+}
+
+/// Takes over a connection that was accepted.
+pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, listener: Arc<Listener>, seat: Seat) {
+    if worker.stopping.get() {
+        return;
+    }
+    let measures = listener.clone();
+    match open(worker, socket, peer, listener, seat) {
+        Ok((link, reader)) => {
+            measures.measures.connections.increment(1.0);
+            measures.measures.opened.increment(1);
+            spawn_local(converse(worker.clone(), link, reader));
+        }
+        Err(error) => {
+            refusal("setup");
+            tracing::warn!(%peer, %error, "a connection could not be set up");
+        }
+    }
+}
+
+fn open(
+    worker: &Worker,
+    socket: TcpStream,
+    peer: SocketAddr,
+    listener: Arc<Listener>,
+    seat: Seat,
+) -> io::Result<(Rc<Link>, OwnedReadHalf)> {
+    // Without this, a small answer may wait for the device's delayed acknowledgement of the one before.
+    socket.set_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    let (reader, writer) = tokio::net::TcpStream::from_std(socket)?.into_split();
+    let socket = Arc::new(Socket(writer));
+    let scratch = &mut worker.scratch.borrow_mut();
+    let connection =
+        Connection::open(listener, peer, &worker.common.intake, worker.now(), scratch).map_err(io::Error::other)?;
+    let stream = connection.stream();
+    let link = Rc::new(Link {
+        socket: socket.clone(),
+        connection: RefCell::new(connection),
+        stream,
+        places: Cell::default(),
+        flushing: Cell::new(false),
+        changed: Notify::new(),
+        seat: Cell::new(Some(seat)),
+        peer,
+    });
+    let place = worker.sockets.insert(socket, stream);
+    link.places.set((place, worker.links.borrow_mut().insert(link.clone())));
+    link.arrive(worker);
+    Ok((link, reader))
+}
+
+async fn converse(worker: Rc<Worker>, link: Rc<Link>, mut reader: OwnedReadHalf) {
+    let why = link.listen(&worker, &mut reader).await;
+    bury(&worker, &link, why);
+}
+
+/// The end of a connection.
+pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
+    let (socket, place) = link.places.get();
+    if worker.links.borrow_mut().try_remove(place).is_none() {
+        return;
+    }
+    let why = worker.sockets.remove(socket).unwrap_or(why);
+    let mut connection = link.connection.borrow_mut();
+    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut worker.scratch.borrow_mut());
+    let measures = &connection.listener().measures;
+    measures.connections.decrement(1.0);
+    measures.closed(connection.why(why).name());
+    if let Some(binding) = connection.device() {
+        worker.common.present.leave(&binding.device, link.stream);
+    }
+    let device = connection.device().map(|binding| binding.device.as_str());
+    let why = connection.why(why);
+    tracing::debug!(peer = %link.peer, device, stream = link.stream, ?why, "connection ended");
+    if let Err(error) = ended {
+        tracing::debug!(peer = %link.peer, %error, "the end of a connection was not journalled");
+    }
+    link.seat.take();
+}
+
+impl Link {
+    /// Reads until the end; says why it came.
+    async fn listen(&self, worker: &Worker, reader: &mut OwnedReadHalf) -> Close {
+        loop {
+            if let Some(why) = self.connection.borrow().finished() {
+                return why;
+            }
+            if !self.connection.borrow().wants_bytes() {
+                self.changed.notified().await;
+                continue;
+            }
+            if worker.common.intake.journal.congested() {
+                // The journal cannot take more: the bytes wait in the kernel, and TCP makes the device wait.
+                self.connection.borrow_mut().excuse(worker.now());
+                tokio::time::sleep(CONGESTION_PAUSE).await;
+                continue;
+            }
+            match self.read(worker, reader).await {
+                Ok(()) => {}
+                // It says no more, and may listen still: what is due leaves first.
+                Err(Close::Peer) if worker.sockets.ended(self.places.get().0).is_none() => {
+                    self.connection.borrow_mut().end(Close::Peer);
+                }
+                Err(why) => return why,
+            }
+        }
+    }
+
+    /// Waits for bytes and takes them in. The buffer is the worker's, and nobody holds it while waiting.
+    async fn read(&self, worker: &Worker, reader: &mut OwnedReadHalf) -> Result<(), Close> {
+        poll_fn(|context| {
+            let mut input = worker.input.borrow_mut();
+            let mut input = ReadBuf::new(&mut input);
+            match Pin::new(&mut *reader).poll_read(context, &mut input) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(())),
+                Poll::Ready(Err(_)) => Poll::Ready(Err(Close::Network)),
+                Poll::Ready(Ok(())) if input.filled().is_empty() => Poll::Ready(Err(Close::Peer)),
+                Poll::Ready(Ok(())) => Poll::Ready(self.take_in(worker, input.filled())),
+            }
+        })
+        .await
+    }
+
+    fn take_in(&self, worker: &Worker, bytes: &[u8]) -> Result<(), Close> {
+        let now = worker.now();
+        let mut scratch = worker.scratch.borrow_mut();
+        let mut connection = self.connection.borrow_mut();
+        let step = connection.receive(bytes, &worker.common.intake, now, &mut scratch).map_err(|_| Close::Journal)?;
+        let measures = &connection.listener().measures;
+        measures.bytes_received.increment(bytes.len() as u64);
+        measures.frames.increment(scratch.tally.frames);
+        measures.records.increment(scratch.tally.records);
+        for malformed in &scratch.tally.malformed {
+            measures.malformed(malformed.reason.kind());
+            tracing::debug!(peer = %self.peer, stream = self.stream, %malformed, "malformed frame");
+        }
+        drop((scratch, connection));
+        if let Some(until) = step.due {
+            worker.wait(until, now.monotonic, Target::Link(self.places.get().1, self.stream));
+        }
+        if let Some(left) = step.left {
+            worker.common.present.leave(&left.device, self.stream);
+        }
+        if step.arrived {
+            self.arrive(worker);
+        }
+        Ok(())
+    }
+
+    /// If the connection belongs to a device, it is the one that the device has.
+    fn arrive(&self, worker: &Worker) {
+        let connection = self.connection.borrow();
+        if let Some(binding) = connection.device() {
+            tracing::debug!(peer = %self.peer, device = %binding.device, stream = self.stream, "device is here");
+            let handle = worker.sockets.handle(self.places.get().0, self.stream);
+            worker.common.present.arrive(binding.device.clone(), handle);
+        }
+    }
+
+    /// Writes what may leave.
+    pub(crate) fn flush(self: &Rc<Self>, worker: &Rc<Worker>) {
+        let durable = worker.common.intake.journal.durable();
+        let mut connection = self.connection.borrow_mut();
+        loop {
+            let bytes = connection.release(durable);
+            if bytes.is_empty() {
+                break;
+            }
+            match self.socket.0.try_write(bytes) {
+                Ok(count) => {
+                    connection.listener().measures.bytes_sent.increment(count as u64);
+                    connection.sent(count, worker.now());
+                }
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    connection.sent(0, worker.now());
+                    if !self.flushing.replace(true) {
+                        spawn_local(flush_later(worker.clone(), self.clone()));
+                    }
+                    break;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(_) => {
+                    drop(connection);
+                    return self.end_now(Close::Network);
+                }
+            }
+        }
+        if connection.finished().is_some() {
+            self.shut();
+        }
+        self.changed.notify_one();
+    }
+
+    /// Asks for the end, after what is due has left.
+    pub(crate) fn end(&self, why: Close) {
+        let mut connection = self.connection.borrow_mut();
+        connection.end(why);
+        if connection.finished().is_some() {
+            self.shut();
+        }
+    }
+
+    /// Ends it, whatever is due.
+    pub(crate) fn end_now(&self, why: Close) {
+        let mut connection = self.connection.borrow_mut();
+        connection.end(why);
+        connection.give_up();
+        self.shut();
+    }
+
+    /// Why it has to end by now, if it has to.
+    pub(crate) fn overdue(&self, limits: &Limits, now: Now) -> Option<Close> {
+        self.connection.borrow().overdue(limits, now)
+    }
+
+    /// Ends the socket, which wakes whoever waits for it.
+    fn shut(&self) {
+        self.socket.shut();
+        self.changed.notify_one();
+    }
+}
+
+async fn flush_later(worker: Rc<Worker>, link: Rc<Link>) {
+    let writable = link.socket.0.writable().await;
+    link.flushing.set(false);
+    match writable {
+        Ok(_) => link.flush(&worker),
+        Err(_) => link.end_now(Close::Network),
+    }
+}

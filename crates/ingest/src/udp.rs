@@ -1,0 +1,139 @@
+//! Datagrams: sockets for [`Peers`].
+
+use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAMS_IN_A_ROW};
+use crate::worker::{Target, Worker};
+use crate::{Close, Intake, Listener, Now, Peers, Scratch, Verdict};
+use std::cell::RefCell;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, UdpSocket};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::task::spawn_local;
+
+/// A UDP socket and who sends to it.
+pub(crate) struct DatagramSocket {
+    socket: tokio::net::UdpSocket,
+    peers: RefCell<Peers>,
+}
+
+/// Takes over a socket.
+pub(crate) fn adopt(worker: &Rc<Worker>, socket: &UdpSocket, listener: Arc<Listener>) {
+    let local = listener.local;
+    // A socket of our own on the same port: the one given here stays for a worker that may have to replace this one.
+    match socket.try_clone().and_then(tokio::net::UdpSocket::from_std) {
+        Ok(socket) => {
+            let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
+            let socket = Rc::new(DatagramSocket { socket, peers });
+            worker.datagram_sockets.borrow_mut().push(socket.clone());
+            spawn_local(listen(worker.clone(), socket));
+        }
+        Err(error) => tracing::error!(%local, %error, "a UDP socket cannot be watched: its listener is deaf"),
+    }
+}
+
+async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
+    while !worker.stopping.get() {
+        if socket.socket.readable().await.is_err() {
+            return;
+        }
+        for _ in 0..DATAGRAMS_IN_A_ROW {
+            let mut input = worker.input.borrow_mut();
+            debug_assert!(input.len() >= DATAGRAM_BYTES_MAX, "a datagram fits the buffer");
+            match socket.socket.try_recv_from(&mut input) {
+                Ok((count, peer)) => socket.take_in(&worker, input.get(..count).unwrap_or_default(), peer),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // The answer to an earlier datagram could not be delivered: nothing of ours is lost by that.
+                Err(error) => tracing::debug!(%error, "a UDP socket reports an error"),
+            }
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+impl DatagramSocket {
+    fn take_in(self: &Rc<Self>, worker: &Worker, datagram: &[u8], peer: SocketAddr) {
+        let peer = canonical(peer);
+        let mut peers = self.peers.borrow_mut();
+        let listener = peers.listener().clone();
+        listener.measures.bytes_received.increment(datagram.len() as u64);
+        if datagram.is_empty() || worker.common.intake.journal.congested() {
+            // There is nobody to make wait. Without an acknowledgement the device sends it again.
+            return listener.measures.dropped_datagrams.increment(1);
+        }
+        let now = worker.now();
+        let mut scratch = worker.scratch.borrow_mut();
+        let before = peers.len();
+        let verdict = peers.receive(datagram, peer, &worker.common.intake, now, &mut scratch);
+        count(&peers, before);
+        listener.measures.frames.increment(scratch.tally.frames);
+        listener.measures.records.increment(scratch.tally.records);
+        for malformed in &scratch.tally.malformed {
+            listener.measures.malformed(malformed.reason.kind());
+            tracing::debug!(%peer, %malformed, "malformed datagram");
+        }
+        match verdict {
+            Ok(Verdict::Reply(until)) => {
+                for reply in scratch.each_reply() {
+                    worker.wait(until, now.monotonic, Target::Datagram(self.clone(), peer, reply.into()));
+                }
+            }
+            Ok(Verdict::Silence) => {}
+            Err(error) => {
+                listener.measures.dropped_datagrams.increment(1);
+                tracing::debug!(%peer, %error, "a datagram could not be journalled");
+            }
+        }
+    }
+
+    /// Sends an answer. What the kernel does not take is lost like any datagram: the device sends its own again.
+    pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) {
+        let listener = self.peers.borrow().listener().clone();
+        let peer = if listener.local.is_ipv6() { mapped(peer) } else { peer };
+        match self.socket.try_send_to(bytes, peer) {
+            Ok(count) => listener.measures.bytes_sent.increment(count as u64),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) => tracing::debug!(%peer, %error, "an answer could not be sent"),
+        }
+    }
+
+    pub(crate) fn sweep(&self, intake: &Intake, now: Now, scratch: &mut Scratch) {
+        let mut peers = self.peers.borrow_mut();
+        let before = peers.len();
+        // An error means that the journal takes nothing more: then nobody has to be forgotten either.
+        let _ = peers.sweep(intake, now, scratch);
+        count(&peers, before);
+    }
+
+    pub(crate) fn close(&self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) {
+        let mut peers = self.peers.borrow_mut();
+        let before = peers.len();
+        let _ = peers.close(why, intake, now, scratch);
+        count(&peers, before);
+    }
+}
+
+/// Counts peers that came and went since there were `before`. Several sockets share one gauge.
+fn count(peers: &Peers, before: usize) {
+    let gauge = &peers.listener().measures.connections;
+    match peers.len().checked_sub(before) {
+        Some(0) => {}
+        Some(more) => gauge.increment(more as f64),
+        None => gauge.decrement((before - peers.len()) as f64),
+    }
+}
+
+/// An IPv4 address as such, also where an IPv6 socket shows it as a mapped one. A link-local one keeps its link.
+pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V6(v6) if v6.ip().to_ipv4_mapped().is_none() => address,
+        mapped => SocketAddr::new(mapped.ip().to_canonical(), mapped.port()),
+    }
+}
+
+/// An address as an IPv6 socket wants it.
+fn mapped(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(v4) => SocketAddr::new(v4.ip().to_ipv6_mapped().into(), v4.port()),
+        v6 @ SocketAddr::V6(_) => v6,
+    }
+}

@@ -1,0 +1,260 @@
+//! A worker: one thread with an event loop, a share of the connections, and one set of buffers for all of them.
+
+use crate::gateway::Common;
+use crate::limits::{READ_BYTES, SWEEP};
+use crate::sockets::Sockets;
+use crate::tcp::{self, Link};
+use crate::udp::{self, DatagramSocket};
+use crate::watchdog::Pulse;
+use crate::{Close, Listener, Now, Scratch};
+use metrics::{Histogram, histogram};
+use odograph_model::{Lsn, Time};
+use slab::Slab;
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::rc::Rc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::task::{LocalSet, spawn_local};
+
+/// What a worker is handed.
+pub(crate) enum Job {
+    /// A connection that was accepted.
+    Connection { socket: TcpStream, peer: SocketAddr, listener: Arc<Listener>, seat: Seat },
+    /// A UDP socket to look after.
+    Datagrams(Arc<UdpSocket>, Arc<Listener>),
+    /// Stop: take no more, answer what is due, end.
+    Stop,
+}
+
+/// What a worker was handed and has not taken yet. Bounded by what is handed: connections are counted before they get
+/// here, and sockets are as many as there are listeners.
+pub(crate) struct Inbox {
+    /// `None`: the worker has ended, and what it is handed is dropped.
+    jobs: Mutex<Option<VecDeque<Job>>>,
+    came: Notify,
+}
+
+impl Inbox {
+    fn new() -> Self {
+        Self { jobs: Mutex::new(Some(VecDeque::new())), came: Notify::new() }
+    }
+
+    pub(crate) fn put(&self, job: Job) {
+        if let Some(jobs) = self.lock().as_mut() {
+            jobs.push_back(job);
+        }
+        self.came.notify_one();
+    }
+
+    /// Takes what a worker that hangs will not take.
+    pub(crate) fn take(&self) -> VecDeque<Job> {
+        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    async fn next(&self) -> Job {
+        loop {
+            let job = self.lock().as_mut().and_then(VecDeque::pop_front);
+            match job {
+                Some(job) => return job,
+                None => self.came.notified().await,
+            }
+        }
+    }
+
+    fn close(&self) {
+        *self.lock() = None;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Job>>> {
+        // Every change to the queue is whole, so a panic elsewhere does not spoil it.
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place under the bound of all connections, given back when it is dropped.
+pub(crate) struct Seat(pub(crate) Arc<Common>, pub(crate) SocketAddr);
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.leave(self.1);
+    }
+}
+
+/// A worker, for the other threads.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) inbox: Arc<Inbox>,
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) pulse: Arc<Pulse>,
+    /// The watchdog has given its work to another worker.
+    pub(crate) retired: Arc<AtomicBool>,
+    /// It has ended.
+    pub(crate) ended: Arc<AtomicBool>,
+}
+
+/// A worker, for itself.
+pub(crate) struct Worker {
+    pub(crate) common: Arc<Common>,
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) links: RefCell<Slab<Rc<Link>>>,
+    pub(crate) datagram_sockets: RefCell<Vec<Rc<DatagramSocket>>>,
+    pub(crate) scratch: RefCell<Scratch>,
+    pub(crate) input: RefCell<Box<[u8]>>,
+    pub(crate) stopping: Cell<bool>,
+    /// What waits for the journal, in the order in which it becomes durable.
+    waiting: RefCell<VecDeque<Waiting>>,
+    retired: Arc<AtomicBool>,
+    pulse: Arc<Pulse>,
+    ack_seconds: Histogram,
+}
+
+struct Waiting {
+    until: Lsn,
+    /// When the frame was read.
+    since: Duration,
+    target: Target,
+}
+
+/// Who waits.
+pub(crate) enum Target {
+    /// A connection: its place, and its number in the journal.
+    Link(usize, u64),
+    /// A datagram to be sent.
+    Datagram(Rc<DatagramSocket>, SocketAddr, Box<[u8]>),
+}
+
+/// Starts a worker on a thread of its own.
+pub(crate) fn start(number: usize, common: &Arc<Common>) -> std::io::Result<Handle> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let handle = Handle {
+        inbox: Arc::new(Inbox::new()),
+        wake: Arc::default(),
+        sockets: Arc::default(),
+        pulse: Arc::new(Pulse::new(&*common.clock)),
+        retired: Arc::default(),
+        ended: Arc::default(),
+    };
+    let (common, shared) = (common.clone(), handle.clone());
+    std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+        let worker = Rc::new(Worker {
+            common,
+            sockets: shared.sockets,
+            links: RefCell::default(),
+            datagram_sockets: RefCell::default(),
+            scratch: RefCell::default(),
+            input: RefCell::new(vec![0; READ_BYTES].into()),
+            stopping: Cell::new(false),
+            waiting: RefCell::default(),
+            retired: shared.retired,
+            pulse: shared.pulse,
+            ack_seconds: histogram!("odograph_ack_seconds"),
+        });
+        LocalSet::new().block_on(&runtime, worker.run(&shared.inbox, shared.wake));
+        shared.inbox.close();
+        shared.ended.store(true, Ordering::Release);
+    })?;
+    Ok(handle)
+}
+
+impl Worker {
+    async fn run(self: Rc<Self>, inbox: &Inbox, wake: Arc<Notify>) {
+        spawn_local(self.clone().release_when_durable(wake));
+        let mut sweep = tokio::time::interval(SWEEP);
+        loop {
+            tokio::select! {
+                job = inbox.next() => match job {
+                    Job::Connection { socket, peer, listener, seat } => tcp::adopt(&self, socket, peer, listener, seat),
+                    Job::Datagrams(socket, listener) => udp::adopt(&self, &socket, listener),
+                    Job::Stop => self.begin_to_stop(),
+                },
+                _ = sweep.tick() => self.sweep(),
+            }
+            let retired = self.retired.load(Ordering::Acquire);
+            if retired || (self.stopping.get() && self.links.borrow().is_empty() && self.waiting.borrow().is_empty()) {
+                return self.leave(if retired { Close::Healed } else { Close::Stopping });
+            }
+        }
+    }
+
+    /// What time it is, on both clocks.
+    pub(crate) fn now(&self) -> Now {
+        Now { wall: Time(self.common.clock.now()), monotonic: self.common.clock.monotonic() }
+    }
+
+    /// Something is to leave once the journal is durable up to `until`.
+    pub(crate) fn wait(&self, until: Lsn, since: Duration, target: Target) {
+        self.waiting.borrow_mut().push_back(Waiting { until, since, target });
+    }
+
+    async fn release_when_durable(self: Rc<Self>, wake: Arc<Notify>) {
+        loop {
+            wake.notified().await;
+            self.release();
+        }
+    }
+
+    /// Lets leave what is durable.
+    fn release(self: &Rc<Self>) {
+        let durable = self.common.intake.journal.durable();
+        loop {
+            let next = self.waiting.borrow_mut().pop_front_if(|waiting| waiting.until <= durable);
+            let Some(waiting) = next else { break };
+            match waiting.target {
+                Target::Link(place, stream) => {
+                    let link = self.links.borrow().get(place).filter(|link| link.stream == stream).cloned();
+                    if let Some(link) = link {
+                        link.flush(self);
+                    }
+                }
+                Target::Datagram(socket, peer, bytes) => socket.send(peer, &bytes),
+            }
+            let took = self.common.clock.monotonic().saturating_sub(waiting.since);
+            self.ack_seconds.record(took);
+        }
+    }
+
+    fn begin_to_stop(&self) {
+        if self.stopping.replace(true) {
+            return;
+        }
+        let links: Vec<_> = self.links.borrow().iter().map(|(_, link)| link.clone()).collect();
+        for link in links {
+            link.end(Close::Stopping);
+        }
+    }
+
+    /// The end of this worker, with what is left of its connections.
+    fn leave(&self, why: Close) {
+        let (now, mut scratch) = (self.now(), self.scratch.borrow_mut());
+        for socket in self.datagram_sockets.borrow_mut().drain(..) {
+            socket.close(why, &self.common.intake, now, &mut scratch);
+        }
+        drop(scratch);
+        let links: Vec<_> = self.links.borrow().iter().map(|(_, link)| link.clone()).collect();
+        for link in links {
+            tcp::bury(self, &link, why);
+        }
+    }
+
+    fn sweep(&self) {
+        self.pulse.beat(&*self.common.clock);
+        let now = self.now();
+        let limits = &self.common.limits;
+        let overdue: Vec<_> = {
+            let links = self.links.borrow();
+            links.iter().filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now)?))).collect()
+        };
+        for (link, why) in overdue {
+            link.end_now(why);
+        }
+        let mut scratch = self.scratch.borrow_mut();
+        for socket in self.datagram_sockets.borrow().iter() {
+            socket.sweep(&self.common.intake, now, &mut scratch);
+        }
+    }
+}

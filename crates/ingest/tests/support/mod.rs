@@ -1,0 +1,171 @@
+//! A gateway to try: on loopback, over a disk in memory that does what a test asks, with devices that speak.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
+
+use odograph_env::{Clock, SystemClock};
+use odograph_fleet::{Heard, Reading, Speech};
+use odograph_ingest::{Bell, Bound, Devices, Gateway, Health, Limits, Listener, Parts, Roster};
+use odograph_journal::{Journal, Options};
+use odograph_protocols::{Transport, find};
+use odograph_testkit::{FaultDisk, SeededRng};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+/// How long a test waits for something that will surely come. Never asserted: only a hang meets it.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+pub fn folder() -> PathBuf {
+    PathBuf::from("data/journal/0")
+}
+
+/// A gateway and what it stands on.
+pub struct Trial {
+    pub gateway: Arc<Gateway>,
+    pub disk: FaultDisk,
+    pub address: SocketAddr,
+    pub roster: Arc<Roster>,
+}
+
+/// What a trial may set.
+pub struct Setup {
+    pub clock: Arc<dyn Clock>,
+    pub devices: Option<Arc<dyn Devices>>,
+    pub limits: Limits,
+    pub listener: fn(&mut Listener),
+    pub speech: Speech,
+    pub transport: Transport,
+    pub workers: usize,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            clock: Arc::new(SystemClock::new()),
+            devices: None,
+            limits: Limits::default(),
+            listener: |_| {},
+            speech: Speech::Teltonika,
+            transport: Transport::Tcp,
+            workers: 1,
+        }
+    }
+}
+
+impl Setup {
+    pub fn start(self) -> Trial {
+        let disk = FaultDisk::new();
+        let shared: Arc<dyn odograph_env::Disk> = Arc::new(disk.clone());
+        let bell = Arc::new(Bell::default());
+        let options =
+            Options { observer: bell.clone(), segment_bytes: 1 << 20, reserve_bytes: 64 << 10, ..Options::default() };
+        let (journal, committer, _) =
+            Journal::open(&folder(), options, shared.clone(), self.clock.clone(), &SeededRng::new(7)).unwrap();
+        let (roster, _) = Roster::open(&*shared, Path::new("data"), 1000).unwrap();
+        let roster = Arc::new(roster);
+        let devices = self.devices.unwrap_or_else(|| roster.clone());
+        let protocol = find(self.speech.name()).unwrap();
+        let mut listener = Listener::new(protocol, self.transport, ([127, 0, 0, 1], 0).into()).unwrap();
+        (self.listener)(&mut listener);
+        let bound = Bound::open(listener).unwrap();
+        let address = bound.listener().local;
+        let parts =
+            Parts { journal, committer, bell, devices, clock: self.clock, limits: self.limits, workers: self.workers };
+        Trial { gateway: Gateway::start(parts, vec![bound]).unwrap(), disk, address, roster }
+    }
+}
+
+impl Trial {
+    pub fn connect(&self, imei: &str) -> Caller {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Caller { stream, imei: imei.to_owned(), inbox: Vec::new() }
+    }
+
+    pub fn log_in(&self, imei: &str) -> Caller {
+        let mut caller = self.connect(imei);
+        caller.send(&Speech::Teltonika.login(imei));
+        assert_eq!(caller.hear(true), Some(Heard::Login(true)));
+        caller
+    }
+
+    pub fn health_of(&self, part: &str) -> odograph_ingest::PartHealth {
+        self.gateway.health().parts.into_iter().find(|known| known.part == part).unwrap()
+    }
+
+    pub fn wait_for(&self, what: &str, condition: impl Fn(&Health) -> bool) -> Health {
+        for _ in 0..PATIENCE.as_millis() / 10 {
+            let health = self.gateway.health();
+            if condition(&health) {
+                return health;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("waited in vain for {what}: {:?}", self.gateway.health());
+    }
+}
+
+/// A device that calls.
+pub struct Caller {
+    pub stream: TcpStream,
+    imei: String,
+    inbox: Vec<u8>,
+}
+
+impl Caller {
+    pub fn send(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).unwrap();
+    }
+
+    pub fn send_reading(&mut self, number: i64) {
+        self.send(&Speech::Teltonika.frame(&[reading(number)], 1));
+    }
+
+    /// The next answer; `None` once the server has closed.
+    pub fn hear(&mut self, awaits_login: bool) -> Option<Heard> {
+        loop {
+            let (heard, taken) = Speech::Teltonika.hear(&self.inbox, awaits_login);
+            if heard != Heard::Nothing {
+                self.inbox.drain(..taken);
+                return Some(heard);
+            }
+            let mut bytes = [0; 512];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return None,
+                Ok(count) => self.inbox.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return None,
+                Err(error) => panic!("{}: {error}", self.imei),
+            }
+        }
+    }
+
+    pub fn is_acknowledged(&mut self) -> bool {
+        self.hear(false) == Some(Heard::Acknowledged(Some(1)))
+    }
+}
+
+pub fn reading(number: i64) -> Reading {
+    let time_ms = 1_767_225_600_000 + number * 1000;
+    Reading { time_ms, latitude: 48.1, longitude: 9.2, speed_kph: 50, course: 90 }
+}
+
+/// Holds threads up until it is opened.
+#[derive(Default)]
+pub struct Gate {
+    open: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl Gate {
+    pub fn pass(&self) {
+        let open = self.open.lock().unwrap();
+        drop(self.opened.wait_while(open, |open| !*open).unwrap());
+    }
+
+    pub fn open(&self) {
+        *self.open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
+}
