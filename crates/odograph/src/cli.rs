@@ -1,0 +1,144 @@
+//! The command line: what can be asked, and how an answer ends.
+//!
+//! One file a subcommand, each with its options and one function that carries them out.
+
+mod completions;
+mod config;
+mod decode;
+mod device;
+mod doctor;
+mod encode;
+mod export;
+mod journal;
+mod pairs;
+mod protocols;
+mod serve;
+mod table;
+
+use crate::exit::{Failure, Status};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// The odograph command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "odograph",
+    version,
+    about = "Telematics gateway: takes what trackers and refrigeration units send, keeps every byte, and decodes it.",
+    after_help = "Examples:\n  \
+        odograph serve                                      take in devices, on every protocol's port\n  \
+        odograph export records > records.jsonl             what they said\n  \
+        odograph protocols                                  what it understands, and on which ports\n  \
+        odograph decode --protocol gt06 78780d01…           what a message says\n  \
+        odograph encode --protocol gt06 --device ID engineStop   what a command would send\n\n\
+        `odograph COMMAND --help` says more, with examples.",
+    arg_required_else_help = true
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Serve(serve::Options),
+    Export(export::Options),
+    Device(device::Options),
+    Journal(journal::Options),
+    Doctor(doctor::Options),
+    Decode(decode::Options),
+    Encode(encode::Options),
+    Protocols(protocols::Options),
+    Config(config::Options),
+    Completions(completions::Options),
+}
+
+/// How a subcommand ends where nothing failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    /// All is well.
+    Done,
+    /// It ran, and found something wrong that it told.
+    Problems,
+    /// A message was malformed.
+    Malformed,
+}
+
+/// A mistake in what was asked, not in how it was carried out.
+#[derive(Debug)]
+struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Where nobody reads the message, nothing can be done about it.
+            let _ = error.print();
+            return if error.use_stderr() { ended(Status::Usage) } else { ended(Status::Done) };
+        }
+    };
+    let mut out = io::stdout();
+    let result = match cli.command {
+        Command::Serve(options) => serve::run(&options),
+        Command::Export(options) => export::run(&options),
+        Command::Device(options) => device::run(&options, &mut out),
+        Command::Journal(options) => journal::run(&options, &mut out),
+        Command::Doctor(options) => doctor::run(&options, &mut out),
+        Command::Config(options) => config::run(&options, &mut out),
+        Command::Decode(options) => decode::run(&options, &mut out),
+        Command::Encode(options) => encode::run(&options, &mut out),
+        Command::Protocols(options) => protocols::run(&options, &mut out),
+        Command::Completions(options) => completions::run(&options, &mut out),
+    };
+    match result.and_then(|outcome| Ok(out.flush().map(|()| outcome)?)) {
+        Ok(Outcome::Done) => ended(Status::Done),
+        Ok(Outcome::Problems) => ended(Status::Problems),
+        Ok(Outcome::Malformed) => ended(Status::Malformed),
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // Who reads the output may have enough: `odograph decode … | head -1`.
+    if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+        return ended(Status::Done);
+    }
+    eprintln!("error: {error:#}");
+    let failure = error.downcast_ref::<Failure>();
+    ended(
+        failure
+            .map_or(if error.is::<UsageError>() { Status::Usage } else { Status::Problems }, |failure| failure.status),
+    )
+}
+
+fn ended(status: Status) -> ExitCode {
+    ExitCode::from(status as u8)
+}
+
+/// An error that ends with the exit status for bad usage.
+fn usage<T>(what: impl Into<String>) -> Result<T> {
+    Err(UsageError(what.into()).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

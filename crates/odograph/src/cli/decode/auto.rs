@@ -1,0 +1,109 @@
+//! Finding out which protocol is spoken.
+
+use super::line::{Problem, Trace};
+use super::{Options, usage};
+use anyhow::Result;
+use odograph_model::Time;
+use odograph_protocols::{Conversation, Heard, PROTOCOLS, Protocol, SettingError, Settings, Terms, find};
+use odograph_wire::Tracer;
+
+/// The one conversation that the messages belong to, or those that it may be.
+pub(super) enum Listener {
+    /// It is this.
+    Known(Conversation),
+    /// It is one of these, none of which has heard anything yet.
+    Unknown(Vec<Conversation>),
+}
+
+/// So many protocols are named where none decodes a message.
+const NEAREST_MAX: usize = 5;
+
+impl Listener {
+    /// What `options` ask for.
+    pub(super) fn new(options: &Options) -> Result<Self> {
+        if let Some(protocol) = find(&options.protocol) {
+            return match terms(options, protocol) {
+                Ok(terms) => Ok(Self::Known(Conversation::new(protocol, terms))),
+                Err(error) => usage(format!("{}: {error}", protocol.name)),
+            };
+        }
+        let open = |protocol: &&'static Protocol| {
+            let takes = |transport| protocol.transports.contains(&transport);
+            let terms = terms(options, protocol).ok()?;
+            options.transport().is_none_or(takes).then(|| Conversation::new(protocol, terms))
+        };
+        let candidates: Vec<_> = PROTOCOLS.iter().filter_map(open).collect();
+        if candidates.is_empty() {
+            return usage("no protocol takes these settings by this transport: see `odograph protocols NAME`");
+        }
+        Ok(Self::Unknown(candidates))
+    }
+
+    /// Takes a message. The first that just one protocol understands decides which it is from then on.
+    pub(super) fn hear(&mut self, bytes: &[u8], received: Time, trace: Option<&Trace>) -> Result<Vec<Heard>, Problem> {
+        if bytes.is_empty() {
+            return Ok(vec![Heard { notes: vec!["nothing to decode".to_owned()], ..Heard::default() }]);
+        }
+        if let Self::Unknown(candidates) = self {
+            *self = Self::Known(decided(candidates, bytes, received)?);
+        }
+        match self {
+            Self::Known(conversation) => {
+                Ok(conversation.message(bytes, received, trace.map(|trace| -> &dyn Tracer { trace })))
+            }
+            Self::Unknown(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// Who the device says it is.
+    pub(super) fn identity(&self) -> Option<&str> {
+        match self {
+            Self::Known(conversation) => conversation.identity(),
+            Self::Unknown(_) => None,
+        }
+    }
+
+    /// The protocol's name, once it is known.
+    pub(super) fn protocol_name(&self) -> &'static str {
+        match self {
+            Self::Known(conversation) => conversation.protocol().name,
+            Self::Unknown(_) => "auto",
+        }
+    }
+}
+
+fn terms(options: &Options, protocol: &Protocol) -> Result<Terms, SettingError> {
+    let pairs = options.set.iter().map(|pair| (pair.name.as_str(), pair.value.as_str()));
+    let settings = Settings::checked(pairs, protocol.settings)?;
+    Ok(Terms { transport: options.transport(), settings, checksum: options.checksum() })
+}
+
+/// The one candidate that understands `bytes`, or an error that names those that do or nearly do.
+fn decided(candidates: &[Conversation], bytes: &[u8], received: Time) -> Result<Conversation, Problem> {
+    let (mut understood, mut failed) = (Vec::new(), Vec::new());
+    for candidate in candidates {
+        let heard = candidate.resumed(candidate.terms().clone()).message(bytes, received, None);
+        match heard.iter().find_map(|heard| heard.fault) {
+            Some(fault) => failed.push((candidate.protocol().name, fault)),
+            None if heard.iter().any(says_something) => understood.push(candidate),
+            None => {}
+        }
+    }
+    let names = understood.iter().map(|candidate| candidate.protocol().name).collect::<Vec<_>>().join(", ");
+    let problem = |reason| Problem { field: "protocol", at: 0, reason };
+    match understood.as_slice() {
+        [one] => Ok(one.resumed(one.terms().clone())),
+        [] => {
+            // Who read furthest is nearest.
+            failed.sort_by_key(|(name, fault)| (std::cmp::Reverse(fault.at()), *name));
+            let nearest = failed.iter().take(NEAREST_MAX).map(|(name, fault)| format!("{name} ({fault})"));
+            let nearest = nearest.collect::<Vec<_>>().join(", ");
+            Err(problem(format!("no protocol understands it: {nearest}; say which it is with --protocol")))
+        }
+        _ => Err(problem(format!("could be {names}: say which it is with --protocol"))),
+    }
+}
+
+fn says_something(heard: &Heard) -> bool {
+    !heard.records.is_empty() || !heard.identity.is_empty() || !heard.replies.is_empty() || !heard.answers.is_empty()
+}

@@ -1,0 +1,158 @@
+//! `odograph device`: the devices that are known, and what is decided about them.
+
+use super::{Outcome, table, usage};
+use crate::client::Access;
+use crate::config::Source;
+use crate::folder::Folder;
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand, ValueEnum};
+use odograph_ingest::{Known, State};
+use std::io::Write;
+
+/// List devices; accept or reject those that wait. Also while the server runs.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    odograph device list --state quarantined\n  \
+    odograph device accept 352093081452251\n\n\
+    A device that is accepted counts from its first message on: what it sent while it waited was kept.\n\
+    Devices of the configuration file stay as they are there.")]
+pub(super) struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List the devices that are known.
+    List {
+        #[command(flatten)]
+        source: Source,
+        /// Only those in this state.
+        #[arg(long)]
+        state: Option<StateName>,
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take these devices: their data counts.
+    Accept(Which),
+    /// Refuse these devices from their next message on that names them: in most protocols that is a login, so a connection
+    /// that is open stays until it ends.
+    Reject(Which),
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    #[command(flatten)]
+    source: Source,
+    /// The devices' ids.
+    #[arg(required = true, value_name = "ID")]
+    ids: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum StateName {
+    Configured,
+    New,
+    Accepted,
+    Quarantined,
+    Rejected,
+}
+
+pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
+    match &options.command {
+        Command::List { source, state, json } => list(source, *state, *json, out),
+        Command::Accept(which) => decide(which, State::Accepted, out),
+        Command::Reject(which) => decide(which, State::Rejected, out),
+    }
+}
+
+fn list(source: &Source, state: Option<StateName>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
+    let config = source.load()?.config;
+    let folder = Folder::of(&config);
+    let mut known: Vec<Known> = match Access::of(&folder)? {
+        Access::Server(server) => {
+            serde_json::from_slice(&server.ask("GET", "/api/v1/devices")?).context("the server's answer")?
+        }
+        Access::Own(_lock) => folder.roster(&config, folder.reader(config.journal.node)?.as_ref())?.0.list(),
+    };
+    known.retain(|device| state.is_none_or(|state| name(device.state) == word(state)));
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&known)?)?;
+    } else {
+        let row = |device: &Known| {
+            [device.device.as_str(), name(device.state), &device.tenant, &device.protocol].map(str::to_owned).to_vec()
+        };
+        let rows = known.iter().map(row).collect();
+        out.write_all(table::headed(&["DEVICE", "STATE", "TENANT", "PROTOCOL"], rows).as_bytes())?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
+    let config = which.source.load()?.config;
+    let folder = Folder::of(&config);
+    for id in &which.ids {
+        if id.is_empty() || id.len() > ID_BYTES_MAX {
+            return usage(format!("an id has 1 to {ID_BYTES_MAX} bytes: {id:?}"));
+        }
+        let before = match Access::of(&folder)? {
+            Access::Server(server) => {
+                let verb = if state == State::Accepted { "accept" } else { "reject" };
+                let path = format!("/api/v1/devices/{}/{verb}", percent(id));
+                let answer: Answer =
+                    serde_json::from_slice(&server.ask("POST", &path)?).context("the server's answer")?;
+                answer.before
+            }
+            Access::Own(_lock) => {
+                let (roster, mark) = folder.roster(&config, folder.reader(config.journal.node)?.as_ref())?;
+                let before = roster.decide(id, state);
+                roster.save(mark)?;
+                before
+            }
+        };
+        match before {
+            Some(State::Configured) => return usage(format!("{id} is a device of the configuration: change it there")),
+            Some(before) => writeln!(out, "{id}: {} (was {})", name(state), name(before))?,
+            None => writeln!(out, "{id}: {} (was not known)", name(state))?,
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+#[derive(serde::Deserialize)]
+struct Answer {
+    before: Option<State>,
+}
+
+/// The journal's length field for a device has 8 bits.
+const ID_BYTES_MAX: usize = 255;
+
+/// An id as a part of a path.
+fn percent(id: &str) -> String {
+    let part = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    id.bytes().map(part).collect()
+}
+
+const fn name(state: State) -> &'static str {
+    match state {
+        State::Configured => "configured",
+        State::New => "new",
+        State::Accepted => "accepted",
+        State::Quarantined => "quarantined",
+        State::Rejected => "rejected",
+    }
+}
+
+const fn word(state: StateName) -> &'static str {
+    match state {
+        StateName::Configured => "configured",
+        StateName::New => "new",
+        StateName::Accepted => "accepted",
+        StateName::Quarantined => "quarantined",
+        StateName::Rejected => "rejected",
+    }
+}

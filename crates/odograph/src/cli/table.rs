@@ -1,0 +1,34 @@
+//! Tables for people: columns as wide as what stands in them.
+
+/// Rows below a heading.
+pub(super) fn headed(heading: &[&str], rows: Vec<Vec<String>>) -> String {
+    let mut all = vec![heading.iter().map(|&title| title.to_owned()).collect()];
+    all.extend(rows);
+    plain(all, "")
+}
+
+/// Rows, each after `indent`, with two blanks between columns and none at the end of a line.
+pub(super) fn plain(rows: Vec<Vec<String>>, indent: &str) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..columns).map(width).collect();
+    let line = |row: Vec<String>| {
+        let cells = row.into_iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        format!("{indent}{}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
+    };
+    rows.into_iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_line_up() {
+        let row = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
+        let table = headed(&["NAME", "PORT"], vec![row(&["gt06", "5023"]), row(&["teltonika", "5027"])]);
+        assert_eq!(table, "NAME       PORT\ngt06       5023\nteltonika  5027\n");
+    }
+}

@@ -1,0 +1,131 @@
+//! Asks a running server over its control socket.
+
+use crate::exit::{Failure, Status};
+use crate::folder::{Folder, Lock};
+use anyhow::{Context as _, Result};
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use odograph_model::Lsn;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+
+/// How a command gets at a data folder.
+pub(crate) enum Access {
+    /// Through the server that has it.
+    Server(Server),
+    /// By itself: the folder is ours as long as the lock lives.
+    Own(Lock),
+}
+
+impl Access {
+    /// Finds out. A server that is just starting or stopping is waited for, but not for long.
+    pub(crate) fn of(folder: &Folder) -> Result<Self> {
+        folder.require()?;
+        for _ in 0..TRIES {
+            if let Some(server) = Server::connect(folder)? {
+                return Ok(Self::Server(server));
+            }
+            if let Some(lock) = folder.try_lock()? {
+                return Ok(Self::Own(lock));
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(folder.held().into())
+    }
+}
+
+const PAUSE: Duration = Duration::from_millis(50);
+/// Ten seconds: a large journal's recovery takes about as long.
+const TRIES: u32 = 200;
+
+/// Up to where a running server's journal is durable; `None` where none runs.
+pub(crate) fn durable(folder: &Folder) -> Result<Option<Lsn>> {
+    #[derive(serde::Deserialize)]
+    struct Answer {
+        durable: u64,
+    }
+    let Some(server) = Server::connect(folder)? else { return Ok(None) };
+    let answer: Answer = serde_json::from_slice(&server.ask("GET", "/api/v1/journal/stat")?)?;
+    Ok(Some(Lsn(answer.durable)))
+}
+
+/// A connection to a running server.
+pub(crate) struct Server {
+    runtime: Runtime,
+    stream: UnixStream,
+}
+
+impl Server {
+    /// `None` where no server listens.
+    fn connect(folder: &Folder) -> Result<Option<Self>> {
+        let Ok(stream) = folder.connect() else { return Ok(None) };
+        stream.set_nonblocking(true)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        Ok(Some(Self { runtime, stream }))
+    }
+
+    /// Asks, and gives the whole answer.
+    pub(crate) fn ask(self, method: &str, path: &str) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        self.stream(method, path, Bytes::new(), |chunk| {
+            all.extend_from_slice(chunk);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Asks, gives the answer piece by piece, and then the trailer of that name.
+    pub(crate) fn stream(
+        self,
+        method: &str,
+        path: &str,
+        body: Bytes,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<hyper::HeaderMap> {
+        let Self { runtime, stream } = self;
+        runtime.block_on(async {
+            let stream = tokio::net::UnixStream::from_std(stream)?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+            tokio::spawn(connection);
+            let request = Request::builder()
+                .method(method)
+                .uri(path)
+                .header("host", "control.sock")
+                .header("content-type", "application/json")
+                .header("te", "trailers")
+                .body(Full::new(body))?;
+            let response = sender.send_request(request).await.context("the server does not answer")?;
+            if response.status() != StatusCode::OK {
+                return Err(refused(response).await);
+            }
+            let mut trailers = hyper::HeaderMap::new();
+            let mut body = response.into_body();
+            while let Some(frame) = body.frame().await {
+                let cut = |_| Failure::new(Status::Unavailable, "the server's answer was cut short: its log says why");
+                let frame = frame.map_err(cut)?;
+                match frame.into_data() {
+                    Ok(data) => take(&data)?,
+                    Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
+                }
+            }
+            Ok(trailers)
+        })
+    }
+}
+
+/// What a refusal says.
+async fn refused(response: Response<Incoming>) -> anyhow::Error {
+    let status = response.status();
+    let body = response.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let problem: Option<serde_json::Value> = serde_json::from_slice(&body).ok();
+    let detail = problem.as_ref().and_then(|problem| problem.get("detail")).and_then(serde_json::Value::as_str);
+    match detail {
+        Some(detail) => anyhow::anyhow!("the server refuses: {detail}"),
+        None => anyhow::anyhow!("the server refuses: {status}"),
+    }
+}

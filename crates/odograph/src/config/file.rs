@@ -1,0 +1,83 @@
+//! Reads the configuration's file into single values, each with its key and its place.
+
+use super::setting::Given;
+use std::ops::Range;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// A value of the file.
+pub(super) struct Assignment {
+    /// Its key: `http`, `listen`; an element of a list is a number.
+    pub(super) key: Vec<String>,
+    pub(super) given: Given,
+    /// Where it stands, as line and column from 1.
+    pub(super) place: (usize, usize),
+}
+
+/// All values of a file, or what is wrong with it and where.
+pub(super) fn read(text: &str) -> Result<Vec<Assignment>, ((usize, usize), String)> {
+    let table = DeTable::parse(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        (place(text, at), error.message().to_owned())
+    })?;
+    let mut walk = Walk { text, all: Vec::new(), key: Vec::new() };
+    walk.table(table.get_ref())?;
+    Ok(walk.all)
+}
+
+/// Line and column, from 1.
+fn place(text: &str, at: usize) -> (usize, usize) {
+    let before = text.get(..at).unwrap_or(text);
+    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
+    (line, column)
+}
+
+struct Walk<'a> {
+    text: &'a str,
+    all: Vec<Assignment>,
+    key: Vec<String>,
+}
+
+impl Walk<'_> {
+    fn table(&mut self, table: &DeTable<'_>) -> Result<(), ((usize, usize), String)> {
+        for (name, value) in table {
+            self.key.push(name.get_ref().to_string());
+            self.value(value, name.span())?;
+            self.key.pop();
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, value: &Spanned<DeValue<'_>>, span: Range<usize>) -> Result<(), ((usize, usize), String)> {
+        let given = match value.get_ref() {
+            DeValue::Table(table) => return self.table(table),
+            DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
+                for (number, item) in items.iter().enumerate() {
+                    self.key.push(number.to_string());
+                    self.value(item, span.clone())?;
+                    self.key.pop();
+                }
+                return Ok(());
+            }
+            DeValue::Array(items) => Given::List(items.iter().filter_map(|item| scalar(item.get_ref())).collect()),
+            other => Given::Text(scalar(other).unwrap_or_default()),
+        };
+        self.all.push(Assignment { key: self.key.clone(), given, place: place(self.text, span.start) });
+        Ok(())
+    }
+}
+
+fn scalar(value: &DeValue<'_>) -> Option<String> {
+    match value {
+        DeValue::String(text) => Some(text.to_string()),
+        DeValue::Integer(number) if number.radix() == 10 => Some(number.as_str().to_owned()),
+        DeValue::Integer(number) => {
+            i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string())
+        }
+        DeValue::Float(number) => Some(number.as_str().to_owned()),
+        DeValue::Boolean(on) => Some(on.to_string()),
+        DeValue::Datetime(moment) => Some(moment.to_string()),
+        DeValue::Array(_) | DeValue::Table(_) => None,
+    }
+}

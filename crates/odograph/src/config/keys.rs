@@ -1,0 +1,239 @@
+//! Every key of the configuration, with what it means: the one table from which it is read, shown and documented.
+
+use super::setting::{LogFormat, LogLevel, Name, Setting, Size, Transports};
+use compact_str::CompactString;
+use odograph_ingest::{Limits, UNKNOWN_DEVICES_MAX, Unknown};
+use odograph_protocols::{Checksum, Protocol};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// All that can be set.
+#[derive(Debug, Clone)]
+pub(crate) struct Config {
+    pub(crate) data: PathBuf,
+    pub(crate) http: Http,
+    pub(crate) ingest: Ingest,
+    pub(crate) listeners: Vec<ListenerConfig>,
+    pub(crate) devices: Vec<DeviceConfig>,
+    pub(crate) journal: JournalConfig,
+    pub(crate) limits: Limits,
+    /// Unset: as many as the system lets us have files open, less what we need ourselves.
+    pub(crate) connections_max: Option<usize>,
+    pub(crate) unknown_devices_max: usize,
+    pub(crate) log: Log,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Http {
+    pub(crate) listen: SocketAddr,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Ingest {
+    pub(crate) host: IpAddr,
+    pub(crate) default_ports: bool,
+    pub(crate) workers: Option<usize>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct JournalConfig {
+    pub(crate) node: u16,
+    pub(crate) segment_bytes: Size,
+    pub(crate) segment_age: Duration,
+    pub(crate) disk_budget: Option<Size>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct Log {
+    pub(crate) format: LogFormat,
+    pub(crate) level: LogLevel,
+}
+
+/// One `[[listener]]`.
+#[derive(Debug, Clone)]
+pub(crate) struct ListenerConfig {
+    pub(crate) protocol: Option<&'static Protocol>,
+    pub(crate) listen: Option<SocketAddr>,
+    pub(crate) transport: Transports,
+    pub(crate) device: Option<Name>,
+    pub(crate) tenant: Name,
+    pub(crate) unknown: Unknown,
+    pub(crate) checksum: Checksum,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// One `[[device]]`.
+#[derive(Debug, Clone)]
+pub(crate) struct DeviceConfig {
+    pub(crate) ids: Vec<CompactString>,
+    pub(crate) name: Option<Name>,
+    pub(crate) tenant: Name,
+    pub(crate) settings: BTreeMap<String, String>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data: "odograph-data".into(),
+            http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) },
+            ingest: Ingest { host: Ipv6Addr::UNSPECIFIED.into(), default_ports: true, workers: None },
+            listeners: Vec::new(),
+            devices: Vec::new(),
+            journal: JournalConfig {
+                node: 0,
+                segment_bytes: Size(256 << 20),
+                segment_age: Duration::from_secs(3600),
+                disk_budget: None,
+            },
+            limits: Limits::default(),
+            connections_max: None,
+            unknown_devices_max: UNKNOWN_DEVICES_MAX,
+            log: Log { format: LogFormat::Auto, level: LogLevel("info".to_owned()) },
+        }
+    }
+}
+
+impl Default for ListenerConfig {
+    fn default() -> Self {
+        Self {
+            protocol: None,
+            listen: None,
+            transport: Transports::Both,
+            device: None,
+            tenant: default_tenant(),
+            unknown: Unknown::Register,
+            checksum: Checksum::Enforce,
+            settings: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for DeviceConfig {
+    fn default() -> Self {
+        Self { ids: Vec::new(), name: None, tenant: default_tenant(), settings: BTreeMap::new() }
+    }
+}
+
+fn default_tenant() -> Name {
+    Name(CompactString::const_new("default"))
+}
+
+/// A key, in a part of the configuration of type `T`.
+pub(crate) struct Key<T: 'static> {
+    /// Its name, dotted.
+    pub(crate) name: &'static str,
+    /// What it does.
+    pub(crate) meaning: &'static str,
+    /// What holds where it has no value.
+    pub(crate) unset: &'static str,
+    /// Its place.
+    pub(crate) place: Place<T>,
+}
+
+type Place<T> = for<'a> fn(&'a mut T) -> &'a mut dyn Setting;
+
+const fn key<T>(name: &'static str, place: Place<T>, meaning: &'static str) -> Key<T> {
+    Key { name, meaning, unset: "", place }
+}
+
+/// A key that may have no value.
+const fn free<T>(name: &'static str, place: Place<T>, unset: &'static str, meaning: &'static str) -> Key<T> {
+    Key { name, meaning, unset, place }
+}
+
+/// Keys that are there once.
+pub(crate) const KEYS: &[Key<Config>] = &[
+    key("data", |c| &mut c.data, "The data folder: journal, devices, lock and control socket. Made if it is missing."),
+    key("http.listen", |c| &mut c.http.listen, "Where health, readiness and metrics are served."),
+    key("ingest.host", |c| &mut c.ingest.host, "The address of default ports; `[::]` takes IPv4 and IPv6."),
+    key(
+        "ingest.default_ports",
+        |c| &mut c.ingest.default_ports,
+        "Whether every protocol listens on the port its devices expect. A port that is taken is reported and skipped.",
+    ),
+    free("ingest.workers", |c| &mut c.ingest.workers, "one for each core", "Threads that serve devices."),
+    key("journal.node", |c| &mut c.journal.node, "Whose journal this process writes: `DATA/journal/NODE`."),
+    key(
+        "journal.segment_bytes",
+        |c| &mut c.journal.segment_bytes,
+        "A segment of the journal ends before it grows longer than this.",
+    ),
+    key("journal.segment_age", |c| &mut c.journal.segment_age, "A segment ends when it is this old."),
+    free(
+        "journal.disk_budget",
+        |c| &mut c.journal.disk_budget,
+        "no bound: what is needed is kept",
+        "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed.",
+    ),
+    free(
+        "limits.connections_max",
+        |c| &mut c.connections_max,
+        "the limit of open files, less 256",
+        "Connections of devices at a time; further ones are closed at once.",
+    ),
+    key(
+        "limits.connections_per_address_max",
+        |c| &mut c.limits.connections_per_address_max,
+        "Connections at a time from one address; 0: any number, because a carrier's NAT looks like one address.",
+    ),
+    key(
+        "limits.identify_max",
+        |c| &mut c.limits.identify_max,
+        "How long a connection may take to say which device it is.",
+    ),
+    key("limits.unread_max", |c| &mut c.limits.unread_max, "How long a device may leave its answers unread."),
+    key("limits.udp_peers_max", |c| &mut c.limits.udp_peers_max, "Peers that each UDP listener remembers."),
+    key(
+        "limits.stop_max",
+        |c| &mut c.limits.stop_max,
+        "How long a graceful stop waits for acknowledgements that are due.",
+    ),
+    key(
+        "limits.unknown_devices_max",
+        |c| &mut c.unknown_devices_max,
+        "Devices that may register themselves; further ones are refused.",
+    ),
+    key(
+        "log.format",
+        |c| &mut c.log.format,
+        "`auto` is text on a terminal and JSON elsewhere. The log goes to standard error.",
+    ),
+    key(
+        "log.level",
+        |c| &mut c.log.level,
+        "What is logged: a level, or levels by module (`info,odograph_ingest=debug`).",
+    ),
+];
+
+/// Keys of each `[[listener]]`, beside `settings`.
+pub(crate) const LISTENER_KEYS: &[Key<ListenerConfig>] = &[
+    free("protocol", |c| &mut c.protocol, "required", "What devices speak there."),
+    free("listen", |c| &mut c.listen, "required", "Its address, or a port on all addresses."),
+    key("transport", |c| &mut c.transport, "`tcp`, `udp`, or `both` of those that the protocol has."),
+    free(
+        "device",
+        |c| &mut c.device,
+        "devices say who they are",
+        "The one device that comes here, for devices that never say who they are.",
+    ),
+    key("tenant", |c| &mut c.tenant, "Whose devices become that register here."),
+    key(
+        "unknown",
+        |c| &mut c.unknown,
+        "Devices that nobody announced: `register` them, `quarantine` them until a person decides, or `reject` them.",
+    ),
+    key("checksum", |c| &mut c.checksum, "`note` takes messages with a wrong checksum, for clones that get it wrong."),
+];
+
+/// Keys of each `[[device]]`, beside `settings`.
+pub(crate) const DEVICE_KEYS: &[Key<DeviceConfig>] = &[
+    free("ids", |c| &mut c.ids, "required", "What it calls itself; the first is its id here."),
+    free("name", |c| &mut c.name, "its id", "What people call it."),
+    key("tenant", |c| &mut c.tenant, "Whose it is."),
+];
+
+/// What `settings` means, for both.
+pub(crate) const SETTINGS_MEANING: &str =
+    "A table of the protocol's own settings: `odograph protocols NAME` lists them.";

@@ -1,0 +1,362 @@
+//! What a key of the configuration can hold, and how it is read from text and shown again.
+
+use compact_str::CompactString;
+use odograph_ingest::Unknown;
+use odograph_protocols::{Checksum, PROTOCOLS, Protocol, find};
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A value as it was given: one text, or several.
+#[derive(Debug, Clone)]
+pub(crate) enum Given {
+    Text(String),
+    List(Vec<String>),
+}
+
+/// A place in the configuration that takes a value.
+pub(crate) trait Setting {
+    /// Takes a value; the error completes the sentence "VALUE is …".
+    fn set(&mut self, given: &Given) -> Result<(), String>;
+
+    /// The value as it would be given; null where nothing is set.
+    fn show(&self) -> Value;
+}
+
+/// A value that is written as one text.
+trait Word: Sized {
+    const EXPECTED: &'static str;
+
+    fn read(text: &str) -> Option<Self>;
+
+    fn write(&self) -> Value;
+
+    /// What a refused text is.
+    fn refuse(_text: &str) -> String {
+        format!("not {}", Self::EXPECTED)
+    }
+}
+
+impl<T: Word> Setting for T {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        match given {
+            Given::Text(text) => *self = T::read(text.trim()).ok_or_else(|| T::refuse(text.trim()))?,
+            Given::List(_) => return Err(format!("a list, not {}", T::EXPECTED)),
+        }
+        Ok(())
+    }
+
+    fn show(&self) -> Value {
+        self.write()
+    }
+}
+
+impl<T: Word> Setting for Option<T> {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        match given {
+            Given::Text(text) if text.trim().is_empty() => *self = None,
+            Given::Text(text) => *self = Some(T::read(text.trim()).ok_or_else(|| T::refuse(text.trim()))?),
+            Given::List(_) => return Err(format!("a list, not {}", T::EXPECTED)),
+        }
+        Ok(())
+    }
+
+    fn show(&self) -> Value {
+        self.as_ref().map_or(Value::Null, T::write)
+    }
+}
+
+impl Setting for Vec<CompactString> {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        let all: Vec<CompactString> = match given {
+            Given::Text(text) => text.split(',').map(|id| id.trim().into()).collect(),
+            Given::List(list) => list.iter().map(|id| id.trim().into()).collect(),
+        };
+        match all.iter().any(|id| id.is_empty() || id.len() > NAME_BYTES_MAX) {
+            true => Err(format!("not a list of ids of 1 to {NAME_BYTES_MAX} bytes")),
+            false => {
+                *self = all;
+                Ok(())
+            }
+        }
+    }
+
+    fn show(&self) -> Value {
+        json!(self)
+    }
+}
+
+/// The journal's length fields for names have 8 bits.
+const NAME_BYTES_MAX: usize = 255;
+
+/// An amount of memory or disk, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) u64);
+
+/// An id or a name that devices and tenants have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Name(pub(crate) CompactString);
+
+/// Which of a protocol's transports a listener serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Transports {
+    Tcp,
+    Udp,
+    /// Those that the protocol has.
+    #[default]
+    Both,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum LogFormat {
+    /// Text on a terminal, else JSON.
+    #[default]
+    Auto,
+    Json,
+    Text,
+}
+
+/// What is logged: a level, or `tracing`'s directives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct LogLevel(pub(crate) String);
+
+impl Word for PathBuf {
+    const EXPECTED: &'static str = "a path";
+
+    fn read(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.into())
+    }
+
+    fn write(&self) -> Value {
+        json!(self.display().to_string())
+    }
+}
+
+impl Word for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn read(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+macro_rules! numbers {
+    ($($number:ty: $expected:literal,)*) => {$(
+        impl Word for $number {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(text: &str) -> Option<Self> {
+                text.replace('_', "").parse().ok()
+            }
+
+            fn write(&self) -> Value {
+                json!(self)
+            }
+        }
+    )*};
+}
+
+numbers! { u16: "a whole number from 0 to 65535", usize: "a whole number, 0 or more", }
+
+impl Word for IpAddr {
+    const EXPECTED: &'static str = "an IP address such as [::] or 0.0.0.0";
+
+    fn read(text: &str) -> Option<Self> {
+        let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+        bare.parse().ok()
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::V4(address) => json!(address.to_string()),
+            Self::V6(address) => json!(format!("[{address}]")),
+        }
+    }
+}
+
+impl Word for SocketAddr {
+    const EXPECTED: &'static str = "an address such as 127.0.0.1:5027, [::]:5027 or 5027";
+
+    fn read(text: &str) -> Option<Self> {
+        // A port alone is that port on all addresses of both families.
+        let port = text.strip_prefix(':').unwrap_or(text).parse::<u16>();
+        let all = |port| Self::new(Ipv6Addr::UNSPECIFIED.into(), port);
+        port.ok().map(all).or_else(|| text.parse().ok())
+    }
+
+    fn write(&self) -> Value {
+        json!(self.to_string())
+    }
+}
+
+impl Word for Name {
+    const EXPECTED: &'static str = "a name of 1 to 255 bytes";
+
+    fn read(text: &str) -> Option<Self> {
+        (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| Self(text.into()))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
+    }
+}
+
+impl Word for &'static Protocol {
+    const EXPECTED: &'static str = "a protocol: `odograph protocols` lists them";
+
+    fn read(text: &str) -> Option<Self> {
+        find(text)
+    }
+
+    fn write(&self) -> Value {
+        json!(self.name)
+    }
+
+    fn refuse(text: &str) -> String {
+        let nearest = super::nearest(text, PROTOCOLS.iter().map(|protocol| protocol.name));
+        match nearest {
+            Some(name) => format!("not a protocol: did you mean {name}?"),
+            None => format!("not {}", Self::EXPECTED),
+        }
+    }
+}
+
+impl Word for Size {
+    const EXPECTED: &'static str = "a size such as 256 MiB";
+
+    fn read(text: &str) -> Option<Self> {
+        let at = text.find(|c: char| !c.is_ascii_digit() && c != '_').unwrap_or(text.len());
+        let (number, unit) = text.split_at_checked(at)?;
+        let number: u64 = number.replace('_', "").parse().ok()?;
+        let factor = SIZES.iter().find(|(name, _)| *name == unit.trim())?.1;
+        number.checked_mul(factor).map(Self)
+    }
+
+    fn write(&self) -> Value {
+        let binary = SIZES.iter().filter(|(name, _)| name.ends_with("iB"));
+        let fit = binary.rev().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor));
+        json!(fit.map_or(format!("{} B", self.0), |(name, factor)| format!("{} {name}", self.0 / factor)))
+    }
+}
+
+const SIZES: &[(&str, u64)] = &[
+    ("", 1),
+    ("B", 1),
+    ("kB", 1000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+];
+
+impl Word for Duration {
+    const EXPECTED: &'static str = "a duration such as 90 s, 10 min or 1 h";
+
+    fn read(text: &str) -> Option<Self> {
+        let at = text.find(|c: char| !c.is_ascii_digit())?;
+        let (number, unit) = text.split_at_checked(at)?;
+        let factor = SPANS_MS.iter().find(|(name, _)| *name == unit.trim())?.1;
+        number.parse::<u64>().ok()?.checked_mul(factor).map(Self::from_millis)
+    }
+
+    fn write(&self) -> Value {
+        let millis = u64::try_from(self.as_millis()).unwrap_or(u64::MAX);
+        let fit = SPANS_MS.iter().rev().find(|(_, factor)| millis != 0 && millis.is_multiple_of(*factor));
+        json!(fit.map_or(format!("{millis} ms"), |(name, factor)| format!("{} {name}", millis / factor)))
+    }
+}
+
+const SPANS_MS: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("min", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+
+macro_rules! words {
+    ($($kind:ty: $expected:literal { $($word:literal => $value:path,)* })*) => {$(
+        impl Word for $kind {
+            const EXPECTED: &'static str = $expected;
+
+            fn read(text: &str) -> Option<Self> {
+                match text {
+                    $($word => Some($value),)*
+                    _ => None,
+                }
+            }
+
+            fn write(&self) -> Value {
+                match self {
+                    $($value => json!($word),)*
+                }
+            }
+        }
+    )*};
+}
+
+words! {
+    Transports: "tcp, udp or both" { "tcp" => Self::Tcp, "udp" => Self::Udp, "both" => Self::Both, }
+    Unknown: "register, quarantine or reject" {
+        "register" => Self::Register, "quarantine" => Self::Quarantine, "reject" => Self::Reject,
+    }
+    Checksum: "enforce or note" { "enforce" => Self::Enforce, "note" => Self::Note, }
+    LogFormat: "auto, json or text" { "auto" => Self::Auto, "json" => Self::Json, "text" => Self::Text, }
+}
+
+impl Word for LogLevel {
+    const EXPECTED: &'static str =
+        "a level (error, warn, info, debug, trace) or a list such as info,odograph_ingest=debug";
+
+    fn read(text: &str) -> Option<Self> {
+        let checked: Result<tracing_subscriber::filter::Targets, _> = text.parse();
+        (!text.is_empty() && checked.is_ok()).then(|| Self(text.to_owned()))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check<T: Word>(text: &str, shown: Option<&str>) {
+        let expected = shown.map(|shown| json!(shown));
+        assert_eq!(T::read(text).map(|value| value.write()), expected, "{text}");
+    }
+
+    #[test]
+    fn sizes_and_durations_are_read_and_shown_as_people_write_them() {
+        check::<Size>("256 MiB", Some("256 MiB"));
+        check::<Size>("1GiB", Some("1 GiB"));
+        check::<Size>("2 GB", Some("1953125 KiB"));
+        check::<Size>("1_000", Some("1000 B"));
+        check::<Size>("0", Some("0 B"));
+        for wrong in ["", "MiB", "1 mib", "-1", "1.5 GiB", "99999999999999999999", "99999999 TiB"] {
+            check::<Size>(wrong, None);
+        }
+        check::<Duration>("90 s", Some("90 s"));
+        check::<Duration>("3600s", Some("1 h"));
+        check::<Duration>("0 s", Some("0 ms"));
+        for wrong in ["", "5", "s", "1 hour", "-1 s"] {
+            check::<Duration>(wrong, None);
+        }
+    }
+
+    #[test]
+    fn addresses_are_whole_or_a_port() {
+        check::<SocketAddr>("127.0.0.1:0", Some("127.0.0.1:0"));
+        check::<SocketAddr>("5027", Some("[::]:5027"));
+        check::<SocketAddr>(":5027", Some("[::]:5027"));
+        for wrong in ["", "localhost:5027", "70000", "127.0.0.1"] {
+            check::<SocketAddr>(wrong, None);
+        }
+        check::<IpAddr>("[::]", Some("[::]"));
+        check::<IpAddr>("0.0.0.0", Some("0.0.0.0"));
+    }
+}

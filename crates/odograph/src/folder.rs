@@ -1,0 +1,211 @@
+//! The data folder: what lies where, who holds it, and the devices that it knows.
+
+use crate::config::Config;
+use crate::exit::{Failure, Status};
+use anyhow::{Context as _, Result};
+use odograph_env::LocalDisk;
+use odograph_ingest::Roster;
+use odograph_journal::{Error, Reader};
+use odograph_model::Lsn;
+use odograph_protocols::{Binding, Context, Settings};
+use std::collections::HashMap;
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A data folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Folder(PathBuf);
+
+/// The right to write in a data folder, for as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Lock(#[expect(dead_code, reason = "closing the file is what ends the lock")] File);
+
+impl Folder {
+    pub(crate) fn of(config: &Config) -> Self {
+        Self(config.data.clone())
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Where a node's journal is.
+    pub(crate) fn journal(&self, node: u16) -> PathBuf {
+        self.0.join("journal").join(node.to_string())
+    }
+
+    /// The socket over which a running server is asked.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.0.join("control.sock")
+    }
+
+    /// Makes the folder if it is missing, for its owner alone.
+    pub(crate) fn create(&self) -> Result<()> {
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(|error| {
+            Failure::new(Status::CannotCreate, format!("cannot make the data folder {}: {error}", self.0.display()))
+        })?;
+        Ok(())
+    }
+
+    /// An error if the folder is not there.
+    pub(crate) fn require(&self) -> Result<()> {
+        match std::fs::read_dir(&self.0) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let what = format!("cannot read the data folder {}: {error} (--data names another)", self.0.display());
+                Err(Failure::new(Status::NoInput, what).into())
+            }
+        }
+    }
+
+    /// Takes the folder for this process. `None`: another has it.
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+        let path = self.0.join("lock");
+        let cannot = |error: io::Error| {
+            Failure::new(Status::CannotCreate, format!("cannot take the data folder: {}: {error}", path.display()))
+        };
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
+        let mut file = file.map_err(cannot)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(None),
+            Err(TryLockError::Error(error)) => return Err(cannot(error).into()),
+        }
+        // For whoever finds the folder taken. The lock itself is the kernel's, so a stale number misleads nobody.
+        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(cannot)?;
+        Ok(Some(Lock(file)))
+    }
+
+    /// Takes the folder for this process; an error says who has it. A command that has it only for a moment is waited
+    /// for, a server is not.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        for _ in 0..TRIES {
+            if let Some(lock) = self.try_lock()? {
+                return Ok(lock);
+            }
+            if self.connect().is_ok() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Err(self.held().into())
+    }
+
+    /// Connects to the server that has the folder.
+    pub(crate) fn connect(&self) -> io::Result<UnixStream> {
+        let (address, _folder) = socket_address(&self.socket())?;
+        UnixStream::connect(address)
+    }
+
+    /// The error for a folder that another process has.
+    pub(crate) fn held(&self) -> Failure {
+        let mut text = String::new();
+        let read = File::open(self.0.join("lock")).and_then(|mut file| file.read_to_string(&mut text));
+        let by = match read.ok().and_then(|_| text.trim().parse::<u32>().ok()) {
+            Some(pid) => format!("process {pid}"),
+            None => "another process".to_owned(),
+        };
+        let folder = self.0.display();
+        Failure::new(
+            Status::Temporary,
+            format!("{by} holds the data folder {folder}: stop it first, or name another folder with --data"),
+        )
+    }
+
+    /// The node's journal, for reading; `None` where nothing was ever written.
+    pub(crate) fn reader(&self, node: u16) -> Result<Option<Reader>> {
+        let path = self.journal(node);
+        match path.try_exists() {
+            Ok(true) => Ok(Some(Reader::open(Arc::new(LocalDisk), &path)?)),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// The devices that are known: those of the configuration, those of the folder's file, and those that registered so
+    /// late before a crash that only the journal has them. Also says up to where the file has them all.
+    pub(crate) fn roster(&self, config: &Config, reader: Option<&Reader>) -> Result<(Roster, Lsn)> {
+        let (roster, mark) = Roster::open(&LocalDisk, &self.0, config.unknown_devices_max)?;
+        for device in &config.devices {
+            let settings = device.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+            roster.announce(&device.ids, &device.tenant.0, Settings::recorded(settings));
+        }
+        if let Some(reader) = reader {
+            recover_devices(&roster, reader, mark)?;
+        }
+        Ok((roster, mark))
+    }
+}
+
+/// Brings back the devices that registered after the place `mark`.
+fn recover_devices(roster: &Roster, reader: &Reader, mark: Lsn) -> Result<()> {
+    // From the segment's beginning, because that is where the streams' protocols are named.
+    let Some(from) = reader.segment_begin(mark)? else { return Ok(()) };
+    let mut entries = reader.entries(from, None)?;
+    let mut protocols: HashMap<u64, compact_str::CompactString> = HashMap::new();
+    loop {
+        let entry = match entries.next() {
+            Ok(Some(entry)) => entry,
+            Ok(None) => return Ok(()),
+            // What cannot be read is told by recovery and by `odograph journal verify`.
+            Err(Error::Broken(_)) => {
+                entries.resynchronise()?;
+                continue;
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(Ok(context)) = entry.context.map(Context::read) {
+            protocols.insert(entry.stream, context.protocol);
+        }
+        let Some(identity) = entry.identity.filter(|identity| !identity.device.is_empty()) else { continue };
+        if let Ok(binding) = Binding::read(identity.device, identity.decision) {
+            roster.recover(&binding, protocols.get(&entry.stream).map_or("", |name| name.as_str()));
+        }
+    }
+}
+
+/// How long a command may have the folder before whoever waits gives up: two seconds.
+const TRIES: u32 = 40;
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The address of a socket in the file system, which has room for 107 bytes only: a longer path goes through the
+/// folder's descriptor. The folder must stay open while the address is used.
+pub(crate) fn socket_address(path: &Path) -> io::Result<(PathBuf, Option<File>)> {
+    match (path.as_os_str().len() <= SOCKET_PATH_BYTES_MAX, path.parent(), path.file_name()) {
+        (false, Some(parent), Some(name)) => {
+            let folder = File::open(parent)?;
+            let address = Path::new("/proc/self/fd").join(folder.as_raw_fd().to_string()).join(name);
+            Ok((address, Some(folder)))
+        }
+        _ => Ok((path.to_owned(), None)),
+    }
+}
+
+/// `sun_path` has 108 bytes with its end.
+const SOCKET_PATH_BYTES_MAX: usize = 107;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_holder_and_the_next_is_told_who() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder(place.path().join("data"));
+        folder.create().unwrap();
+        let lock = folder.lock().unwrap();
+        let refused = folder.lock().unwrap_err();
+        assert!(refused.to_string().starts_with(&format!("process {} holds", std::process::id())), "{refused}");
+        assert_eq!(refused.downcast_ref::<Failure>().unwrap().status, Status::Temporary);
+        drop(lock);
+        folder.lock().unwrap();
+    }
+}

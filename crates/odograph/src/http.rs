@@ -1,0 +1,193 @@
+//! The HTTP server: health and numbers for everyone who reaches its port, everything for the owner of the data folder
+//! over the control socket.
+//!
+//! It has a thread and a runtime of its own, so that nobody who asks or reads slowly is ever in the way of a device.
+
+mod accept;
+mod devices;
+mod export;
+mod health;
+mod journal;
+
+use crate::exit::{Failure, Status};
+use crate::folder::{Folder, socket_address};
+use crate::ports;
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::routing::{get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use odograph_ingest::{Gateway, Roster};
+use odograph_journal::{Journal, Reader};
+use odograph_protocols::Transport;
+use std::fs::Permissions;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{Semaphore, oneshot};
+
+/// What the handlers work with.
+pub(crate) struct App {
+    gateway: Arc<Gateway>,
+    journal: Journal,
+    reader: Reader,
+    roster: Arc<Roster>,
+    metrics: PrometheusHandle,
+    exports: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+impl App {
+    pub(crate) fn new(
+        gateway: Arc<Gateway>,
+        journal: Journal,
+        reader: Reader,
+        roster: Arc<Roster>,
+        metrics: PrometheusHandle,
+    ) -> Self {
+        let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
+        Self { gateway, journal, reader, roster, metrics, exports, stopping: AtomicBool::new(false) }
+    }
+
+    /// From now on the server is not ready, and exports that follow end.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}
+
+/// Exports at a time: each has a thread, and reads the disk that devices wait for.
+const EXPORTS_MAX: usize = 8;
+
+/// The bound sockets, not yet served.
+pub(crate) struct Bound {
+    tcp: Option<std::net::TcpListener>,
+    unix: UnixListener,
+    socket: PathBuf,
+}
+
+/// The running server.
+pub(crate) struct Http {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+    socket: PathBuf,
+}
+
+impl Http {
+    /// Opens both sockets. The port that nobody asked for is left out where it is taken.
+    pub(crate) fn bind(listen: SocketAddr, named: bool, folder: &Folder) -> Result<Bound> {
+        let tcp = match std::net::TcpListener::bind(listen) {
+            Ok(listener) => {
+                let address = listener.local_addr().context("cannot tell the address of the HTTP server")?;
+                tracing::info!(%address, "serving HTTP");
+                Some(listener)
+            }
+            Err(error) => {
+                let what = cannot_listen(listen, &error);
+                if named {
+                    return Err(Failure::new(Status::Unavailable, what).into());
+                }
+                tracing::warn!("{what}: left out, [http] listen names another address");
+                None
+            }
+        };
+        let socket = folder.socket();
+        let unix = bind_unix(&socket).map_err(|error| {
+            Failure::new(Status::CannotCreate, format!("cannot make {}: {error}", socket.display()))
+        })?;
+        Ok(Bound { tcp, unix, socket })
+    }
+
+    /// Ends it. What is being answered is cut short.
+    pub(crate) fn stop(self) {
+        // No more commands come this way; the file would only be in their way.
+        let _ = std::fs::remove_file(&self.socket);
+        let _ = self.stop.send(());
+        // A panic there was logged when it happened.
+        let _ = self.thread.join();
+    }
+}
+
+fn cannot_listen(listen: SocketAddr, error: &io::Error) -> String {
+    let holder = ports::holder(Transport::Tcp, listen.port()).filter(|_| error.kind() == io::ErrorKind::AddrInUse);
+    match holder {
+        Some(holder) => format!("cannot serve HTTP on {listen}: {holder} has the port"),
+        None => format!("cannot serve HTTP on {listen}: {error}"),
+    }
+}
+
+/// The folder's lock is ours, so a socket that is there is one that a crash left.
+fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
+    // Under a name that nobody asks for, until it is its owner's alone: the folder may let others in.
+    let fresh = socket.with_extension("new");
+    match std::fs::remove_file(&fresh) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let (address, _folder) = socket_address(&fresh)?;
+    let listener = UnixListener::bind(address)?;
+    std::fs::set_permissions(&fresh, Permissions::from_mode(0o600))?;
+    std::fs::rename(&fresh, socket)?;
+    Ok(listener)
+}
+
+impl Bound {
+    /// Serves on a thread of its own.
+    pub(crate) fn serve(self, app: &Arc<App>) -> Result<Http> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
+            .build()
+            .context("cannot start the HTTP server")?;
+        let Self { tcp, unix, socket } = self;
+        if let Some(tcp) = &tcp {
+            tcp.set_nonblocking(true)?;
+        }
+        unix.set_nonblocking(true)?;
+        let (public, control) = (public(app), control(app));
+        let (stop, stopped) = oneshot::channel();
+        let serve = move || {
+            runtime.block_on(async {
+                if let Some(Ok(tcp)) = tcp.map(tokio::net::TcpListener::from_std) {
+                    tokio::spawn(accept::tcp(tcp, public));
+                }
+                if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
+                    tokio::spawn(accept::unix(unix, control));
+                }
+                let _ = stopped.await;
+            });
+            runtime.shutdown_timeout(STOP_MAX);
+        };
+        let spawned = std::thread::Builder::new().name("http".to_owned()).spawn(serve);
+        Ok(Http { stop, thread: spawned.context("cannot start a thread")?, socket })
+    }
+}
+
+/// How long what is being answered has to end.
+const STOP_MAX: Duration = Duration::from_secs(2);
+
+/// Threads for what reads files besides exports.
+const BLOCKING_SPARE: usize = 4;
+
+fn public(app: &Arc<App>) -> Router {
+    health::routes(Router::new()).with_state(app.clone())
+}
+
+fn control(app: &Arc<App>) -> Router {
+    health::routes(Router::new())
+        .route("/api/v1/export/records", post(export::records))
+        .route("/api/v1/export/frames", post(export::frames))
+        .route("/api/v1/journal/stat", get(journal::stat))
+        .route("/api/v1/devices", get(devices::list))
+        .route("/api/v1/devices/{id}/accept", post(devices::accept))
+        .route("/api/v1/devices/{id}/reject", post(devices::reject))
+        .with_state(app.clone())
+}

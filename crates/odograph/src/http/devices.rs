@@ -1,0 +1,42 @@
+//! The devices that are known, and what is decided about them.
+
+use super::App;
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use odograph_ingest::State as Decided;
+use serde_json::json;
+use std::sync::Arc;
+
+pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
+    Json(app.roster.list()).into_response()
+}
+
+pub(super) async fn accept(app: State<Arc<App>>, id: Path<String>) -> Response {
+    decide(app, id, Decided::Accepted).await
+}
+
+pub(super) async fn reject(app: State<Arc<App>>, id: Path<String>) -> Response {
+    decide(app, id, Decided::Rejected).await
+}
+
+async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Decided) -> Response {
+    // Writes to the disk, so not on the thread that answers everyone.
+    let decided = tokio::task::spawn_blocking(move || {
+        let before = app.roster.decide(&id, state);
+        app.roster.save(app.journal.durable()).map(|_| (before, app.roster.get(&id)))
+    });
+    match decided.await {
+        Ok(Ok((before, device))) => Json(json!({ "before": before, "device": device })).into_response(),
+        Ok(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+/// An error, as RFC 9457 has it.
+pub(super) fn problem(status: StatusCode, detail: &str) -> Response {
+    let title = status.canonical_reason().unwrap_or_default();
+    let body = json!({ "title": title, "status": status.as_u16(), "detail": detail });
+    (status, [(axum::http::header::CONTENT_TYPE, "application/problem+json")], body.to_string()).into_response()
+}

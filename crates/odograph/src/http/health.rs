@@ -1,0 +1,33 @@
+//! Whether it is well, whether it takes data, and its numbers.
+
+use super::App;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use std::sync::Arc;
+
+pub(super) fn routes(router: Router<Arc<App>>) -> Router<Arc<App>> {
+    router.route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+}
+
+async fn healthz(State(app): State<Arc<App>>) -> Response {
+    let health = app.gateway.health();
+    (status(health.healthy), Json(health)).into_response()
+}
+
+async fn readyz(State(app): State<Arc<App>>) -> Response {
+    let mut health = app.gateway.health();
+    health.ready = health.ready && !app.is_stopping();
+    (status(health.ready), Json(health)).into_response()
+}
+
+fn status(well: bool) -> StatusCode {
+    if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
+}

@@ -1,0 +1,204 @@
+//! The server: everything that `odograph serve` puts together, runs, and ends in good order.
+
+mod files;
+mod keeper;
+mod listeners;
+mod logging;
+mod recovery;
+
+pub(crate) use files::RESERVE as FILES_RESERVE;
+pub(crate) use listeners::{Listen, has_ipv6, plan};
+
+use crate::config::{Config, Loaded};
+use crate::exit::{Failure, Status};
+use crate::folder::{Folder, Lock};
+use crate::http::{App, Http};
+use anyhow::{Context as _, Result};
+use keeper::Keeper;
+use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
+use odograph_ingest::{Bell, Gateway, Limits, Parts};
+use odograph_journal::{Committer, Journal, Options, Reader};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Serves until a signal ends it, or the journal's disk fails.
+pub(crate) fn serve(loaded: &Loaded, listen: &[Listen]) -> Result<()> {
+    logging::start(&loaded.config)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{warning}");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    // Before anything else: a signal during the start must end it in good order as well.
+    let mut signals = runtime.block_on(async { Signals::new() })?;
+    let server = Server::start(loaded, listen)?;
+    runtime.block_on(server.run(&mut signals))
+}
+
+struct Server {
+    gateway: Arc<Gateway>,
+    http: Http,
+    keeper: Keeper,
+    app: Arc<App>,
+    _lock: Lock,
+}
+
+impl Server {
+    fn start(loaded: &Loaded, listen: &[Listen]) -> Result<Self> {
+        let config = &loaded.config;
+        let folder = Folder::of(config);
+        folder.create()?;
+        let lock = folder.lock()?;
+        let mut limits = config.limits.clone();
+        let open_files = files::raise();
+        limits.connections_max = config.connections_max.unwrap_or_else(|| files::connections(open_files));
+        let metrics = logging::start_metrics()?;
+        keeper::describe();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        let bell = Arc::<Bell>::default();
+        let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
+        let reader = Reader::open(Arc::new(LocalDisk), &folder.journal(config.journal.node))?;
+        let (roster, mark) = folder.roster(config, Some(&reader))?;
+        let roster = Arc::new(roster);
+        let bound = listeners::open(plan(config, listen), &roster)?;
+        if bound.is_empty() {
+            tracing::warn!("no device can come: there is no listener");
+        }
+        let http = Http::bind(config.http.listen, loaded.is_set("http.listen"), &folder)?;
+        let workers = config.ingest.workers.unwrap_or_else(cores);
+        let parts = keeper::Parts {
+            roster: roster.clone(),
+            mark,
+            journal: journal.clone(),
+            reader: reader.clone(),
+            folder: folder.journal(config.journal.node),
+            budget: keeper::Parts::budget(config),
+            bell: bell.clone(),
+            metrics: metrics.clone(),
+        };
+        let gateway = start_gateway(&journal, committer, &bell, &roster, clock, limits, workers, bound)?;
+        let keeper = Keeper::start(parts).context("cannot start a thread")?;
+        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, metrics));
+        let http = http.serve(&app)?;
+        tracing::info!(data = %folder.path().display(), open_files, workers, "ready");
+        Ok(Self { gateway, http, keeper, app, _lock: lock })
+    }
+
+    async fn run(self, signals: &mut Signals) -> Result<()> {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                name = signals.next() => {
+                    tracing::info!(signal = name, "stopping: a second signal ends it at once");
+                    return self.stop(signals).await;
+                }
+                _ = look.tick() => {
+                    if self.gateway.journal_lost() {
+                        return Err(lost());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn stop(self, signals: &mut Signals) -> Result<()> {
+        self.app.stop();
+        let stopping = tokio::task::spawn_blocking(move || {
+            let stopped = self.gateway.stop();
+            // Without the journal nothing more becomes durable, so now the devices' file can be complete.
+            self.keeper.stop();
+            self.http.stop();
+            stopped
+        });
+        tokio::select! {
+            stopped = stopping => match stopped? {
+                Ok(()) => {
+                    tracing::info!("stopped");
+                    Ok(())
+                }
+                Err(fatal) => {
+                    tracing::error!(error = %fatal, "stopped without the journal");
+                    Err(lost())
+                }
+            },
+            name = signals.next() => {
+                tracing::warn!(signal = name, "ended at once");
+                // Not by returning: what is still being stopped would be waited for.
+                std::process::exit(Status::Problems as i32)
+            }
+        }
+    }
+}
+
+fn lost() -> anyhow::Error {
+    let what =
+        "the journal's disk failed, so nothing can be acknowledged: start again, and recovery decides what is there";
+    Failure::new(Status::JournalLost, what).into()
+}
+
+fn open_journal(
+    config: &Config,
+    folder: &Folder,
+    bell: &Arc<Bell>,
+    clock: &Arc<dyn Clock>,
+) -> Result<(Journal, Committer)> {
+    let options = Options {
+        node: config.journal.node,
+        segment_bytes: config.journal.segment_bytes.0,
+        segment_age: config.journal.segment_age,
+        observer: bell.clone(),
+        ..Options::default()
+    };
+    let reserve_bytes = options.reserve_bytes.min(options.segment_bytes);
+    let options = Options { reserve_bytes, ..options };
+    let path = folder.journal(config.journal.node);
+    let (journal, committer, found) = Journal::open(&path, options, Arc::new(LocalDisk), clock.clone(), &SystemRng)
+        .with_context(|| format!("cannot open the journal in {}", path.display()))?;
+    recovery::report(&found);
+    Ok((journal, committer))
+}
+
+#[expect(clippy::too_many_arguments, reason = "they become the fields of one struct")]
+fn start_gateway(
+    journal: &Journal,
+    committer: Committer,
+    bell: &Arc<Bell>,
+    roster: &Arc<odograph_ingest::Roster>,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    workers: usize,
+    bound: Vec<odograph_ingest::Bound>,
+) -> Result<Arc<Gateway>> {
+    let (journal, bell, devices) = (journal.clone(), bell.clone(), roster.clone());
+    let parts = Parts { journal, committer, bell, devices, clock, limits, workers };
+    Ok(Gateway::start(parts, bound)?)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self> {
+        let cannot = "cannot listen to signals";
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).context(cannot)?,
+            interrupt: signal(SignalKind::interrupt()).context(cannot)?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+/// How often we look whether the journal still has its writer.
+const LOOK: Duration = Duration::from_millis(100);

@@ -1,0 +1,45 @@
+//! The log, and the numbers.
+
+use crate::config::{Config, LogFormat};
+use anyhow::{Context as _, Result};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::io::IsTerminal as _;
+use tracing_subscriber::EnvFilter;
+
+/// Starts the log, on standard error: text for a person at a terminal, else JSON.
+pub(crate) fn start(config: &Config) -> Result<()> {
+    let filter = EnvFilter::try_new(&config.log.level.0).context("log.level")?;
+    let terminal = std::io::stderr().is_terminal();
+    let json = match config.log.format {
+        LogFormat::Auto => !terminal,
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let started = if json {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
+    } else {
+        builder.with_ansi(terminal).try_init()
+    };
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+}
+
+/// Starts counting.
+pub(crate) fn start_metrics() -> Result<PrometheusHandle> {
+    let full = |name: &str| Matcher::Full(name.to_owned());
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(full("odograph_ack_seconds"), SECONDS)?
+        .set_buckets_for_metric(full("odograph_commit_seconds"), SECONDS)?
+        .set_buckets_for_metric(full("odograph_commit_entries"), ENTRIES)?;
+    let handle = builder.install_recorder()?;
+    odograph_ingest::describe();
+    Ok(handle)
+}
+
+/// From a fast flash disk's flush to a device's patience.
+const SECONDS: &[f64] = &[
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+];
+
+/// One device alone, up to all of a large fleet at once.
+const ENTRIES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1000.0, 2000.0, 5000.0, 10_000.0];

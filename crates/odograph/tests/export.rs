@@ -1,0 +1,133 @@
+//! `odograph export` as a whole process: the same from a server and from the folder, and bytes as they were.
+
+mod common;
+
+use common::{Device, Place, errors, moment, position, told};
+use serde_json::Value;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+/// A server with what two devices said.
+fn two_devices(place: &Place) -> common::Server {
+    let server = place.serve();
+    for id in ["1", "2"] {
+        let mut device = Device::connect(server.listener("tcp"));
+        device.login(id);
+        for second in 0..3 {
+            assert_eq!(device.position(second), "#ASD#1");
+        }
+    }
+    server
+}
+
+#[test]
+fn it_is_the_same_while_a_server_runs_and_without() {
+    let place = Place::new();
+    let server = two_devices(&place);
+    let asked = [
+        vec!["export", "records"],
+        vec!["export", "records", "--device", "2"],
+        vec!["export", "frames"],
+        vec!["export", "frames", "--device", "1", "--device", "2"],
+        vec!["export", "frames", "--device", "1", "--direction", "out", "--format", "raw"],
+    ];
+    // Without the ends of connections, which come with the server's.
+    let running: Vec<String> = asked.iter().map(|arguments| place.text(arguments)).collect();
+    assert_eq!(server.stop().code(), Some(0));
+    for (arguments, running) in asked.iter().zip(running) {
+        assert_eq!(place.text(arguments), running, "{arguments:?}");
+    }
+}
+
+#[test]
+fn records_are_chosen_by_device_and_time() {
+    let place = Place::new();
+    let _server = two_devices(&place);
+    let (from, to) = (moment(1), moment(2));
+    let chosen = place.records(&["--device", "2", "--from", &from, "--to", &to]);
+    assert_eq!(told(&chosen), [("2".to_owned(), moment(1))]);
+    assert_eq!(place.records(&["--from", "2026-11-23", "--to", "2026-11-24"]).len(), 6);
+    assert_eq!(place.records(&["--device", "3"]).len(), 0);
+}
+
+#[test]
+fn raw_frames_are_the_exact_bytes() {
+    let place = Place::new();
+    let _server = two_devices(&place);
+    let raw =
+        |direction| place.text(&["export", "frames", "--device", "1", "--direction", direction, "--format", "raw"]);
+    let sent: String = (0..3).map(|second| position(second) + "\r\n").collect();
+    assert_eq!(raw("in"), format!("#L#1;NA\r\n{sent}"));
+    assert_eq!(raw("out"), "#AL#1\r\n#ASD#1\r\n#ASD#1\r\n#ASD#1\r\n");
+    let lines = place.text(&["export", "frames", "--device", "1"]);
+    let kinds: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let directions: Vec<&str> = kinds.iter().map(|line| line["direction"].as_str().expect("a text")).collect();
+    assert_eq!(directions, ["in", "out"].repeat(4));
+    assert_eq!(kinds[1]["hex"], "23414c23310d0a");
+    let both = place.run(&["export", "frames", "--device", "1", "--format", "raw"]);
+    assert_eq!(both.status.code(), Some(64), "{}", errors(&both));
+}
+
+#[test]
+fn following_shows_what_comes_and_fails_where_the_server_is_killed() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    device.login("1");
+    device.position(1);
+    let mut export = place.command(&["export", "records", "--follow"]).spawn().expect("the export starts");
+    let mut lines = BufReader::new(export.stdout.take().expect("a pipe")).lines();
+    let mut next = || {
+        let line = lines.next().expect("a line").expect("a line");
+        serde_json::from_str::<Value>(&line).expect("JSON")["time"].clone()
+    };
+    assert_eq!(next(), moment(1));
+    device.position(2);
+    assert_eq!(next(), moment(2));
+    server.kill();
+    assert_eq!(export.wait().expect("it ends").code(), Some(69));
+}
+
+#[test]
+fn a_reader_that_has_enough_is_no_error() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    device.login("1");
+    // More than a pipe holds.
+    for batch in 0..20 {
+        let lines: Vec<String> = (0..50).map(|at| position(batch * 50 + at)).collect();
+        device.say(&lines.join("\r\n"));
+        for _ in 1..50 {
+            device.hear();
+        }
+    }
+    for _server in [Some(&server), None] {
+        let mut export = place.command(&["export", "records"]).stdout(Stdio::piped()).spawn().expect("it starts");
+        let mut lines = BufReader::new(export.stdout.take().expect("a pipe")).lines();
+        lines.next().expect("a line").expect("a line");
+        drop(lines);
+        assert_eq!(export.wait().expect("it ends").code(), Some(0));
+    }
+}
+
+#[test]
+fn without_a_folder_it_says_so() {
+    let place = Place::new();
+    let output = place.run(&["export", "records"]);
+    assert_eq!(output.status.code(), Some(66));
+    assert!(errors(&output).contains("cannot read the data folder"), "{}", errors(&output));
+    assert!(!place.data().exists());
+}
+
+#[test]
+fn a_data_folder_with_a_long_path_has_its_socket_too() {
+    let place = Place::new();
+    let long = place.folder.path().join("a".repeat(120)).join("data");
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_DATA", &long);
+    let server = common::Server::start(command);
+    let listed = place.run(&["device", "list", "--json", "--data", long.to_str().expect("UTF-8")]);
+    assert_eq!((listed.status.code(), &listed.stdout[..]), (Some(0), &b"[]\n"[..]), "{}", errors(&listed));
+    assert_eq!(server.stop().code(), Some(0));
+}
