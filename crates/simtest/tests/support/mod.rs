@@ -1,0 +1,403 @@
+//! A gateway without sockets that hears conversations from vectors, and what its journal says of them.
+
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and its parts are its own")]
+
+use compact_str::CompactString;
+use odograph_env::{Clock as _, Disk};
+use odograph_ingest::{Connection, Devices, Intake, Limits, Listener, Now, Peers, Scratch};
+use odograph_journal::{Committer, Entry, Journal, Kind, Options, Reader};
+use odograph_model::{Lsn, Record, RecordId, Time};
+use odograph_pipeline::{Decoder, Records, Window};
+use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, Protocol, Settings, Transport};
+use odograph_testkit::vectors::{Paragraph, parse};
+use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// What is decided about devices, and where their settings stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Given {
+    /// Everyone is accepted; the listener has the settings.
+    ByListener,
+    /// Everyone is accepted; the device has the settings.
+    ByDevice,
+    /// The listener belongs to one device.
+    OneDevice,
+    /// Each time, something else is decided: another device, other settings, to wait, to be refused.
+    Changing,
+}
+
+impl Given {
+    pub const ALL: [Self; 4] = [Self::ByListener, Self::ByDevice, Self::OneDevice, Self::Changing];
+}
+
+/// In what pieces a stream comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Feeding {
+    Frames,
+    AllAtOnce,
+    Bytes(usize),
+}
+
+/// One way to hold all conversations of a protocol.
+#[derive(Debug, Clone, Copy)]
+pub struct Variant {
+    pub protocol: &'static Protocol,
+    pub transport: Transport,
+    pub feeding: Feeding,
+    pub segment_bytes: u64,
+    /// A segment ends behind everything that comes.
+    pub roll_always: bool,
+    pub given: Given,
+}
+
+/// How much was compared.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Compared {
+    pub frames: usize,
+    pub records: usize,
+    pub beginnings: usize,
+}
+
+/// The paragraphs of a protocol's vectors.
+pub fn conversations(protocol: &Protocol) -> Vec<Paragraph> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocols/src/devices");
+    let text = std::fs::read_to_string(folder.join(format!("{}.vectors", protocol.name))).unwrap();
+    parse(&text).unwrap()
+}
+
+/// Decides as the variant says, and remembers what it decided on which conversation.
+struct Decider {
+    given: Given,
+    now_hearing: Mutex<(String, Settings)>,
+    decided: Mutex<HashMap<String, VecDeque<Arc<Binding>>>>,
+}
+
+impl Decider {
+    fn decide(&self, ids: &[CompactString], settings: Settings, turn: usize) -> Binding {
+        let plain = Binding {
+            device: ids[0].clone(),
+            tenant: "default".into(),
+            decision: Decision::Accepted,
+            settings: Settings::default(),
+        };
+        match (self.given, turn % 5) {
+            (Given::ByDevice, _) | (Given::Changing, 0) => Binding { settings, ..plain },
+            (Given::Changing, 1) => Binding { device: "its own name".into(), tenant: "other".into(), ..plain },
+            (Given::Changing, 2) => Binding { decision: Decision::Quarantined, settings, ..plain },
+            (Given::Changing, 3) => Binding { decision: Decision::Refused, ..plain },
+            _ => plain,
+        }
+    }
+}
+
+impl Devices for Decider {
+    fn admit(&self, ids: &[CompactString], _listener: &Listener) -> Arc<Binding> {
+        let (peer, settings) = self.now_hearing.lock().unwrap().clone();
+        let mut decided = self.decided.lock().unwrap();
+        let before = decided.entry(peer).or_default();
+        let binding = Arc::new(self.decide(ids, settings, before.len()));
+        before.push_back(binding.clone());
+        binding
+    }
+}
+
+/// A gateway without sockets.
+pub struct Gateway {
+    variant: Variant,
+    disk: FaultDisk,
+    clock: Arc<TestClock>,
+    decider: Arc<Decider>,
+    intake: Intake,
+    committer: Committer,
+    scratch: Scratch,
+    listeners: HashMap<String, Arc<Listener>>,
+    /// Conversations so far: each has an address of its own.
+    callers: u16,
+    /// What the state machines counted.
+    counted: Compared,
+}
+
+/// One conversation that goes on: its caller, its frames, and what takes them.
+struct Caller<'p> {
+    paragraph: &'p Paragraph,
+    address: SocketAddr,
+    pieces: VecDeque<Vec<u8>>,
+    way: Way,
+}
+
+enum Way {
+    Stream(Box<Connection>),
+    Datagrams(Box<Peers>),
+}
+
+impl Gateway {
+    pub fn start(variant: Variant) -> Self {
+        let disk = FaultDisk::new();
+        let clock = Arc::new(TestClock::new(1_767_323_045_000));
+        let decider =
+            Arc::new(Decider { given: variant.given, now_hearing: Mutex::default(), decided: Mutex::default() });
+        let (intake, committer) = open(&variant, &disk, &clock, &decider);
+        let (scratch, listeners, counted) = (Scratch::default(), HashMap::new(), Compared::default());
+        Self { variant, disk, clock, decider, intake, committer, scratch, listeners, callers: 0, counted }
+    }
+
+    /// The process dies without a word, and starts again.
+    pub fn restart(&mut self) {
+        self.disk = self.disk.crash_image(PowerCut::Lost);
+        (self.intake, self.committer) = open(&self.variant, &self.disk, &self.clock, &self.decider);
+    }
+
+    /// Hears all conversations at a time, a piece of each in turn.
+    pub fn hear(&mut self, paragraphs: &[Paragraph]) {
+        let transport = self.variant.transport;
+        let fits = |paragraph: &&Paragraph| {
+            let whole = transport == Transport::Udp || !paragraph.options.bare;
+            whole && paragraph.options.transport.is_none_or(|wanted| wanted == transport)
+        };
+        let mut callers: Vec<_> = paragraphs.iter().filter(fits).map(|paragraph| self.call(paragraph)).collect();
+        while !callers.is_empty() {
+            callers.retain_mut(|caller| self.hear_piece(caller));
+        }
+        self.commit();
+    }
+
+    fn call<'p>(&mut self, paragraph: &'p Paragraph) -> Caller<'p> {
+        let Variant { protocol, transport, feeding, .. } = self.variant;
+        self.callers += 1;
+        let address = SocketAddr::from(([192, 0, 2, 1], self.callers));
+        let mut listener = Listener::new(protocol, transport, ([127, 0, 0, 1], 1).into()).unwrap();
+        listener.checksum = paragraph.options.checksum;
+        let settings = paragraph.options.terms(protocol).unwrap().settings;
+        if self.variant.given != Given::ByDevice {
+            listener.settings = Arc::new(settings);
+        }
+        if self.variant.given == Given::OneDevice {
+            let (device, decision) = (paragraph.options.device().into(), Decision::Accepted);
+            let settings = Settings::default();
+            listener.device = Some(Arc::new(Binding { device, tenant: "default".into(), decision, settings }));
+        }
+        let listener = Arc::new(listener);
+        self.listeners.insert(address.to_string(), listener.clone());
+        let frames = paragraph.frames().map(|message| message.bytes.clone());
+        let pieces = match feeding {
+            Feeding::Frames => frames.collect(),
+            Feeding::AllAtOnce => [frames.flatten().collect()].into(),
+            Feeding::Bytes(count) => frames.flatten().collect::<Vec<_>>().chunks(count).map(<[u8]>::to_vec).collect(),
+        };
+        let now = self.now(paragraph);
+        let way = match transport {
+            Transport::Tcp => {
+                let opened = Connection::open(listener, address, &self.intake, now, &mut self.scratch);
+                Way::Stream(Box::new(opened.unwrap()))
+            }
+            Transport::Udp => Way::Datagrams(Box::new(Peers::new(listener, &Limits::default()))),
+        };
+        Caller { paragraph, address, pieces, way }
+    }
+
+    /// Says whether there is more to hear.
+    fn hear_piece(&mut self, caller: &mut Caller<'_>) -> bool {
+        let Some(piece) = caller.pieces.pop_front() else { return false };
+        let settings = caller.paragraph.options.terms(self.variant.protocol).unwrap().settings;
+        *self.decider.now_hearing.lock().unwrap() = (caller.address.to_string(), settings);
+        let (now, scratch) = (self.now(caller.paragraph), &mut self.scratch);
+        let goes_on = match &mut caller.way {
+            Way::Stream(connection) => !connection.receive(&piece, &self.intake, now, scratch).unwrap().closing,
+            Way::Datagrams(peers) => {
+                peers.receive(&piece, caller.address, &self.intake, now, scratch).unwrap();
+                true
+            }
+        };
+        self.counted.frames += usize::try_from(self.scratch.tally.frames).unwrap();
+        self.counted.records += usize::try_from(self.scratch.tally.records).unwrap();
+        if self.variant.roll_always {
+            self.commit();
+        }
+        goes_on
+    }
+
+    fn now(&self, paragraph: &Paragraph) -> Now {
+        Now { wall: paragraph.options.received, monotonic: self.clock.monotonic() }
+    }
+
+    fn commit(&mut self) {
+        self.committer.commit_step().unwrap();
+    }
+
+    /// Compares what the journal gives with what was decoded live.
+    pub fn compare(&self) -> Compared {
+        let reader = Reader::open(Arc::new(self.disk.clone()), &folder()).unwrap();
+        let live = self.live(&reader);
+        assert_eq!(
+            live.iter().map(|frame| frame.records.len()).sum::<usize>(),
+            self.counted.records,
+            "{:?}",
+            self.variant
+        );
+        let mut bases = vec![Lsn(0)];
+        let mut entries = reader.entries(Lsn(0), None).unwrap();
+        let mut end = Lsn(0);
+        while let Some(entry) = entries.next().unwrap() {
+            if entry.lsn != end {
+                bases.push(reader.segment_begin(entry.lsn).unwrap().unwrap());
+            }
+            end = entry.end();
+        }
+        // Of very many segments, some.
+        let bases: Vec<_> = bases.iter().step_by(1 + bases.len() / 16).collect();
+        for base in &bases {
+            let expected: Vec<_> = live.iter().filter(|frame| frame.lsn >= **base).collect();
+            let again = again(&reader, **base);
+            assert!(
+                expected.iter().copied().eq(&again),
+                "{:?} from {base}: {}",
+                self.variant,
+                first_difference(&expected, &again)
+            );
+        }
+        assert_eq!(once(&reader), ids(&live), "{:?}: record ids", self.variant);
+        Compared { frames: self.counted.frames, records: self.counted.records, beginnings: bases.len() }
+    }
+
+    /// What was decoded live: each conversation straight on, from its beginning, with what was decided then. The replies
+    /// in the journal must be those.
+    fn live(&self, reader: &Reader) -> Vec<Frame> {
+        let mut decided = self.decider.decided.lock().unwrap().clone();
+        let mut dialogues: BTreeMap<u64, (String, Dialogue)> = BTreeMap::new();
+        let mut replies: HashMap<u64, VecDeque<Vec<u8>>> = HashMap::new();
+        let (mut frames, mut out) = (Vec::new(), Out::default());
+        let mut entries = reader.entries(Lsn(0), None).unwrap();
+        while let Some(entry) = entries.next().unwrap() {
+            match entry.kind {
+                Kind::OPEN => {
+                    let peer = Context::read(entry.context.unwrap()).unwrap().peer.to_string();
+                    let listener = &self.listeners[&peer];
+                    let dialogue = Dialogue::begin(
+                        listener.protocol,
+                        listener.transport,
+                        listener.checksum,
+                        listener.settings.clone(),
+                        listener.device.clone(),
+                    );
+                    dialogues.insert(entry.stream, (peer, dialogue));
+                }
+                Kind::FRAME => {
+                    let (peer, dialogue) = dialogues.get_mut(&entry.stream).unwrap();
+                    let decided = decided.entry(peer.clone()).or_default();
+                    decode(&entry, dialogue, decided, &mut out);
+                    replies
+                        .entry(entry.stream)
+                        .or_default()
+                        .extend(out.replies().iter().map(|reply| reply.bytes.clone()));
+                    frames.extend(Frame::of(entry.lsn, dialogue.binding(), Time(entry.at), out.take_records()));
+                }
+                Kind::SENT => {
+                    let due = replies.get_mut(&entry.stream).and_then(VecDeque::pop_front);
+                    assert_eq!(due.as_deref(), Some(entry.payload), "{:?}: reply at {}", self.variant, entry.lsn);
+                }
+                _ => {}
+            }
+        }
+        assert!(replies.values().all(VecDeque::is_empty), "{:?}: replies that were never journalled", self.variant);
+        assert!(decided.values().all(VecDeque::is_empty), "{:?}: decisions that no frame asks for", self.variant);
+        frames
+    }
+}
+
+fn decode(entry: &Entry<'_>, dialogue: &mut Dialogue, decided: &mut VecDeque<Arc<Binding>>, out: &mut Out<'_>) {
+    // A malformed frame gives nothing, and the conversation goes on.
+    let _ = dialogue.frame(entry.payload, Time(entry.at), out, |_, bound| {
+        Some(decided.pop_front().unwrap()).filter(|binding| bound != Some(&**binding))
+    });
+}
+
+fn open(variant: &Variant, disk: &FaultDisk, clock: &Arc<TestClock>, decider: &Arc<Decider>) -> (Intake, Committer) {
+    let options = Options {
+        segment_bytes: variant.segment_bytes,
+        reserve_bytes: 1 << 10,
+        segment_age: if variant.roll_always { Duration::ZERO } else { Options::default().segment_age },
+        ..Options::default()
+    };
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    let (journal, committer, _) = Journal::open(&folder(), options, disk, clock.clone(), &SeededRng::new(1)).unwrap();
+    (Intake { journal, devices: decider.clone() }, committer)
+}
+
+/// What a frame gave to whom.
+#[derive(Debug, PartialEq)]
+struct Frame {
+    lsn: Lsn,
+    binding: Binding,
+    received: Time,
+    records: Vec<Record>,
+}
+
+impl Frame {
+    fn of(lsn: Lsn, binding: Option<&Arc<Binding>>, received: Time, records: Vec<Record>) -> Option<Self> {
+        let binding = binding.filter(|_| !records.is_empty())?;
+        Some(Self { lsn, binding: (**binding).clone(), received, records })
+    }
+}
+
+/// What decoding again gives from `base` on.
+fn again(reader: &Reader, base: Lsn) -> Vec<Frame> {
+    let mut entries = reader.entries(base, None).unwrap();
+    let mut decoder = Decoder::default();
+    let mut frames = Vec::new();
+    while let Some(entry) = entries.next().unwrap() {
+        let lsn = entry.lsn;
+        if let Ok(Some(decoded)) = decoder.entry(&entry) {
+            frames.extend(Frame::of(lsn, Some(decoded.binding), decoded.received, decoded.records));
+        }
+    }
+    frames
+}
+
+/// The records that come out in the end, each once.
+fn once(reader: &Reader) -> Vec<(RecordId, CompactString, Record)> {
+    let mut entries = reader.entries(Lsn(0), None).unwrap();
+    let mut found = Vec::new();
+    let read = Records::new(Window::default()).read(
+        &mut entries,
+        |event| {
+            found.push((event.id, event.binding.device.clone(), event.record.clone()));
+            Ok::<(), std::convert::Infallible>(())
+        },
+        |_| {},
+    );
+    read.unwrap();
+    found
+}
+
+/// The same, from what was decoded live.
+fn ids(frames: &[Frame]) -> Vec<(RecordId, CompactString, Record)> {
+    let mut seen = HashSet::new();
+    let mut all = Vec::new();
+    for frame in frames {
+        for record in &frame.records {
+            let id = RecordId::new(&frame.binding.device, record, frame.received);
+            if seen.insert(id) {
+                let mut record = record.clone();
+                Window::default().apply(&mut record, frame.received);
+                all.push((id, frame.binding.device.clone(), record));
+            }
+        }
+    }
+    all
+}
+
+fn first_difference(expected: &[&Frame], found: &[Frame]) -> String {
+    let differ = expected.iter().zip(found).find(|(expected, found)| **expected != *found);
+    match differ {
+        Some((expected, found)) => format!("live {expected:?}\nagain {found:?}"),
+        None => format!("live {} frames, again {}", expected.len(), found.len()),
+    }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from("data/journal/0")
+}

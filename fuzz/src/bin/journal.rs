@@ -1,0 +1,4 @@
+//! See `odograph_simtest::fuzz::journal`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| odograph_simtest::fuzz::journal(input));
