@@ -1,5 +1,6 @@
 //! Files, and what it takes to make them durable.
 
+use crate::UnixMillis;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
@@ -27,11 +28,28 @@ pub trait Disk: Send + Sync {
     /// Renames a file, replacing what has the new name.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
+    /// Renames a file to a name that nothing has; an error of the kind `AlreadyExists` where something has it.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// What is at a path.
+    fn inspect(&self, path: &Path) -> io::Result<Inspected>;
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Makes the entries of a folder durable.
     fn sync_folder(&self, folder: &Path) -> io::Result<()>;
+}
+
+/// What is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inspected {
+    /// It is a folder.
+    pub is_folder: bool,
+    /// The length of a file.
+    pub bytes: u64,
+    /// When it was written last.
+    pub modified: UnixMillis,
 }
 
 /// One open file. Reads and writes name their place: there is no cursor.
@@ -92,6 +110,21 @@ impl Disk for LocalDisk {
         std::fs::rename(from, to)
     }
 
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => link_new(from, to),
+            other => other.map_err(io::Error::from),
+        }
+    }
+
+    fn inspect(&self, path: &Path) -> io::Result<Inspected> {
+        let found = std::fs::metadata(path)?;
+        let since = found.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let modified = UnixMillis::try_from(since.as_millis()).unwrap_or(UnixMillis::MAX);
+        Ok(Inspected { is_folder: found.is_dir(), bytes: found.len(), modified })
+    }
+
     fn remove(&self, path: &Path) -> io::Result<()> {
         std::fs::remove_file(path)
     }
@@ -100,6 +133,13 @@ impl Disk for LocalDisk {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
     }
+}
+
+/// [`Disk::rename_new`] on a file system without it: a second name fails where a new one would, and the old one can go.
+/// A power cut between the two leaves both.
+fn link_new(from: &Path, to: &Path) -> io::Result<()> {
+    std::fs::hard_link(from, to)?;
+    std::fs::remove_file(from)
 }
 
 struct LocalFile(File);
@@ -142,5 +182,50 @@ impl DiskFile for LocalFile {
 
     fn length(&self) -> io::Result<u64> {
         Ok(self.0.metadata()?.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_name_replaces_nothing() {
+        check_rename_new(|from, to| LocalDisk.rename_new(from, to));
+        check_rename_new(link_new);
+    }
+
+    fn check_rename_new(rename_new: impl Fn(&Path, &Path) -> io::Result<()>) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "a").unwrap();
+        std::fs::write(path("b"), "b").unwrap();
+        std::fs::create_dir(path("folder")).unwrap();
+        for taken in ["b", "folder"] {
+            assert_eq!(rename_new(&path("a"), &path(taken)).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        }
+        assert_eq!(rename_new(&path("c"), &path("d")).unwrap_err().kind(), io::ErrorKind::NotFound);
+        rename_new(&path("a"), &path("c")).unwrap();
+        let mut names = LocalDisk.list(folder.path()).unwrap();
+        names.sort_unstable();
+        assert_eq!(names, ["b", "c", "folder"].map(path));
+        assert_eq!(std::fs::read(path("b")).unwrap(), b"b");
+        assert_eq!(std::fs::read(path("c")).unwrap(), b"a");
+    }
+
+    #[test]
+    fn a_path_is_inspected() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        assert_eq!(LocalDisk.inspect(&path).unwrap_err().kind(), io::ErrorKind::NotFound);
+        let file = LocalDisk.create(&path).unwrap();
+        file.write_at(b"12345", 0).unwrap();
+        let modified = std::time::UNIX_EPOCH + std::time::Duration::from_micros(1_700_000_000_123_999);
+        File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+        let expected = Inspected { is_folder: false, bytes: 5, modified: 1_700_000_000_123 };
+        assert_eq!(LocalDisk.inspect(&path).unwrap(), expected);
+        assert!(LocalDisk.inspect(folder.path()).unwrap().is_folder);
+        let below = LocalDisk.inspect(&path.join("below")).unwrap_err();
+        assert_eq!(below.kind(), io::ErrorKind::NotADirectory);
     }
 }

@@ -7,7 +7,9 @@
 mod clock;
 mod disk;
 mod rng;
+mod thread;
 
 pub use clock::{Clock, SystemClock, UnixMillis};
-pub use disk::{Disk, DiskFile, LocalDisk, is_full};
+pub use disk::{Disk, DiskFile, Inspected, LocalDisk, is_full};
 pub use rng::{Rng, SystemRng};
+pub use thread::yield_to_others;

@@ -11,7 +11,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 
-use odograph_env::{Disk, DiskFile};
+use odograph_env::{Disk, DiskFile, Inspected};
 
 pub use image::PowerCut;
 use state::{FolderOperation, Inode, State};
@@ -235,6 +235,27 @@ impl Disk for FaultDisk {
             state.change_folder(FolderOperation::Rename { from: from.to_owned(), to: to.to_owned(), id });
             Ok(())
         })
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.operate(Action::Rename, from, |state| {
+            let id = state.file(from)?;
+            if state.names.contains_key(to) || state.folders.contains(to) {
+                return Err(io::ErrorKind::AlreadyExists.into());
+            }
+            state.change_folder(FolderOperation::Rename { from: from.to_owned(), to: to.to_owned(), id });
+            Ok(())
+        })
+    }
+
+    fn inspect(&self, path: &Path) -> io::Result<Inspected> {
+        let state = self.lock();
+        if state.folders.contains(path) {
+            return Ok(Inspected { is_folder: true, bytes: 0, modified: 0 });
+        }
+        let id = state.file(path)?;
+        // No test depends on when a file was written.
+        Ok(Inspected { is_folder: false, bytes: state.inode(id).live.len() as u64, modified: 0 })
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -7,5 +7,5 @@ mod rng;
 pub mod vectors;
 
 pub use clock::TestClock;
-pub use disk::{FaultDisk, PowerCut};
+pub use disk::{FaultDisk, Moment, PowerCut};
 pub use rng::SeededRng;

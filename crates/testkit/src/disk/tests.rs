@@ -84,6 +84,36 @@ fn names_are_durable_only_after_the_folder_is_flushed() {
 }
 
 #[test]
+fn a_new_name_replaces_nothing_and_is_durable_after_the_folder_is_flushed() {
+    let (disk, _) = disk_with(b"x");
+    let (taken, other) = (Path::new("/folder/taken"), Path::new("/folder/other"));
+    disk.put(taken, b"taken");
+    for to in [taken, Path::new(FOLDER)] {
+        assert_eq!(disk.rename_new(path(), to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+    assert_eq!(disk.rename_new(other, taken).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(disk.content(taken).unwrap(), b"taken");
+    disk.rename_new(path(), other).unwrap();
+    assert_eq!(disk.files(), [other, taken]);
+    assert_eq!(disk.crash_image(PowerCut::Lost).files(), [path(), taken]);
+    assert_eq!(disk.crash_image(PowerCut::Kept).files(), [other, taken]);
+    disk.sync_folder(Path::new(FOLDER)).unwrap();
+    assert_eq!(disk.crash_image(PowerCut::Lost).files(), [other, taken]);
+}
+
+#[test]
+fn a_path_is_inspected() {
+    let (disk, file) = disk_with(b"123");
+    assert_eq!(disk.inspect(path()).unwrap(), Inspected { is_folder: false, bytes: 3, modified: 0 });
+    file.write_at(b"45", 3).unwrap();
+    assert_eq!(disk.inspect(path()).unwrap().bytes, 5);
+    let folder = Inspected { is_folder: true, bytes: 0, modified: 0 };
+    assert_eq!(disk.inspect(Path::new(FOLDER)).unwrap(), folder);
+    assert_eq!(disk.inspect(Path::new("/folder/absent")).unwrap_err().kind(), io::ErrorKind::NotFound);
+    assert_eq!(disk.operations(), 1);
+}
+
+#[test]
 fn after_a_failed_flush_a_later_one_promises_nothing_for_what_was_written_before() {
     let (disk, file) = disk_with(b"00");
     file.write_at(b"1", 0).unwrap();

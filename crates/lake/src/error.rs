@@ -1,0 +1,89 @@
+//! What can go wrong with the lake.
+
+use crate::store;
+use datafusion::arrow::error::ArrowError;
+use datafusion::error::DataFusionError;
+use datafusion::parquet::errors::ParquetError;
+use deltalake::DeltaTableError;
+
+/// Why history could not be written or read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The table's log or files could not be read or written.
+    #[error("the table {table} cannot be {doing}")]
+    Table {
+        /// Which table.
+        table: String,
+        /// What was tried.
+        doing: &'static str,
+        /// Why it failed.
+        source: Box<DeltaTableError>,
+    },
+    /// A file could not be read or written.
+    #[error("a file of the lake cannot be read or written")]
+    Store(#[from] object_store::Error),
+    /// The lake's folder could not be prepared.
+    #[error("the lake's folder cannot be prepared")]
+    Folder {
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Columns could not be made from records.
+    #[error("records cannot be made into columns")]
+    Columns(#[from] ArrowError),
+    /// A file could not be encoded.
+    #[error("a Parquet file cannot be made")]
+    Parquet(#[from] ParquetError),
+    /// A query failed.
+    #[error("{0}")]
+    Query(Box<DataFusionError>),
+    /// A query asks for more than it may.
+    #[error("{0}")]
+    Refused(String),
+    /// The table has a column of another type than records have.
+    #[error(
+        "the column {column} of the table {table} is {found}, and records have {wanted}: somebody else changed the table"
+    )]
+    Column {
+        /// Which table.
+        table: String,
+        /// Which column.
+        column: String,
+        /// What it is.
+        found: String,
+        /// What it should be.
+        wanted: String,
+    },
+}
+
+impl From<DataFusionError> for Error {
+    fn from(error: DataFusionError) -> Self {
+        Self::Query(Box::new(error))
+    }
+}
+
+impl Error {
+    /// Whether it failed because the disk is full: nothing was lost, and it can be tried again once there is space.
+    pub fn is_disk_full(&self) -> bool {
+        match self {
+            Self::Store(error) => store::disk_is_full(error),
+            Self::Folder { source } => odograph_env::is_full(source),
+            Self::Table { source, .. } => match &**source {
+                DeltaTableError::ObjectStore { source } => store::disk_is_full(source),
+                DeltaTableError::Transaction { source } => {
+                    let mut source: Option<&dyn std::error::Error> = Some(source);
+                    while let Some(error) = source {
+                        if error.downcast_ref::<object_store::Error>().is_some_and(store::disk_is_full) {
+                            return true;
+                        }
+                        source = error.source();
+                    }
+                    false
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! One Delta table: opened or created, and committed to, files and cursor in one step.
+
+use crate::{DiskStore, Error, columns};
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::datasource::TableProvider;
+use deltalake::delta_datafusion::TableProviderBuilder;
+use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, Add, EagerSnapshot, MetadataExt as _, StructType, Transaction};
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::operations::create::CreateBuilder;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::{DeltaTable, DeltaTableError};
+use object_store::ObjectStore;
+use odograph_env::Disk;
+use odograph_model::Lsn;
+use std::path::Path;
+use std::sync::Arc;
+use url::Url;
+
+/// A table of records.
+pub(crate) struct Table {
+    /// For errors.
+    name: String,
+    log: LogStoreRef,
+    snapshot: EagerSnapshot,
+    schema: SchemaRef,
+}
+
+impl Table {
+    /// Opens the table in a folder, or makes it.
+    pub(crate) async fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Self, Error> {
+        let name = folder.display().to_string();
+        let own: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), folder));
+        let root: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), Path::new("/")));
+        let url = location(folder)?;
+        let log: LogStoreRef = default_logstore(own, root, &url, &StorageConfig::default());
+        let mut table = DeltaTable::new(log.clone());
+        if log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
+            // A process that was killed between giving the last commit its name and making the name durable: it is there
+            // now, and what is believed of it must still be there after a power cut.
+            disk.sync_folder(&folder.join("_delta_log")).map_err(|source| Error::Folder { source })?;
+            table.load().await.map_err(failed(&name, "opened"))?;
+        } else {
+            table = create(&log).await.map_err(failed(&name, "created"))?;
+        }
+        let snapshot = table.snapshot().map_err(failed(&name, "opened"))?.snapshot().clone();
+        let mut opened = Self { name, log, schema: snapshot.arrow_schema(), snapshot };
+        opened.check()?;
+        opened.schema = in_order(&opened.schema);
+        Ok(opened)
+    }
+
+    /// The columns: the fixed ones first, then the others in the order in which they appeared.
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Where its files are.
+    pub(crate) fn store(&self) -> Arc<dyn ObjectStore> {
+        self.log.object_store(None)
+    }
+
+    /// Everything of `stream` before this place is in the table.
+    pub(crate) async fn cursor(&self, stream: &str) -> Result<Option<Lsn>, Error> {
+        let version = self.snapshot.transaction_version(&self.log, stream).await;
+        Ok(version.map_err(failed(&self.name, "read"))?.map(|version| Lsn(version.cast_unsigned())))
+    }
+
+    /// Adds files, and columns that they have and the table had not, and moves the cursor of `stream`: all of it or
+    /// nothing, durably.
+    pub(crate) async fn commit(
+        &mut self,
+        files: Vec<Add>,
+        schema: &SchemaRef,
+        stream: &str,
+        until: Lsn,
+    ) -> Result<(), Error> {
+        let mut actions: Vec<Action> = files.into_iter().map(Action::Add).collect();
+        let grown = columns::merged(&self.schema, schema);
+        if grown.fields().len() > self.schema.fields().len() {
+            let schema = kernel_schema(&grown)?;
+            let metadata = self.snapshot.metadata().clone().with_schema(&schema);
+            actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.name, "changed")(error.into()))?));
+        }
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let cursor = Transaction::new(stream, until.0.cast_signed());
+        let properties = CommitProperties::default().with_application_transaction(cursor);
+        let commit = CommitBuilder::from(properties).with_actions(actions);
+        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await;
+        let state = done.map_err(failed(&self.name, "written"))?.snapshot();
+        self.snapshot = state.snapshot().clone();
+        self.schema = grown;
+        Ok(())
+    }
+
+    /// The files as a table that can be queried.
+    pub(crate) async fn provider(&self) -> Result<Arc<dyn TableProvider>, Error> {
+        let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
+        Ok(Arc::new(builder.with_eager_snapshot(self.snapshot.clone()).build().await?))
+    }
+
+    /// Whether the columns are what records have: anyone may write to the folder.
+    fn check(&self) -> Result<(), Error> {
+        for field in self.schema.fields() {
+            let fixed = columns::fixed().into_iter().find(|fixed| fixed.name() == field.name());
+            let wanted =
+                fixed.map(|fixed| fixed.data_type().clone()).or_else(|| columns::key(field).map(columns::data_type));
+            let (found, table, column) = (field.data_type(), self.name.clone(), field.name().clone());
+            if let Some(wanted) = wanted.filter(|wanted| !wanted.equals_datatype(found)) {
+                let (found, wanted) = (found.to_string(), wanted.to_string());
+                return Err(Error::Column { table, column, found, wanted });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A folder as the table's location. The scheme is ours: for files, the library would look at the disk past our own.
+fn location(folder: &Path) -> Result<Url, Error> {
+    let no = || Error::Refused(format!("{} is no absolute path", folder.display()));
+    let file = Url::from_directory_path(folder).map_err(|()| no())?;
+    Url::parse(&format!("odograph://lake{}", file.path())).map_err(|_| no())
+}
+
+async fn create(log: &LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
+    let schema: StructType = (&Schema::new(columns::fixed())).try_into_kernel()?;
+    CreateBuilder::new()
+        .with_log_store(log.clone())
+        .with_columns(schema.fields().cloned())
+        .with_partition_columns([columns::DAY])
+        // The first two columns: a reader chooses files by device and time.
+        .with_configuration([
+            ("delta.dataSkippingNumIndexedCols".to_owned(), Some("2".to_owned())),
+            ("delta.checkpointInterval".to_owned(), Some(CHECKPOINT_COMMITS.to_string())),
+            ("delta.logRetentionDuration".to_owned(), Some(LOG_RETENTION.to_owned())),
+        ])
+        .await
+}
+
+/// The partition's column stands last in what deltalake tells; ours is the order of [`columns::fixed`].
+fn in_order(schema: &SchemaRef) -> SchemaRef {
+    columns::merged(&Arc::new(Schema::new(columns::fixed())), schema)
+}
+
+fn kernel_schema(schema: &SchemaRef) -> Result<StructType, Error> {
+    let converted: StructType = schema.as_ref().try_into_kernel()?;
+    Ok(converted)
+}
+
+fn failed(table: &str, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
+    move |source| Error::Table { table: table.to_owned(), doing, source: Box::new(source) }
+}
+
+/// Opening the table reads this many entries of the log at most, and a checkpoint.
+const CHECKPOINT_COMMITS: u32 = 100;
+/// How long old versions of the table can be read.
+const LOG_RETENTION: &str = "interval 7 days";

@@ -1,0 +1,231 @@
+//! Rows go in, are seen at once, become files, and are there once after whatever happens to the disk.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use odograph_env::Disk;
+use odograph_lake::arrow::array::{AsArray as _, RecordBatch};
+use odograph_lake::arrow::datatypes::Int64Type;
+use odograph_lake::arrow::json::LineDelimitedWriter;
+use odograph_lake::{Error, Lake, Limits, Options, Row, Writer};
+use odograph_model::{AccessPoint, Alarm, Cell, Item, Key, Lsn, Record, RecordId, Time};
+use odograph_testkit::{FaultDisk, Moment, PowerCut, TestClock};
+use serde_json::{Value, json};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+/// 2026-01-01T00:00:00Z.
+const NOW: i64 = 1_767_225_600_000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn open(disk: &FaultDisk) -> Result<Writer, Error> {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    Writer::open(disk, Arc::new(TestClock::new(NOW)), Path::new("/data/lake"), Options::default())
+}
+
+/// Adds the record of a number: of one of three devices, a minute after the one before, received at once, or, from 1,000
+/// on, ten days late.
+fn push(writer: &mut Writer, number: u64) -> bool {
+    let time = Time(NOW + i64::try_from(number % 1000).unwrap() * 60_000);
+    let received = if number < 1000 { time } else { time.plus_ms(10 * DAY_MS) };
+    let mut record = Record::at(time);
+    record.set(Key::PositionSpeed, number as f64);
+    let device = format!("device-{}", number % 3);
+    let row = Row { device: &device, time, received, id: RecordId(number), protocol: "test", record: &record };
+    let place = Lsn(number * 100);
+    !writer.has("default", &row, place).unwrap() && writer.push("default", &row, place).unwrap()
+}
+
+fn rows(lake: &Lake, sql: &str) -> Vec<RecordBatch> {
+    let mut answer = lake.query("default", sql, Limits::default()).unwrap();
+    let mut rows = Vec::new();
+    while let Some(batch) = answer.next_rows().unwrap() {
+        rows.push(batch);
+    }
+    rows
+}
+
+fn json(lake: &Lake, sql: &str) -> Vec<Value> {
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write_batches(&rows(lake, sql).iter().collect::<Vec<_>>()).unwrap();
+    let text = String::from_utf8(writer.into_inner()).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn ids(lake: &Lake) -> Vec<i64> {
+    let batches = rows(lake, "SELECT id FROM records ORDER BY id");
+    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
+}
+
+#[test]
+fn a_row_is_seen_at_once_and_as_part_of_a_file_and_after_a_restart() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    for number in (0..10).chain(1000..1010) {
+        assert!(push(&mut writer, number));
+    }
+    let all: Vec<i64> = (0..10).chain(1000..1010).collect();
+    assert_eq!(ids(&writer.lake()), all, "before there is a file");
+    assert_eq!(writer.committed(Lsn(200_000)), Lsn(0));
+    assert_eq!(writer.flush(Lsn(200_000), true).unwrap(), 2, "in time, and late");
+    assert_eq!(ids(&writer.lake()), all, "from files");
+    assert_eq!(writer.committed(Lsn(200_000)), Lsn(200_000));
+    let mut writer = open(&disk).unwrap();
+    assert!(!push(&mut writer, 9), "the table has it already");
+    assert!(push(&mut writer, 2001));
+    assert_eq!(ids(&writer.lake()).len(), 21, "files and what waits, as one");
+    let devices = json(&writer.lake(), "SELECT device, records FROM devices ORDER BY device");
+    assert_eq!(
+        devices,
+        [
+            json!({"device": "device-0", "records": 8}),
+            json!({"device": "device-1", "records": 7}),
+            json!({"device": "device-2", "records": 6})
+        ]
+    );
+    assert_eq!(writer.ids_of_day("default", "device-0", 20_454).unwrap().len(), 8);
+}
+
+#[test]
+fn columns_appear_with_their_first_value_and_hold_all_kinds() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    push(&mut writer, 1);
+    writer.flush(Lsn(150), true).unwrap();
+    let time = Time(NOW + DAY_MS);
+    let mut record = Record::at(time);
+    record.set(Key::PositionSatellites, 7_u8);
+    record.set(Key::EngineIgnitionStatus, true);
+    record.set(Key::EventCode, "9");
+    record.set(Key::TemperatureN(2), -18.5);
+    record.alarm(Alarm::Sos);
+    record.push(Key::GsmCells, Item::Cell(Cell { mcc: Some(250), cid: 7, ..Cell::default() }));
+    record.push(Key::WifiAccessPoints, Item::AccessPoint(AccessPoint { mac: "00:11".into(), signal: Some(-60) }));
+    record.raw("385", 1_u8);
+    record.raw("385", 2_u8);
+    let row = Row { device: "d", time, received: time, id: RecordId(u64::MAX), protocol: "test", record: &record };
+    writer.push("default", &row, Lsn(200)).unwrap();
+    let expected = json!({
+        "device": "d", "time": "2026-01-02T00:00:00Z", "received": "2026-01-02T00:00:00Z", "id": -1, "protocol": "test",
+        "day": "2026-01-02", "position_satellites": 7, "engine_ignition_status": true, "event_code": "9",
+        "temperature_2": -18.5, "alarm": ["sos"], "gsm_cells": [{"mcc": 250, "cid": 7}],
+        "wifi_access_points": [{"mac": "00:11", "signal": -60}], "raw": {"385": "2"}
+    });
+    let asked = "SELECT * FROM records WHERE device = 'd'";
+    assert_eq!(json(&writer.lake(), asked), std::slice::from_ref(&expected), "before there is a file");
+    writer.flush(Lsn(300), true).unwrap();
+    assert_eq!(json(&writer.lake(), asked), std::slice::from_ref(&expected), "from files");
+    drop(writer);
+    let writer = open(&disk).unwrap();
+    assert_eq!(json(&writer.lake(), asked), [expected], "after a restart");
+    let other = json(&writer.lake(), "SELECT position_speed, raw FROM records WHERE device = 'device-1'");
+    assert_eq!(other, [json!({"position_speed": 1.0})], "a row from before the columns were there");
+}
+
+#[test]
+fn a_query_can_only_read() {
+    let mut writer = open(&FaultDisk::new()).unwrap();
+    push(&mut writer, 1);
+    for sql in [
+        "DROP TABLE records",
+        "INSERT INTO records SELECT * FROM records",
+        "CREATE EXTERNAL TABLE t STORED AS CSV LOCATION '/etc/passwd'",
+        "COPY records TO '/tmp/copied.csv'",
+        "SET datafusion.execution.batch_size = 1",
+        "SELECT * FROM '/etc/passwd'",
+        "SELECT * FROM read_csv('/etc/passwd')",
+        "SELECT 1; SELECT 2",
+    ] {
+        assert!(writer.lake().query("default", sql, Limits::default()).is_err(), "{sql}");
+    }
+    let few = Limits { rows: 1, ..Limits::default() };
+    let mut answer = writer.lake().query("default", "SELECT * FROM (VALUES (1), (2), (3))", few).unwrap();
+    assert!(matches!(answer.next_rows(), Err(Error::Refused(_))));
+    assert_eq!(rows(&writer.lake(), "SELECT 1")[0].num_rows(), 1);
+}
+
+#[test]
+fn a_full_disk_costs_no_row_and_is_waited_for() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    push(&mut writer, 1);
+    disk.set_capacity(Some(disk.used()));
+    let error = writer.flush(Lsn(150), true).unwrap_err();
+    assert!(error.is_disk_full(), "{error:?}");
+    assert_eq!(ids(&writer.lake()), [1]);
+    push(&mut writer, 2);
+    disk.set_capacity(None);
+    assert_eq!(writer.flush(Lsn(250), true).unwrap(), 1);
+    assert_eq!(ids(&writer.lake()), [1, 2]);
+    assert_eq!(ids(&open(&disk).unwrap().lake()), [1, 2]);
+}
+
+#[test]
+fn a_column_of_another_type_is_refused_with_its_name() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    push(&mut writer, 1);
+    writer.flush(Lsn(150), true).unwrap();
+    drop(writer);
+    let log = disk.files().into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"));
+    for path in log {
+        let text = String::from_utf8(disk.content(&path).unwrap()).unwrap();
+        let speed = r#"\"name\":\"position_speed\",\"type\":\"double\""#;
+        disk.put(&path, text.replace(speed, &speed.replace("double", "integer")).as_bytes());
+    }
+    let error = open(&disk).err().unwrap().to_string();
+    assert!(error.starts_with("the column position_speed of the table /data/lake/default/records is"), "{error}");
+}
+
+#[test]
+fn after_a_power_cut_at_any_operation_files_and_cursor_agree() {
+    let disk = FaultDisk::new();
+    let images = Arc::new(Mutex::new(Vec::new()));
+    let taken = images.clone();
+    disk.on_operation(move |disk, operation| {
+        let cut = match operation.ordinal % 3 {
+            0 => PowerCut::Lost,
+            1 => PowerCut::Kept,
+            _ => PowerCut::Random(operation.ordinal),
+        };
+        if operation.moment == Moment::After {
+            taken.lock().unwrap().push(disk.crash_image(cut));
+        }
+    });
+    let mut writer = open(&disk).unwrap();
+    for round in 0..4 {
+        for number in round * 10..round * 10 + 10 {
+            push(&mut writer, number);
+            push(&mut writer, number + 1000);
+        }
+        writer.flush(Lsn((round * 10 + 10) * 100), true).unwrap();
+    }
+    drop(writer);
+    disk.on_operation(|_, _| {});
+    let images = std::mem::take(&mut *images.lock().unwrap());
+    println!("{} images of a power cut", images.len());
+    assert!(images.len() > 50, "only {}: the scenario has become too small to mean anything", images.len());
+    for (number, image) in images.iter().enumerate() {
+        audit(image).unwrap_or_else(|error| panic!("image {number}: {error}"));
+    }
+}
+
+/// The tables hold what is before their cursors, each row once; going on from there completes them.
+fn audit(image: &FaultDisk) -> Result<(), String> {
+    let mut writer = open(image).map_err(|error| format!("cannot be opened: {error:?}"))?;
+    let before = ids(&writer.lake());
+    let mut once = before.clone();
+    once.dedup();
+    if once != before {
+        return Err(format!("a row is there twice: {before:?}"));
+    }
+    for number in 0..40 {
+        push(&mut writer, number);
+    }
+    let expected: Vec<i64> = (0..40).chain(before.iter().copied().filter(|id| *id >= 1000)).collect();
+    let after = ids(&writer.lake());
+    if after != expected {
+        return Err(format!("going on gives {after:?} after {before:?}"));
+    }
+    writer.flush(Lsn(4000), true).map_err(|error| format!("cannot be written: {error:?}"))?;
+    if ids(&writer.lake()) == expected { Ok(()) } else { Err("other rows in files than before".to_owned()) }
+}
