@@ -1,36 +1,10 @@
 //! Records out of the journal, each once.
 
-use crate::{Decoder, Undecoded, Window};
+use crate::Window;
+use crate::frames::{Event, Frames, ReadError, Taker, Trouble};
 use hashbrown::HashSet;
-use odograph_journal::{Entries, Error};
-use odograph_model::{Record, RecordId, RecordView, Time};
-use odograph_protocols::Binding;
-
-/// A record as it comes out.
-pub struct Event<'a> {
-    /// Whose it is.
-    pub binding: &'a Binding,
-    /// What it came by.
-    pub protocol: &'static str,
-    /// What the device said; its time is the event time.
-    pub record: &'a Record,
-    /// When it was received first.
-    pub received: Time,
-    /// What it is known by.
-    pub id: RecordId,
-}
-
-impl Event<'_> {
-    /// The record as one flat object.
-    pub fn view(&self) -> RecordView<'_> {
-        RecordView {
-            device: Some(&self.binding.device),
-            protocol: self.protocol,
-            record: self.record,
-            received: Some((self.received, self.id)),
-        }
-    }
-}
+use odograph_journal::Entries;
+use odograph_model::RecordId;
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -48,16 +22,15 @@ pub struct Totals {
 /// Reads records out of the journal, each once: a record is a duplicate only of one before it in the journal.
 #[derive(Default)]
 pub struct Records {
-    decoder: Decoder,
-    window: Window,
+    frames: Frames,
     seen: HashSet<RecordId>,
-    totals: Totals,
+    duplicates: u64,
 }
 
 impl Records {
     /// Reads as if devices' clocks may be wrong by `window`.
     pub fn new(window: Window) -> Self {
-        Self { window, ..Self::default() }
+        Self { frames: Frames::new(window), ..Self::default() }
     }
 
     /// Reads on to the end of `entries`, and gives each new record to `take` until that says no. What cannot be
@@ -65,67 +38,40 @@ impl Records {
     pub fn read<E>(
         &mut self,
         entries: &mut Entries,
-        mut take: impl FnMut(&Event<'_>) -> Result<(), E>,
-        mut trouble: impl FnMut(Trouble<'_>),
+        take: impl FnMut(&Event<'_>) -> Result<(), E>,
+        trouble: impl FnMut(Trouble<'_>),
     ) -> Result<(), ReadError<E>> {
-        loop {
-            let entry = match entries.next() {
-                Ok(Some(entry)) => entry,
-                Ok(None) => return Ok(()),
-                Err(Error::Broken(broken)) => {
-                    self.totals.damaged += 1;
-                    trouble(Trouble::Damaged(&broken));
-                    if entries.resynchronise().map_err(ReadError::Journal)? == 0 {
-                        // Behind the damage, nothing is there yet.
-                        return Ok(());
-                    }
-                    self.decoder.skipped_to(entries.place());
-                    continue;
-                }
-                Err(error) => return Err(ReadError::Journal(error)),
-            };
-            let decoded = match self.decoder.entry(&entry) {
-                Ok(Some(decoded)) => decoded,
-                Ok(None) => continue,
-                Err(undecoded) => {
-                    self.totals.undecoded += 1;
-                    trouble(Trouble::Undecoded(entry.lsn, &undecoded));
-                    continue;
-                }
-            };
-            for mut record in decoded.records {
-                let id = RecordId::new(&decoded.binding.device, &record, decoded.received);
-                if !self.seen.insert(id) {
-                    self.totals.duplicates += 1;
-                    continue;
-                }
-                self.totals.records += 1;
-                self.window.apply(&mut record, decoded.received);
-                let (binding, protocol, received) = (&**decoded.binding, decoded.protocol, decoded.received);
-                take(&Event { binding, protocol, record: &record, received, id }).map_err(ReadError::Taker)?;
-            }
-        }
+        let mut once = Once { seen: &mut self.seen, duplicates: &mut self.duplicates, take, trouble };
+        self.frames.read(entries, &mut once)
     }
 
     /// What was read so far.
-    pub const fn totals(&self) -> Totals {
-        self.totals
+    pub fn totals(&self) -> Totals {
+        let lost = self.frames.lost();
+        let records = self.seen.len() as u64;
+        Totals { records, duplicates: self.duplicates, undecoded: lost.undecoded, damaged: lost.damaged }
     }
 }
 
-/// Something that could not be read.
-pub enum Trouble<'a> {
-    /// The journal is damaged.
-    Damaged(&'a odograph_journal::Broken),
-    /// A frame gave nothing.
-    Undecoded(odograph_model::Lsn, &'a Undecoded),
+struct Once<'a, T, R> {
+    seen: &'a mut HashSet<RecordId>,
+    duplicates: &'a mut u64,
+    take: T,
+    trouble: R,
 }
 
-/// Why reading ended.
-#[derive(Debug)]
-pub enum ReadError<E> {
-    /// The journal cannot be read.
-    Journal(Error),
-    /// Whoever takes the records wants no more.
-    Taker(E),
+impl<E, T: FnMut(&Event<'_>) -> Result<(), E>, R: FnMut(Trouble<'_>)> Taker for Once<'_, T, R> {
+    type Error = E;
+
+    fn take(&mut self, event: &Event<'_>) -> Result<(), E> {
+        if self.seen.insert(event.id) {
+            return (self.take)(event);
+        }
+        *self.duplicates += 1;
+        Ok(())
+    }
+
+    fn trouble(&mut self, trouble: Trouble<'_>) {
+        (self.trouble)(trouble);
+    }
 }

@@ -1,0 +1,278 @@
+//! Each record once, at a memory that grows with the devices and not with their records.
+//!
+//! Devices send in order nearly always, so nearly always a record is newer than all that its device sent before, and
+//! that decides. What is older is looked up in the history of its device and day, once for each day of a backlog.
+
+use compact_str::CompactString;
+use hashbrown::{HashMap, HashSet};
+use lru::LruCache;
+use odograph_model::{RecordId, Time};
+use std::collections::VecDeque;
+
+/// What is known of records from before.
+pub trait History {
+    /// Why that cannot be told.
+    type Error;
+
+    /// The ids of a device's records whose event time is on a day (since 1970, UTC), wherever they are kept.
+    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Vec<RecordId>, Self::Error>;
+
+    /// The ids of a device's records whose event time is that of their receipt, because their claim cannot be.
+    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Vec<RecordId>, Self::Error>;
+}
+
+/// A device of a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Device<'a> {
+    /// Whom it belongs to.
+    pub tenant: &'a str,
+    /// Its id.
+    pub id: &'a str,
+}
+
+/// What decides whether a record is new.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Candidate {
+    /// What it is known by.
+    pub id: RecordId,
+    /// The event time.
+    pub time: Time,
+    /// The time that the device claimed.
+    pub claimed: Option<Time>,
+}
+
+/// Up to where there are records of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Known {
+    /// The greatest event time that the device's clock gave.
+    pub by_device: Option<Time>,
+    /// The greatest event time of records for which the device gave none.
+    pub by_receipt: Option<Time>,
+    /// Whether there are records whose claim could not be.
+    pub wrong_clock: bool,
+}
+
+/// Whose clock gave an event time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    /// The device's.
+    Device,
+    /// Ours, because the device said nothing: the id depends on the time of receipt.
+    Receipt,
+    /// Ours, because what the device said cannot be: the id depends on what it said.
+    Wrong,
+}
+
+impl Candidate {
+    fn clock(&self) -> Clock {
+        match self.claimed {
+            None => Clock::Receipt,
+            Some(claimed) if claimed == self.time => Clock::Device,
+            Some(_) => Clock::Wrong,
+        }
+    }
+}
+
+/// Remembers what it takes to tell.
+pub struct Dedup {
+    tenants: HashMap<String, HashMap<String, Seen>>,
+    looked_up: LookedUp,
+}
+
+/// What is remembered of each device.
+#[derive(Default)]
+struct Seen {
+    by_device: Mark,
+    by_receipt: Mark,
+    /// Its clock was wrong before: what it says now may have been said then, and be kept elsewhere.
+    wrong_clock: bool,
+    /// The newest ids: a batch that is sent again is mostly found here.
+    recent: VecDeque<RecordId>,
+}
+
+/// The greatest time so far.
+#[derive(Default)]
+struct Mark {
+    time: Option<Time>,
+    /// The ids of that time, if all of them are known.
+    ids: Option<Vec<RecordId>>,
+}
+
+impl Default for Dedup {
+    fn default() -> Self {
+        Self { tenants: HashMap::new(), looked_up: LookedUp::default() }
+    }
+}
+
+impl Dedup {
+    /// Remembers what there is of a device: all that is told of what was before.
+    pub fn restore(&mut self, device: Device<'_>, known: Known) {
+        let seen = self.seen(device);
+        seen.by_device = Mark { time: known.by_device, ids: None };
+        seen.by_receipt = Mark { time: known.by_receipt, ids: None };
+        seen.wrong_clock = known.wrong_clock;
+    }
+
+    /// Whether the record is new; then it is known from now on.
+    pub fn is_new<H: History>(
+        &mut self,
+        device: Device<'_>,
+        record: Candidate,
+        history: &mut H,
+    ) -> Result<bool, H::Error> {
+        let clock = record.clock();
+        let seen = self.seen(device);
+        if seen.recent.contains(&record.id) {
+            return Ok(false);
+        }
+        let decided = match clock {
+            Clock::Device => seen.by_device.decides(&record),
+            Clock::Receipt => seen.by_receipt.decides(&record),
+            Clock::Wrong => None,
+        };
+        let was_wrong = clock == Clock::Wrong || clock == Clock::Device && seen.wrong_clock;
+        let mut new = decided.unwrap_or(true);
+        if decided.is_none() {
+            // A claim that cannot be now could be when it came first, and the other way round.
+            let day = Place::of_day(device, record.claimed.unwrap_or(record.time));
+            new = !self.looked_up.ids(&day, device, history)?.contains(&record.id);
+        }
+        if new && was_wrong {
+            new = !self.looked_up.ids(&Place::of_wrong_clock(device), device, history)?.contains(&record.id);
+        }
+        if new {
+            self.seen(device).remember(&record, clock);
+            let place = match clock {
+                Clock::Wrong => Place::of_wrong_clock(device),
+                Clock::Device | Clock::Receipt => Place::of_day(device, record.time),
+            };
+            self.looked_up.remember(&place, record.id);
+        }
+        Ok(new)
+    }
+
+    fn seen(&mut self, device: Device<'_>) -> &mut Seen {
+        self.tenants.entry_ref(device.tenant).or_default().entry_ref(device.id).or_default()
+    }
+}
+
+impl Mark {
+    /// Whether the record is new, where that can be told from here.
+    fn decides(&self, record: &Candidate) -> Option<bool> {
+        match self.time {
+            None => Some(true),
+            Some(time) if record.time > time => Some(true),
+            Some(time) if record.time == time => self.ids.as_ref().map(|ids| !ids.contains(&record.id)),
+            Some(_) => None,
+        }
+    }
+
+    fn remember(&mut self, record: &Candidate) {
+        if self.time.is_none_or(|time| record.time > time) {
+            *self = Self { time: Some(record.time), ids: Some(vec![record.id]) };
+        } else if self.time == Some(record.time) {
+            // With too many at one moment, they are looked up instead.
+            self.ids = self.ids.take().filter(|ids| ids.len() < MARK_IDS_MAX);
+            if let Some(ids) = &mut self.ids {
+                ids.push(record.id);
+            }
+        }
+    }
+}
+
+impl Seen {
+    fn remember(&mut self, record: &Candidate, clock: Clock) {
+        match clock {
+            Clock::Device => self.by_device.remember(record),
+            Clock::Receipt => self.by_receipt.remember(record),
+            Clock::Wrong => self.wrong_clock = true,
+        }
+        if self.recent.len() >= RECENT_IDS_MAX {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(record.id);
+    }
+}
+
+/// Days of devices that were looked up, with what came since.
+struct LookedUp {
+    days: LruCache<Place, HashSet<RecordId>>,
+    ids: usize,
+}
+
+/// Where a record must be if it is there.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Place {
+    tenant: CompactString,
+    device: CompactString,
+    /// The day, or, for records under a wrong clock, anywhere.
+    day: Option<i32>,
+}
+
+impl Default for LookedUp {
+    fn default() -> Self {
+        Self { days: LruCache::unbounded(), ids: 0 }
+    }
+}
+
+impl LookedUp {
+    fn ids<H: History>(
+        &mut self,
+        place: &Place,
+        device: Device<'_>,
+        history: &mut H,
+    ) -> Result<&HashSet<RecordId>, H::Error> {
+        if !self.days.contains(place) {
+            let ids: HashSet<RecordId> = match place.day {
+                Some(day) => history.of_day(device, day)?.into_iter().collect(),
+                None => history.of_wrong_clock(device)?.into_iter().collect(),
+            };
+            self.ids += ids.len();
+            self.days.put(place.clone(), ids);
+            self.shrink();
+        }
+        Ok(self.days.get(place).expect("it was put there"))
+    }
+
+    /// What was looked up must not grow old.
+    fn remember(&mut self, place: &Place, id: RecordId) {
+        if self.days.is_empty() {
+            return;
+        }
+        if let Some(ids) = self.days.peek_mut(place) {
+            self.ids += usize::from(ids.insert(id));
+            self.shrink();
+        }
+    }
+
+    /// Forgets what was not asked for longest; the last one stays, for it is in use.
+    fn shrink(&mut self) {
+        while self.days.len() > 1 && (self.ids > LOOKED_UP_IDS_MAX || self.days.len() > LOOKED_UP_DAYS_MAX) {
+            if let Some((_, ids)) = self.days.pop_lru() {
+                self.ids -= ids.len();
+            }
+        }
+    }
+}
+
+impl Place {
+    fn of_day(device: Device<'_>, time: Time) -> Self {
+        // No table has days so far away.
+        let day = i32::try_from(time.0.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+        Self { tenant: device.tenant.into(), device: device.id.into(), day: Some(day) }
+    }
+
+    fn of_wrong_clock(device: Device<'_>) -> Self {
+        Self { tenant: device.tenant.into(), device: device.id.into(), day: None }
+    }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+/// Some devices say several things about one moment, none says hundreds.
+const MARK_IDS_MAX: usize = 64;
+/// As many records as a device usually sends at once.
+const RECENT_IDS_MAX: usize = 32;
+/// Some 16 bytes each.
+const LOOKED_UP_IDS_MAX: usize = 4 << 20;
+/// A hundred bytes each, besides the ids.
+const LOOKED_UP_DAYS_MAX: usize = 1 << 16;

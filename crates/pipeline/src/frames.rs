@@ -1,0 +1,150 @@
+//! The journal's entries as records, in their order: decoded again, with their event time, not yet each once.
+
+use crate::{Decoder, Undecoded, Window};
+use odograph_journal::{Broken, Entries, Error};
+use odograph_model::{Lsn, Record, RecordId, RecordView, Time};
+use odograph_protocols::Binding;
+
+/// A record as it comes out.
+pub struct Event<'a> {
+    /// Whose it is.
+    pub binding: &'a Binding,
+    /// What it came by.
+    pub protocol: &'static str,
+    /// What the device said; its time is the event time.
+    pub record: &'a Record,
+    /// The time that the device claimed, also where that is not the event time.
+    pub claimed: Option<Time>,
+    /// When it was received.
+    pub received: Time,
+    /// What it is known by.
+    pub id: RecordId,
+    /// The place in the journal of the frame that it came in.
+    pub place: Lsn,
+}
+
+impl Event<'_> {
+    /// The device that it is about.
+    pub fn device(&self) -> &str {
+        self.record.device.as_deref().unwrap_or(&self.binding.device)
+    }
+
+    /// The event time.
+    pub fn time(&self) -> Time {
+        self.record.time.unwrap_or(self.received)
+    }
+
+    /// The record as one flat object.
+    pub fn view(&self) -> RecordView<'_> {
+        RecordView {
+            device: Some(&self.binding.device),
+            protocol: self.protocol,
+            record: self.record,
+            received: Some((self.received, self.id)),
+        }
+    }
+}
+
+/// Something that could not be read.
+pub enum Trouble<'a> {
+    /// The journal is damaged.
+    Damaged(&'a Broken),
+    /// A frame gave nothing.
+    Undecoded(Lsn, &'a Undecoded),
+}
+
+/// Whoever wants the records.
+pub trait Taker {
+    /// Why it takes no more.
+    type Error;
+
+    /// Takes a record.
+    fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error>;
+
+    /// Hears of what could not be read, and was passed over.
+    fn trouble(&mut self, trouble: Trouble<'_>);
+
+    /// Whether it wants a pause, after all records of a frame were taken.
+    fn pauses(&mut self) -> bool {
+        false
+    }
+}
+
+/// Why reading ended.
+#[derive(Debug)]
+pub enum ReadError<E> {
+    /// The journal cannot be read.
+    Journal(Error),
+    /// Whoever takes the records wants no more.
+    Taker(E),
+}
+
+/// What could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Lost {
+    /// Frames that gave nothing, because they are malformed or lost their context.
+    pub(crate) undecoded: u64,
+    /// Places where the journal is damaged.
+    pub(crate) damaged: u64,
+}
+
+/// Reads records out of the journal.
+#[derive(Default)]
+pub(crate) struct Frames {
+    decoder: Decoder,
+    window: Window,
+    lost: Lost,
+}
+
+impl Frames {
+    /// Reads as if devices' clocks may be wrong by `window`.
+    pub(crate) fn new(window: Window) -> Self {
+        Self { window, ..Self::default() }
+    }
+
+    /// Reads on to the end of `entries`, or to a pause.
+    pub(crate) fn read<T: Taker>(&mut self, entries: &mut Entries, taker: &mut T) -> Result<(), ReadError<T::Error>> {
+        loop {
+            let entry = match entries.next() {
+                Ok(Some(entry)) => entry,
+                Ok(None) => return Ok(()),
+                Err(Error::Broken(broken)) => {
+                    self.lost.damaged += 1;
+                    taker.trouble(Trouble::Damaged(&broken));
+                    if entries.resynchronise().map_err(ReadError::Journal)? == 0 {
+                        // Behind the damage, nothing is there yet.
+                        return Ok(());
+                    }
+                    self.decoder.skipped_to(entries.place());
+                    continue;
+                }
+                Err(error) => return Err(ReadError::Journal(error)),
+            };
+            let decoded = match self.decoder.entry(&entry) {
+                Ok(Some(decoded)) => decoded,
+                Ok(None) => continue,
+                Err(undecoded) => {
+                    self.lost.undecoded += 1;
+                    taker.trouble(Trouble::Undecoded(entry.lsn, &undecoded));
+                    continue;
+                }
+            };
+            let (place, protocol, received) = (entry.lsn, decoded.protocol, decoded.received);
+            for mut record in decoded.records {
+                let id = RecordId::new(&decoded.binding.device, &record, received);
+                let claimed = record.time;
+                self.window.apply(&mut record, received);
+                let (binding, record) = (&**decoded.binding, &record);
+                let event = Event { binding, protocol, record, claimed, received, id, place };
+                taker.take(&event).map_err(ReadError::Taker)?;
+            }
+            if taker.pauses() {
+                return Ok(());
+            }
+        }
+    }
+
+    pub(crate) const fn lost(&self) -> Lost {
+        self.lost
+    }
+}

@@ -1,0 +1,211 @@
+//! The way of records into tables: a cursor over the journal, each record once.
+
+use crate::Window;
+use crate::dedup::{Candidate, Dedup, Device, History, Known};
+use crate::frames::{Event, Frames, ReadError, Taker, Trouble};
+use compact_str::CompactString;
+use odograph_journal::{Entries, Reader};
+use odograph_model::Lsn;
+use odograph_protocols::Decision;
+
+/// Where records are kept for good.
+///
+/// Whoever keeps them commits records and a place in the journal in one step, so that neither is ever there without the
+/// other.
+pub trait Tables: History {
+    /// Every device of which there are records, by what was committed.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read.
+    fn devices(&mut self) -> Result<Vec<KnownDevice>, Self::Error>;
+
+    /// Whether the record was committed by an earlier run over the journal.
+    ///
+    /// # Errors
+    ///
+    /// When that cannot be read.
+    fn has(&mut self, event: &Event<'_>) -> Result<bool, Self::Error>;
+
+    /// Takes a record, to be committed later.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be kept in memory as it is.
+    fn push(&mut self, event: &Event<'_>) -> Result<(), Self::Error>;
+
+    /// Commits what is due, or all, and returns in how many steps. All records before `read` were pushed.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written. What was not committed can be tried again.
+    fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Self::Error>;
+
+    /// All records before this place are committed, if all before `read` were pushed.
+    fn committed(&self, read: Lsn) -> Lsn;
+}
+
+/// A device, and what there is of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownDevice {
+    /// Whom it belongs to.
+    pub tenant: CompactString,
+    /// Its id.
+    pub id: CompactString,
+    /// Up to where there are records.
+    pub known: Known,
+}
+
+/// Reads the journal and fills tables.
+pub struct Pipeline<T> {
+    entries: Entries,
+    frames: Frames,
+    dedup: Dedup,
+    tables: T,
+    progress: Progress,
+    /// Everything before this place was in the tables at the beginning.
+    from: Lsn,
+}
+
+/// What was done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Everything before this place was read.
+    pub read: Lsn,
+    /// Everything before this place is committed, durably.
+    pub committed: Lsn,
+    /// Records that went to the tables.
+    pub records: u64,
+    /// Records that were there before.
+    pub duplicates: u64,
+    /// Frames that gave nothing.
+    pub undecoded: u64,
+    /// Places where the journal is damaged.
+    pub damaged: u64,
+    /// Commits to tables.
+    pub commits: u64,
+}
+
+/// Why the pipeline cannot go on for now.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PipelineError<E: std::error::Error> {
+    /// The journal cannot be read.
+    #[error("the journal cannot be read")]
+    Journal(#[from] odograph_journal::Error),
+    /// The tables cannot be read or written.
+    #[error("history cannot be read or written")]
+    Tables(#[source] E),
+}
+
+impl<T: Tables> Pipeline<T>
+where
+    T::Error: std::error::Error,
+{
+    /// Goes on at `from`: everything before it is in the tables. What was written behind it before a crash is found in the
+    /// tables' cursors, and not written again.
+    ///
+    /// # Errors
+    ///
+    /// When the journal or the tables cannot be read.
+    pub fn open(reader: &Reader, mut tables: T, from: Lsn) -> Result<Self, PipelineError<T::Error>> {
+        let mut dedup = Dedup::default();
+        for device in tables.devices().map_err(PipelineError::Tables)? {
+            dedup.restore(Device { tenant: &device.tenant, id: &device.id }, device.known);
+        }
+        // A segment decodes on its own, but only as a whole.
+        let begin = reader.segment_begin(from)?.unwrap_or(from);
+        let entries = reader.entries(begin, Some(begin))?;
+        let progress = Progress { read: begin, committed: from, ..Progress::default() };
+        Ok(Self { entries, frames: Frames::new(Window::default()), dedup, tables, progress, from })
+    }
+
+    /// Reads on, up to `durable` (or else as far as can be read), or for some thousand frames. Returns whether the end was
+    /// reached.
+    ///
+    /// # Errors
+    ///
+    /// When the journal or the tables cannot be read. Then some records of a frame may be missing: begin again with
+    /// [`Pipeline::open`].
+    pub fn read(&mut self, durable: Option<Lsn>) -> Result<bool, PipelineError<T::Error>> {
+        self.entries.set_until(durable);
+        let progress = &mut self.progress;
+        let mut into = Into { dedup: &mut self.dedup, tables: &mut self.tables, progress, frames: 0, from: self.from };
+        let read = self.frames.read(&mut self.entries, &mut into);
+        let paused = into.frames >= FRAMES_AT_ONCE;
+        self.progress.read = self.entries.place();
+        let lost = self.frames.lost();
+        (self.progress.undecoded, self.progress.damaged) = (lost.undecoded, lost.damaged);
+        match read {
+            Ok(()) => {}
+            Err(ReadError::Journal(error)) => return Err(error.into()),
+            Err(ReadError::Taker(error)) => return Err(PipelineError::Tables(error)),
+        }
+        Ok(!paused)
+    }
+
+    /// Commits what is due, or all.
+    ///
+    /// # Errors
+    ///
+    /// When the tables cannot be written. The records still wait and can be queried: try again, but read no further.
+    pub fn flush(&mut self, all: bool) -> Result<(), PipelineError<T::Error>> {
+        let flushed = self.tables.flush(self.progress.read, all);
+        self.progress.committed = self.tables.committed(self.progress.read);
+        self.progress.commits += flushed.map_err(PipelineError::Tables)? as u64;
+        Ok(())
+    }
+
+    /// What was done so far.
+    pub const fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Where the records are kept.
+    pub const fn tables(&self) -> &T {
+        &self.tables
+    }
+}
+
+/// Where records go.
+struct Into<'a, T> {
+    dedup: &'a mut Dedup,
+    tables: &'a mut T,
+    progress: &'a mut Progress,
+    frames: usize,
+    from: Lsn,
+}
+
+impl<T: Tables> Taker for Into<'_, T> {
+    type Error = T::Error;
+
+    fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error> {
+        // Data of a device that waits for a person's decision stays in the journal until that is made.
+        if event.place < self.from || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
+            return Ok(());
+        }
+        let candidate = Candidate { id: event.id, time: event.time(), claimed: event.claimed };
+        let device = Device { tenant: &event.binding.tenant, id: event.device() };
+        if !self.dedup.is_new(device, candidate, self.tables)? {
+            self.progress.duplicates += 1;
+            return Ok(());
+        }
+        self.progress.records += 1;
+        self.tables.push(event)
+    }
+
+    fn trouble(&mut self, trouble: Trouble<'_>) {
+        match trouble {
+            Trouble::Damaged(broken) => tracing::warn!("the journal is damaged: {broken}"),
+            Trouble::Undecoded(lsn, why) => tracing::debug!(%lsn, "a frame cannot be decoded: {why}"),
+        }
+    }
+
+    fn pauses(&mut self) -> bool {
+        self.frames += 1;
+        self.frames >= FRAMES_AT_ONCE
+    }
+}
+
+/// Between two looks at the clock, and at whoever wants an end.
+const FRAMES_AT_ONCE: usize = 4096;

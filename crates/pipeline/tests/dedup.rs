@@ -1,0 +1,130 @@
+//! Each record once, whatever the order, however often it is sent, and across restarts: compared with a set that
+//! forgets nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use odograph_model::{RecordId, Time};
+use odograph_pipeline::{Candidate, Dedup, Device, History, Known};
+use proptest::prelude::*;
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// What was accepted, as a table keeps it.
+#[derive(Default)]
+struct Table {
+    kept: HashMap<(String, String), Vec<Candidate>>,
+    lookups: usize,
+}
+
+impl History for Table {
+    type Error = Infallible;
+
+    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Vec<RecordId>, Infallible> {
+        self.lookups += 1;
+        Ok(self.ids(device, |record| record.time.0.div_euclid(DAY_MS) == i64::from(day)))
+    }
+
+    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Vec<RecordId>, Infallible> {
+        self.lookups += 1;
+        Ok(self.ids(device, |record| record.claimed.is_some_and(|claimed| claimed != record.time)))
+    }
+}
+
+impl Table {
+    fn ids(&self, device: Device<'_>, wanted: impl Fn(&Candidate) -> bool) -> Vec<RecordId> {
+        let kept = self.kept.get(&(device.tenant.to_owned(), device.id.to_owned()));
+        kept.into_iter().flatten().filter(|record| wanted(record)).map(|record| record.id).collect()
+    }
+
+    /// What a new process is told.
+    fn restored(&self) -> Dedup {
+        let mut dedup = Dedup::default();
+        for ((tenant, id), kept) in &self.kept {
+            let greatest = |wanted: fn(&Candidate) -> bool| {
+                kept.iter().filter(|record| wanted(record)).map(|record| record.time).max()
+            };
+            let known = Known {
+                by_device: greatest(|record| record.claimed == Some(record.time)),
+                by_receipt: greatest(|record| record.claimed.is_none()),
+                wrong_clock: greatest(|record| record.claimed.is_some_and(|claimed| claimed != record.time)).is_some(),
+            };
+            dedup.restore(Device { tenant, id }, known);
+        }
+        dedup
+    }
+}
+
+/// One record on its way.
+#[derive(Debug, Clone, Copy)]
+enum Step {
+    /// The record of that number, received at a minute; some numbers' clocks are wrong when they come early.
+    Send { device: u8, number: u8, minute: u16 },
+    /// The process ends, and another one goes on.
+    Restart,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let send = (0..3u8, 0..60u8, 0..6000u16);
+    let send = send.prop_map(|(device, number, minute)| Step::Send { device, number, minute });
+    prop::collection::vec(prop_oneof![40 => send, 1 => Just(Step::Restart)], 1..300)
+}
+
+/// The record as it is after the clock window: the same number always claims the same.
+fn candidate(device: u8, number: u8, minute: u16) -> Candidate {
+    let received = Time(i64::from(minute) * 60_000);
+    // Every fifth record says nothing of its time, every seventh claims one that can be only if it comes late.
+    let claimed = (!number.is_multiple_of(5)).then(|| Time(i64::from(number / 2) * DAY_MS / 8));
+    let fits = claimed.filter(|claimed| !number.is_multiple_of(7) || received >= *claimed);
+    let content = u64::from(device) << 32 | u64::from(number);
+    let id = if claimed.is_some() { content } else { content | u64::from(minute) << 8 | 1 << 63 };
+    Candidate { id: RecordId(id), time: fits.unwrap_or(received), claimed }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn as_a_set_that_forgets_nothing(steps in steps()) {
+        let (mut table, mut dedup, mut seen) = (Table::default(), Dedup::default(), HashSet::new());
+        for step in steps {
+            let Step::Send { device, number, minute } = step else {
+                dedup = table.restored();
+                continue;
+            };
+            let (name, record) = (device.to_string(), candidate(device, number, minute));
+            let new = dedup.is_new(Device { tenant: "t", id: &name }, record, &mut table).unwrap();
+            prop_assert_eq!(new, seen.insert((name.clone(), record.id)), "{:?} of {}", record, name);
+            if new {
+                table.kept.entry(("t".to_owned(), name)).or_default().push(record);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_comes_in_order_is_never_looked_up_and_a_backlog_once_a_day() {
+    let (mut table, mut dedup) = (Table::default(), Dedup::default());
+    let device = Device { tenant: "t", id: "d" };
+    let send = |dedup: &mut Dedup, table: &mut Table, minute: i64| {
+        let time = Time(minute * 60_000);
+        let record = Candidate { id: RecordId(minute.cast_unsigned()), time, claimed: Some(time) };
+        let new = dedup.is_new(device, record, table).unwrap();
+        if new {
+            table.kept.entry(("t".to_owned(), "d".to_owned())).or_default().push(record);
+        }
+        new
+    };
+    for minute in 10_000..20_000 {
+        assert!(send(&mut dedup, &mut table, minute));
+        assert!(!send(&mut dedup, &mut table, minute), "sent again at once");
+    }
+    assert_eq!(table.lookups, 0);
+    // Three days, newest first, each record twice.
+    for minute in (5_680..10_000).rev() {
+        assert!(send(&mut dedup, &mut table, minute));
+        assert!(!send(&mut dedup, &mut table, minute));
+    }
+    assert_eq!(table.lookups, 4, "the days of minutes 5,680 to 9,999");
+}
