@@ -10,9 +10,11 @@ mod doctor;
 mod encode;
 mod export;
 mod journal;
+mod output;
 mod pairs;
 mod protocols;
 mod serve;
+mod sql;
 mod table;
 
 use crate::exit::{Failure, Status};
@@ -31,6 +33,7 @@ use std::process::ExitCode;
     after_help = "Examples:\n  \
         odograph serve                                      take in devices, on every protocol's port\n  \
         odograph export records > records.jsonl             what they said\n  \
+        odograph sql \"SELECT * FROM devices\"                questions over all of it\n  \
         odograph protocols                                  what it understands, and on which ports\n  \
         odograph decode --protocol gt06 78780d01…           what a message says\n  \
         odograph encode --protocol gt06 --device ID engineStop   what a command would send\n\n\
@@ -46,6 +49,7 @@ struct Cli {
 enum Command {
     Serve(serve::Options),
     Export(export::Options),
+    Sql(sql::Options),
     Device(device::Options),
     Journal(journal::Options),
     Doctor(doctor::Options),
@@ -93,6 +97,7 @@ pub(crate) fn run() -> ExitCode {
     let result = match cli.command {
         Command::Serve(options) => serve::run(&options),
         Command::Export(options) => export::run(&options),
+        Command::Sql(options) => sql::run(&options),
         Command::Device(options) => device::run(&options, &mut out),
         Command::Journal(options) => journal::run(&options, &mut out),
         Command::Doctor(options) => doctor::run(&options, &mut out),

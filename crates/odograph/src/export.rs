@@ -4,8 +4,9 @@ mod frames;
 
 pub(crate) use frames::frames;
 
+use crate::exit::{Failure, Status};
 use anyhow::Result;
-use axum::http::HeaderValue;
+use axum::http::{HeaderMap, HeaderValue};
 use compact_str::CompactString;
 use odograph_ingest::{Roster, State};
 use odograph_journal::Reader;
@@ -74,6 +75,13 @@ pub(crate) struct Totals {
 
 /// The header behind the data in which a server tells the totals.
 pub(crate) const TOTALS_TRAILER: &str = "odograph-totals";
+
+/// The totals that a server told behind the data; an answer without them was cut short.
+pub(crate) fn totals(trailers: &HeaderMap) -> Result<Totals> {
+    let totals = trailers.get(TOTALS_TRAILER).and_then(|totals| serde_json::from_slice(totals.as_bytes()).ok());
+    let cut = || Failure::new(Status::Unavailable, "the server's answer was cut short: its log says why");
+    Ok(totals.ok_or_else(cut)?)
+}
 
 impl Totals {
     pub(crate) fn to_header(self) -> io::Result<HeaderValue> {

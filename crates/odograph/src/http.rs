@@ -8,9 +8,11 @@ mod devices;
 mod export;
 mod health;
 mod journal;
+mod sql;
 
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
+use crate::history::History;
 use crate::ports;
 use anyhow::{Context as _, Result};
 use axum::Router;
@@ -37,6 +39,7 @@ pub(crate) struct App {
     journal: Journal,
     reader: Reader,
     roster: Arc<Roster>,
+    history: Arc<History>,
     metrics: PrometheusHandle,
     exports: Arc<Semaphore>,
     stopping: AtomicBool,
@@ -48,10 +51,11 @@ impl App {
         journal: Journal,
         reader: Reader,
         roster: Arc<Roster>,
+        history: Arc<History>,
         metrics: PrometheusHandle,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Self { gateway, journal, reader, roster, metrics, exports, stopping: AtomicBool::new(false) }
+        Self { gateway, journal, reader, roster, history, metrics, exports, stopping: AtomicBool::new(false) }
     }
 
     /// From now on the server is not ready, and exports that follow end.
@@ -185,6 +189,7 @@ fn control(app: &Arc<App>) -> Router {
     health::routes(Router::new())
         .route("/api/v1/export/records", post(export::records))
         .route("/api/v1/export/frames", post(export::frames))
+        .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/journal/stat", get(journal::stat))
         .route("/api/v1/devices", get(devices::list))
         .route("/api/v1/devices/{id}/accept", post(devices::accept))

@@ -6,11 +6,13 @@ mod config;
 mod exit;
 mod export;
 mod folder;
+mod history;
 mod http;
 #[cfg(test)]
 mod pages;
 mod ports;
 mod server;
+mod sql;
 
 fn main() -> std::process::ExitCode {
     cli::run()

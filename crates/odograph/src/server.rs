@@ -12,6 +12,7 @@ pub(crate) use listeners::{Listen, has_ipv6, plan};
 use crate::config::{Config, Loaded};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
+use crate::history::{self, Historian, History, Place};
 use crate::http::{App, Http};
 use anyhow::{Context as _, Result};
 use keeper::Keeper;
@@ -39,6 +40,7 @@ struct Server {
     gateway: Arc<Gateway>,
     http: Http,
     keeper: Keeper,
+    historian: Historian,
     app: Arc<App>,
     _lock: Lock,
 }
@@ -54,6 +56,7 @@ impl Server {
         limits.connections_max = config.connections_max.unwrap_or_else(|| files::connections(open_files));
         let metrics = logging::start_metrics()?;
         keeper::describe();
+        history::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
@@ -76,12 +79,15 @@ impl Server {
             bell: bell.clone(),
             metrics: metrics.clone(),
         };
+        let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let gateway = start_gateway(&journal, committer, &bell, &roster, clock, limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
-        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, metrics));
+        let history = Arc::<History>::default();
+        let historian = Historian::start(place, journal.clone(), history.clone()).context("cannot start a thread")?;
+        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics));
         let http = http.serve(&app)?;
         tracing::info!(data = %folder.path().display(), open_files, workers, "ready");
-        Ok(Self { gateway, http, keeper, app, _lock: lock })
+        Ok(Self { gateway, http, keeper, historian, app, _lock: lock })
     }
 
     async fn run(self, signals: &mut Signals) -> Result<()> {
@@ -107,6 +113,7 @@ impl Server {
             let stopped = self.gateway.stop();
             // Without the journal nothing more becomes durable, so now the devices' file can be complete.
             self.keeper.stop();
+            self.historian.stop();
             self.http.stop();
             stopped
         });

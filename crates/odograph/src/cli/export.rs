@@ -1,18 +1,16 @@
 //! `odograph export`: records and bytes out of the journal.
 
-mod output;
-
+use super::output::Output;
 use super::pairs::moment;
 use super::{Outcome, usage};
 use crate::client::Access;
 use crate::config::Source;
 use crate::exit::{Failure, Status};
-use crate::export::{self, Direction, FrameQuery, RecordQuery, Sink as _, TOTALS_TRAILER, Totals};
+use crate::export::{self, Direction, FrameQuery, RecordQuery, Sink as _, Totals};
 use crate::folder::Folder;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use odograph_model::Time;
-use output::Output;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -160,10 +158,7 @@ fn export<Q: Serialize>(
                 // The server has gathered enough already, or has nothing more for now.
                 Ok(out.flush()?)
             })?;
-            let totals = trailers.get(TOTALS_TRAILER).and_then(|totals| serde_json::from_slice(totals.as_bytes()).ok());
-            totals.ok_or_else(|| {
-                Failure::new(Status::Unavailable, "the server's answer was cut short: its log says why")
-            })?
+            export::totals(&trailers)?
         }
         Access::Own(lock) => match folder.reader(config.journal.node)? {
             Some(reader) => {

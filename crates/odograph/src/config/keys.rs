@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) devices: Vec<DeviceConfig>,
     pub(crate) journal: JournalConfig,
+    pub(crate) lake: LakeConfig,
     pub(crate) limits: Limits,
     /// Unset: as many as the system lets us have files open, less what we need ourselves.
     pub(crate) connections_max: Option<usize>,
@@ -43,6 +44,13 @@ pub(crate) struct JournalConfig {
     pub(crate) segment_bytes: Size,
     pub(crate) segment_age: Duration,
     pub(crate) disk_budget: Option<Size>,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct LakeConfig {
+    pub(crate) flush_rows: usize,
+    pub(crate) flush_after: Duration,
+    pub(crate) late_flush_after: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -86,6 +94,11 @@ impl Default for Config {
                 segment_bytes: Size(256 << 20),
                 segment_age: Duration::from_secs(3600),
                 disk_budget: None,
+            },
+            lake: LakeConfig {
+                flush_rows: odograph_lake::Options::default().flush_rows,
+                flush_after: odograph_lake::Options::default().in_time_flush,
+                late_flush_after: odograph_lake::Options::default().late_flush,
             },
             limits: Limits::default(),
             connections_max: None,
@@ -166,6 +179,17 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.journal.disk_budget,
         "no bound: what is needed is kept",
         "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed.",
+    ),
+    key(
+        "lake.flush_rows",
+        |c| &mut c.lake.flush_rows,
+        "So many records of a tenant become files at once, at the latest. Each takes some hundred bytes of memory until then.",
+    ),
+    key("lake.flush_after", |c| &mut c.lake.flush_after, "A record of the day becomes part of a file after this time."),
+    key(
+        "lake.late_flush_after",
+        |c| &mut c.lake.late_flush_after,
+        "A record of another day than that of its receipt becomes part of a file after this time.",
     ),
     free(
         "limits.connections_max",

@@ -35,7 +35,7 @@ pub(super) async fn frames(State(app): State<Arc<App>>, Json(query): Json<FrameQ
     })
 }
 
-fn stream(
+pub(super) fn stream(
     app: &Arc<App>,
     export: impl FnOnce(&mut dyn Sink) -> anyhow::Result<export::Totals> + Send + 'static,
 ) -> Response {

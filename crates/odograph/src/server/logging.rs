@@ -8,7 +8,7 @@ use tracing_subscriber::EnvFilter;
 
 /// Starts the log, on standard error: text for a person at a terminal, else JSON.
 pub(crate) fn start(config: &Config) -> Result<()> {
-    let filter = EnvFilter::try_new(&config.log.level.0).context("log.level")?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log.level.0)).context("log.level")?;
     let terminal = std::io::stderr().is_terminal();
     let json = match config.log.format {
         LogFormat::Auto => !terminal,
@@ -35,6 +35,9 @@ pub(crate) fn start_metrics() -> Result<PrometheusHandle> {
     odograph_ingest::describe();
     Ok(handle)
 }
+
+/// Libraries that tell of each step of theirs. What the configuration says of them holds.
+const QUIET: &str = "buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn,datafusion=warn,sqlparser=warn";
 
 /// From a fast flash disk's flush to a device's patience.
 const SECONDS: &[f64] = &[

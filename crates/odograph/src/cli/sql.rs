@@ -1,0 +1,82 @@
+//! `odograph sql`: questions over all history.
+
+use super::Outcome;
+use super::output::Output;
+use crate::client::Access;
+use crate::config::Source;
+use crate::exit::{Failure, Status};
+use crate::export::Sink as _;
+use crate::folder::Folder;
+use crate::history::Place;
+use crate::sql::{self, SqlFormat, SqlQuery};
+use anyhow::Result;
+use clap::Args;
+use odograph_env::SystemClock;
+use odograph_lake::Limits;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Ask history in SQL, which can read and nothing else.
+///
+/// Everything that was acknowledged before the question is in the answer, whether a server runs or not.
+#[derive(Debug, Args)]
+#[command(after_help = "Tables:\n  \
+    records   every record once: device, time, received, id, protocol, day, raw, and a column for each parameter\n  \
+    last      the latest record of each device\n  \
+    devices   each device, how many records it has, and from when to when\n\n\
+    In the names of columns, the dots of parameters are underscores: position.speed is position_speed.\n\n\
+Examples:\n  \
+    odograph sql \"SELECT * FROM devices\"\n  \
+    odograph sql \"SELECT device, time, position_speed FROM last ORDER BY device\"\n  \
+    odograph sql \"SELECT time, temperature_1 FROM records WHERE device = '352093081452251' AND day = '2026-06-01' ORDER BY time\"\n  \
+    odograph sql --csv \"SELECT device, day, max(temperature_1) FROM records GROUP BY device, day\" > max.csv\n  \
+    odograph sql \"DESCRIBE records\"")]
+pub(super) struct Options {
+    /// The question.
+    sql: String,
+    #[command(flatten)]
+    source: Source,
+    /// Whose records.
+    #[arg(long, default_value = "default")]
+    tenant: String,
+    /// Print one JSON object a line instead of a table.
+    #[arg(long, conflicts_with = "csv")]
+    json: bool,
+    /// Print comma-separated values instead of a table.
+    #[arg(long)]
+    csv: bool,
+    /// Write there instead of to standard output.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn run(options: &Options) -> Result<Outcome> {
+    let format = match (options.json, options.csv) {
+        (true, _) => SqlFormat::Json,
+        (_, true) => SqlFormat::Csv,
+        _ => SqlFormat::Table,
+    };
+    let config = options.source.load()?.config;
+    let folder = Folder::of(&config);
+    let access = Access::of(&folder)?;
+    let mut out = Output::open(options.output.as_deref(), "rows")?;
+    let query = SqlQuery { sql: options.sql.clone(), tenant: options.tenant.clone(), format };
+    let totals = match access {
+        Access::Server(server) => {
+            let body = serde_json::to_vec(&query)?.into();
+            let trailers = server.stream("POST", "/api/v1/sql", body, |chunk| Ok(out.write(chunk)?))?;
+            crate::export::totals(&trailers)?
+        }
+        Access::Own(_lock) => {
+            let Some(reader) = folder.reader(config.journal.node)? else {
+                let what = format!("there is no journal in {}: nothing was ever received", folder.path().display());
+                return Err(Failure::new(Status::NoInput, what).into());
+            };
+            let place = Place::new(&config, &folder, reader, Arc::new(SystemClock::new()))?;
+            let mut answer = place.fill()?.query(&query.tenant, &query.sql, Limits::default())?;
+            sql::write(&mut answer, format, &mut out)?
+        }
+    };
+    out.finish(&totals)?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,94 @@
+//! History: what devices sent can be asked for in SQL, at once, once, and after any number of kills.
+
+mod common;
+
+use common::{Device, Place, Server, errors};
+use serde_json::{Value, json};
+
+/// A server whose records become files as soon as they come.
+fn serve(place: &Place) -> Server {
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms").env("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms");
+    Server::start(command)
+}
+
+fn ask(place: &Place, sql: &str) -> Vec<Value> {
+    let text = place.text(&["sql", "--json", sql]);
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+#[test]
+fn what_was_acknowledged_is_asked_for_once_after_any_number_of_kills() {
+    let place = Place::new();
+    let counted = "SELECT device, count(*) AS records, count(DISTINCT id) AS ids FROM records GROUP BY device";
+    for round in 0..4 {
+        let server = serve(&place);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("1"), "#AL#1");
+        // Each round sends all of the round before once more, as a device does whose ACKs were lost.
+        for second in (round * 10).max(10_u32) - 10..round * 10 + 10 {
+            assert_eq!(device.position(second), "#ASD#1");
+        }
+        let expected = [json!({"device": "1", "records": round * 10 + 10, "ids": round * 10 + 10})];
+        assert_eq!(ask(&place, counted), expected, "from the server, in round {round}");
+        server.kill();
+        assert_eq!(ask(&place, counted), expected, "from the folder, after round {round}");
+    }
+    let exported: Vec<Value> = place.records(&[]).iter().map(|record| record["time"].clone()).collect();
+    let asked = ask(&place, "SELECT to_char(time, '%Y-%m-%dT%H:%M:%S.000Z') AS time FROM records ORDER BY time");
+    assert_eq!(asked.iter().map(|row| row["time"].clone()).collect::<Vec<_>>(), exported);
+}
+
+#[test]
+fn answers_come_as_a_table_as_lines_and_with_commas() {
+    let place = Place::new();
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("352093081452251"), "#AL#1");
+    assert_eq!(device.position(1), "#ASD#1");
+    let sql = "SELECT device, position_valid AS valid FROM last";
+    assert_eq!(
+        place.text(&["sql", sql]),
+        "+-----------------+-------+\n\
+         | device          | valid |\n\
+         +-----------------+-------+\n\
+         | 352093081452251 | true  |\n\
+         +-----------------+-------+\n"
+    );
+    assert_eq!(place.text(&["sql", "--csv", sql]), "device,valid\n352093081452251,true\n");
+    assert_eq!(place.text(&["sql", "--json", sql]), "{\"device\":\"352093081452251\",\"valid\":true}\n");
+    let empty = place.text(&["sql", "--json", "--tenant", "another", "SELECT * FROM records"]);
+    assert_eq!(empty, "", "another tenant sees nothing of it");
+}
+
+#[test]
+fn a_question_that_cannot_be_answered_says_why() {
+    let place = Place::new();
+    let nothing = place.run(&["sql", "SELECT 1"]);
+    assert_eq!(nothing.status.code(), Some(66), "{}", errors(&nothing));
+    let server = serve(&place);
+    for (sql, expected) in [
+        ("SELECT speed FROM records", "No field named speed"),
+        ("DELETE FROM records", "DML not supported"),
+        ("SELEC 1", "Expected"),
+    ] {
+        let failed = place.run(&["sql", sql]);
+        assert_eq!(failed.status.code(), Some(1), "{sql}");
+        assert!(errors(&failed).contains(expected), "{sql}: {}", errors(&failed));
+    }
+    server.kill();
+}
+
+#[test]
+fn a_stop_makes_files_of_all_that_waits() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(1), "#ASD#1");
+    assert!(server.stop().success());
+    let table = place.data().join("lake/default/records");
+    let days = std::fs::read_dir(table).expect("the table is there");
+    let days: Vec<String> = days.map(|day| day.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
+    assert_eq!(days.iter().filter(|name| name.starts_with("day=")).count(), 1, "{days:?}");
+}
