@@ -3,8 +3,9 @@
 use crate::Error;
 use crate::rows::{Row, Rows};
 use datafusion::arrow::array::RecordBatch;
-use hashbrown::{HashMap, HashSet};
-use odograph_model::{Lsn, RecordId};
+use hashbrown::HashMap;
+use odograph_model::{Key, Lsn, RecordId};
+use std::hash::BuildHasher as _;
 use std::time::Duration;
 
 /// The rows of one stream of a table, in the order in which they came.
@@ -13,8 +14,8 @@ pub(crate) struct Buffer {
     full: Vec<RecordBatch>,
     open: Rows,
     count: usize,
-    /// The ids of each device's rows, by day.
-    ids: HashMap<String, HashMap<i32, HashSet<RecordId>>>,
+    /// The ids of rows under the hash of what they are looked up by. Two under one hash are harmless: ids decide.
+    ids: HashMap<u64, Vec<RecordId>>,
     first: Option<First>,
 }
 
@@ -33,8 +34,10 @@ impl Buffer {
         self.open.push(row);
         self.count += 1;
         self.first.get_or_insert(First { place, since: now });
-        let days = self.ids.entry_ref(row.device).or_default();
-        days.entry(row.day()).or_default().insert(row.id);
+        self.remember(row.device, Some(row.day()), row.id);
+        if row.record.get(Key::DeviceTime).is_some() {
+            self.remember(row.device, None, row.id);
+        }
         if self.open.count() >= OPEN_ROWS_MAX {
             self.full.push(self.open.batch()?);
             self.open = Rows::default();
@@ -50,10 +53,19 @@ impl Buffer {
         self.first
     }
 
-    /// The ids of a device's rows, of a day or of all days.
-    pub(crate) fn ids(&self, device: &str, day: Option<i32>) -> impl Iterator<Item = RecordId> + '_ {
-        let days = self.ids.get(device).into_iter().flatten();
-        days.filter(move |(of, _)| day.is_none_or(|day| day == **of)).flat_map(|(_, ids)| ids).copied()
+    /// The ids of a device's rows of a day, or else of those under a wrong clock; others may be among them.
+    pub(crate) fn ids(&self, device: &str, day: Option<i32>) -> &[RecordId] {
+        self.ids.get(&self.key(device, day)).map_or(&[], Vec::as_slice)
+    }
+
+    fn remember(&mut self, device: &str, day: Option<i32>, id: RecordId) {
+        let key = self.key(device, day);
+        // Most have one or a few: this is memory for each device.
+        self.ids.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(id);
+    }
+
+    fn key(&self, device: &str, day: Option<i32>) -> u64 {
+        self.ids.hasher().hash_one((device, day))
     }
 
     /// All rows; each batch has the columns that occurred in it.

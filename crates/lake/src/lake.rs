@@ -174,6 +174,9 @@ impl Writer {
                 self.lake.shared.runtime().block_on(flush)?;
                 open.cursors[stream as usize] = read;
                 commits += 1;
+                // One at a time: what is left is looked at after the next commit.
+                let compact = open.tenant.compact(&mut open.table, today);
+                commits += usize::from(self.lake.shared.runtime().block_on(compact)?);
             }
         }
         Ok(commits)

@@ -6,6 +6,7 @@
 
 mod buffer;
 mod columns;
+mod compaction;
 mod error;
 mod files;
 mod lake;

@@ -6,7 +6,7 @@ use crate::{Error, columns, files::day_name};
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::MemTable;
+use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -151,6 +151,13 @@ pub(crate) async fn latest(view: View, tenant: &str) -> Result<Vec<Latest>, Erro
     Ok(latest)
 }
 
+/// All rows of files, with exactly the columns of `schema`.
+pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
+    let context = session(QUERY_BYTES)?;
+    let rows = of_files(&context, files, schema, schema)?.collect().await?;
+    rows.iter().map(|batch| Ok(columns::fitted(batch, schema)?)).collect()
+}
+
 fn session(memory: usize) -> Result<SessionContext, Error> {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(PARTITIONS);
     let options = config.options_mut();
@@ -180,20 +187,30 @@ fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
     for batch in &view.hot {
         schema = columns::merged(&schema, &batch.schema());
     }
-    let missing = |name: &str| view.schema.field_with_name(name).is_err();
-    let of_files = schema.fields().iter().map(|field| {
-        let name = field.name();
-        let column = if missing(name) { nothing(field.data_type())? } else { Expr::from(column(name)) };
-        // Readers of files may give texts in another layout.
-        Ok::<_, Error>(cast(column, field.data_type().clone()).alias(name))
-    });
-    let files = context.read_table(view.files)?.select(of_files.collect::<Result<Vec<_>, _>>()?)?;
+    let files = of_files(context, view.files, &view.schema, &schema)?;
     if view.hot.is_empty() {
         return Ok(files);
     }
     let hot = view.hot.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<Vec<_>, _>>()?;
     let hot = context.read_table(Arc::new(MemTable::try_new(schema, vec![hot])?))?;
     Ok(files.union(hot)?)
+}
+
+/// Files with the columns `has`, as rows with the columns of `schema`.
+fn of_files(
+    context: &SessionContext,
+    files: Arc<dyn TableProvider>,
+    has: &SchemaRef,
+    schema: &SchemaRef,
+) -> Result<DataFrame, Error> {
+    let missing = |name: &str| has.field_with_name(name).is_err();
+    let columns = schema.fields().iter().map(|field| {
+        let name = field.name();
+        let column = if missing(name) { nothing(field.data_type())? } else { Expr::from(column(name)) };
+        // Readers of files may give texts in another layout.
+        Ok::<_, Error>(cast(column, field.data_type().clone()).alias(name))
+    });
+    Ok(context.read_table(files)?.select(columns.collect::<Result<Vec<_>, _>>()?)?)
 }
 
 fn nothing(data_type: &datafusion::arrow::datatypes::DataType) -> Result<Expr, Error> {

@@ -1,12 +1,13 @@
 //! One Delta table: opened or created, and committed to, files and cursor in one step.
 
+use crate::compaction::Part;
 use crate::{DiskStore, Error, columns};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::TableProvider;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, EagerSnapshot, MetadataExt as _, StructType, Transaction};
+use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, StructType, Transaction};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -92,6 +93,42 @@ impl Table {
         self.snapshot = state.snapshot().clone();
         self.schema = grown;
         Ok(())
+    }
+
+    /// Its files.
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let parts = self.snapshot.log_data();
+        let part = |file: LogicalFileView| {
+            let day = file.partition_values_map().remove(columns::DAY).flatten()?;
+            Some(Part { path: file.path().into_owned(), day, rows: file.num_records()? })
+        };
+        parts.iter().filter_map(part).collect()
+    }
+
+    /// Some of its files as a table that can be queried.
+    pub(crate) async fn part(&self, paths: &[String]) -> Result<Arc<dyn TableProvider>, Error> {
+        let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
+        let builder = builder.with_eager_snapshot(self.snapshot.clone()).with_file_paths(paths.iter().cloned());
+        Ok(Arc::new(builder.build().await?))
+    }
+
+    /// Puts other files in the place of some, with the same rows: all of it or nothing, durably.
+    pub(crate) async fn replace(&mut self, paths: &[String], files: Vec<Add>) -> Result<(), Error> {
+        let same = files.into_iter().map(|add| Action::Add(Add { data_change: false, ..add }));
+        let mut actions: Vec<Action> = same.collect();
+        let gone = self.snapshot.log_data();
+        let gone = gone.iter().filter(|file| paths.iter().any(|path| *path == file.path()));
+        actions.extend(gone.map(|file| Action::Remove(file.remove_action(false))));
+        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+        let commit = CommitBuilder::from(CommitProperties::default()).with_actions(actions);
+        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await;
+        self.snapshot = done.map_err(failed(&self.name, "written"))?.snapshot().snapshot().clone();
+        Ok(())
+    }
+
+    /// The version of the table: how many commits there were before.
+    pub(crate) fn version(&self) -> u64 {
+        self.snapshot.version()
     }
 
     /// The files as a table that can be queried.

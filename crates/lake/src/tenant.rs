@@ -2,7 +2,7 @@
 
 use crate::buffer::{Buffer, First};
 use crate::rows::{Row, day_of};
-use crate::{Error, columns, files, table::Table};
+use crate::{Error, columns, compaction, files, query, table::Table};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::datasource::TableProvider;
@@ -89,9 +89,10 @@ impl Tenant {
         (buffer.count(), buffer.first())
     }
 
-    /// The ids of a device's rows, of a day or of all days, that are in no file yet.
+    /// The ids of a device's rows that are in no file yet: of a day, or else those under a wrong clock. Others may be among
+    /// them.
     pub(crate) fn hot_ids(&self, device: &str, day: Option<i32>) -> Vec<RecordId> {
-        self.lock().buffers.iter().flat_map(|buffer| buffer.ids(device, day)).collect()
+        self.lock().buffers.iter().flat_map(|buffer| buffer.ids(device, day)).copied().collect()
     }
 
     /// Everything at this moment, each row once.
@@ -144,6 +145,29 @@ impl Tenant {
                 Err(error)
             }
         }
+    }
+
+    /// Makes one file of many small ones, where there are many. Returns whether that was so.
+    pub(crate) async fn compact(&self, table: &mut Table, now: Time) -> Result<bool, Error> {
+        let parts = compaction::decide(table.parts());
+        if parts.is_empty() {
+            return Ok(false);
+        }
+        let paths: Vec<String> = parts.into_iter().map(|part| part.path).collect();
+        let schema = table.schema().clone();
+        let rows = query::rows(table.part(&paths).await?, &schema).await?;
+        // The version is this commit's alone, and what an earlier try left is overwritten.
+        let name = format!("merged-{}", table.version() + 1);
+        let mut added = Vec::new();
+        let store: Arc<dyn ObjectStore> = table.store();
+        for file in files::encode(&rows, &schema, &name)? {
+            added.push(files::write(&*store, file, now).await?);
+        }
+        table.replace(&paths, added).await?;
+        let provider = table.provider().await?;
+        self.lock().files = provider;
+        tracing::debug!(files = paths.len(), "small files became one");
+        Ok(true)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

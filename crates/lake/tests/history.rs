@@ -177,6 +177,26 @@ fn a_column_of_another_type_is_refused_with_its_name() {
 }
 
 #[test]
+fn many_small_files_become_few_and_hold_the_same_rows() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    for number in 0..100 {
+        push(&mut writer, number);
+        writer.flush(Lsn(number * 100 + 50), true).unwrap();
+    }
+    let all: Vec<i64> = (0..100).collect();
+    assert_eq!(ids(&writer.lake()), all);
+    drop(writer);
+    let mut writer = open(&disk).unwrap();
+    assert_eq!(ids(&writer.lake()), all, "after a restart");
+    assert!(!push(&mut writer, 99), "the cursor stands as before");
+    let files = json(&writer.lake(), "SELECT count(*) AS rows FROM records");
+    assert_eq!(files, [json!({"rows": 100})]);
+    let merged = disk.files().iter().filter(|path| path.to_string_lossy().contains("/merged-")).count();
+    assert!(merged >= 12, "{merged} files were made of others");
+}
+
+#[test]
 fn after_a_power_cut_at_any_operation_files_and_cursor_agree() {
     let disk = FaultDisk::new();
     let images = Arc::new(Mutex::new(Vec::new()));
@@ -192,22 +212,26 @@ fn after_a_power_cut_at_any_operation_files_and_cursor_agree() {
         }
     });
     let mut writer = open(&disk).unwrap();
-    for round in 0..4 {
-        for number in round * 10..round * 10 + 10 {
+    for round in 0..10 {
+        for number in round * 4..round * 4 + 4 {
             push(&mut writer, number);
             push(&mut writer, number + 1000);
         }
-        writer.flush(Lsn((round * 10 + 10) * 100), true).unwrap();
+        writer.flush(Lsn((round * 4 + 4) * 100), true).unwrap();
     }
     drop(writer);
     disk.on_operation(|_, _| {});
     let images = std::mem::take(&mut *images.lock().unwrap());
     println!("{} images of a power cut", images.len());
     assert!(images.len() > 50, "only {}: the scenario has become too small to mean anything", images.len());
-    for (number, image) in images.iter().enumerate() {
+    // Each opens tables and commits to them, which takes a while: these are as many as a test may take.
+    for (number, image) in images.iter().enumerate().step_by(images.len().div_ceil(IMAGES_AUDITED)) {
         audit(image).unwrap_or_else(|error| panic!("image {number}: {error}"));
     }
 }
+
+/// Spread over the whole scenario.
+const IMAGES_AUDITED: usize = 100;
 
 /// The tables hold what is before their cursors, each row once; going on from there completes them.
 fn audit(image: &FaultDisk) -> Result<(), String> {

@@ -75,7 +75,7 @@ impl Candidate {
 
 /// Remembers what it takes to tell.
 pub struct Dedup {
-    tenants: HashMap<String, HashMap<String, Seen>>,
+    tenants: HashMap<CompactString, HashMap<CompactString, Seen>>,
     looked_up: LookedUp,
 }
 
@@ -152,8 +152,17 @@ impl Dedup {
     }
 
     fn seen(&mut self, device: Device<'_>) -> &mut Seen {
-        self.tenants.entry_ref(device.tenant).or_default().entry_ref(device.id).or_default()
+        let devices = entry(&mut self.tenants, device.tenant);
+        entry(devices, device.id)
     }
+}
+
+/// The value of a name, which is copied only when it is new.
+fn entry<'a, V: Default>(map: &'a mut HashMap<CompactString, V>, name: &str) -> &'a mut V {
+    if !map.contains_key(name) {
+        map.insert(name.into(), V::default());
+    }
+    map.get_mut(name).expect("it is there now")
 }
 
 impl Mark {
