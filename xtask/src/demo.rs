@@ -21,6 +21,11 @@ use rustix::process::{Pid, Signal, kill_process};
 const READY_TRIES: u32 = 300;
 const READY_PAUSE: Duration = Duration::from_millis(100);
 
+/// What the demo asks of history at its end.
+const QUESTION: &str = "SELECT protocol, count(*) AS records, count(DISTINCT device) AS devices, \
+                        count(alarm) AS alarms, min(time) AS first, max(time) AS last \
+                        FROM records GROUP BY protocol ORDER BY protocol";
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// Stop by itself after so many seconds of simulated devices; without it, Ctrl-C stops it
@@ -71,13 +76,16 @@ fn converse(
     follow.stop()?;
     let shown = printer.join().ok().context("the printing thread panicked")?;
     println!("\n{shown} records, each durable before its device was told so, each once.");
+    println!("\nHistory, asked in SQL:\n  odograph sql \"{QUESTION}\"");
+    let asked = Command::new(binary).args(["sql", QUESTION, "--data"]).arg(data).status().context("ask history")?;
+    ensure!(asked.success(), "history gives no answer: the server's log says why");
     println!("Look at them again:  {} export records --data {}", binary.display(), data.display());
     Ok(())
 }
 
 /// Builds the server with a profile made for this: fast to compile, fast enough to run.
 fn build() -> Result<PathBuf> {
-    println!("Building the server (the first time takes a few minutes) …");
+    println!("Building the server (the first time takes some fifteen minutes on two cores) …");
     let status = Command::new(env!("CARGO")).args(["build", "--profile", "demo", "--package", "odograph"]).status()?;
     ensure!(status.success(), "the server does not build");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
