@@ -13,7 +13,7 @@ pub use device::DeviceEntries;
 pub use entries::Entries;
 
 use crate::chain::{self, SealRecord};
-use crate::error::{Error, IoContext as _};
+use crate::error::{Broken, Error, IoContext as _};
 use crate::key::{Key, PublicKey};
 use crate::paths::{self, Listing};
 use crate::scan::Scan;
@@ -63,6 +63,24 @@ impl Reader {
     /// The seals of all segments that there ever were, in order; `None` for a record that cannot be read.
     pub fn seals(&self) -> Result<Vec<Option<SealRecord>>, Error> {
         chain::read_all(&*self.disk, &self.folder)
+    }
+
+    /// The place in the last segment that cannot be read although whole entries stand behind it; `None` where the segment
+    /// just ends. Without a durable mark, reading ends there, and this tells whether it should have.
+    pub fn damage_before_end(&self) -> Result<Option<Broken>, Error> {
+        let Some(&base) = self.listing()?.segments.last() else { return Ok(None) };
+        if self.seals()?.into_iter().flatten().any(|seal| seal.base.0 == base) {
+            return Ok(None);
+        }
+        let (path, mut scan) = (paths::segment(&self.folder, base), self.scan(base)?);
+        let reason = loop {
+            if let Err(stop) = scan.advance().doing("read", &path)? {
+                break stop;
+            }
+        };
+        let (offset, lsn) = (scan.offset(), scan.place());
+        let behind = scan.resynchronise().doing("read", &path)?;
+        Ok(behind.then_some(Broken { path, offset, lsn, reason }))
     }
 
     /// The key that checks this node's seals.

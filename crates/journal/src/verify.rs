@@ -251,9 +251,15 @@ impl Verification<'_> {
                     self.report.entries += 1;
                 }
                 Err(reason) => {
-                    if end.is_none_or(|end| lsn >= end) {
+                    if end.is_some_and(|end| lsn >= end) {
                         break;
                     }
+                    if end.is_none() && !scan.resynchronise().doing("read", path)? {
+                        // Nothing whole is behind it: this is where writing ended.
+                        scan.seek(lsn);
+                        break;
+                    }
+                    scan.seek(lsn);
                     whole = false;
                     let kind = kind_at(scan, offset).doing("read", path)?;
                     let device = index.and_then(|index| device_at(index, offset));

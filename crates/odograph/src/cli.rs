@@ -120,7 +120,8 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     if error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
         return ended(Status::Done);
     }
-    eprintln!("error: {error:#}");
+    // Where nobody reads that either, the status still says it.
+    let _ = writeln!(io::stderr(), "error: {error:#}");
     let failure = error.downcast_ref::<Failure>();
     ended(
         failure

@@ -163,7 +163,7 @@ impl Run {
     fn fill(&self) -> Result<()> {
         let (mut pipeline, mut cursors) = self.place.open()?;
         self.history.publish(Some(pipeline.tables().lake()), pipeline.progress());
-        let mut saved = None;
+        let (mut saved, mut ending) = (None, None);
         loop {
             let durable = self.journal.durable();
             let caught_up = pipeline.read(Some(durable))?;
@@ -176,11 +176,20 @@ impl Run {
                 saved = Some(progress.committed);
             }
             // With rows that cannot become files, reading on would only fill the memory.
-            let pause = if flushed { LOOK } else { AGAIN };
-            if (caught_up || !flushed) && self.waits(pause) && self.journal.durable() == progress.read {
-                Self::flush(&mut pipeline, true)?;
-                cursors.set([(RECORDS, Some(pipeline.progress().committed))])?;
-                return Ok(());
+            let pause = match (caught_up, flushed) {
+                (true, true) => LOOK,
+                (false, true) => Duration::ZERO,
+                (_, false) => AGAIN,
+            };
+            if self.waits(pause) {
+                let now = self.place.clock.monotonic();
+                let last = *ending.get_or_insert(now + ENDING);
+                let all_read = caught_up && self.journal.durable() == progress.read;
+                if all_read || !flushed || now >= last {
+                    Self::flush(&mut pipeline, true)?;
+                    cursors.set([(RECORDS, Some(pipeline.progress().committed))])?;
+                    return Ok(());
+                }
             }
         }
     }
@@ -233,5 +242,7 @@ const RECORDS: &str = "lake.records";
 const FRAMES: &str = "lake.frames";
 /// How soon a record can be seen after it is durable.
 const LOOK: Duration = Duration::from_millis(20);
+/// So long it reads on when the server stops; what is not read then is read at the next start.
+const ENDING: Duration = Duration::from_secs(5);
 /// Long enough not to fill the log.
 const AGAIN: Duration = Duration::from_secs(2);

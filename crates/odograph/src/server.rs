@@ -25,14 +25,14 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until a signal ends it, or the journal's disk fails.
 pub(crate) fn serve(loaded: &Loaded, listen: &[Listen]) -> Result<()> {
-    logging::start(&loaded.config)?;
+    let log = logging::start(&loaded.config)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before anything else: a signal during the start must end it in good order as well.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let server = Server::start(loaded, listen)?;
+    let server = Server::start(loaded, listen, &log)?;
     runtime.block_on(server.run(&mut signals))
 }
 
@@ -46,7 +46,7 @@ struct Server {
 }
 
 impl Server {
-    fn start(loaded: &Loaded, listen: &[Listen]) -> Result<Self> {
+    fn start(loaded: &Loaded, listen: &[Listen], log: &logging::Log) -> Result<Self> {
         let config = &loaded.config;
         let folder = Folder::of(config);
         folder.create()?;
@@ -78,6 +78,7 @@ impl Server {
             budget: keeper::Parts::budget(config),
             bell: bell.clone(),
             metrics: metrics.clone(),
+            dropped_lines: log.dropped(),
         };
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let gateway = start_gateway(&journal, committer, &bell, &roster, clock, limits, workers, bound)?;
@@ -188,6 +189,7 @@ fn cores() -> usize {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
 }
 
 impl Signals {
@@ -196,6 +198,7 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate()).context(cannot)?,
             interrupt: signal(SignalKind::interrupt()).context(cannot)?,
+            hangup: signal(SignalKind::hangup()).context(cannot)?,
         })
     }
 
@@ -203,6 +206,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
+            _ = self.hangup.recv() => "SIGHUP",
         }
     }
 }

@@ -131,3 +131,28 @@ fn a_data_folder_with_a_long_path_has_its_socket_too() {
     assert_eq!((listed.status.code(), &listed.stdout[..]), (Some(0), &b"[]\n"[..]), "{}", errors(&listed));
     assert_eq!(server.stop().code(), Some(0));
 }
+
+#[test]
+fn damage_before_the_end_of_the_last_segment_is_told() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    for second in 0..30 {
+        assert_eq!(device.position(second), "#ASD#1");
+    }
+    server.kill();
+    assert_eq!(place.records(&[]).len(), 30);
+    assert_eq!(place.run(&["journal", "verify"]).status.code(), Some(0));
+    let folder = std::fs::read_dir(place.data().join("journal/0")).expect("the journal is there");
+    let mut files = folder.map(|entry| entry.expect("an entry").path());
+    let segment = files.find(|path| path.extension().is_some_and(|ending| ending == "segment")).expect("a segment");
+    let mut bytes = std::fs::read(&segment).expect("it is read");
+    bytes[1500] ^= 1;
+    std::fs::write(&segment, bytes).expect("it is written");
+    let exported = place.run(&["export", "records"]);
+    assert_eq!(exported.status.code(), Some(1), "{}", errors(&exported));
+    assert!(errors(&exported).contains("whole entries behind a damaged place"), "{}", errors(&exported));
+    let verified = place.run(&["journal", "verify"]);
+    assert_eq!(verified.status.code(), Some(1), "{}", errors(&verified));
+}

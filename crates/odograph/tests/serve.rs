@@ -201,3 +201,39 @@ fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     listener.local_addr().expect("an address").port()
 }
+
+#[test]
+fn a_log_that_cannot_be_written_stops_nothing() {
+    let place = Place::new();
+    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let mut command = place.command(&["serve", "--listen", &format!("wialon={free}")]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");
+    let mut server = command.stderr(full).spawn().expect("the server starts");
+    while std::net::TcpStream::connect(free).is_err() {
+        assert!(server.try_wait().expect("it is asked").is_none(), "the server ended");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let mut device = Device::connect(free);
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(1), "#ASD#1");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(server.id()).expect("a pid")).expect("a pid");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is signalled");
+    assert_eq!(server.wait().expect("it ends").code(), Some(0));
+    assert_eq!(told(&place.records(&[])), [("1".to_owned(), moment(1))]);
+}
+
+#[test]
+fn half_requests_take_health_from_nobody() {
+    let place = Place::new();
+    let server = place.serve();
+    let address = server.http();
+    let half: Vec<_> = (0..200)
+        .map(|_| {
+            let mut stream = std::net::TcpStream::connect(address).expect("it connects");
+            std::io::Write::write_all(&mut stream, b"GET /healthz HT").expect("it takes a half request");
+            stream
+        })
+        .collect();
+    assert_eq!(server.get("/healthz").0, 200);
+    drop(half);
+}

@@ -165,7 +165,12 @@ fn export<Q: Serialize>(
                 let (roster, _) = folder.roster(&config, Some(&reader)).context("cannot read the devices")?;
                 // The rest is only reading, and a server must not wait for it.
                 drop(lock);
-                own(&reader, &roster, &mut out)?
+                let mut totals = own(&reader, &roster, &mut out)?;
+                if let Some(broken) = reader.damage_before_end()? {
+                    eprintln!("warning: whole entries behind a damaged place were not read: {broken}");
+                    totals.damaged += 1;
+                }
+                totals
             }
             None => Totals::default(),
         },

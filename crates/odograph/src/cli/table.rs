@@ -11,14 +11,21 @@ pub(super) fn headed(heading: &[&str], rows: Vec<Vec<String>>) -> String {
 pub(super) fn plain(rows: Vec<Vec<String>>, indent: &str) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max().unwrap_or(0)
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| visible(cell).chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: Vec<String>| {
-        let cells = row.into_iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let row = row.into_iter().map(|cell| visible(&cell));
+        let cells = row.zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
         format!("{indent}{}", cells.collect::<Vec<_>>().join("  ")).trim_end().to_owned() + "\n"
     };
     rows.into_iter().map(line).collect()
+}
+
+/// What a device said, without what would steer the terminal.
+fn visible(cell: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    cell.chars().map(escaped).collect()
 }
 
 #[cfg(test)]
@@ -30,5 +37,7 @@ mod tests {
         let row = |cells: &[&str]| cells.iter().map(|&cell| cell.to_owned()).collect::<Vec<_>>();
         let table = headed(&["NAME", "PORT"], vec![row(&["gt06", "5023"]), row(&["teltonika", "5027"])]);
         assert_eq!(table, "NAME       PORT\ngt06       5023\nteltonika  5027\n");
+        let hostile = headed(&["ID", "N"], vec![row(&["a\x1b[31m\n", "1"])]);
+        assert_eq!(hostile, "ID             N\na\\u{1b}[31m\\n  1\n");
     }
 }

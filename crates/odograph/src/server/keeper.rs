@@ -1,5 +1,6 @@
 //! What has to be done every now and then: keep the devices that registered, and give back the journal's disk space.
 
+use super::logging::Log;
 use crate::config::Config;
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tracing_appender::non_blocking::ErrorCounter;
 
 /// The thread that does it.
 pub(crate) struct Keeper {
@@ -30,6 +32,7 @@ pub(crate) struct Parts {
     pub(crate) budget: Option<u64>,
     pub(crate) bell: Arc<Bell>,
     pub(crate) metrics: PrometheusHandle,
+    pub(crate) dropped_lines: ErrorCounter,
 }
 
 impl Parts {
@@ -87,6 +90,7 @@ impl Parts {
 
     fn measure(&self) {
         let stats = self.journal.stats();
+        Log::measure(&self.dropped_lines);
         // There from the beginning, so that an alarm can stand on it.
         gauge!("odograph_journal_full").set(f64::from(u8::from(stats.full)));
         gauge!("odograph_journal_pending_bytes").set(stats.pending_bytes as f64);

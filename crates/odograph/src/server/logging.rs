@@ -2,12 +2,31 @@
 
 use crate::config::{Config, LogFormat};
 use anyhow::{Context as _, Result};
+use metrics::counter;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use std::io::IsTerminal as _;
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+/// The log, for as long as it lives. Whoever reads it, or the disk that it is written to, can hold up nobody: lines wait in a
+/// bounded queue for a thread of their own, and what does not fit is dropped and counted.
+pub(crate) struct Log {
+    _writer: WorkerGuard,
+    dropped: ErrorCounter,
+}
+
+impl Log {
+    pub(crate) fn measure(dropped: &ErrorCounter) {
+        counter!("odograph_log_dropped_lines_total").absolute(dropped.dropped_lines() as u64);
+    }
+
+    pub(crate) fn dropped(&self) -> ErrorCounter {
+        self.dropped.clone()
+    }
+}
+
 /// Starts the log, on standard error: text for a person at a terminal, else JSON.
-pub(crate) fn start(config: &Config) -> Result<()> {
+pub(crate) fn start(config: &Config) -> Result<Log> {
     let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log.level.0)).context("log.level")?;
     let terminal = std::io::stderr().is_terminal();
     let json = match config.log.format {
@@ -15,13 +34,17 @@ pub(crate) fn start(config: &Config) -> Result<()> {
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let queue = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX).thread_name("log");
+    let (writer, guard) = queue.finish(std::io::stderr());
+    let dropped = writer.error_counter();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let started = if json {
         builder.json().flatten_event(true).with_current_span(false).with_span_list(false).try_init()
     } else {
         builder.with_ansi(terminal).try_init()
     };
-    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
+    started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?;
+    Ok(Log { _writer: guard, dropped })
 }
 
 /// Starts counting.
@@ -33,8 +56,15 @@ pub(crate) fn start_metrics() -> Result<PrometheusHandle> {
         .set_buckets_for_metric(full("odograph_commit_entries"), ENTRIES)?;
     let handle = builder.install_recorder()?;
     odograph_ingest::describe();
+    metrics::describe_counter!(
+        "odograph_log_dropped_lines_total",
+        "Lines of the log that nobody took in time, or that could not be written."
+    );
     Ok(handle)
 }
+
+/// A few megabytes, and longer than a log shipper takes to start again.
+const LINES_MAX: usize = 16_384;
 
 /// Libraries that tell of each step of theirs. What the configuration says of them holds.
 const QUIET: &str = "buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn,datafusion=warn,sqlparser=warn";

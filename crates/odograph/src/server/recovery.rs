@@ -32,7 +32,8 @@ fn tell(segment: &Recovered) {
     } else {
         tracing::warn!(
             %file, %base, %end, entries, %stop, bytes_after, header,
-            "recovered a journal segment up to where writing was cut short: nothing behind it was acknowledged"
+            "recovered a journal segment up to where writing was cut short: nothing behind it was acknowledged, unless \
+             the disk lost data"
         );
     }
 }

@@ -130,9 +130,14 @@ impl Server {
         self.address("listening", Some(transport))
     }
 
+    /// Where the public HTTP server is.
+    pub(crate) fn http(&self) -> SocketAddr {
+        self.address("serving HTTP", None)
+    }
+
     /// Asks the public HTTP server.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.address("serving HTTP", None)).expect("the HTTP server answers");
+        let stream = TcpStream::connect(self.http()).expect("the HTTP server answers");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         ask(stream, path)
     }
