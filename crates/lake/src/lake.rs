@@ -104,15 +104,10 @@ impl Writer {
         self.lake.clone()
     }
 
-    /// Adds a row that came from the journal's entry at `place`, unless the table has it from an earlier run.
-    pub fn push(&mut self, tenant: &str, row: &Row<'_>, place: Lsn) -> Result<bool, Error> {
+    /// Adds a row that came from the journal's entry at `place`, and that the table does not have: see [`Writer::has`].
+    pub fn push(&mut self, tenant: &str, row: &Row<'_>, place: Lsn) -> Result<(), Error> {
         let now = self.clock.monotonic();
-        let open = self.table(tenant)?;
-        if place < open.cursors[Stream::of(row) as usize] {
-            return Ok(false);
-        }
-        open.tenant.push(row, place, now)?;
-        Ok(true)
+        self.table(tenant)?.tenant.push(row, place, now)
     }
 
     /// Whether the table has the row from an earlier run of whoever reads the journal.
@@ -124,7 +119,7 @@ impl Writer {
     pub fn ids_of_day(&mut self, tenant: &str, device: &str, day: i32) -> Result<Vec<RecordId>, Error> {
         let tenant = self.table(tenant)?.tenant.clone();
         let mut ids = tenant.hot_ids(device, Some(day));
-        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_day(tenant.view()?, device, day))?);
+        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_day(tenant.files(), device, day))?);
         Ok(ids)
     }
 
@@ -133,7 +128,7 @@ impl Writer {
     pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<Vec<RecordId>, Error> {
         let tenant = self.table(tenant)?.tenant.clone();
         let mut ids = tenant.hot_ids(device, None);
-        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_wrong_clock(tenant.view()?, device))?);
+        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_wrong_clock(tenant.files(), device))?);
         Ok(ids)
     }
 
@@ -141,8 +136,8 @@ impl Writer {
     pub fn latest(&mut self) -> Result<Vec<Latest>, Error> {
         let mut latest = Vec::new();
         for (tenant, open) in &self.tables {
-            let view = open.tenant.view()?;
-            latest.extend(self.lake.shared.runtime().block_on(query::latest(view, tenant))?);
+            let files = open.tenant.files();
+            latest.extend(self.lake.shared.runtime().block_on(query::latest(files, tenant))?);
         }
         Ok(latest)
     }
@@ -230,11 +225,6 @@ impl Lake {
     /// Waits for something that runs on the lake's threads.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.shared.runtime().block_on(work)
-    }
-
-    /// The tenants that have any history.
-    pub fn tenants(&self) -> Vec<CompactString> {
-        self.shared.tenants.lock().expect("nobody panics holding it").keys().cloned().collect()
     }
 
     fn view(&self, tenant: &str) -> Result<Option<View>, Error> {

@@ -108,6 +108,12 @@ impl Tenant {
         Ok(View { files: state.files.clone(), schema: state.schema.clone(), hot })
     }
 
+    /// What is in files at this moment, without what waits.
+    pub(crate) fn files(&self) -> View {
+        let state = self.lock();
+        View { files: state.files.clone(), schema: state.schema.clone(), hot: Vec::new() }
+    }
+
     /// Puts a stream's rows into files and moves its cursor to `until`, in one commit. After an error the rows still
     /// wait, and are seen as before.
     pub(crate) async fn flush(

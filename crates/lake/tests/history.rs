@@ -32,7 +32,11 @@ fn push(writer: &mut Writer, number: u64) -> bool {
     let device = format!("device-{}", number % 3);
     let row = Row { device: &device, time, received, id: RecordId(number), protocol: "test", record: &record };
     let place = Lsn(number * 100);
-    !writer.has("default", &row, place).unwrap() && writer.push("default", &row, place).unwrap()
+    let new = !writer.has("default", &row, place).unwrap();
+    if new {
+        writer.push("default", &row, place).unwrap();
+    }
+    new
 }
 
 fn rows(lake: &Lake, sql: &str) -> Vec<RecordBatch> {

@@ -40,7 +40,7 @@ impl odograph_pipeline::Tables for Tables {
     }
 
     fn push(&mut self, event: &Event<'_>) -> Result<(), Error> {
-        self.0.push(&event.binding.tenant, &row(event), event.place).map(drop)
+        self.0.push(&event.binding.tenant, &row(event), event.place)
     }
 
     fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {
