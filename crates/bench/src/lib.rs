@@ -84,7 +84,7 @@ impl Default for Receiving {
     fn default() -> Self {
         let disk = FaultDisk::new();
         let (journal, committer) = open(&disk);
-        let (roster, _) = Roster::open(&disk, Path::new("data"), 8).expect("an empty roster opens");
+        let (roster, _) = Roster::open(Arc::new(disk.clone()), Path::new("data"), 8).expect("an empty roster opens");
         let intake = Intake { journal, devices: Arc::new(roster) };
         let protocol = find("teltonika").expect("the registry has it");
         let listener =

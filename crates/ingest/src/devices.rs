@@ -9,6 +9,12 @@ use std::sync::Arc;
 pub trait Devices: Send + Sync {
     /// What is decided about the device that calls itself `ids` (at least one) on `listener`.
     fn admit(&self, ids: &[CompactString], listener: &Listener) -> Arc<Binding>;
+
+    /// Why `device` was refused on `listener`: the bound or the key of the configuration, for the log.
+    fn refusal(&self, device: &str, listener: &Listener) -> String {
+        let _ = (device, listener);
+        "a decision about the device".to_owned()
+    }
 }
 
 /// What happens to a device that nobody announced.

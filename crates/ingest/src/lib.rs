@@ -30,5 +30,5 @@ pub use intake::{Intake, Now, Scratch, Tally};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerError};
 pub use measure::describe;
-pub use roster::{Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
+pub use roster::{Damage, Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
 pub use watchdog::{Health, PartHealth};

@@ -3,17 +3,24 @@
 //!
 //! The file is lines of JSON, appended to: a device and its state, the last line about a device counts. Nothing is
 //! written on the way of a reply: [`Roster::save`] runs beside it, and what a crash keeps from the file is in the
-//! journal, from the place on that the file's last mark names.
+//! journal, from the place on that the file's last mark names. What a person decides is durable before it holds.
+
+mod file;
+mod lines;
+
+pub use lines::Damage;
 
 use crate::{Devices, Listener, Unknown};
 use compact_str::CompactString;
+use file::File;
 use hashbrown::HashMap;
-use odograph_env::{Disk, DiskFile};
+use odograph_env::Disk;
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Decision, Settings};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Devices that may register themselves, unless the configuration says otherwise: a bound on what strangers can make
 /// us remember.
@@ -54,22 +61,22 @@ pub enum State {
 #[non_exhaustive]
 pub enum RosterError {
     /// The disk.
-    #[error("{path}", path = .path.display())]
+    #[error("cannot {doing} {path}", path = .path.display())]
     Io {
+        /// What was being done to it.
+        doing: &'static str,
         /// The file.
         path: PathBuf,
         /// What the disk says.
         source: io::Error,
     },
-    /// A line that cannot be read.
-    #[error("{path} line {line}: not a device or a mark", path = .path.display())]
-    Line {
+    /// There is no space, and nothing has changed.
+    #[error("cannot write to {path}: the disk is full, and nothing was changed. Make space and try again", path = .path.display())]
+    Full {
         /// The file.
         path: PathBuf,
-        /// Which line, from 1.
-        line: usize,
-        /// What is wrong with it.
-        source: serde_json::Error,
+        /// What the disk says.
+        source: io::Error,
     },
 }
 
@@ -78,6 +85,7 @@ pub struct Roster {
     inner: RwLock<Inner>,
     file: Mutex<File>,
     unknown_max: usize,
+    damage: Damage,
 }
 
 struct Inner {
@@ -85,6 +93,10 @@ struct Inner {
     devices: HashMap<CompactString, Entry>,
     registered: usize,
     unsaved: Vec<Known>,
+    /// The ids of the devices that the configuration announces.
+    announced: Arc<BTreeSet<CompactString>>,
+    /// Those that it announced when what the journal may have beyond the file was written.
+    announced_before: BTreeSet<CompactString>,
 }
 
 struct Entry {
@@ -93,47 +105,27 @@ struct Entry {
     protocol: CompactString,
 }
 
-struct File {
-    path: PathBuf,
-    file: Box<dyn DiskFile>,
-    length: u64,
-}
-
-/// A line of the file.
-#[derive(serde::Serialize, serde::Deserialize)]
-#[serde(untagged)]
-enum Line {
-    Mark { saved_until: u64 },
-    Device(Known),
-}
-
 impl Roster {
     /// Opens the file in `folder`, or begins one. Says from which place of the journal on devices may have registered
     /// that the file does not have.
-    pub fn open(disk: &dyn Disk, folder: &Path, unknown_max: usize) -> Result<(Self, Lsn), RosterError> {
-        let path = folder.join("devices.jsonl");
-        let failed = |source| RosterError::Io { path: path.clone(), source };
-        let file = match disk.open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let file = disk.create(&path).map_err(failed)?;
-                disk.sync_folder(folder).map_err(failed)?;
-                file
-            }
-            Err(error) => return Err(failed(error)),
+    pub fn open(disk: Arc<dyn Disk>, folder: &Path, unknown_max: usize) -> Result<(Self, Lsn), RosterError> {
+        let (file, content) = File::open(disk, folder)?;
+        let mut inner = Inner {
+            devices: HashMap::new(),
+            registered: 0,
+            unsaved: Vec::new(),
+            announced: Arc::default(),
+            announced_before: content.configured_since,
         };
-        let mut text = vec![0; usize::try_from(file.length().map_err(failed)?).unwrap_or(usize::MAX)];
-        let read = file.read_at(&mut text, 0).map_err(failed)?;
-        text.truncate(read);
-        let mut inner = Inner { devices: HashMap::new(), registered: 0, unsaved: Vec::new() };
-        let (saved_until, whole) =
-            inner.read(&text).map_err(|(line, source)| RosterError::Line { path: path.clone(), line, source })?;
-        if whole < text.len() {
-            // Else its end could stand behind a shorter line that is written over its beginning.
-            file.set_length(whole as u64).and_then(|()| file.sync()).map_err(failed)?;
-        }
-        let file = Mutex::new(File { path: path.clone(), file, length: whole as u64 });
-        Ok((Self { inner: RwLock::new(inner), file, unknown_max }, saved_until))
+        content.devices.into_iter().for_each(|known| drop(inner.put(known, Settings::default())));
+        let (inner, file, damage) = (RwLock::new(inner), Mutex::new(file), content.damage);
+        Ok((Self { inner, file, unknown_max, damage }, content.saved_until))
+    }
+
+    /// What was wrong with the file when it was opened. What could be read of it is used; where something was lost, the
+    /// file as it was is kept as `devices.jsonl.damaged`.
+    pub const fn damage(&self) -> &Damage {
+        &self.damage
     }
 
     /// Announces a device under all its ids, as the configuration does. It stands above what registered itself.
@@ -142,6 +134,7 @@ impl Roster {
         let binding = Binding { device: device.clone(), tenant: tenant.into(), decision: Decision::Accepted, settings };
         let binding = Arc::new(binding);
         let mut inner = self.change();
+        Arc::make_mut(&mut inner.announced).insert(device.clone());
         for id in ids {
             let entry =
                 Entry { binding: binding.clone(), state: State::Configured, protocol: CompactString::default() };
@@ -149,7 +142,8 @@ impl Roster {
         }
     }
 
-    /// A device that the journal shows and the file lacks: it registered just before a crash.
+    /// A device that the journal shows and the file lacks: it registered just before a crash. One that was known because
+    /// the configuration announced it never registered: without its announcement it is unknown again.
     pub fn recover(&self, binding: &Binding, protocol: &str) {
         let mut inner = self.change();
         let state = match binding.decision {
@@ -157,7 +151,7 @@ impl Roster {
             Decision::Quarantined => State::Quarantined,
             Decision::Refused => return,
         };
-        if !inner.devices.contains_key(&binding.device) {
+        if !inner.devices.contains_key(&binding.device) && !inner.announced_before.contains(&binding.device) {
             let known = Known {
                 device: binding.device.clone(),
                 tenant: binding.tenant.clone(),
@@ -183,23 +177,32 @@ impl Roster {
         self.read().devices.get(device).map(|entry| entry.known(device))
     }
 
-    /// Decides about a device, known so far or not; says what it was before. A configured device stays as it is.
-    pub fn decide(&self, device: &str, state: State) -> Option<State> {
-        let mut inner = self.change();
-        let before = inner.devices.get(device).map(|entry| entry.known(device));
+    /// Decides about a device, known so far or not; says what it was before. A configured device stays as it is. When it
+    /// returns, the decision is durable and holds; when it fails, nothing has changed. `durable` is that of
+    /// [`Roster::save`].
+    pub fn decide(&self, device: &str, state: State, durable: Lsn) -> Result<Option<State>, RosterError> {
+        let mut file = self.lock_file();
+        let before = self.get(device);
         if before.as_ref().is_some_and(|known| known.state == State::Configured) {
-            return Some(State::Configured);
+            return Ok(Some(State::Configured));
         }
-        let fresh = || Known {
-            device: device.into(),
-            tenant: CompactString::const_new("default"),
-            state,
-            protocol: CompactString::default(),
-        };
-        let known = before.clone().map_or_else(fresh, |known| Known { state, ..known });
-        inner.put(known.clone(), Settings::default());
-        inner.unsaved.push(known);
-        before.map(|known| known.state)
+        let decided = decided(device, state, before.clone());
+        let (mut lines, announced) = self.take_unsaved();
+        lines.push(decided.clone());
+        if let Err(error) = file.write(&lines, durable, &announced) {
+            lines.pop();
+            self.change().unsaved.splice(0..0, lines);
+            return Err(error);
+        }
+        let mut inner = self.change();
+        // It may have registered itself meanwhile: that line must not come to stand behind ours.
+        inner.unsaved.retain(|known| known.device != device);
+        let now = self::decided(device, state, inner.devices.get(device).map(|entry| entry.known(device)));
+        if now != decided {
+            inner.unsaved.push(now.clone());
+        }
+        inner.put(now, Settings::default());
+        Ok(before.map(|known| known.state))
     }
 
     /// Writes what is new, and a mark that says that everything before `durable` is in the file. Says whether there
@@ -215,31 +218,28 @@ impl Roster {
 
     fn write(&self, durable: Lsn, mark_alone: bool) -> Result<bool, RosterError> {
         // Before what is unsaved is taken: else another's mark could stand in the file while ours is on its way.
-        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let unsaved = std::mem::take(&mut self.change().unsaved);
-        if unsaved.is_empty() && !mark_alone {
+        let mut file = self.lock_file();
+        let (unsaved, announced) = self.take_unsaved();
+        if unsaved.is_empty() && !mark_alone && !file.lacks(&announced) {
             return Ok(false);
         }
-        let mut text = Vec::new();
-        let mark = Line::Mark { saved_until: durable.0 };
-        for line in unsaved.iter().cloned().map(Line::Device).chain([mark]) {
-            // These types always serialise.
-            if serde_json::to_writer(&mut text, &line).is_ok() {
-                text.push(b'\n');
-            }
+        if let Err(error) = file.write(&unsaved, durable, &announced) {
+            // Kept for the next time.
+            self.change().unsaved.splice(0..0, unsaved);
+            return Err(error);
         }
-        let written = file.file.write_at(&text, file.length).and_then(|()| file.file.sync());
-        match written {
-            Ok(()) => {
-                file.length += text.len() as u64;
-                Ok(true)
-            }
-            Err(source) => {
-                // Kept for the next time; written twice does no harm.
-                self.change().unsaved.splice(0..0, unsaved);
-                Err(RosterError::Io { path: file.path.clone(), source })
-            }
-        }
+        Ok(true)
+    }
+
+    /// What the file lacks, and the devices that the configuration announces.
+    fn take_unsaved(&self) -> (Vec<Known>, Arc<BTreeSet<CompactString>>) {
+        let mut inner = self.change();
+        (std::mem::take(&mut inner.unsaved), inner.announced.clone())
+    }
+
+    fn lock_file(&self) -> MutexGuard<'_, File> {
+        // Every change to what is known of the file is whole, so a panic elsewhere does not spoil it.
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Inner> {
@@ -279,37 +279,32 @@ impl Devices for Roster {
         inner.unsaved.push(known);
         binding
     }
+
+    fn refusal(&self, device: &str, listener: &Listener) -> String {
+        let inner = self.read();
+        match inner.devices.get(device).map(|entry| entry.state) {
+            Some(State::Rejected) => "rejected by a person".to_owned(),
+            Some(_) => "settings of the device".to_owned(),
+            None if listener.unknown == Unknown::Reject => "unknown = reject".to_owned(),
+            None => format!("limits.unknown_devices_max = {}", self.unknown_max),
+        }
+    }
+}
+
+/// What becomes of a device by a decision.
+fn decided(device: &str, state: State, before: Option<Known>) -> Known {
+    match before {
+        Some(known) => Known { state, ..known },
+        None => Known {
+            device: device.into(),
+            tenant: CompactString::const_new("default"),
+            state,
+            protocol: CompactString::default(),
+        },
+    }
 }
 
 impl Inner {
-    /// Reads the file's text. Says up to which place of the journal it has all devices, and how much of it is whole; or
-    /// which line cannot be read.
-    ///
-    /// What was written at a time ends with a mark, and counts once the mark is there. What a crash left of the last
-    /// writing, in whatever pieces, was promised to nobody: the journal has who registered.
-    fn read(&mut self, text: &[u8]) -> Result<(Lsn, usize), (usize, serde_json::Error)> {
-        let (mut saved_until, mut whole, mut at) = (Lsn(0), 0, 0);
-        let (mut written, mut broken) = (Vec::new(), None);
-        for (number, line) in text.split_inclusive(|byte| *byte == b'\n').enumerate() {
-            at += line.len();
-            match serde_json::from_slice(line) {
-                _ if line.last() != Some(&b'\n') => {}
-                Ok(Line::Device(known)) => written.push(known),
-                Ok(Line::Mark { saved_until: until }) => {
-                    if let Some(broken) = broken.take_if(|_| at < text.len()) {
-                        return Err(broken);
-                    }
-                    if broken.is_none() {
-                        (saved_until, whole) = (Lsn(until), at);
-                        written.drain(..).for_each(|known| drop(self.put(known, Settings::default())));
-                    }
-                }
-                Err(source) => broken = broken.or(Some((number + 1, source))),
-            }
-        }
-        Ok((saved_until, whole))
-    }
-
     fn binding(&self, ids: &[CompactString]) -> Option<Arc<Binding>> {
         ids.iter().find_map(|id| self.devices.get(id)).map(|entry| entry.binding.clone())
     }

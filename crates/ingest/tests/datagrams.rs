@@ -133,11 +133,11 @@ fn what_a_person_decides_holds_from_the_next_datagram_on() {
     let trial = start(|listener| listener.unknown = Unknown::Reject, Limits::default());
     let sender = Sender::to(trial.address);
     sender.send(IMEI, 1);
-    trial.roster.decide(OTHER, State::Accepted);
+    trial.roster.decide(OTHER, State::Accepted, Lsn(0)).unwrap();
     assert!(sender.is_acknowledged(OTHER, 2), "who is refused hears nothing");
-    trial.roster.decide(IMEI, State::Accepted);
+    trial.roster.decide(IMEI, State::Accepted, Lsn(0)).unwrap();
     assert!(sender.is_acknowledged(IMEI, 3));
-    trial.roster.decide(IMEI, State::Rejected);
+    trial.roster.decide(IMEI, State::Rejected, Lsn(0)).unwrap();
     sender.send(IMEI, 4);
     assert!(sender.is_acknowledged(OTHER, 5));
 }

@@ -6,6 +6,7 @@ mod support;
 
 use odograph_fleet::{Heard, Speech};
 use odograph_ingest::{Limits, State, Unknown};
+use odograph_model::Lsn;
 use std::time::Duration;
 use support::{Setup, Trial};
 
@@ -41,7 +42,7 @@ fn an_unknown_device_gets_the_protocols_own_refusal_where_the_listener_says_so()
     assert_eq!(caller.hear(true), Some(Heard::Login(false)));
     assert_eq!(caller.hear(false), None, "the connection ends after the refusal");
     assert_eq!(state_of(&trial, IMEI), None, "who is refused is not remembered");
-    trial.roster.decide(IMEI, State::Accepted);
+    trial.roster.decide(IMEI, State::Accepted, Lsn(0)).unwrap();
     trial.log_in(IMEI);
 }
 

@@ -57,7 +57,7 @@ impl Devices for Stuck {
 fn a_worker_that_hangs_is_replaced_and_its_devices_come_again() {
     let disk = FaultDisk::new();
     odograph_env::Disk::create_folder(&disk, Path::new("data")).unwrap();
-    let (roster, _) = Roster::open(&disk, Path::new("data"), 1000).unwrap();
+    let (roster, _) = Roster::open(Arc::new(disk.clone()), Path::new("data"), 1000).unwrap();
     let devices = Arc::new(Stuck { roster, gate: Gate::default() });
     let trial = Setup { devices: Some(devices.clone()), ..Setup::default() }.start();
     let mut waiting = trial.log_in(WAITING);

@@ -130,42 +130,56 @@ impl Folder {
         }
     }
 
+    /// What is wrong with the devices' file, for a person.
+    pub(crate) fn damaged_devices(&self, roster: &Roster) -> String {
+        format!("{}: {}", self.0.join("devices.jsonl").display(), roster.damage())
+    }
+
     /// The devices that are known: those of the configuration, those of the folder's file, and those that registered so
-    /// late before a crash that only the journal has them. Also says up to where the file has them all.
+    /// late before a crash that only the journal has them. Also says up to which place of the journal that is all of them.
     pub(crate) fn roster(&self, config: &Config, reader: Option<&Reader>) -> Result<(Roster, Lsn)> {
-        let (roster, mark) = Roster::open(&LocalDisk, &self.0, config.unknown_devices_max)?;
+        let (roster, mark) = Roster::open(Arc::new(LocalDisk), &self.0, config.unknown_devices_max)?;
         for device in &config.devices {
             let settings = device.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
             roster.announce(&device.ids, &device.tenant.0, Settings::recorded(settings));
         }
-        if let Some(reader) = reader {
-            recover_devices(&roster, reader, mark)?;
-        }
-        Ok((roster, mark))
+        let end = match reader {
+            Some(reader) => recover_devices(&roster, reader, mark)?,
+            None => mark,
+        };
+        Ok((roster, end))
     }
 }
 
-/// Brings back the devices that registered after the place `mark`.
-fn recover_devices(roster: &Roster, reader: &Reader, mark: Lsn) -> Result<()> {
+/// Brings back the devices that registered after the place `mark`. Says up to where the journal could be read in one go:
+/// before that, nobody is missing.
+fn recover_devices(roster: &Roster, reader: &Reader, mark: Lsn) -> Result<Lsn> {
     // From the segment's beginning, because that is where the streams' protocols are named.
-    let Some(from) = reader.segment_begin(mark)? else { return Ok(()) };
+    let Some(from) = reader.segment_begin(mark)? else { return Ok(mark) };
+    let (mut end, mut broken) = (mark, false);
     let mut entries = reader.entries(from, None)?;
     let mut protocols: HashMap<u64, compact_str::CompactString> = HashMap::new();
     loop {
         let entry = match entries.next() {
             Ok(Some(entry)) => entry,
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(end),
             // What cannot be read is told by recovery and by `odograph journal verify`.
             Err(Error::Broken(_)) => {
                 entries.resynchronise()?;
+                broken = true;
                 continue;
             }
             Err(error) => return Err(error.into()),
         };
+        if !broken {
+            end = end.max(entry.end());
+        }
         if let Some(Ok(context)) = entry.context.map(Context::read) {
             protocols.insert(entry.stream, context.protocol);
         }
-        let Some(identity) = entry.identity.filter(|identity| !identity.device.is_empty()) else { continue };
+        // Whoever was there before the mark is in the file, or was removed from it.
+        let identity = entry.identity.filter(|identity| entry.lsn >= mark && !identity.device.is_empty());
+        let Some(identity) = identity else { continue };
         if let Ok(binding) = Binding::read(identity.device, identity.decision) {
             roster.recover(&binding, protocols.get(&entry.stream).map_or("", |name| name.as_str()));
         }

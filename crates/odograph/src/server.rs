@@ -63,7 +63,14 @@ impl Server {
         let reader = Reader::open(Arc::new(LocalDisk), &folder.journal(config.journal.node))?;
         let (roster, mark) = folder.roster(config, Some(&reader))?;
         let roster = Arc::new(roster);
+        if !roster.damage().is_none() {
+            tracing::warn!("{}", folder.damaged_devices(&roster));
+        }
         let bound = listeners::open(plan(config, listen), &roster)?;
+        // Before anyone comes: whom the configuration announces now must not be taken for one that registered, later on.
+        if let Err(error) = roster.save_mark(mark) {
+            tracing::error!(%error, "cannot keep the devices that are known: tried again");
+        }
         if bound.is_empty() {
             tracing::warn!("no device can come: there is no listener");
         }

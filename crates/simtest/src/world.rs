@@ -191,7 +191,7 @@ impl Server {
         let disk: Arc<dyn odograph_env::Disk> = Arc::new(disk.clone());
         let opened = Journal::open(&folder(), options, disk.clone(), clock.clone(), rng);
         let (journal, committer, _) = opened.expect("a journal opens after a power cut");
-        let (roster, _) = Roster::open(&*disk, Path::new("data"), usize::MAX).expect("the roster opens");
+        let (roster, _) = Roster::open(disk.clone(), Path::new("data"), usize::MAX).expect("the roster opens");
         let intake = Intake { journal, devices: Arc::new(roster) };
         Self { intake, committer, links: (0..links).map(|_| None).collect(), scratch: Scratch::default() }
     }

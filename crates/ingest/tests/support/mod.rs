@@ -37,6 +37,7 @@ pub struct Setup {
     pub listener: fn(&mut Listener),
     pub speech: Speech,
     pub transport: Transport,
+    pub unknown_max: usize,
     pub workers: usize,
 }
 
@@ -49,6 +50,7 @@ impl Default for Setup {
             listener: |_| {},
             speech: Speech::Teltonika,
             transport: Transport::Tcp,
+            unknown_max: 1000,
             workers: 1,
         }
     }
@@ -63,7 +65,7 @@ impl Setup {
             Options { observer: bell.clone(), segment_bytes: 1 << 20, reserve_bytes: 64 << 10, ..Options::default() };
         let (journal, committer, _) =
             Journal::open(&folder(), options, shared.clone(), self.clock.clone(), &SeededRng::new(7)).unwrap();
-        let (roster, _) = Roster::open(&*shared, Path::new("data"), 1000).unwrap();
+        let (roster, _) = Roster::open(shared.clone(), Path::new("data"), self.unknown_max).unwrap();
         let roster = Arc::new(roster);
         let devices = self.devices.unwrap_or_else(|| roster.clone());
         let protocol = find(self.speech.name()).unwrap();

@@ -2,11 +2,13 @@
 
 use super::{Outcome, table, usage};
 use crate::client::Access;
-use crate::config::Source;
+use crate::config::{Config, Source};
+use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
-use odograph_ingest::{Known, State};
+use odograph_ingest::{Known, Roster, RosterError, State};
+use odograph_model::Lsn;
 use std::io::Write;
 
 /// List devices; accept or reject those that wait. Also while the server runs.
@@ -74,7 +76,7 @@ fn list(source: &Source, state: Option<StateName>, json: bool, out: &mut dyn Wri
         Access::Server(server) => {
             serde_json::from_slice(&server.ask("GET", "/api/v1/devices")?).context("the server's answer")?
         }
-        Access::Own(_lock) => folder.roster(&config, folder.reader(config.journal.node)?.as_ref())?.0.list(),
+        Access::Own(_lock) => own_roster(&folder, &config)?.0.list(),
     };
     known.retain(|device| state.is_none_or(|state| name(device.state) == word(state)));
     if json {
@@ -105,10 +107,8 @@ fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
                 answer.before
             }
             Access::Own(_lock) => {
-                let (roster, mark) = folder.roster(&config, folder.reader(config.journal.node)?.as_ref())?;
-                let before = roster.decide(id, state);
-                roster.save(mark)?;
-                before
+                let (roster, end) = own_roster(&folder, &config)?;
+                roster.decide(id, state, end).map_err(refused)?
             }
         };
         match before {
@@ -118,6 +118,22 @@ fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The devices, where no server has the folder. Says what is wrong with their file.
+fn own_roster(folder: &Folder, config: &Config) -> Result<(Roster, Lsn)> {
+    let (roster, end) = folder.roster(config, folder.reader(config.journal.node)?.as_ref())?;
+    if !roster.damage().is_none() {
+        eprintln!("warning: {}", folder.damaged_devices(&roster));
+    }
+    Ok((roster, end))
+}
+
+/// A decision that could not be kept.
+fn refused(error: RosterError) -> anyhow::Error {
+    let full = matches!(error, RosterError::Full { .. });
+    let what = format!("{:#}", anyhow::Error::from(error));
+    if full { Failure::new(Status::CannotCreate, what).into() } else { anyhow::anyhow!(what) }
 }
 
 #[derive(serde::Deserialize)]

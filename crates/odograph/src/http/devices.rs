@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use odograph_ingest::State as Decided;
+use odograph_ingest::{RosterError, State as Decided};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -24,12 +24,16 @@ pub(super) async fn reject(app: State<Arc<App>>, id: Path<String>) -> Response {
 async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Decided) -> Response {
     // Writes to the disk, so not on the thread that answers everyone.
     let decided = tokio::task::spawn_blocking(move || {
-        let before = app.roster.decide(&id, state);
-        app.roster.save(app.journal.durable()).map(|_| (before, app.roster.get(&id)))
+        let before = app.roster.decide(&id, state, app.journal.durable());
+        before.map(|before| (before, app.roster.get(&id)))
     });
     match decided.await {
         Ok(Ok((before, device))) => Json(json!({ "before": before, "device": device })).into_response(),
-        Ok(Err(error)) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+        Ok(Err(error)) => {
+            let full = matches!(error, RosterError::Full { .. });
+            let status = if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::INTERNAL_SERVER_ERROR };
+            problem(status, &format!("{:#}", anyhow::Error::from(error)))
+        }
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
 }
