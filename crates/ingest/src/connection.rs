@@ -4,7 +4,7 @@
 //! bytes of the stream come to lie in the journal: as frames, as skipped bytes, or as the remainder at its end.
 
 use crate::intake::Meant;
-use crate::limits::{SKIPPED_MAX, UNREAD_BYTES_MAX};
+use crate::limits::{AHEAD_BYTES_MAX, ENTRY_WORK_BYTES, SKIPPED_MAX, TURN_WORK_BYTES, UNREAD_BYTES_MAX};
 use crate::outbox::Outbox;
 use crate::{Intake, Limits, Listener, Now, Scratch};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
@@ -67,8 +67,7 @@ pub struct Connection {
     dialogue: Dialogue,
     stream: Stream,
     head: Box<[u8]>,
-    /// The beginning of a frame whose end has not come.
-    partial: Vec<u8>,
+    held: Held,
     outbox: Outbox,
     /// Bytes skipped since the last frame.
     skipped: usize,
@@ -78,6 +77,31 @@ pub struct Connection {
     /// Since when released bytes wait for the device to take them.
     unread_since: Option<Duration>,
     closing: Option<Close>,
+    /// Bytes in the journal since it was last durable up to all of them, and up to where that is.
+    ahead: u64,
+    ahead_until: Lsn,
+}
+
+/// Bytes that were received and are not in the journal yet: frames that wait for a later turn, and the beginning of one
+/// whose end has not come. At most one read and one frame.
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    /// How many of them are done with.
+    done: usize,
+    /// There may be whole frames among the rest.
+    frames: bool,
+}
+
+/// What a connection needs next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Bytes from the device.
+    Bytes,
+    /// Another turn for what it was given: [`Connection::receive`] without bytes.
+    Turn,
+    /// That the journal catches up, or the device takes its answers, or the end.
+    Patience,
 }
 
 /// What to do after bytes came in.
@@ -91,6 +115,12 @@ pub struct Step {
     pub left: Option<Arc<Binding>>,
     /// Read no more: the connection ends once its last bytes have left.
     pub closing: bool,
+    /// Everything that the step gave is durable once the journal is, up to here.
+    pub end: Option<Lsn>,
+    /// How much of a turn it took: [`Connection::receive`] stops at its bound.
+    pub work: usize,
+    /// It stopped there, and another turn is due for what is left.
+    pub more: bool,
 }
 
 impl Connection {
@@ -111,17 +141,20 @@ impl Connection {
             dialogue,
             stream,
             head,
-            partial: Vec::new(),
+            held: Held::default(),
             outbox: Outbox::default(),
             skipped: 0,
             opened: now.monotonic,
             heard: now.monotonic,
             unread_since: None,
             closing: None,
+            ahead: 0,
+            ahead_until: Lsn(0),
         })
     }
 
-    /// Bytes came in.
+    /// Bytes came in, or none, and what came before has another turn. A turn's work is bounded: what is left of the bytes
+    /// is kept for the next one ([`Need::Turn`]).
     pub fn receive(
         &mut self,
         input: &[u8],
@@ -129,39 +162,44 @@ impl Connection {
         now: Now,
         scratch: &mut Scratch,
     ) -> Result<Step, AppendError> {
-        self.heard = now.monotonic;
+        if !input.is_empty() {
+            self.heard = now.monotonic;
+        }
         let before = self.device().cloned();
         scratch.begin(&self.head, &self.dialogue);
-        let mut joined = std::mem::take(&mut self.partial);
-        let bytes = if joined.is_empty() {
-            input
-        } else {
-            joined.extend_from_slice(input);
-            &joined[..]
-        };
-        let consumed = self.cut(bytes, intake, now, scratch);
-        // What is left is copied, so that it does not keep the memory of a long read.
-        self.partial = bytes.get(consumed..).unwrap_or_default().to_vec();
-        let due = self.append(bytes, intake, now, scratch)?;
+        let mut held = std::mem::take(&mut self.held);
+        let bytes = held.with(input);
+        let cut = self.cut(bytes, intake, now, scratch);
+        let appended = self.append(bytes, intake, now, scratch);
+        self.held = held.keep(input, &cut);
+        let (due, end) = appended?;
         let changed = before.as_ref().map(|binding| &binding.device) != self.device().map(|binding| &binding.device);
         Ok(Step {
             due,
             arrived: changed && self.device().is_some(),
             left: before.filter(|_| changed),
             closing: self.closing.is_some(),
+            end,
+            work: cut.work,
+            more: self.held.frames,
         })
     }
 
-    /// Cuts and decodes what can be; says how many bytes that were.
-    fn cut(&mut self, bytes: &[u8], intake: &Intake, now: Now, scratch: &mut Scratch) -> usize {
+    /// Cuts and decodes what can be in one turn.
+    fn cut(&mut self, bytes: &[u8], intake: &Intake, now: Now, scratch: &mut Scratch) -> Cutting {
         let protocol = self.listener.protocol;
-        let mut at = 0;
+        // A read costs something as well, whatever is in it.
+        let (mut at, mut work) = (0, ENTRY_WORK_BYTES);
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            if work >= TURN_WORK_BYTES {
+                return Cutting { at, work, more: true };
+            }
             match protocol.cut(rest) {
                 Cut::Need(_) => break,
                 Cut::Skip(count) => {
                     scratch.plan(Kind::SKIPPED, at..at + count);
                     at += count;
+                    work += ENTRY_WORK_BYTES + count;
                     self.skipped = self.skipped.saturating_add(count);
                     if self.skipped > SKIPPED_MAX {
                         self.end(Close::Garbage("no frame found"));
@@ -171,10 +209,13 @@ impl Connection {
                     let range = at..at + length;
                     at = range.end;
                     self.skipped = 0;
+                    let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
                     if meant == Meant::Refused {
                         self.end(Close::Refused);
                     }
+                    let (entries, replies) = scratch.planned_since(before);
+                    work += entries * ENTRY_WORK_BYTES + length + replies;
                 }
                 Cut::Lost(why) => self.end(Close::Garbage(why)),
             }
@@ -182,26 +223,31 @@ impl Connection {
                 break;
             }
         }
-        at
+        Cutting { at, work, more: false }
     }
 
-    /// Appends what was planned; says until where the journal must be durable for its replies to leave.
+    /// Appends what was planned; says until where the journal must be durable for its replies to leave, and for all of it
+    /// to be durable.
     fn append(
         &mut self,
         bytes: &[u8],
         intake: &Intake,
         now: Now,
         scratch: &mut Scratch,
-    ) -> Result<Option<Lsn>, AppendError> {
+    ) -> Result<(Option<Lsn>, Option<Lsn>), AppendError> {
         if scratch.is_idle() {
-            return Ok(None);
+            return Ok((None, None));
         }
         let appended = scratch.append(&intake.journal, &mut self.stream, bytes, now.wall)?;
+        let caught_up = intake.journal.durable() >= self.ahead_until;
+        let bytes = appended.end.0.saturating_sub(appended.first.0);
+        self.ahead = if caught_up { bytes } else { self.ahead.saturating_add(bytes) };
+        self.ahead_until = appended.end;
         if scratch.replies().is_empty() {
-            return Ok(None);
+            return Ok((None, Some(appended.end)));
         }
         self.outbox.push(appended.end, scratch.replies());
-        Ok(Some(appended.end))
+        Ok((Some(appended.end), Some(appended.end)))
     }
 
     /// The bytes that may leave now that everything before `durable` is on disk.
@@ -218,9 +264,21 @@ impl Connection {
         });
     }
 
-    /// Whether more may be read from the device: not while it leaves too much of our answers unread.
-    pub fn wants_bytes(&self) -> bool {
-        self.closing.is_none() && self.outbox.len() <= UNREAD_BYTES_MAX
+    /// What it needs next, while the journal is durable up to `durable`. Nothing more is taken from a device that leaves too
+    /// much of our answers unread, or is too far ahead of the disk.
+    pub fn need(&self, durable: Lsn) -> Need {
+        if self.closing.is_some() || self.outbox.len() > UNREAD_BYTES_MAX || self.is_ahead(durable) {
+            Need::Patience
+        } else if self.held.frames {
+            Need::Turn
+        } else {
+            Need::Bytes
+        }
+    }
+
+    /// Whether it is too far ahead of the disk to go on.
+    pub(crate) fn is_ahead(&self, durable: Lsn) -> bool {
+        self.ahead > AHEAD_BYTES_MAX && durable < self.ahead_until
     }
 
     /// Why it is over, once nothing more is to be sent.
@@ -275,9 +333,10 @@ impl Connection {
             Close::Garbage(detail) => format!("{}: {detail}", why.name()),
             _ => why.name().to_owned(),
         };
-        let remainder = std::mem::take(&mut self.partial);
+        let held = std::mem::take(&mut self.held);
+        let remainder = held.rest();
         let entry = |kind, payload| NewEntry { kind, at: now.wall.0, identity: None, payload };
-        let entries = [entry(Kind::REMAINDER, &remainder[..]), entry(Kind::CLOSE, text.as_bytes())];
+        let entries = [entry(Kind::REMAINDER, remainder), entry(Kind::CLOSE, text.as_bytes())];
         let entries = if remainder.is_empty() { &entries[1..] } else { &entries[..] };
         intake.journal.append(&mut self.stream, scratch.context(), scratch.bound(), entries)
     }
@@ -295,5 +354,42 @@ impl Connection {
     /// Where the device arrived.
     pub const fn listener(&self) -> &Arc<Listener> {
         &self.listener
+    }
+}
+
+/// What a turn did with bytes.
+struct Cutting {
+    /// So many of them are done with.
+    at: usize,
+    work: usize,
+    /// The turn was over before the bytes were.
+    more: bool,
+}
+
+impl Held {
+    /// All that is not done with, with `input` behind it.
+    fn with<'a>(&'a mut self, input: &'a [u8]) -> &'a [u8] {
+        if self.rest().is_empty() {
+            return input;
+        }
+        self.bytes.extend_from_slice(input);
+        self.rest()
+    }
+
+    /// What is left of them after a turn.
+    fn keep(mut self, input: &[u8], cut: &Cutting) -> Self {
+        let own = !self.rest().is_empty();
+        let left = if own { self.rest() } else { input }.get(cut.at..).unwrap_or_default();
+        if own && (cut.more || (cut.at == 0 && self.done == 0)) {
+            // Not moved each time: that could cost more than the work that was put off.
+            self.done += cut.at;
+            return Self { frames: cut.more, ..self };
+        }
+        // Copied, so that it does not keep the memory of a long read.
+        Self { bytes: left.to_vec(), done: 0, frames: cut.more }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.bytes.get(self.done..).unwrap_or_default()
     }
 }

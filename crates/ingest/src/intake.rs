@@ -162,6 +162,17 @@ impl Scratch {
         journal.append(stream, &self.context, self.identity(self.before.as_ref()), &entries)
     }
 
+    /// Entries planned, and bytes of replies among them.
+    pub(crate) fn planned(&self) -> (usize, usize) {
+        (self.plan.len(), self.replies.len())
+    }
+
+    /// The same, less what there was `before`.
+    pub(crate) fn planned_since(&self, before: (usize, usize)) -> (usize, usize) {
+        let (entries, replies) = self.planned();
+        (entries.saturating_sub(before.0), replies.saturating_sub(before.1))
+    }
+
     /// Whether nothing was planned.
     pub(crate) fn is_idle(&self) -> bool {
         self.plan.is_empty()

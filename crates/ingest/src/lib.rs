@@ -22,7 +22,7 @@ mod udp;
 mod watchdog;
 mod worker;
 
-pub use connection::{Close, Connection, Step};
+pub use connection::{Close, Connection, Need, Step};
 pub use datagrams::{Peers, Verdict};
 pub use devices::{Devices, Unknown};
 pub use gateway::{Bell, Bound, Gateway, GatewayError, Parts};

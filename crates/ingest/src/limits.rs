@@ -42,6 +42,18 @@ pub(crate) const UNREAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes taken from a socket at a time. The buffer belongs to the worker, so idle connections have none.
 pub(crate) const READ_BYTES: usize = 64 << 10;
 
+/// What one connection may have worked off before the others have their turn, in bytes from the device and to it, and
+/// [`ENTRY_WORK_BYTES`] for each entry of the journal: one read of large frames, or some sixty of the smallest.
+pub(crate) const TURN_WORK_BYTES: usize = 64 << 10;
+
+/// What an entry of the journal costs besides its bytes, in bytes that take as long: decoding a message, and framing it.
+pub(crate) const ENTRY_WORK_BYTES: usize = 512;
+
+/// What one connection may have in the journal that is not durable yet before it is heard again. All connections together
+/// make what a commit has to write and everyone has to wait for; at a commit each few milliseconds, this is more than
+/// any device sends.
+pub(crate) const AHEAD_BYTES_MAX: u64 = 16 << 10;
+
 /// Datagrams in a row from one socket before the connections have their turn.
 pub(crate) const DATAGRAMS_IN_A_ROW: usize = 256;
 

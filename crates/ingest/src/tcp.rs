@@ -1,10 +1,11 @@
 //! Connections over TCP: sockets for [`Connection`].
 
 use crate::gateway::refusal;
-use crate::limits::CONGESTION_PAUSE;
+use crate::limits::{CONGESTION_PAUSE, TURN_WORK_BYTES};
 use crate::sockets::Socket;
 use crate::worker::{Seat, Target, Worker};
-use crate::{Close, Connection, Limits, Listener, Now};
+use crate::{Close, Connection, Limits, Listener, Need, Now};
+use odograph_model::Lsn;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -30,6 +31,8 @@ pub(crate) struct Link {
     flushing: Cell<bool>,
     /// Reading may go on, or the end has come.
     changed: Notify,
+    /// How much of its turn it has had.
+    work: Cell<usize>,
     /// Given back at the end.
     seat: Cell<Option<Seat>>,
     peer: SocketAddr,
@@ -77,6 +80,7 @@ fn open(
         places: Cell::default(),
         flushing: Cell::new(false),
         changed: Notify::new(),
+        work: Cell::new(0),
         seat: Cell::new(Some(seat)),
         peer,
     });
@@ -122,7 +126,14 @@ impl Link {
             if let Some(why) = self.connection.borrow().finished() {
                 return why;
             }
-            if !self.connection.borrow().wants_bytes() {
+            if self.work.get() >= TURN_WORK_BYTES {
+                // The others first.
+                self.work.set(0);
+                tokio::task::yield_now().await;
+            }
+            let need = self.connection.borrow().need(worker.common.intake.journal.durable());
+            if need == Need::Patience {
+                self.work.set(0);
                 self.changed.notified().await;
                 continue;
             }
@@ -132,7 +143,8 @@ impl Link {
                 tokio::time::sleep(CONGESTION_PAUSE).await;
                 continue;
             }
-            match self.read(worker, reader).await {
+            let taken = if need == Need::Turn { self.take_in(worker, &[]) } else { self.read(worker, reader).await };
+            match taken {
                 Ok(()) => {}
                 // It says no more, and may listen still: what is due leaves first.
                 Err(Close::Peer) if worker.sockets.ended(self.places.get().0).is_none() => {
@@ -149,7 +161,10 @@ impl Link {
             let mut input = worker.input.borrow_mut();
             let mut input = ReadBuf::new(&mut input);
             match Pin::new(&mut *reader).poll_read(context, &mut input) {
-                Poll::Pending => Poll::Pending,
+                Poll::Pending => {
+                    self.work.set(0);
+                    Poll::Pending
+                }
                 Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(())),
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Close::Network)),
                 Poll::Ready(Ok(())) if input.filled().is_empty() => Poll::Ready(Err(Close::Peer)),
@@ -173,8 +188,13 @@ impl Link {
             tracing::debug!(peer = %self.peer, stream = self.stream, %malformed, "malformed frame");
         }
         drop((scratch, connection));
-        if let Some(until) = step.due {
-            worker.wait(until, now.monotonic, Target::Link(self.places.get().1, self.stream));
+        self.work.set(self.work.get().saturating_add(step.work));
+        let place = self.places.get().1;
+        match (step.due, step.end) {
+            (Some(until), _) => worker.wait(until, now.monotonic, Target::Link(place, self.stream)),
+            // It may have to wait for the journal as well, to go on.
+            (None, Some(until)) => worker.wait(until, now.monotonic, Target::Reader(place, self.stream)),
+            (None, None) => {}
         }
         if let Some(left) = step.left {
             worker.common.present.leave(&left.device, self.stream);
@@ -247,8 +267,18 @@ impl Link {
     }
 
     /// Why it has to end by now, if it has to.
-    pub(crate) fn overdue(&self, limits: &Limits, now: Now) -> Option<Close> {
-        self.connection.borrow().overdue(limits, now)
+    pub(crate) fn overdue(&self, limits: &Limits, now: Now, durable: Lsn) -> Option<Close> {
+        let mut connection = self.connection.borrow_mut();
+        if connection.is_ahead(durable) {
+            // We wait for the disk, not for the device.
+            connection.excuse(now);
+        }
+        connection.overdue(limits, now)
+    }
+
+    /// The journal has caught up.
+    pub(crate) fn go_on(&self) {
+        self.changed.notify_one();
     }
 
     /// Ends the socket, which wakes whoever waits for it.

@@ -124,6 +124,8 @@ struct Waiting {
 pub(crate) enum Target {
     /// A connection: its place, and its number in the journal.
     Link(usize, u64),
+    /// The same, that has nothing to say: it may read on.
+    Reader(usize, u64),
     /// A datagram to be sent.
     Datagram(Rc<DatagramSocket>, SocketAddr, Box<[u8]>),
 }
@@ -206,16 +208,26 @@ impl Worker {
             let Some(waiting) = next else { break };
             match waiting.target {
                 Target::Link(place, stream) => {
-                    let link = self.links.borrow().get(place).filter(|link| link.stream == stream).cloned();
-                    if let Some(link) = link {
+                    if let Some(link) = self.link(place, stream) {
                         link.flush(self);
                     }
+                }
+                Target::Reader(place, stream) => {
+                    if let Some(link) = self.link(place, stream) {
+                        link.go_on();
+                    }
+                    // Nobody was answered, so there is nothing to measure.
+                    continue;
                 }
                 Target::Datagram(socket, peer, bytes) => socket.send(peer, &bytes),
             }
             let took = self.common.clock.monotonic().saturating_sub(waiting.since);
             self.ack_seconds.record(took);
         }
+    }
+
+    fn link(&self, place: usize, stream: u64) -> Option<Rc<Link>> {
+        self.links.borrow().get(place).filter(|link| link.stream == stream).cloned()
     }
 
     fn begin_to_stop(&self) {
@@ -244,10 +256,10 @@ impl Worker {
     fn sweep(&self) {
         self.pulse.beat(&*self.common.clock);
         let now = self.now();
-        let limits = &self.common.limits;
+        let (limits, durable) = (&self.common.limits, self.common.intake.journal.durable());
         let overdue: Vec<_> = {
             let links = self.links.borrow();
-            links.iter().filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now)?))).collect()
+            links.iter().filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now, durable)?))).collect()
         };
         for (link, why) in overdue {
             link.end_now(why);

@@ -137,8 +137,16 @@ impl World {
         self.ledger.lock().expect("nobody panics while holding the ledger").sent.extend(sent);
         let bytes = device.send(&self.rng);
         if let Some(connection) = server.links[number].as_mut().filter(|_| !bytes.is_empty()) {
-            let step = connection.receive(&bytes, &server.intake, now, &mut server.scratch);
-            assert!(!step.expect("the journal takes entries").closing, "seed {}: closed", self.plan.seed);
+            let mut rest = &bytes[..];
+            loop {
+                let step = connection.receive(rest, &server.intake, now, &mut server.scratch);
+                let step = step.expect("the journal takes entries");
+                assert!(!step.closing, "seed {}: closed", self.plan.seed);
+                if !step.more {
+                    break;
+                }
+                rest = &[];
+            }
         }
     }
 

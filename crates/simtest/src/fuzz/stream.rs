@@ -50,10 +50,15 @@ fn hear(setup: &Setup, stream: &[u8], pieces: &[u8]) -> Outcome {
     let mut lengths = pieces.iter().cycle().map(|length| usize::from(*length).max(1));
     while fed < stream.len() {
         let end = stream.len().min(fed + lengths.next().unwrap_or(stream.len()));
-        let step = connection.receive(&stream[fed..end], &intake, now, &mut scratch);
+        let mut step =
+            connection.receive(&stream[fed..end], &intake, now, &mut scratch).expect("the journal takes entries");
         fed = end;
         records += scratch.tally.records;
-        if step.expect("the journal takes entries").closing {
+        while step.more && !step.closing {
+            step = connection.receive(&[], &intake, now, &mut scratch).expect("the journal takes entries");
+            records += scratch.tally.records;
+        }
+        if step.closing {
             break;
         }
     }
