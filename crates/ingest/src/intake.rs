@@ -52,6 +52,8 @@ pub struct Tally {
     pub records: u64,
     /// What was wrong with malformed frames.
     pub malformed: Vec<Malformed>,
+    /// Whether the last frame named a device.
+    pub named: bool,
 }
 
 /// An entry to come. Ranges, because the bytes that they point into are still growing.
@@ -60,6 +62,8 @@ struct Planned {
     /// Into the bytes received, or for a reply into the replies.
     range: Range<usize>,
     identity: Option<(Arc<Binding>, Range<usize>)>,
+    /// From here on, the entries belong to nobody.
+    nobodys: bool,
 }
 
 /// What a frame meant for its connection.
@@ -97,7 +101,7 @@ impl Scratch {
 
     /// Plans an entry of bytes received.
     pub(crate) fn plan(&mut self, kind: Kind, range: Range<usize>) {
-        self.plan.push(Planned { kind, range, identity: None });
+        self.plan.push(Planned { kind, range, identity: None, nobodys: false });
     }
 
     /// Decodes the frame at `range` of `bytes` and plans its entry and those of its replies.
@@ -113,7 +117,9 @@ impl Scratch {
         self.tally.frames += 1;
         let frame = bytes.get(range.clone()).unwrap_or_default();
         // Asked each time, so that what a person decides holds from the next message on that names its device.
+        self.tally.named = false;
         let turn = dialogue.frame(frame, received, &mut self.out, |ids, bound| {
+            self.tally.named = true;
             Some(intake.devices.admit(ids, listener)).filter(|admitted| bound != Some(admitted))
         });
         let begun = turn.begun;
@@ -129,13 +135,28 @@ impl Scratch {
             let range = encode(&binding, &mut self.decisions);
             (binding, range)
         });
-        self.plan.push(Planned { kind: Kind::FRAME, range, identity });
+        self.plan.push(Planned { kind: Kind::FRAME, range, identity, nobodys: false });
         for reply in self.out.replies() {
             let start = self.replies.len();
             self.replies.extend_from_slice(&reply.bytes);
-            self.plan.push(Planned { kind: Kind::SENT, range: start..self.replies.len(), identity: None });
+            let range = start..self.replies.len();
+            self.plan.push(Planned { kind: Kind::SENT, range, identity: None, nobodys: false });
         }
         meant
+    }
+
+    /// The frame that was planned, and what follows it, is nobody's.
+    pub(crate) fn give_to_nobody(&mut self) {
+        if let Some(first) = self.plan.first_mut() {
+            first.nobodys = true;
+        }
+    }
+
+    /// The frame that was planned, and what follows it, belongs to `binding`: the one before was nobody's.
+    pub(crate) fn give_back_to(&mut self, binding: &Arc<Binding>) {
+        if let Some(first) = self.plan.first_mut().filter(|first| first.identity.is_none()) {
+            first.identity = Some((binding.clone(), encode(binding, &mut self.decisions)));
+        }
     }
 
     /// Appends what was planned, in one piece.
@@ -154,7 +175,7 @@ impl Scratch {
                 NewEntry {
                     kind: planned.kind,
                     at: at.0,
-                    identity: self.identity(planned.identity.as_ref()),
+                    identity: if planned.nobodys { Some(NOBODY) } else { self.identity(planned.identity.as_ref()) },
                     payload: source.get(planned.range.clone()).unwrap_or_default(),
                 }
             })
@@ -206,6 +227,9 @@ impl Scratch {
         Some(Identity { device, decision: self.decisions.get(range.clone()).unwrap_or_default() })
     }
 }
+
+/// An entry that belongs to no device, without a decision.
+const NOBODY: Identity<'static> = Identity { device: "", decision: &[] };
 
 fn encode(binding: &Binding, decisions: &mut Vec<u8>) -> Range<usize> {
     let start = decisions.len();

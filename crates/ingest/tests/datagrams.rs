@@ -129,6 +129,25 @@ fn a_broken_datagram_is_kept_and_gets_no_answer() {
 }
 
 #[test]
+fn a_datagram_that_names_nobody_is_nobodys() {
+    let trial = start(|_| {}, Limits::default());
+    let sender = Sender::to(trial.address);
+    let mut broken = datagram(OTHER, 2);
+    broken.pop();
+    assert!(sender.is_acknowledged(IMEI, 1));
+    sender.0.send(&broken).unwrap();
+    sender.0.send(&broken).unwrap();
+    assert!(sender.is_acknowledged(IMEI, 3));
+    assert!(sender.is_acknowledged(IMEI, 4));
+    trial.gateway.stop().unwrap();
+    let owners = journalled(&trial);
+    let frames: Vec<_> = owners.iter().filter(|(kind, _)| *kind == Kind::FRAME).map(|(_, owner)| &owner[..]).collect();
+    assert_eq!(frames, [IMEI, "", "", IMEI, IMEI]);
+    let sent: Vec<_> = owners.iter().filter(|(kind, _)| *kind == Kind::SENT).map(|(_, owner)| &owner[..]).collect();
+    assert_eq!(sent, [IMEI; 3]);
+}
+
+#[test]
 fn what_a_person_decides_holds_from_the_next_datagram_on() {
     let trial = start(|listener| listener.unknown = Unknown::Reject, Limits::default());
     let sender = Sender::to(trial.address);

@@ -90,6 +90,8 @@ impl Decoder {
     fn frame(&mut self, entry: &Entry<'_>) -> Result<Option<Decoded<'_>>, Undecoded> {
         let dialogue = self.dialogues.get_mut(&entry.stream).ok_or(Undecoded::NoContext)?;
         let decided = match entry.identity {
+            // Nobody's from here on: nothing was decided about a device.
+            Some(identity) if identity.device.is_empty() && identity.decision.is_empty() => None,
             Some(identity) => {
                 Some(Arc::new(Binding::read(identity.device, identity.decision).map_err(Undecoded::Decision)?))
             }
