@@ -1,6 +1,7 @@
 //! The accept loop: one thread that accepts for all listeners and hands the connections to the workers.
 
 use crate::Listener;
+use crate::cutoffs::Whom;
 use crate::gateway::{Common, refusal};
 use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
 use crate::udp::canonical;
@@ -50,11 +51,13 @@ pub(crate) fn start(common: &Arc<Common>, doors: Vec<Door>) -> io::Result<Handle
 }
 
 async fn accept(common: Arc<Common>, door: Door, handle: Handle) {
-    let local = door.listener.local;
-    // A socket of our own on the same port: the door's stays for a loop that may have to replace this one.
-    let socket = match door.socket.try_clone().and_then(tokio::net::TcpListener::from_std) {
-        Ok(socket) => socket,
-        Err(error) => return tracing::error!(%local, %error, "a listener cannot be watched: it is deaf"),
+    // A socket of our own on the same port: the door's stays for a loop that may have to replace this one. That needs an
+    // open file more, and where there is none, one becomes free sooner or later.
+    let socket = loop {
+        match door.socket.try_clone().and_then(tokio::net::TcpListener::from_std) {
+            Ok(socket) => break socket,
+            Err(error) => pause(&common, &door.listener, &error).await,
+        }
     };
     while !handle.retired.load(Ordering::Acquire) {
         if common.intake.journal.congested() {
@@ -65,17 +68,24 @@ async fn accept(common: Arc<Common>, door: Door, handle: Handle) {
         match socket.accept().await {
             Ok((socket, peer)) => match socket.into_std() {
                 Ok(socket) => admit(&common, &door.listener, socket, canonical(peer)),
-                Err(_) => refusal("setup"),
+                Err(error) => {
+                    refusal("setup");
+                    let whom = Whom { peer: canonical(peer), device: None, listener: &door.listener };
+                    common.cutoffs.not_set_up(whom, &error, common.clock.monotonic());
+                }
             },
             Err(error) if is_of_one(&error) => {}
-            Err(error) => {
-                // Too many open files, most likely: those that are open go on, and new ones wait in the kernel.
-                counter!("odograph_accept_errors_total").increment(1);
-                common.complain_of_accept(local, &error);
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+            // Too many open files, most likely: those that are open go on, and new ones wait in the kernel.
+            Err(error) => pause(&common, &door.listener, &error).await,
         }
     }
+}
+
+/// Tells and counts that nobody can be taken in, and lets some time pass.
+pub(crate) async fn pause(common: &Common, listener: &Listener, error: &io::Error) {
+    counter!("odograph_accept_errors_total").increment(1);
+    common.cutoffs.deaf(listener, error, common.clock.monotonic());
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }
 
 fn admit(common: &Arc<Common>, listener: &Arc<Listener>, socket: std::net::TcpStream, peer: std::net::SocketAddr) {
@@ -86,7 +96,8 @@ fn admit(common: &Arc<Common>, listener: &Arc<Listener>, socket: std::net::TcpSt
         }
         Err(why) => {
             refusal(why);
-            common.complain_of_limit(peer, why);
+            let whom = Whom { peer, device: None, listener };
+            common.cutoffs.turned_away(whom, why, &common.limits, common.clock.monotonic());
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Bytes, the durable mark and the time go in. Entries for the journal, bytes for the device and an end come out. All
 //! bytes of the stream come to lie in the journal: as frames, as skipped bytes, or as the remainder at its end.
 
+use crate::cutoffs::NO_FRAME;
 use crate::intake::Meant;
 use crate::limits::{AHEAD_BYTES_MAX, ENTRY_WORK_BYTES, SKIPPED_MAX, TURN_WORK_BYTES, UNREAD_BYTES_MAX};
 use crate::outbox::Outbox;
@@ -202,7 +203,7 @@ impl Connection {
                     work += ENTRY_WORK_BYTES + count;
                     self.skipped = self.skipped.saturating_add(count);
                     if self.skipped > SKIPPED_MAX {
-                        self.end(Close::Garbage("no frame found"));
+                        self.end(Close::Garbage(NO_FRAME));
                     }
                 }
                 Cut::Frame(length) => {
@@ -344,6 +345,11 @@ impl Connection {
     /// The device, once it is known and not refused.
     pub fn device(&self) -> Option<&Arc<Binding>> {
         self.dialogue.binding().filter(|binding| binding.decision != Decision::Refused)
+    }
+
+    /// What the device calls itself, also where it was refused.
+    pub fn named(&self) -> Option<&str> {
+        self.dialogue.binding().map(|binding| binding.device.as_str())
     }
 
     /// Its number in the journal.

@@ -1,6 +1,7 @@
 //! The gateway: opens the listeners, runs the threads, watches them, and stops in good order.
 
 use crate::accept::{self, Door};
+use crate::cutoffs::Cutoffs;
 use crate::limits::{BACKLOG, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
@@ -14,7 +15,7 @@ use odograph_protocols::Transport;
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -203,8 +204,7 @@ pub(crate) struct Common {
     workers: Mutex<Vec<worker::Handle>>,
     wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
     next: AtomicUsize,
-    /// When the log last heard of a bound or an accept error: once a second is enough.
-    complained_ms: AtomicU64,
+    pub(crate) cutoffs: Cutoffs,
 }
 
 impl Common {
@@ -217,25 +217,6 @@ impl Common {
         if let Some(worker) = well.or(workers.first()) {
             worker.inbox.put(job);
         }
-    }
-
-    pub(crate) fn complain_of_accept(&self, local: SocketAddr, error: &io::Error) {
-        if self.may_complain() {
-            tracing::error!(%local, %error, "cannot accept connections: those that are open go on");
-        }
-    }
-
-    pub(crate) fn complain_of_limit(&self, peer: SocketAddr, bound: &'static str) {
-        if self.may_complain() {
-            tracing::warn!(%peer, bound, "connection refused: the bound is met");
-        }
-    }
-
-    fn may_complain(&self) -> bool {
-        let now = u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX);
-        let last = self.complained_ms.load(Ordering::Relaxed);
-        let due = last == 0 || now.saturating_sub(last) >= 1000;
-        due && self.complained_ms.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     fn workers(&self) -> MutexGuard<'_, Vec<worker::Handle>> {
@@ -282,7 +263,7 @@ impl Gateway {
             workers: Mutex::default(),
             wakes,
             next: AtomicUsize::new(0),
-            complained_ms: AtomicU64::new(0),
+            cutoffs: Cutoffs::default(),
         });
         let spawn = std::thread::Builder::new().name("journal".to_owned());
         let committer = spawn.spawn(move || committer.run()).map_err(GatewayError::Thread)?;
@@ -429,6 +410,7 @@ impl Gateway {
             }
         }
         self.heal();
+        self.common.cutoffs.sum_up(self.common.clock.monotonic());
         health
     }
 

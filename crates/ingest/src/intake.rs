@@ -54,6 +54,8 @@ pub struct Tally {
     pub malformed: Vec<Malformed>,
     /// Whether the last frame named a device.
     pub named: bool,
+    /// The device that was refused last.
+    pub refused: Option<Arc<Binding>>,
 }
 
 /// An entry to come. Ranges, because the bytes that they point into are still growing.
@@ -88,6 +90,7 @@ impl Scratch {
         self.tally.frames = 0;
         self.tally.records = 0;
         self.tally.malformed.clear();
+        self.tally.refused = None;
         self.before = dialogue.binding().map(|binding| (binding.clone(), encode(binding, &mut self.decisions)));
         self.context.clear();
         self.context.extend_from_slice(head);
@@ -130,6 +133,8 @@ impl Scratch {
             None => Meant::GoOn,
         };
         self.tally.malformed.extend(turn.malformed);
+        let refused = begun.as_ref().filter(|binding| binding.decision == Decision::Refused);
+        self.tally.refused = refused.cloned().or(self.tally.refused.take());
         self.tally.records += self.out.records().len() as u64;
         let identity = begun.map(|binding| {
             let range = encode(&binding, &mut self.decisions);

@@ -6,6 +6,7 @@
 
 mod accept;
 mod connection;
+mod cutoffs;
 mod datagrams;
 mod devices;
 mod gateway;

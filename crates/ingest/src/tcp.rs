@@ -1,5 +1,6 @@
 //! Connections over TCP: sockets for [`Connection`].
 
+use crate::cutoffs::Whom;
 use crate::gateway::refusal;
 use crate::limits::{CONGESTION_PAUSE, TURN_WORK_BYTES};
 use crate::sockets::Socket;
@@ -52,7 +53,8 @@ pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, li
         }
         Err(error) => {
             refusal("setup");
-            tracing::warn!(%peer, %error, "a connection could not be set up");
+            let whom = Whom { peer, device: None, listener: &measures };
+            worker.common.cutoffs.not_set_up(whom, &error, worker.common.clock.monotonic());
         }
     }
 }
@@ -110,13 +112,26 @@ pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     if let Some(binding) = connection.device() {
         worker.common.present.leave(&binding.device, link.stream);
     }
-    let device = connection.device().map(|binding| binding.device.as_str());
     let why = connection.why(why);
+    tell(worker, link.peer, &connection, why);
+    let device = connection.device().map(|binding| binding.device.as_str());
     tracing::debug!(peer = %link.peer, device, stream = link.stream, ?why, "connection ended");
     if let Err(error) = ended {
         tracing::debug!(peer = %link.peer, %error, "the end of a connection was not journalled");
     }
     link.seat.take();
+}
+
+/// Tells the log if a bound ended the connection.
+fn tell(worker: &Worker, peer: SocketAddr, connection: &Connection, why: Close) {
+    let common = &worker.common;
+    let listener = &**connection.listener();
+    let device = connection.named();
+    let refusal = match device {
+        Some(device) if why == Close::Refused => common.intake.devices.refusal(device, listener),
+        _ => String::new(),
+    };
+    common.cutoffs.ended(Whom { peer, device, listener }, why, &refusal, &common.limits, common.clock.monotonic());
 }
 
 impl Link {

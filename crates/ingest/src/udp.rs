@@ -1,5 +1,7 @@
 //! Datagrams: sockets for [`Peers`].
 
+use crate::accept;
+use crate::cutoffs::Whom;
 use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAMS_IN_A_ROW};
 use crate::worker::{Target, Worker};
 use crate::{Close, Intake, Listener, Now, Peers, Scratch, Verdict};
@@ -17,18 +19,22 @@ pub(crate) struct DatagramSocket {
 }
 
 /// Takes over a socket.
-pub(crate) fn adopt(worker: &Rc<Worker>, socket: &UdpSocket, listener: Arc<Listener>) {
-    let local = listener.local;
-    // A socket of our own on the same port: the one given here stays for a worker that may have to replace this one.
-    match socket.try_clone().and_then(tokio::net::UdpSocket::from_std) {
-        Ok(socket) => {
-            let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
-            let socket = Rc::new(DatagramSocket { socket, peers });
-            worker.datagram_sockets.borrow_mut().push(socket.clone());
-            spawn_local(listen(worker.clone(), socket));
-        }
-        Err(error) => tracing::error!(%local, %error, "a UDP socket cannot be watched: its listener is deaf"),
-    }
+pub(crate) fn adopt(worker: &Rc<Worker>, socket: &Arc<UdpSocket>, listener: Arc<Listener>) {
+    let (worker, socket) = (worker.clone(), socket.clone());
+    spawn_local(async move {
+        // A socket of our own on the same port: the one given here stays for a worker that may have to replace this one. That
+        // needs an open file more, and where there is none, one becomes free sooner or later.
+        let socket = loop {
+            match socket.try_clone().and_then(tokio::net::UdpSocket::from_std) {
+                Ok(socket) => break socket,
+                Err(error) => accept::pause(&worker.common, &listener, &error).await,
+            }
+        };
+        let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
+        let socket = Rc::new(DatagramSocket { socket, peers });
+        worker.datagram_sockets.borrow_mut().push(socket.clone());
+        listen(worker, socket).await;
+    });
 }
 
 async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
@@ -58,6 +64,10 @@ impl DatagramSocket {
         listener.measures.bytes_received.increment(datagram.len() as u64);
         if datagram.is_empty() || worker.common.intake.journal.congested() {
             // There is nobody to make wait. Without an acknowledgement the device sends it again.
+            if !datagram.is_empty() {
+                let whom = Whom { peer, device: None, listener: &listener };
+                worker.common.cutoffs.dropped(whom, worker.common.clock.monotonic());
+            }
             return listener.measures.dropped_datagrams.increment(1);
         }
         let now = worker.now();
@@ -70,6 +80,12 @@ impl DatagramSocket {
         for malformed in &scratch.tally.malformed {
             listener.measures.malformed(malformed.reason.kind());
             tracing::debug!(%peer, %malformed, "malformed datagram");
+        }
+        if let Some(binding) = &scratch.tally.refused {
+            let device = binding.device.as_str();
+            let refusal = worker.common.intake.devices.refusal(device, &listener);
+            let whom = Whom { peer, device: Some(device), listener: &listener };
+            worker.common.cutoffs.refused(whom, &refusal, now.monotonic);
         }
         match verdict {
             Ok(Verdict::Reply(until)) => {

@@ -1,0 +1,133 @@
+//! Whoever is cut off is in the log, with the bound that was met, and nobody can fill the log by that.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use odograph_fleet::Speech;
+use odograph_ingest::{Limits, State, Unknown};
+use odograph_model::Lsn;
+use serde_json::Value;
+use std::io::{self, Write};
+use std::sync::{Mutex, Once};
+use std::time::Duration;
+use support::{Setup, Trial};
+
+const IMEI: &str = "350000000000001";
+
+/// All lines of the log, of all tests of this file.
+static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+struct ToLog;
+
+impl Write for ToLog {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        LOG.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn start(setup: Setup) -> Trial {
+    static STARTED: Once = Once::new();
+    STARTED.call_once(|| {
+        tracing_subscriber::fmt()
+            .json()
+            .flatten_event(true)
+            .with_writer(|| ToLog)
+            .with_max_level(tracing::Level::INFO)
+            .init();
+    });
+    setup.start()
+}
+
+fn all_lines() -> Vec<Value> {
+    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
+    text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
+}
+
+/// The lines about those who were cut off at this trial's listener.
+fn lines(trial: &Trial) -> Vec<Value> {
+    all_lines().into_iter().filter(|line| line["listener"] == trial.address.to_string()).collect()
+}
+
+/// Waits for one such line, and gives what it says: level, reason, device, bound, value.
+fn told(trial: &Trial) -> [String; 5] {
+    trial.wait_for("a line in the log", |_| !lines(trial).is_empty());
+    let line = lines(trial).remove(0);
+    assert!(line["peer"].as_str().unwrap().starts_with("127.0.0.1:"), "{line}");
+    ["level", "reason", "device", "bound", "value"].map(|key| match &line[key] {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    })
+}
+
+#[test]
+fn a_device_that_does_not_say_who_it_is() {
+    let limits = Limits { identify_max: Duration::from_millis(1), ..Limits::default() };
+    let trial = start(Setup { limits, ..Setup::default() });
+    let _silent = trial.connect(IMEI);
+    assert_eq!(told(&trial), ["INFO", "unidentified", "null", "limits.identify_max", "1ms"]);
+}
+
+#[test]
+fn bytes_that_are_no_frames() {
+    let trial = start(Setup::default());
+    let mut caller = trial.log_in(IMEI);
+    caller.send(b"GET / HTTP/1.1\r\n\r\n");
+    let expected = ["INFO", "garbage", IMEI, "framing of teltonika", "neither a login nor a packet"];
+    assert_eq!(told(&trial), expected);
+}
+
+#[test]
+fn a_device_that_leaves_its_answers_unread() {
+    let limits = Limits { unread_max: Duration::from_millis(1), ..Limits::default() };
+    let trial = start(Setup { limits, speech: Speech::Wialon, ..Setup::default() });
+    let mut caller = trial.connect(IMEI);
+    caller.send(&Speech::Wialon.login(IMEI));
+    caller.stream.set_write_timeout(Some(Duration::from_millis(100))).unwrap();
+    // Until nothing more goes through in either direction.
+    let pings = b"#P#\r\n".repeat(10_000);
+    for _ in 0..10_000 {
+        let _ = caller.stream.write(&pings);
+        if !lines(&trial).is_empty() {
+            break;
+        }
+    }
+    assert_eq!(told(&trial), ["INFO", "unread", IMEI, "limits.unread_max", "1ms"]);
+}
+
+#[test]
+fn strangers_beyond_the_bound() {
+    let trial = start(Setup { unknown_max: 1, ..Setup::default() });
+    let _first = trial.log_in(IMEI);
+    trial.connect("350000000000002").send(&Speech::Teltonika.login("350000000000002"));
+    assert_eq!(told(&trial), ["INFO", "refused", "350000000000002", "limits.unknown_devices_max = 1", ""]);
+}
+
+#[test]
+fn devices_that_are_refused_for_other_reasons() {
+    let trial = start(Setup { listener: |listener| listener.unknown = Unknown::Reject, ..Setup::default() });
+    trial.connect(IMEI).send(&Speech::Teltonika.login(IMEI));
+    assert_eq!(told(&trial), ["INFO", "refused", IMEI, "unknown = reject", ""]);
+    let trial = start(Setup::default());
+    trial.roster.decide(IMEI, State::Rejected, Lsn(0)).unwrap();
+    trial.connect(IMEI).send(&Speech::Teltonika.login(IMEI));
+    assert_eq!(told(&trial), ["INFO", "refused", IMEI, "rejected by a person", ""]);
+}
+
+#[test]
+fn connections_beyond_the_bound() {
+    let trial = start(Setup { limits: Limits { connections_max: 1, ..Limits::default() }, ..Setup::default() });
+    let _first = trial.log_in(IMEI);
+    for _ in 0..50 {
+        assert_eq!(trial.connect("350000000000002").hear(true), None);
+    }
+    assert_eq!(told(&trial), ["WARN", "connections_max", "null", "limits.connections_max", "1"]);
+    // A part of them may have come in a second interval, on a slow machine.
+    assert!(lines(&trial).len() <= 20, "an attacker fills the log: {} lines", lines(&trial).len());
+    let sum = |line: &Value| line["reason"] == "connections_max" && line["left_out"].as_u64() >= Some(1);
+    trial.wait_for("what was left out to be told", |_| all_lines().iter().any(sum));
+}
