@@ -5,8 +5,8 @@ use compact_str::CompactString;
 use odograph_model::Record;
 use odograph_wire::{Cursor, Fields, Tracer};
 
-/// A frame can give at most this many records; the largest count in any protocol here is a 16-bit one, in practice 255.
-pub const RECORDS_MAX: usize = 4096;
+/// A frame can give at most this many records: a black box of Wialon IPS may hold as many, other frames hold some 255.
+pub const RECORDS_MAX: usize = 5000;
 /// A frame can give at most this many replies.
 pub const REPLIES_MAX: usize = 64;
 /// A device gives itself at most this many names; makers have two or three numbers for one device.
