@@ -9,6 +9,7 @@ use crate::worker::{self, Job};
 use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
+use odograph_model::Lsn;
 use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
 use odograph_protocols::Transport;
 use socket2::{Domain, Socket, Type};
@@ -185,6 +186,11 @@ impl Observer for Bell {
         } else {
             tracing::info!(base = %removal.segment.base, bytes = removal.segment.bytes, "journal segment removed");
         }
+    }
+
+    fn unprovable(&self, base: Lsn) {
+        counter!("odograph_segments_unprovable_total").increment(1);
+        tracing::error!(%base, "a damaged journal segment is removed, and can no longer be proven");
     }
 
     fn failed(&self, fatal: &Fatal) {

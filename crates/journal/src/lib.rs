@@ -13,6 +13,7 @@ mod error;
 mod index;
 mod journal;
 mod key;
+mod leaves;
 mod merkle;
 mod observer;
 mod options;
@@ -33,11 +34,12 @@ pub use commit::{Committer, Step};
 pub use cursors::{CURSORS_MAX, CursorStore};
 pub use entry::{
     CONTEXT_BYTES_MAX, DECISION_BYTES_MAX, DEVICE_BYTES_MAX, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, Kind,
-    NewEntry, Stop,
+    NewEntry, Stop, UnknownKind,
 };
 pub use error::{AppendError, Broken, Error, Fatal};
 pub use journal::{APPEND_BYTES_MAX, Appended, CONGESTED_BYTES, Journal, Stream};
 pub use key::PublicKey;
+pub use leaves::{Leaves, SealedDevice};
 pub use merkle::{Hash, Sibling};
 pub use observer::{Commit, NoObserver, Observer, Stats};
 pub use options::Options;

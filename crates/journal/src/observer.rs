@@ -30,6 +30,12 @@ pub trait Observer: Send + Sync {
         let _ = removal;
     }
 
+    /// The segment that begins at `base` is removed and cannot be proven any more: neither its index nor what it holds is
+    /// as it was sealed.
+    fn unprovable(&self, base: Lsn) {
+        let _ = base;
+    }
+
     /// The disk failed, and the journal takes nothing more.
     fn failed(&self, fatal: &Fatal) {
         let _ = fatal;

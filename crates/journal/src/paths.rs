@@ -17,6 +17,11 @@ pub(crate) fn index(folder: &Path, base: u64) -> PathBuf {
     folder.join(format!("{base:020}{INDEX}"))
 }
 
+/// What stays of the index when the segment that begins at `base` is removed.
+pub(crate) fn leaves(folder: &Path, base: u64) -> PathBuf {
+    folder.join(format!("{base:020}{LEAVES}"))
+}
+
 /// Where a segment goes whose beginning cannot be read: kept for a person to look at.
 pub(crate) fn damaged(folder: &Path, base: u64, attempt: u32) -> PathBuf {
     folder.join(format!("{base:020}.damaged-{attempt}"))
@@ -51,6 +56,8 @@ pub(crate) struct Listing {
     pub(crate) segments: Vec<u64>,
     /// Bases of the indexes, ascending.
     pub(crate) indexes: Vec<u64>,
+    /// Bases of the segments of which only the devices and their hashes are left, ascending.
+    pub(crate) leaves: Vec<u64>,
     /// Files that were being written when a process died.
     pub(crate) temporary: Vec<PathBuf>,
 }
@@ -64,12 +71,15 @@ impl Listing {
                 listing.segments.push(base);
             } else if let Some(base) = base_of(name, INDEX) {
                 listing.indexes.push(base);
+            } else if let Some(base) = base_of(name, LEAVES) {
+                listing.leaves.push(base);
             } else if name.ends_with(TEMPORARY) {
                 listing.temporary.push(path);
             }
         }
         listing.segments.sort_unstable();
         listing.indexes.sort_unstable();
+        listing.leaves.sort_unstable();
         Ok(listing)
     }
 
@@ -92,4 +102,5 @@ fn base_of(name: &str, extension: &str) -> Option<u64> {
 
 const SEGMENT: &str = ".segment";
 const INDEX: &str = ".index";
+const LEAVES: &str = ".leaves";
 const TEMPORARY: &str = ".tmp";

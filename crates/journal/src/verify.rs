@@ -27,6 +27,8 @@ pub struct Report {
     pub unsealed: u64,
     /// Segments of which only the seal is left.
     pub removed: u64,
+    /// Of those, the ones whose devices' hashes are kept: what history has of them can be proven.
+    pub provable: u64,
     /// Entries that are as they were written.
     pub entries: u64,
     /// Bytes of segments that were read.
@@ -70,6 +72,9 @@ pub enum Flaw {
     /// The index is not what follows from the segment.
     #[error("index not as written ({0})")]
     Index(String),
+    /// What is kept of a removed segment's devices is not what was sealed.
+    #[error("not the devices that were sealed")]
+    Leaves,
     /// The entries are whole but not those that were sealed.
     #[error("not the entries that were sealed")]
     Root,
@@ -176,6 +181,12 @@ impl Verification<'_> {
         if self.listing.segments.binary_search(&base).is_err() {
             if self.listing.segments.first().is_none_or(|&oldest| base < oldest) {
                 self.report.removed += 1;
+                match self.reader.leaves(record.base) {
+                    Ok(Some(_)) => self.report.provable += 1,
+                    Ok(None) => {}
+                    Err(Error::Damaged { path, .. }) => self.problem(&path, None, Flaw::Leaves),
+                    Err(error) => return Err(error),
+                }
             } else {
                 self.problem(&paths::segment(self.reader.folder(), base), None, Flaw::Missing);
             }

@@ -14,6 +14,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
+use crate::server::Alarms;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -41,6 +42,7 @@ pub(crate) struct App {
     roster: Arc<Roster>,
     history: Arc<History>,
     metrics: PrometheusHandle,
+    alarms: Arc<Alarms>,
     exports: Arc<Semaphore>,
     stopping: AtomicBool,
 }
@@ -53,9 +55,10 @@ impl App {
         roster: Arc<Roster>,
         history: Arc<History>,
         metrics: PrometheusHandle,
+        alarms: Arc<Alarms>,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Self { gateway, journal, reader, roster, history, metrics, exports, stopping: AtomicBool::new(false) }
+        Self { gateway, journal, reader, roster, history, metrics, alarms, exports, stopping: AtomicBool::new(false) }
     }
 
     /// From now on the server is not ready, and exports that follow end.

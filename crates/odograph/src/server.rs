@@ -7,6 +7,7 @@ mod logging;
 mod recovery;
 
 pub(crate) use files::RESERVE as FILES_RESERVE;
+pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
 
 use crate::config::{Config, Loaded};
@@ -69,6 +70,7 @@ impl Server {
         }
         let http = Http::bind(config.http.listen, loaded.is_set("http.listen"), &folder)?;
         let workers = config.ingest.workers.unwrap_or_else(cores);
+        let alarms = Arc::<Alarms>::default();
         let parts = keeper::Parts {
             roster: roster.clone(),
             mark,
@@ -79,13 +81,16 @@ impl Server {
             bell: bell.clone(),
             metrics: metrics.clone(),
             dropped_lines: log.dropped(),
+            clock: clock.clone(),
+            frames_kept: history::options(config).frames_kept(),
+            alarms: alarms.clone(),
         };
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let gateway = start_gateway(&journal, committer, &bell, &roster, clock, limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
         let history = Arc::<History>::default();
         let historian = Historian::start(place, journal.clone(), history.clone()).context("cannot start a thread")?;
-        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics));
+        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));
         let http = http.serve(&app)?;
         tracing::info!(data = %folder.path().display(), open_files, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, _lock: lock })

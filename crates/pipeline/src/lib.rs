@@ -6,6 +6,7 @@
 mod decode;
 mod dedup;
 mod frames;
+mod owners;
 mod pipeline;
 mod records;
 mod window;
@@ -13,6 +14,7 @@ mod window;
 pub use decode::{Decoded, Decoder, Undecoded};
 pub use dedup::{Candidate, Dedup, Device, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
-pub use pipeline::{KnownDevice, Pipeline, PipelineError, Progress, Tables};
+pub use owners::{DEFAULT_TENANT, Owner, Owners};
+pub use pipeline::{Frame, KnownDevice, Places, Pipeline, PipelineError, Progress, Tables};
 pub use records::{Records, Totals};
 pub use window::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Window};

@@ -38,6 +38,14 @@ impl Entries {
         }
     }
 
+    /// As [`Entries::next`], with the place where the entry's segment begins.
+    pub fn next_in_segment(&mut self) -> Result<Option<(Entry<'_>, Lsn)>, Error> {
+        match self.advance()? {
+            Some(located) => Ok(self.scan.as_ref().map(|scan| (scan.entry(located), Lsn(scan.base())))),
+            None => Ok(None),
+        }
+    }
+
     /// The place that was reached: everything before it was read, or skipped.
     pub fn place(&self) -> Lsn {
         self.place

@@ -51,6 +51,14 @@ pub(crate) struct LakeConfig {
     pub(crate) flush_rows: usize,
     pub(crate) flush_after: Duration,
     pub(crate) late_flush_after: Duration,
+    pub(crate) frames_flush_after: Duration,
+    pub(crate) flush_bytes: Size,
+    pub(crate) keep_records_days: Option<usize>,
+    pub(crate) keep_frames_days: Option<usize>,
+    pub(crate) keep_events_days: Option<usize>,
+    pub(crate) removed_files_after: Duration,
+    pub(crate) log_entries_after: Duration,
+    pub(crate) maintain_every: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -95,15 +103,30 @@ impl Default for Config {
                 segment_age: Duration::from_secs(3600),
                 disk_budget: None,
             },
-            lake: LakeConfig {
-                flush_rows: odograph_lake::Options::default().flush_rows,
-                flush_after: odograph_lake::Options::default().in_time_flush,
-                late_flush_after: odograph_lake::Options::default().late_flush,
-            },
+            lake: LakeConfig::default(),
             limits: Limits::default(),
             connections_max: None,
             unknown_devices_max: UNKNOWN_DEVICES_MAX,
             log: Log { format: LogFormat::Auto, level: LogLevel("info".to_owned()) },
+        }
+    }
+}
+
+impl Default for LakeConfig {
+    fn default() -> Self {
+        let options = odograph_lake::Options::default();
+        Self {
+            flush_rows: options.flush_rows,
+            flush_after: options.in_time_flush,
+            late_flush_after: options.late_flush,
+            frames_flush_after: options.frames_flush,
+            flush_bytes: Size(options.flush_bytes as u64),
+            keep_records_days: None,
+            keep_frames_days: None,
+            keep_events_days: None,
+            removed_files_after: options.grace.files,
+            log_entries_after: options.grace.log,
+            maintain_every: options.care_every,
         }
     }
 }
@@ -191,6 +214,40 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.lake.late_flush_after,
         "A record of another day than that of its receipt becomes part of a file after this time.",
     ),
+    key(
+        "lake.frames_flush_after",
+        |c| &mut c.lake.frames_flush_after,
+        "The bytes themselves become part of a file after this time; until then the journal has them.",
+    ),
+    key(
+        "lake.flush_bytes",
+        |c| &mut c.lake.flush_bytes,
+        "So much memory of what waits in a table becomes files at once, at the latest.",
+    ),
+    free(
+        "lake.keep_records_days",
+        |c| &mut c.lake.keep_records_days,
+        "for ever",
+        "Records of days before that go. 30 keeps today and the 30 days before it.",
+    ),
+    free(
+        "lake.keep_frames_days",
+        |c| &mut c.lake.keep_frames_days,
+        "for ever",
+        "The bytes themselves, and what proves them, of days before that go.",
+    ),
+    free("lake.keep_events_days", |c| &mut c.lake.keep_events_days, "for ever", "Events of days before that go."),
+    key(
+        "lake.removed_files_after",
+        |c| &mut c.lake.removed_files_after,
+        "Files that are not part of a table any more are deleted after this time: so long other programs may read what they began with.",
+    ),
+    key(
+        "lake.log_entries_after",
+        |c| &mut c.lake.log_entries_after,
+        "Entries of a table's log are deleted after this time, if a checkpoint stands for them.",
+    ),
+    key("lake.maintain_every", |c| &mut c.lake.maintain_every, "How often each table is looked at for what may go."),
     free(
         "limits.connections_max",
         |c| &mut c.connections_max,

@@ -2,15 +2,21 @@
 
 use super::super::Outcome;
 use crate::client;
-use crate::config::Source;
+use super::proven::{Proven, compare};
+use crate::config::{Config, Source};
+use crate::history::{FRAMES, lake_folder};
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use anyhow::Result;
 use clap::Args;
-use odograph_journal::{Problem, Progress, PublicKey, Report};
+use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
+use odograph_journal::{CursorStore, Problem, Progress, PublicKey, Reader, Report};
+use odograph_lake::Lake;
+use odograph_model::Time;
 use odograph_wire::notation::from_hex;
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write};
+use std::sync::Arc;
 
 /// Check every entry, hash, index and signature; exit with 1 if anything is not as it was written.
 #[derive(Debug, Args)]
@@ -20,6 +26,9 @@ pub(super) struct Options {
     /// Check signatures with this public key (64 hex digits) instead of the folder's own.
     #[arg(long, value_name = "HEX", value_parser = key)]
     key: Option<PublicKey>,
+    /// Also put together again what history has of sealed segments, removed ones too, and compare it with what was signed.
+    #[arg(long)]
+    history: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -36,9 +45,26 @@ struct View {
     sealed: u64,
     unsealed: u64,
     removed: u64,
+    provable: u64,
     entries: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<HistoryView>,
     problems: Vec<ProblemView>,
+}
+
+#[derive(Serialize)]
+struct HistoryView {
+    segments: u64,
+    devices: u64,
+    passed_over: u64,
+    wrong: Vec<WrongView>,
+}
+
+#[derive(Serialize)]
+struct WrongView {
+    segment: u64,
+    device: String,
 }
 
 #[derive(Serialize)]
@@ -76,24 +102,60 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     if shown {
         eprint!("\r\x1b[K");
     }
-    let Report { sealed, unsealed, removed, entries, bytes, problems } = report;
-    let sound = problems.is_empty();
+    let proven = if options.history { Some(history(options, &config, &folder, &reader)?) } else { None };
+    let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len());
+    let Report { sealed, unsealed, removed, provable, entries, bytes, problems } = report;
+    let sound = problems.is_empty() && wrong == 0;
     if options.json {
         let problems = problems.iter().map(view).collect();
-        let view = View { sound, sealed, unsealed, removed, entries, bytes, problems };
+        let history = proven.map(history_view);
+        let view = View { sound, sealed, unsealed, removed, provable, entries, bytes, history, problems };
         writeln!(out, "{}", serde_json::to_string(&view)?)?;
     } else {
         for problem in &problems {
             writeln!(out, "{problem}")?;
         }
+        if let Some(proven) = &proven {
+            for (segment, device) in &proven.wrong {
+                writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
+            }
+            let Proven { segments, devices, passed_over, .. } = proven;
+            writeln!(
+                out,
+                "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
+            )?;
+        }
         writeln!(
             out,
             "{entries} entries in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
-            if sound { "all as they were written".to_owned() } else { format!("{} problems", problems.len()) }
+            if sound { "all as they were written".to_owned() } else { format!("{} problems", problems.len() + wrong) }
         )?;
     }
     Ok(if sound { Outcome::Done } else { Outcome::Problems })
 }
+
+fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader) -> Result<Proven> {
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let cursors = CursorStore::open(disk.clone(), &folder.journal(config.journal.node))?;
+    let until = cursors.cursor(FRAMES).unwrap_or_default();
+    let lake = Lake::of_frames(&disk, &lake_folder(folder)?)?;
+    let key = match options.key {
+        Some(key) => key,
+        None => reader.public_key()?,
+    };
+    // The first day that is still kept begins up to a day after this.
+    let first = |days: usize| i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY_MS).saturating_sub(DAY_MS);
+    let kept = config.lake.keep_frames_days.map(|days| Time(SystemClock::new().now()).plus_ms(-first(days)));
+    compare(reader, &lake, &key, until, kept)
+}
+
+fn history_view(proven: Proven) -> HistoryView {
+    let Proven { segments, devices, passed_over, wrong } = proven;
+    let wrong = wrong.into_iter().map(|(segment, device)| WrongView { segment: segment.0, device });
+    HistoryView { segments, devices, passed_over, wrong: wrong.collect() }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 fn view(problem: &Problem) -> ProblemView {
     ProblemView {
