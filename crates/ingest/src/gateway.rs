@@ -179,6 +179,18 @@ impl Observer for Bell {
         tracing::info!(base = %record.base, end = %record.end, "journal segment sealed");
     }
 
+    fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
+        if rebuilt {
+            tracing::info!(base = %record.base, end = %record.end, "made the missing index of a journal segment again");
+        } else {
+            tracing::error!(
+                base = %record.base, end = %record.end,
+                "cannot make the missing index of a journal segment again: `odograph journal verify` says whether the segment \
+                 is what was sealed"
+            );
+        }
+    }
+
     fn removed(&self, removal: &Removal) {
         counter!("odograph_segments_removed_total", "forced" => if removal.forced { "yes" } else { "no" }).increment(1);
         if removal.forced {

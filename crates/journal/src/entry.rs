@@ -216,6 +216,9 @@ pub enum Stop {
     /// The checksum is right but a section passes the end: written wrongly.
     #[error("sections pass the end of the entry")]
     BadSections,
+    /// The file that had it is not there. The next place that may be readable is this one.
+    #[error("missing, with all up to place {0}")]
+    Missing(Lsn),
 }
 
 /// The sections that the first entry of a stream in a segment carries.

@@ -4,12 +4,14 @@
 //! flush; a [`Reader`] reads it in order, also from another process. The journal knows frames as bytes only, and tells
 //! what happens through an [`Observer`]. Byte layouts and rules of recovery: `docs/internals/journal.md`.
 
+mod begin;
 mod chain;
 mod commit;
 mod cursors;
 mod durable_file;
 mod entry;
 mod error;
+mod holes;
 mod index;
 mod journal;
 mod key;
@@ -21,6 +23,7 @@ mod paths;
 mod proof;
 mod reader;
 mod recovery;
+mod removed;
 pub mod retention;
 mod scan;
 mod seal;
@@ -29,6 +32,7 @@ mod stat;
 mod tally;
 mod verify;
 
+pub use begin::Begin;
 pub use chain::{SEAL_RECORD_BYTES, SealRecord};
 pub use commit::{Committer, Step};
 pub use cursors::{CURSORS_MAX, CursorStore};
@@ -37,6 +41,7 @@ pub use entry::{
     NewEntry, Stop, UnknownKind,
 };
 pub use error::{AppendError, Broken, Error, Fatal};
+pub use holes::Hole;
 pub use journal::{APPEND_BYTES_MAX, Appended, CONGESTED_BYTES, Journal, Stream};
 pub use key::PublicKey;
 pub use leaves::{Leaves, SealedDevice};

@@ -10,6 +10,7 @@ use crate::leaves;
 use crate::observer::Observer;
 use crate::paths;
 use crate::reader::Reader;
+use crate::removed;
 
 /// A sealed segment, as the decision sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +73,11 @@ pub fn held(reader: &Reader) -> Result<Vec<Held>, Error> {
 }
 
 /// Removes segments, oldest first, and tells the observer of each. Their seals stay, and so do their devices' hashes, until
-/// [`Reader::remove_leaves`].
+/// [`Reader::remove_leaves`]. Word of it is durable before the first one goes: whatever else is missing was lost.
 pub fn remove(reader: &Reader, removals: &[Removal], observer: &dyn Observer) -> Result<(), Error> {
+    if let Some(last) = removals.last() {
+        removed::set(reader.disk(), reader.folder(), last.segment.end)?;
+    }
     let seals = if removals.is_empty() { Vec::new() } else { reader.seals()? };
     for removal in removals {
         let base = removal.segment.base;
@@ -92,6 +96,29 @@ pub fn remove(reader: &Reader, removals: &[Removal], observer: &dyn Observer) ->
     }
     // Also of those before a crash.
     leaves::keep(reader)
+}
+
+impl Reader {
+    /// Whether a segment that was there is gone by now, as retention removes them.
+    pub(crate) fn was_removed(&self, base: u64) -> Result<bool, Error> {
+        let path = paths::segment(self.folder(), base);
+        match self.disk().inspect(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let removed = removed::read(self.disk(), self.folder())?.unwrap_or_default();
+                Ok(base < removed.0)
+            }
+            inspected => inspected.doing("read", &path).map(|_| false),
+        }
+    }
+
+    /// How long a segment's file is; `None`: retention has removed it.
+    pub(crate) fn segment_bytes(&self, base: u64) -> Result<Option<u64>, Error> {
+        let path = paths::segment(self.folder(), base);
+        match self.disk().open_read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.was_removed(base)? => Ok(None),
+            opened => Ok(Some(opened.doing("open", &path)?.length().doing("read", &path)?)),
+        }
+    }
 }
 
 fn length(reader: &Reader, path: &Path) -> Result<u64, Error> {

@@ -1,6 +1,9 @@
 //! `odograph journal verify`: whether every byte is as it was written and sealed.
 
-use super::super::Outcome;
+use super::super::{
+    Outcome,
+    table::{visible, visible_json},
+};
 use crate::client;
 use super::proven::{Proven, compare};
 use crate::config::{Config, Source};
@@ -10,10 +13,10 @@ use crate::folder::Folder;
 use anyhow::Result;
 use clap::Args;
 use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
-use odograph_journal::{CursorStore, Problem, Progress, PublicKey, Reader, Report};
+use odograph_journal::{Begin, CursorStore, Problem, Progress, PublicKey, Reader, Report};
 use odograph_lake::Lake;
 use odograph_model::Time;
-use odograph_wire::notation::from_hex;
+use odograph_wire::notation::{from_hex, to_hex};
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write};
 use std::sync::Arc;
@@ -23,9 +26,10 @@ use std::sync::Arc;
 pub(super) struct Options {
     #[command(flatten)]
     source: Source,
-    /// Check signatures with this public key (64 hex digits) instead of the folder's own.
-    #[arg(long, value_name = "HEX", value_parser = key)]
-    key: Option<PublicKey>,
+    /// Check signatures with this public key (64 hex digits) instead of those that the folder names. May be repeated, for a
+    /// journal that had several.
+    #[arg(long = "key", value_name = "HEX", value_parser = key)]
+    keys: Vec<PublicKey>,
     /// Also put together again what history has of sealed segments, removed ones too, and compare it with what was signed.
     #[arg(long)]
     history: bool,
@@ -51,6 +55,21 @@ struct View {
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryView>,
     problems: Vec<ProblemView>,
+    /// Where the chain of seals goes on with another key, or after a loss.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    begins: Vec<BeginView>,
+    /// Files that are none of the journal's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strange: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct BeginView {
+    record: u64,
+    time: Time,
+    other_key: bool,
+    seals_lost: bool,
+    public_key: String,
 }
 
 #[derive(Serialize)]
@@ -89,8 +108,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         let what = format!("there is no journal in {}", folder.journal(config.journal.node).display());
         return Err(Failure::new(Status::NoInput, what).into());
     };
-    // What a running server calls durable must be readable; without one, nobody knows how far writing came.
-    let durable = client::durable(&folder)?;
+    // What a running server calls durable must be readable; without one, nobody knows how far writing came. A server that
+    // does not answer, or is just ending, is no reason not to look.
+    let durable = client::durable(&folder).unwrap_or_else(|error| {
+        eprintln!("warning: a server runs and does not say how far it has come: {error:#}");
+        None
+    });
     let shown = std::io::stderr().is_terminal();
     let mut progress = |progress: Progress| {
         if shown {
@@ -98,22 +121,39 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
             eprint!("\r\x1b[K{done} of {total} bytes");
         }
     };
-    let report = reader.verify(options.key, durable, &mut progress)?;
+    let report = reader.verify(&options.keys, durable, &mut progress)?;
     if shown {
         eprint!("\r\x1b[K");
     }
     let proven = if options.history { Some(history(options, &config, &folder, &reader)?) } else { None };
-    let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len());
-    let Report { sealed, unsealed, removed, provable, entries, bytes, problems } = report;
-    let sound = problems.is_empty() && wrong == 0;
-    if options.json {
+    tell(report, proven, options.json, out)
+}
+
+fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
+    let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
+    let sound = problems.is_empty() && proven.as_ref().is_none_or(|proven| proven.wrong.is_empty());
+    let begins: Vec<BeginView> = begins.iter().map(begin).collect();
+    let strange: Vec<String> = strange.iter().map(|path| path.display().to_string()).collect();
+    if json {
         let problems = problems.iter().map(view).collect();
         let history = proven.map(history_view);
-        let view = View { sound, sealed, unsealed, removed, provable, entries, bytes, history, problems };
-        writeln!(out, "{}", serde_json::to_string(&view)?)?;
+        let view =
+            View { sound, sealed, unsealed, removed, provable, entries, bytes, history, problems, begins, strange };
+        writeln!(out, "{}", visible_json(&serde_json::to_string(&view)?))?;
     } else {
         for problem in &problems {
-            writeln!(out, "{problem}")?;
+            writeln!(out, "{}", visible(&problem.to_string()))?;
+        }
+        for BeginView { record, time, other_key, seals_lost, public_key } in begins {
+            let what = match (seals_lost, other_key) {
+                (true, false) => "seals before it were lost",
+                (true, true) => "seals before it and the signing key were lost",
+                (false, _) => "the signing key before it was lost or exchanged",
+            };
+            writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
+        }
+        for path in strange {
+            writeln!(out, "note: {}: not a file of the journal", visible(&path))?;
         }
         if let Some(proven) = &proven {
             for (segment, device) in &proven.wrong {
@@ -139,7 +179,7 @@ fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader)
     let cursors = CursorStore::open(disk.clone(), &folder.journal(config.journal.node))?;
     let until = cursors.cursor(FRAMES).unwrap_or_default();
     let lake = Lake::of_frames(&disk, &lake_folder(folder)?)?;
-    let key = match options.key {
+    let key = match options.keys.first().copied() {
         Some(key) => key,
         None => reader.public_key()?,
     };
@@ -156,6 +196,12 @@ fn history_view(proven: Proven) -> HistoryView {
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn begin((record, begin): &(u64, Begin)) -> BeginView {
+    let Begin { other_key, seals_lost, public_key, .. } = begin;
+    let (time, public_key) = (Time(begin.at), to_hex(public_key));
+    BeginView { record: *record, time, other_key: *other_key, seals_lost: *seals_lost, public_key }
+}
 
 fn view(problem: &Problem) -> ProblemView {
     ProblemView {
