@@ -147,8 +147,8 @@ fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
 }
 
 impl Bound {
-    /// Serves on a thread of its own.
-    pub(crate) fn serve(self, app: &Arc<App>) -> Result<Http> {
+    /// Serves on a thread of its own, so many at a time on each socket.
+    pub(crate) fn serve(self, app: &Arc<App>, seats: usize) -> Result<Http> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
@@ -164,10 +164,10 @@ impl Bound {
         let serve = move || {
             runtime.block_on(async {
                 if let Some(Ok(tcp)) = tcp.map(tokio::net::TcpListener::from_std) {
-                    tokio::spawn(accept::tcp(tcp, public));
+                    tokio::spawn(accept::tcp(tcp, public, seats));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
-                    tokio::spawn(accept::unix(unix, control));
+                    tokio::spawn(accept::unix(unix, control, seats));
                 }
                 let _ = stopped.await;
             });

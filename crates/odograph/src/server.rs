@@ -6,7 +6,7 @@ mod listeners;
 mod logging;
 mod recovery;
 
-pub(crate) use files::RESERVE as FILES_RESERVE;
+pub(crate) use files::connections;
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
 
@@ -54,7 +54,11 @@ impl Server {
         let lock = folder.lock()?;
         let mut limits = config.limits.clone();
         let open_files = files::raise();
-        limits.connections_max = config.connections_max.unwrap_or_else(|| files::connections(open_files));
+        let (connections_max, few) = files::connections(open_files, config.connections_max);
+        limits.connections_max = connections_max;
+        if let Some(few) = few {
+            tracing::warn!("{few}");
+        }
         let metrics = logging::start_metrics()?;
         keeper::describe();
         history::describe();
@@ -91,8 +95,8 @@ impl Server {
         let history = Arc::<History>::default();
         let historian = Historian::start(place, journal.clone(), history.clone()).context("cannot start a thread")?;
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));
-        let http = http.serve(&app)?;
-        tracing::info!(data = %folder.path().display(), open_files, workers, "ready");
+        let http = http.serve(&app, files::shares(open_files).http)?;
+        tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, _lock: lock })
     }
 
@@ -166,7 +170,7 @@ fn open_journal(
     let options = Options { reserve_bytes, ..options };
     let path = folder.journal(config.journal.node);
     let (journal, committer, found) = Journal::open(&path, options, Arc::new(LocalDisk), clock.clone(), &SystemRng)
-        .with_context(|| format!("cannot open the journal in {}", path.display()))?;
+        .map_err(|error| recovery::cannot_open(&path, &error))?;
     recovery::report(&found);
     Ok((journal, committer))
 }

@@ -1,7 +1,34 @@
 //! What the journal found when it was opened, for the log.
 
-use odograph_journal::{Header, Recovered, Recovery, Stop};
+use crate::exit::{Failure, Status};
+use odograph_env::is_full;
+use odograph_journal::{Error, Header, Recovered, Recovery, Stop};
 use odograph_wire::notation::to_hex;
+use std::io;
+use std::path::Path;
+
+/// The journal cannot be opened: says what to do, and whether starting again can help.
+pub(crate) fn cannot_open(path: &Path, error: &Error) -> anyhow::Error {
+    let (status, what) = match error {
+        Error::Io { source, .. } if is_full(source) => {
+            (Status::CannotCreate, "the disk is full: make room, and start again".to_owned())
+        }
+        Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+            (Status::CannotCreate, "run as the user who owns it, or name another folder with --data".to_owned())
+        }
+        Error::WrongNode { found, .. } => {
+            (Status::Config, format!("set journal.node to {found}, or name another folder with --data"))
+        }
+        Error::Option { .. } => (Status::Config, "correct the configuration".to_owned()),
+        Error::Damaged { .. } => (Status::NoInput, "a person has to decide".to_owned()),
+        _ => (Status::Problems, "`odograph doctor` looks at the disk".to_owned()),
+    };
+    let why = match std::error::Error::source(error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    };
+    Failure::new(status, format!("cannot open the journal in {}: {why}: {what}", path.display())).into()
+}
 
 /// Tells it: plainly where all is well, as a warning where bytes could not be read.
 pub(crate) fn report(recovery: &Recovery) {
