@@ -285,7 +285,8 @@ impl Writer {
     fn relieve(&mut self, read: Lsn) -> Result<usize, Error> {
         let (now, today, options) = (self.clock.monotonic(), Time(self.clock.now()), &self.options);
         let longest = &[Duration::ZERO; 2];
-        let due = Due { now, today, read, all: true, rows_max: options.flush_rows, bytes_max: options.flush_bytes, longest };
+        let due =
+            Due { now, today, read, all: true, rows_max: options.flush_rows, bytes_max: options.flush_bytes, longest };
         match self.records.bytes() >= self.frames.bytes() {
             true => self.records.relieve(&self.common, &due),
             false => self.frames.relieve(&self.common, &due),

@@ -1,10 +1,10 @@
 //! SQL over a tenant's files and what waits to become files, as one table that can only be read.
 
+use crate::events::EVENTS;
+use crate::frames::{self, FRAMES};
 use crate::lake::{Lake, Latest, Views};
 use crate::shape::{RECORDS, Shape};
 use crate::tenant::{Files, View};
-use crate::events::EVENTS;
-use crate::frames::{self, FRAMES};
 use crate::{Error, columns, files::day_name, sealed};
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};

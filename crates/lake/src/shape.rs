@@ -17,9 +17,5 @@ pub(crate) struct Shape {
 }
 
 /// What devices said.
-pub(crate) static RECORDS: Shape = Shape {
-    name: "records",
-    fixed: columns::fixed,
-    order: &[columns::DEVICE, columns::TIME],
-    time: columns::TIME,
-};
+pub(crate) static RECORDS: Shape =
+    Shape { name: "records", fixed: columns::fixed, order: &[columns::DEVICE, columns::TIME], time: columns::TIME };

@@ -9,7 +9,9 @@ use datafusion::datasource::TableProvider;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
-use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, Remove, StructType, Transaction};
+use deltalake::kernel::{
+    Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, Remove, StructType, Transaction,
+};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::DeltaOperation;
@@ -71,7 +73,11 @@ impl Table {
     }
 
     /// Opens the table in a folder, if there is one.
-    pub(crate) async fn find(disk: &Arc<dyn Disk>, folder: &Path, shape: &'static Shape) -> Result<Option<Self>, Error> {
+    pub(crate) async fn find(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        shape: &'static Shape,
+    ) -> Result<Option<Self>, Error> {
         let (name, log) = (folder.display().to_string(), log_of(disk, folder)?);
         if !log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
             return Ok(None);
@@ -79,12 +85,7 @@ impl Table {
         Self::load(disk, folder, shape, log).await.map(Some)
     }
 
-    async fn load(
-        disk: &Arc<dyn Disk>,
-        folder: &Path,
-        shape: &'static Shape,
-        log: LogStoreRef,
-    ) -> Result<Self, Error> {
+    async fn load(disk: &Arc<dyn Disk>, folder: &Path, shape: &'static Shape, log: LogStoreRef) -> Result<Self, Error> {
         let name = folder.display().to_string();
         let snapshot = latest(&name, &**disk, folder, &log).await?;
         let schema = snapshot.arrow_schema();
@@ -92,8 +93,7 @@ impl Table {
         let (disk, folder) = (disk.clone(), folder.to_owned());
         let (gone, large) = (HashMap::new(), HashSet::new());
         let is_doubtful = false;
-        let mut table =
-            Self { name, shape, disk, folder, log, snapshot, schema, is_doubtful, checkpoint, gone, large };
+        let mut table = Self { name, shape, disk, folder, log, snapshot, schema, is_doubtful, checkpoint, gone, large };
         table.look()?;
         Ok(table)
     }

@@ -40,13 +40,7 @@ pub(crate) struct Done {
 }
 
 /// Does it.
-pub(crate) async fn run<B: Waits>(
-    shelf: &Shelf<B>,
-    table: &mut Table,
-    work: Work,
-    common: &Common,
-    now: Time,
-) -> Done {
+pub(crate) async fn run<B: Waits>(shelf: &Shelf<B>, table: &mut Table, work: Work, common: &Common, now: Time) -> Done {
     let mut done = Done::default();
     match work {
         Work::Flush(streams) => {

@@ -37,14 +37,19 @@ fn entries_are_seen_at_once_and_come_back_whole_and_once() {
     for number in 0..25 {
         push_frame(&mut writer, number);
     }
-    assert_eq!(places(&writer.lake()), (0..25).map(|number| number * 100).collect::<Vec<_>>(), "those it had are not taken");
+    assert_eq!(
+        places(&writer.lake()),
+        (0..25).map(|number| number * 100).collect::<Vec<_>>(),
+        "those it had are not taken"
+    );
     writer.flush(Lsn(2500), true).unwrap();
     let mut found = Vec::new();
     let all = writer.lake().frames_of_segment(0, Lsn(1000), None, |frame| {
         found.push((frame.device.to_owned(), frame.place.0, frame.payload.to_vec(), frame.context.map(<[u8]>::to_vec)));
     });
     all.unwrap();
-    let mut expected: Vec<_> = (10..20_u64).map(|number| (device(number), number * 100, payload(number), context(number))).collect();
+    let mut expected: Vec<_> =
+        (10..20_u64).map(|number| (device(number), number * 100, payload(number), context(number))).collect();
     expected.sort();
     assert_eq!(found, expected, "one segment, by device and place");
     let mut of_one = Vec::new();
@@ -84,10 +89,15 @@ fn events_are_replaced_in_one_commit_and_others_stay() {
         device: device.map(str::to_owned),
         days: (TODAY, TODAY + 9),
     };
-    let told = |writer: &odograph_lake::Writer| -> Vec<Value> { json(&writer.lake(), "SELECT event FROM events ORDER BY event") };
+    let told = |writer: &odograph_lake::Writer| -> Vec<Value> {
+        json(&writer.lake(), "SELECT event FROM events ORDER BY event")
+    };
     assert!(told(&writer).is_empty(), "the table is there for whoever asks");
     writer.replace_events("default", &scope(None, "trip"), &[]).unwrap();
-    assert!(disk.files().iter().all(|path| !path.to_string_lossy().contains("/events/")), "and appears with its first event");
+    assert!(
+        disk.files().iter().all(|path| !path.to_string_lossy().contains("/events/")),
+        "and appears with its first event"
+    );
     let trips = [event("a", "one", "trip", 0), event("b", "two", "trip", 0), event("c", "one", "trip", 3)];
     writer.replace_events("default", &scope(None, "trip"), &trips).unwrap();
     writer.replace_events("default", &scope(None, "stop"), &[event("s", "one", "stop", 0)]).unwrap();
@@ -116,7 +126,8 @@ fn days_that_are_not_kept_go_with_their_files_and_the_rest_stays() {
         writer.flush(Lsn(day as u64 * 100 + 50), true).unwrap();
     }
     assert_eq!((ids(&writer.lake()).len(), places(&writer.lake()).len()), (10, 10));
-    let mut reading = writer.lake().query("default", "SELECT id FROM records", odograph_lake::Limits::default()).unwrap();
+    let mut reading =
+        writer.lake().query("default", "SELECT id FROM records", odograph_lake::Limits::default()).unwrap();
     writer.maintain().unwrap();
     assert_eq!(ids(&writer.lake()), [4, 5, 6, 7, 8, 9], "the last five days and today");
     assert_eq!(places(&writer.lake()), [600, 700, 800, 900]);
@@ -141,7 +152,8 @@ fn days_that_are_not_kept_go_with_their_files_and_the_rest_stays() {
 fn a_table_stays_small_whatever_the_number_of_commits() {
     let disk = FaultDisk::new();
     let grace = Grace { files: Duration::from_secs(60), log: Duration::from_secs(60) };
-    let (mut writer, clock) = open_with(&disk, Options { grace, checkpoint_commits: 20, ..Options::default() }).unwrap();
+    let (mut writer, clock) =
+        open_with(&disk, Options { grace, checkpoint_commits: 20, ..Options::default() }).unwrap();
     for number in 0..150 {
         push(&mut writer, number);
         writer.flush(Lsn(number * 100 + 50), true).unwrap();
@@ -260,8 +272,7 @@ fn what_no_calendar_has_is_kept_and_stops_nothing() {
     writer.flush(Lsn(1000), true).unwrap();
     let days = json(&open(&disk).unwrap().lake(), "SELECT id, day FROM records ORDER BY id");
     let days: Vec<_> = days.iter().map(|row| row["day"].as_str().unwrap().to_owned()).collect();
-    let expected =
-        ["0000-01-01", "0000-01-01", "1969-12-31", "1980-01-01", "2080-01-01", "9999-12-31", "9999-12-31"];
+    let expected = ["0000-01-01", "0000-01-01", "1969-12-31", "1980-01-01", "2080-01-01", "9999-12-31", "9999-12-31"];
     assert_eq!(days, expected);
 }
 
@@ -286,7 +297,8 @@ fn a_device_that_invents_keys_fills_one_column_and_no_memory() {
     let lake = open(&disk).unwrap().lake();
     let counted = json(&lake, "SELECT count(*) AS rows, sum(cardinality(raw)) AS elements FROM records");
     assert_eq!(counted, [json!({"rows": 100, "elements": 100_000})]);
-    let columns = json(&lake, "SELECT count(*) AS columns FROM information_schema.columns WHERE table_name = 'records'");
+    let columns =
+        json(&lake, "SELECT count(*) AS columns FROM information_schema.columns WHERE table_name = 'records'");
     assert_eq!(columns, [json!({"columns": 7})], "the fixed ones, and one for all of that");
 }
 
@@ -302,15 +314,26 @@ fn a_full_disk_at_any_operation_costs_no_entry_and_doubles_none() {
         push(&mut writer, 1);
         disk.set_capacity(Some(disk.used() + spare));
         let full = writer.flush(Lsn(150), true);
-        assert!(full.as_ref().is_ok_and(|commits| *commits == 2) || full.is_err_and(|error| error.is_disk_full()), "{spare}");
+        assert!(
+            full.as_ref().is_ok_and(|commits| *commits == 2) || full.is_err_and(|error| error.is_disk_full()),
+            "{spare}"
+        );
         push_frame(&mut writer, 2);
         push(&mut writer, 2);
-        assert_eq!((ids(&writer.lake()), places(&writer.lake())), (vec![0, 1, 2], vec![0, 100, 200]), "{spare} bytes spare");
+        assert_eq!(
+            (ids(&writer.lake()), places(&writer.lake())),
+            (vec![0, 1, 2], vec![0, 100, 200]),
+            "{spare} bytes spare"
+        );
         disk.set_capacity(None);
         writer.flush(Lsn(250), true).unwrap();
         drop(writer);
         let writer = open(&disk).unwrap();
-        assert_eq!((ids(&writer.lake()), places(&writer.lake())), (vec![0, 1, 2], vec![0, 100, 200]), "{spare} bytes spare");
+        assert_eq!(
+            (ids(&writer.lake()), places(&writer.lake())),
+            (vec![0, 1, 2], vec![0, 100, 200]),
+            "{spare} bytes spare"
+        );
     }
 }
 

@@ -209,7 +209,8 @@ impl Run {
 
     fn measure(&self, progress: &Progress, durable: Lsn) {
         gauge!("odograph_pipeline_lag_bytes").set(durable.0.saturating_sub(progress.read.0) as f64);
-        gauge!("odograph_pipeline_uncommitted_bytes").set(progress.read.0.saturating_sub(progress.committed.records.0) as f64);
+        gauge!("odograph_pipeline_uncommitted_bytes")
+            .set(progress.read.0.saturating_sub(progress.committed.records.0) as f64);
         let frames = progress.read.0.saturating_sub(progress.committed.frames.0);
         gauge!("odograph_pipeline_uncommitted_frames_bytes").set(frames as f64);
         counter!("odograph_pipeline_records_total").absolute(progress.records);

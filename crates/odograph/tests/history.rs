@@ -124,8 +124,16 @@ fn what_the_journal_gave_up_is_in_history_and_proven_by_what_was_signed() {
         serde_json::from_slice(&output.stdout).expect("JSON")
     };
     let sound = verified(0);
-    assert_eq!((&sound["removed"], &sound["provable"], &sound["sound"]), (&json!(2), &json!(2), &json!(true)), "{sound}");
-    assert_eq!((&sound["history"]["wrong"], &sound["history"]["segments"]), (&json!([]), &sound["sealed"].as_u64().map(|sealed| json!(sealed + 2)).expect("a number")), "{sound}");
+    assert_eq!(
+        (&sound["removed"], &sound["provable"], &sound["sound"]),
+        (&json!(2), &json!(2), &json!(true)),
+        "{sound}"
+    );
+    assert_eq!(
+        (&sound["history"]["wrong"], &sound["history"]["segments"]),
+        (&json!([]), &sound["sealed"].as_u64().map(|sealed| json!(sealed + 2)).expect("a number")),
+        "{sound}"
+    );
     let table = place.data().join("lake/default/frames");
     std::fs::rename(&table, place.data().join("lake/default/elsewhere")).expect("the table is moved");
     let lost = verified(1);

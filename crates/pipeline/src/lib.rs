@@ -15,6 +15,6 @@ pub use decode::{Decoded, Decoder, Undecoded};
 pub use dedup::{Candidate, Dedup, Device, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
 pub use owners::{DEFAULT_TENANT, Owner, Owners};
-pub use pipeline::{Frame, KnownDevice, Places, Pipeline, PipelineError, Progress, Tables};
+pub use pipeline::{Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};
 pub use records::{Records, Totals};
 pub use window::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Window};

@@ -43,7 +43,8 @@ impl Owners {
             if identity.device.is_empty() {
                 self.streams.remove(&entry.stream);
             } else {
-                let owner = Owner { device: identity.device.into(), tenant: tenant(identity.device, identity.decision) };
+                let owner =
+                    Owner { device: identity.device.into(), tenant: tenant(identity.device, identity.decision) };
                 self.streams.insert(entry.stream, owner);
             }
         }
@@ -93,7 +94,11 @@ mod tests {
         assert_eq!(of(1, Kind::CLOSE, None, 0), told("b", "red"), "the end belongs to it as well");
         assert_eq!(of(1, Kind::SENT, None, 0), told("", "default"));
         assert_eq!(of(3, Kind::FRAME, Some(("c", b"unreadable")), 0), told("c", "default"));
-        assert_eq!(of(3, Kind::FRAME, None, 64), told("", "default"), "another segment says it again, or it is nobody's");
+        assert_eq!(
+            of(3, Kind::FRAME, None, 64),
+            told("", "default"),
+            "another segment says it again, or it is nobody's"
+        );
         assert_eq!(of(3, Kind::FRAME, Some(("c", &blue)), 64), told("c", "blue"));
         assert_eq!(of(3, Kind::FRAME, Some(("", b"")), 64), told("", "default"), "nobody's any more");
         assert_eq!(of(3, Kind::FRAME, None, 64), told("", "default"));

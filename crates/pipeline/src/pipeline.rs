@@ -154,7 +154,15 @@ where
         let begin = reader.segment_begin(from.least())?.unwrap_or(from.least());
         let entries = reader.entries(begin, Some(begin))?;
         let progress = Progress { read: begin, committed: from, ..Progress::default() };
-        Ok(Self { entries, frames: Frames::new(Window::default()), owners: Owners::default(), dedup, tables, progress, from })
+        Ok(Self {
+            entries,
+            frames: Frames::new(Window::default()),
+            owners: Owners::default(),
+            dedup,
+            tables,
+            progress,
+            from,
+        })
     }
 
     /// Reads on, up to `durable` (or else as far as can be read), or for some thousand entries. Returns whether the end was

@@ -125,7 +125,8 @@ pub(crate) fn data_files(disk: &FaultDisk, table: &str) -> Vec<PathBuf> {
 /// The entries of its log, in order.
 pub(crate) fn log_entries(disk: &FaultDisk, table: &str) -> Vec<PathBuf> {
     let begin = format!("/data/lake/default/{table}/_delta_log/0");
-    let is = |path: &PathBuf| path.to_string_lossy().starts_with(&begin) && path.extension().is_some_and(|is| is == "json");
+    let is =
+        |path: &PathBuf| path.to_string_lossy().starts_with(&begin) && path.extension().is_some_and(|is| is == "json");
     let mut entries: Vec<_> = disk.files().into_iter().filter(is).collect();
     entries.sort();
     entries

@@ -317,7 +317,11 @@ pub(crate) const KEYS: &[Key<Config>] = &[
     within(
         10,
         DAY,
-        &key("lake.maintain_every", |c| &mut c.lake.maintain_every, "How often each table is looked at for what may go."),
+        &key(
+            "lake.maintain_every",
+            |c| &mut c.lake.maintain_every,
+            "How often each table is looked at for what may go.",
+        ),
     ),
     within(
         1,

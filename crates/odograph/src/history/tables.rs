@@ -1,6 +1,6 @@
 //! The lake as the pipeline sees it.
 
-use odograph_lake::{Error, Lake, FrameRow, Row, Writer};
+use odograph_lake::{Error, FrameRow, Lake, Row, Writer};
 use odograph_model::{Lsn, RecordId, Time};
 use odograph_pipeline::{Device, Event, Frame, History, Known, KnownDevice, Places};
 

@@ -4,12 +4,12 @@ use super::super::{
     Outcome,
     table::{visible, visible_json},
 };
-use crate::client;
 use super::proven::{Proven, compare};
+use crate::client;
 use crate::config::{Config, Source};
-use crate::history::{FRAMES, lake_folder};
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
+use crate::history::{FRAMES, lake_folder};
 use anyhow::Result;
 use clap::Args;
 use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
@@ -131,7 +131,8 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
 
 fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
     let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
-    let sound = problems.is_empty() && proven.as_ref().is_none_or(|proven| proven.wrong.is_empty());
+    let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len());
+    let sound = problems.is_empty() && wrong == 0;
     let begins: Vec<BeginView> = begins.iter().map(begin).collect();
     let strange: Vec<String> = strange.iter().map(|path| path.display().to_string()).collect();
     if json {
