@@ -111,6 +111,14 @@ pub struct NewEntry<'a> {
     pub payload: &'a [u8],
 }
 
+impl NewEntry<'_> {
+    /// How many bytes it takes in the journal, unless a context goes before it: then it is the first of its append.
+    pub fn bytes(&self) -> usize {
+        let sections = Sections { context: None, identity: self.identity };
+        HEADER_BYTES + sections.bytes() + self.payload.len()
+    }
+}
+
 /// An entry as it was read: a view into the reader's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {

@@ -29,6 +29,8 @@ pub struct Out<'t> {
     tracer: Option<&'t dyn Tracer>,
     /// What the session saved before the frame: its memory is kept here from frame to frame.
     pub(crate) before: Vec<u8>,
+    /// And after it.
+    pub(crate) after: Vec<u8>,
 }
 
 /// Bytes for the device. On UDP each reply is one datagram.
@@ -186,9 +188,9 @@ impl<'t> Out<'t> {
         self.keep_replies(due);
     }
 
-    /// Takes the records out.
+    /// Takes the records out, into no more memory than they need.
     pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        self.records.drain(..).collect()
     }
 
     fn add(&mut self, bytes: Vec<u8>, to: ReplyTo) {
