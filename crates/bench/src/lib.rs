@@ -85,7 +85,7 @@ impl Default for Receiving {
         let disk = FaultDisk::new();
         let (journal, committer) = open(&disk);
         let (roster, _) = Roster::open(&disk, Path::new("data"), 8).expect("an empty roster opens");
-        let intake = Intake { journal, devices: Arc::new(roster) };
+        let intake = Intake { journal, devices: Arc::new(roster), handover: None };
         let protocol = find("teltonika").expect("the registry has it");
         let listener =
             Listener::new(protocol, Transport::Tcp, ([127, 0, 0, 1], 1).into()).expect("it travels over TCP");

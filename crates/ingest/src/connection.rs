@@ -196,7 +196,7 @@ impl Connection {
         if scratch.is_idle() {
             return Ok(None);
         }
-        let appended = scratch.append(&intake.journal, &mut self.stream, bytes, now.wall)?;
+        let appended = scratch.append(intake, &mut self.stream, bytes, now.wall)?;
         if scratch.replies().is_empty() {
             return Ok(None);
         }

@@ -9,6 +9,7 @@ use crate::worker::{self, Job};
 use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
+use odograph_handover::Inlet;
 use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
 use odograph_model::Lsn;
 use odograph_protocols::Transport;
@@ -31,6 +32,8 @@ pub struct Parts {
     pub bell: Arc<Bell>,
     /// Who may send.
     pub devices: Arc<dyn Devices>,
+    /// Where what was decoded goes on to, if anyone wants it.
+    pub handover: Option<Inlet>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The bounds.
@@ -288,11 +291,11 @@ struct Replaced {
 impl Gateway {
     /// Starts serving `listeners`.
     pub fn start(parts: Parts, listeners: Vec<Bound>) -> Result<Arc<Self>, GatewayError> {
-        let Parts { journal, committer, bell, devices, clock, limits, workers } = parts;
+        let Parts { journal, committer, bell, devices, handover, clock, limits, workers } = parts;
         let wakes: Arc<Mutex<Vec<Arc<Notify>>>> = Arc::default();
         let _ = bell.wakes.set(wakes.clone());
         let common = Arc::new(Common {
-            intake: Intake { journal, devices },
+            intake: Intake { journal, devices, handover },
             clock,
             seats: Seats::new(&limits),
             limits,

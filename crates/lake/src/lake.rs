@@ -238,6 +238,11 @@ impl Writer {
         self.records.first_place().map_or(read, |first| first.min(read))
     }
 
+    /// How long the row has waited, at `now` of the monotonic clock, that has waited longest; nothing without any.
+    pub fn waits_longest(&self, now: Duration) -> Duration {
+        self.records.waiting_since().map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
     /// All entries of the journal before this place are in files, durably, if everything before `read` was given to
     /// [`Writer::push_frame`].
     pub fn committed_frames(&self, read: Lsn) -> Lsn {

@@ -116,6 +116,11 @@ impl<B: Waits> Tables<B> {
         self.list.iter().filter_map(|open| open.shelf.first_place()).min()
     }
 
+    /// Since when the row waits that waits longest.
+    pub(crate) fn waiting_since(&self) -> Option<Duration> {
+        self.list.iter().filter_map(|open| open.shelf.waiting_since()).min()
+    }
+
     /// How much memory everything takes that is not in files yet.
     pub(crate) fn bytes(&self) -> usize {
         self.list.iter().map(|open| open.shelf.bytes()).sum()

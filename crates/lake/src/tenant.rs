@@ -119,6 +119,13 @@ impl<B: Waits> Shelf<B> {
         state.buffers.iter().chain(leaving).filter_map(|rows| rows.first().map(|first| first.place)).min()
     }
 
+    /// Since when the row waits, by the monotonic clock, that waits longest to be in a file.
+    pub(crate) fn waiting_since(&self) -> Option<Duration> {
+        let state = self.lock();
+        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
+        state.buffers.iter().chain(leaving).filter_map(|rows| rows.first().map(|first| first.since)).min()
+    }
+
     /// Everything at this moment, each row once.
     pub(crate) fn view(&self) -> Result<View, Error> {
         let mut state = self.lock();

@@ -7,10 +7,11 @@ use crate::folder::Folder;
 use anyhow::{Context as _, Result};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk};
+use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
 use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Writer};
 use odograph_model::Lsn;
-use odograph_pipeline::{PipelineError, Places, Progress};
+use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -116,11 +117,11 @@ impl History {
 }
 
 impl Historian {
-    pub(crate) fn start(place: Place, journal: Journal, history: Arc<History>) -> io::Result<Self> {
+    pub(crate) fn start(place: Place, journal: Journal, outlet: Outlet, history: Arc<History>) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let run = move || {
             odograph_env::yield_to_others();
-            Run { place, journal, history, stopped }.run();
+            Run { place, journal, history, stopped }.run(outlet);
         };
         let thread = std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
         Ok(Self { stop, thread })
@@ -143,9 +144,9 @@ struct Run {
 
 impl Run {
     /// Begins again after whatever goes wrong: the journal has it all.
-    fn run(&self) {
+    fn run(&self, mut outlet: Outlet) {
         loop {
-            match self.fill() {
+            match self.fill(&mut outlet) {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!("history cannot go on, and begins again in a moment: {error:#}");
@@ -160,18 +161,21 @@ impl Run {
     }
 
     /// Fills until the end of the server.
-    fn fill(&self) -> Result<()> {
+    fn fill(&self, outlet: &mut Outlet) -> Result<()> {
         let (mut pipeline, mut cursors) = self.place.open()?;
         self.history.publish(Some(pipeline.tables().lake()), pipeline.progress());
         let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
         loop {
             let durable = self.journal.durable();
-            let caught_up = pipeline.read(Some(durable))?;
+            let before = pipeline.progress().frames;
+            let caught_up = pipeline.read_live(durable, outlet)?;
             self.history.publish(None, pipeline.progress());
             let flushed = Self::flush(&mut pipeline, false)?;
             let progress = pipeline.progress();
             self.measure(&progress, durable);
+            measure_handover(before, progress.frames, outlet);
             let now = self.place.clock.monotonic();
+            gauge!("odograph_lake_oldest_row_seconds").set(pipeline.tables().0.waits_longest(now).as_secs_f64());
             if saved != progress.committed && now >= save_at {
                 save(&mut cursors, progress.committed)?;
                 (saved, save_at) = (progress.committed, now + SAVE);
@@ -256,6 +260,18 @@ pub(crate) fn options(config: &Config) -> Options {
     }
 }
 
+/// Counts what was read since `before`.
+fn measure_handover(before: FrameCounts, now: FrameCounts, outlet: &Outlet) {
+    let (live, redecoded) = (now.live - before.live, now.redecoded - before.redecoded);
+    counter!("odograph_pipeline_live_frames_total").increment(live);
+    counter!("odograph_pipeline_redecoded_frames_total").increment(redecoded);
+    if live + redecoded > 0 {
+        gauge!("odograph_pipeline_redecoding").set(if redecoded > live { 1.0 } else { 0.0 });
+    }
+    gauge!("odograph_handover_bytes").set(outlet.bytes() as f64);
+    counter!("odograph_handover_dropped_frames_total").absolute(outlet.dropped());
+}
+
 /// The help texts of the metrics here.
 pub(crate) fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge};
@@ -269,6 +285,25 @@ pub(crate) fn describe() {
         "odograph_pipeline_uncommitted_frames_bytes",
         Unit::Bytes,
         "Bytes of the journal that were read and are not all in files as they are yet."
+    );
+    describe_gauge!(
+        "odograph_lake_oldest_row_seconds",
+        Unit::Seconds,
+        "How long the record has waited that has waited longest to become part of a file."
+    );
+    describe_counter!(
+        "odograph_pipeline_live_frames_total",
+        "Frames that history took as they were decoded when they came."
+    );
+    describe_counter!("odograph_pipeline_redecoded_frames_total", "Frames that were decoded again for history.");
+    describe_gauge!(
+        "odograph_pipeline_redecoding",
+        "1 while most frames are decoded again for history: after a start, or because it is too far behind."
+    );
+    describe_gauge!("odograph_handover_bytes", Unit::Bytes, "Memory taken by decoded frames on their way to history.");
+    describe_counter!(
+        "odograph_handover_dropped_frames_total",
+        "Decoded frames that found no room on the way to history, and are decoded again from the journal."
     );
     describe_counter!("odograph_pipeline_records_total", "Records that went to history, each once.");
     describe_counter!("odograph_pipeline_duplicates_total", "Records that were in history before.");

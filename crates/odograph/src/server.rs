@@ -18,6 +18,7 @@ use crate::http::{App, Http};
 use anyhow::{Context as _, Result};
 use keeper::Keeper;
 use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
+use odograph_handover::{Inlet, ring};
 use odograph_ingest::{Bell, Gateway, Limits, Parts};
 use odograph_journal::{Committer, Journal, Options, Reader};
 use std::sync::Arc;
@@ -90,10 +91,12 @@ impl Server {
             alarms: alarms.clone(),
         };
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
-        let gateway = start_gateway(&journal, committer, &bell, &roster, clock, limits, workers, bound)?;
+        let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
+        let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock, limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
         let history = Arc::<History>::default();
-        let historian = Historian::start(place, journal.clone(), history.clone()).context("cannot start a thread")?;
+        let historian =
+            Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));
         let http = http.serve(&app, files::shares(open_files).http)?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
@@ -181,13 +184,15 @@ fn start_gateway(
     committer: Committer,
     bell: &Arc<Bell>,
     roster: &Arc<odograph_ingest::Roster>,
+    inlet: Inlet,
     clock: Arc<dyn Clock>,
     limits: Limits,
     workers: usize,
     bound: Vec<odograph_ingest::Bound>,
 ) -> Result<Arc<Gateway>> {
     let (journal, bell, devices) = (journal.clone(), bell.clone(), roster.clone());
-    let parts = Parts { journal, committer, bell, devices, clock, limits, workers };
+    let handover = Some(inlet);
+    let parts = Parts { journal, committer, bell, devices, handover, clock, limits, workers };
     Ok(Gateway::start(parts, bound)?)
 }
 
@@ -220,5 +225,8 @@ impl Signals {
     }
 }
 
+/// Decoded frames on their way to history: a second or two of a busy machine, which covers most commits to tables. What
+/// does not fit is decoded again from the journal.
+const HANDOVER_BYTES_MAX: u64 = 64 << 20;
 /// How often we look whether the journal still has its writer.
 const LOOK: Duration = Duration::from_millis(100);

@@ -1,7 +1,8 @@
-//! The journal's entries as records, in their order: decoded again, with their event time, not yet each once.
+//! The journal's entries as records, in their order: with their event time, not yet each once.
 
-use crate::{Decoder, Undecoded, Window};
-use odograph_journal::{Broken, Entries, Entry, Error};
+use crate::{Decoder, FrameCounts, Undecoded, Window};
+use odograph_handover::{Item, Outlet};
+use odograph_journal::{Broken, Entries, Entry, Error, Kind};
 use odograph_model::{Lsn, Record, RecordId, RecordView, Time};
 use odograph_protocols::Binding;
 
@@ -109,8 +110,13 @@ impl Frames {
         Self { window, ..Self::default() }
     }
 
-    /// Reads on to the end of `entries`, or to a pause.
-    pub(crate) fn read<T: Taker>(&mut self, entries: &mut Entries, taker: &mut T) -> Result<(), ReadError<T::Error>> {
+    /// Reads on to the end of `entries`, or to a pause. What comes out of `outlet` is not decoded again.
+    pub(crate) fn read<T: Taker>(
+        &mut self,
+        entries: &mut Entries,
+        mut outlet: Option<&mut Outlet>,
+        taker: &mut T,
+    ) -> Result<(), ReadError<T::Error>> {
         loop {
             let (entry, segment) = match entries.next_in_segment() {
                 Ok(Some(found)) => found,
@@ -128,7 +134,9 @@ impl Frames {
                 Err(error) => return Err(ReadError::Journal(error)),
             };
             taker.entry(&entry, segment).map_err(ReadError::Taker)?;
-            self.records(&entry, taker).map_err(ReadError::Taker)?;
+            let wanted = outlet.as_deref_mut().filter(|_| entry.kind == Kind::FRAME);
+            let item = wanted.and_then(|outlet| outlet.take(entry.lsn));
+            self.records(&entry, item, taker).map_err(ReadError::Taker)?;
             if taker.pauses() {
                 return Ok(());
             }
@@ -136,8 +144,8 @@ impl Frames {
     }
 
     /// Gives the records of an entry.
-    fn records<T: Taker>(&mut self, entry: &Entry<'_>, taker: &mut T) -> Result<(), T::Error> {
-        let decoded = match self.decoder.entry(entry) {
+    fn records<T: Taker>(&mut self, entry: &Entry<'_>, item: Option<Item>, taker: &mut T) -> Result<(), T::Error> {
+        let decoded = match self.decoder.entry_or_item(entry, item) {
             Ok(Some(decoded)) => decoded,
             Ok(None) => return Ok(()),
             Err(undecoded) => {
@@ -159,5 +167,9 @@ impl Frames {
 
     pub(crate) const fn lost(&self) -> Lost {
         self.lost
+    }
+
+    pub(crate) const fn counts(&self) -> FrameCounts {
+        self.decoder.frames()
     }
 }

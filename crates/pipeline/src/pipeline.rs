@@ -1,10 +1,11 @@
 //! The way of records into tables: a cursor over the journal, each record once.
 
-use crate::Window;
 use crate::dedup::{Candidate, Dedup, Device, History, Known};
 use crate::frames::{Event, Frames, ReadError, Taker, Trouble};
 use crate::owners::{Owner, Owners};
+use crate::{FrameCounts, Window};
 use compact_str::CompactString;
+use odograph_handover::Outlet;
 use odograph_journal::{Entries, Entry, Reader};
 use odograph_model::Lsn;
 use odograph_protocols::Decision;
@@ -115,6 +116,8 @@ pub struct Progress {
     pub records: u64,
     /// Records that were there before.
     pub duplicates: u64,
+    /// Frames that were read, by where their records came from.
+    pub frames: FrameCounts,
     /// Frames that gave nothing.
     pub undecoded: u64,
     /// Places where the journal is damaged.
@@ -173,15 +176,30 @@ where
     /// When the journal or the tables cannot be read. Then some records of a frame may be missing: begin again with
     /// [`Pipeline::open`].
     pub fn read(&mut self, durable: Option<Lsn>) -> Result<bool, PipelineError<T::Error>> {
+        self.read_on(durable, None)
+    }
+
+    /// The same, up to `durable`, without decoding what comes out of `outlet`. What is not there, or not yet, is decoded: so
+    /// it does not matter what the ring lost, nor where this pipeline begins.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pipeline::read`].
+    pub fn read_live(&mut self, durable: Lsn, outlet: &mut Outlet) -> Result<bool, PipelineError<T::Error>> {
+        self.read_on(Some(durable), Some(outlet))
+    }
+
+    fn read_on(&mut self, durable: Option<Lsn>, outlet: Option<&mut Outlet>) -> Result<bool, PipelineError<T::Error>> {
         self.entries.set_until(durable);
         let progress = &mut self.progress;
         let (owners, dedup, tables, from) = (&mut self.owners, &mut self.dedup, &mut self.tables, self.from);
         let mut into = Into { owners, dedup, tables, progress, from, entries: 0, bytes: 0 };
-        let read = self.frames.read(&mut self.entries, &mut into);
+        let read = self.frames.read(&mut self.entries, outlet, &mut into);
         let paused = into.pauses();
         self.progress.read = self.entries.place();
         let lost = self.frames.lost();
         (self.progress.undecoded, self.progress.damaged) = (lost.undecoded, lost.damaged);
+        self.progress.frames = self.frames.counts();
         match read {
             Ok(()) => {}
             Err(ReadError::Journal(error)) => return Err(error.into()),

@@ -120,7 +120,7 @@ fn a_removed_segment_is_proven_by_what_is_kept_of_it() {
     assert!(removed > 3);
     prove_all(&disk, &all);
     assert_eq!((files(&disk, "leaves").len(), files(&disk, "index").len()), (removed, 1));
-    let report = reader(&disk).verify(None, None, &mut |_| {}).unwrap();
+    let report = reader(&disk).verify(&[], None, &mut |_| {}).unwrap();
     assert_eq!((report.removed, report.provable, report.problems), (removed as u64, removed as u64, vec![]));
     let path = files(&disk, "leaves").remove(0);
     for offset in 0..disk.content(&path).unwrap().len() as u64 {
