@@ -3,7 +3,7 @@
 use crate::{GROUP, Receiving, TELTONIKA_RECORDS, open_reader, teltonika_from};
 use odograph_handover::{Outlet, ring};
 use odograph_model::{Lsn, RecordId};
-use odograph_pipeline::{Device, Event, History, KnownDevice, Pipeline, Tables};
+use odograph_pipeline::{Device, Event, Frame, History, KnownDevice, Pipeline, Places, Tables};
 use odograph_testkit::FaultDisk;
 use std::convert::Infallible;
 
@@ -20,8 +20,8 @@ impl Reading {
         let (inlet, outlet) = ring(u64::MAX);
         let disk = FaultDisk::new();
         let mut receiving = Receiving::handing_over(&disk, live.then_some(inlet));
-        let mut pipeline =
-            Pipeline::open(&open_reader(&disk), Counting::default(), Lsn(0)).expect("an empty journal can be read");
+        let mut pipeline = Pipeline::open(&open_reader(&disk), Counting::default(), Places::default())
+            .expect("an empty journal can be read");
         pipeline.read(Some(receiving.durable())).expect("a sound journal can be read");
         for number in 0..GROUP as u64 - 1 {
             receiving.receive(&teltonika_from(number * u64::from(TELTONIKA_RECORDS)));
@@ -82,7 +82,11 @@ impl Tables for Counting {
         Ok(0)
     }
 
-    fn committed(&self, read: Lsn) -> Lsn {
-        read
+    fn frame(&mut self, _: &Frame<'_>) -> Result<(), Infallible> {
+        Ok(())
+    }
+
+    fn committed(&self, read: Lsn) -> Places {
+        Places { records: read, frames: read }
     }
 }

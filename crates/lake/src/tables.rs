@@ -234,7 +234,7 @@ impl<B: Waits> Open<B> {
             Slot::Away(job, _) if !job.is_finished() => Ok(0),
             Slot::Here(_) => Ok(0),
             // It is finished, so nothing is waited for.
-            Slot::Away(..) | Slot::Lost => self.finish(|job| futures::executor::block_on(job)),
+            Slot::Away(..) | Slot::Lost => self.finish(futures::executor::block_on),
         }
     }
 
