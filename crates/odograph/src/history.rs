@@ -30,17 +30,29 @@ pub(crate) struct Place {
     lake: PathBuf,
     clock: Arc<dyn Clock>,
     options: Options,
+    /// Whether the journal may give up what history has.
+    release: bool,
 }
 
 impl Place {
     pub(crate) fn new(config: &Config, folder: &Folder, reader: Reader, clock: Arc<dyn Clock>) -> Result<Self> {
         let lake = lake_folder(folder)?;
         let options = options(config);
-        Ok(Self { reader, journal: folder.journal(config.journal.node), lake, clock, options })
+        Ok(Self {
+            reader,
+            journal: folder.journal(config.journal.node),
+            lake,
+            clock,
+            options,
+            release: config.journal.release,
+        })
     }
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
+        if self.release == cursors.cursor(EXPORT).is_some() {
+            cursors.set([(EXPORT, (!self.release).then_some(Lsn(0)))])?;
+        }
         let (records, frames) = (cursors.cursor(RECORDS), cursors.cursor(FRAMES));
         let from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
         if records.is_none() || frames.is_none() {
@@ -315,6 +327,8 @@ pub(crate) fn describe() {
 const RECORDS: &str = "lake.records";
 /// The journal's cursor of the tables of frames.
 pub(crate) const FRAMES: &str = "lake.frames";
+/// The journal's cursor of exports, which read all of it: never moved, it keeps every segment.
+const EXPORT: &str = "export";
 /// The cursors only say what the journal may give up, and where to begin again: they need not be exact.
 const SAVE: Duration = Duration::from_secs(1);
 /// How soon a record can be seen after it is durable.
