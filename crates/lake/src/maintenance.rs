@@ -100,7 +100,8 @@ impl Table {
     }
 
     /// Deletes files that have not been part of the table for `grace`: those that went, and those that never became part of
-    /// it. `oldest` is the oldest version that somebody here reads: what belonged to that stays.
+    /// it. `oldest` is the oldest version that somebody here reads: what belonged to that stays. What somebody else commits
+    /// after [`Table::catch_up`] is younger than any grace.
     pub(crate) async fn vacuum(&mut self, grace: Duration, oldest: u64, now: Time) -> Result<Step, Error> {
         self.settle().await?;
         let before = before(now, grace.min(Duration::from_secs(REMOVALS_KNOWN_DAYS * 24 * 60 * 60)));

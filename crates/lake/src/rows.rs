@@ -39,9 +39,11 @@ impl Row<'_> {
 /// The time as a table has it: what no calendar can write is the nearest that it can. The clock window keeps event times
 /// near their receipt, so that nothing of a device gets here.
 pub(crate) fn written(time: Time) -> Time {
-    const YEAR_0_MS: i64 = -62_167_219_200_000;
-    const YEAR_9999_END_MS: i64 = 253_402_300_799_999;
-    if time.is_writable() { time } else { Time(time.0.clamp(YEAR_0_MS, YEAR_9999_END_MS)) }
+    /// The beginning of the year 0.
+    const FIRST_MS: i64 = -62_167_219_200_000;
+    /// The end of 9999-12-29: of the two days behind it, not all moments have a text.
+    const LAST_MS: i64 = 253_402_127_999_999;
+    Time(time.0.clamp(FIRST_MS, LAST_MS))
 }
 
 /// Days since 1970, UTC.

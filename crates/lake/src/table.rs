@@ -161,6 +161,16 @@ impl Table {
         Ok(())
     }
 
+    /// Looks whether somebody else wrote to the table. Returns whether that was so.
+    pub(crate) async fn catch_up(&mut self) -> Result<bool, Error> {
+        self.settle().await?;
+        let latest = self.log.get_latest_version(self.version()).await.map_err(self.failed("read"))?;
+        self.is_doubtful = latest > self.version();
+        let is_other = self.is_doubtful;
+        self.settle().await?;
+        Ok(is_other)
+    }
+
     async fn can(&self, change: &Change) -> Result<bool, Error> {
         if let Some((stream, until)) = &change.cursor
             && self.cursor(stream).await?.is_some_and(|reached| reached >= *until)

@@ -116,6 +116,10 @@ async fn care<B: Waits>(
     checkpoint_commits: u64,
     now: Time,
 ) -> Result<Step, Error> {
+    // What somebody else added is shown, and is not taken for files that nobody needs.
+    if table.catch_up().await? {
+        shelf.publish(table, None).await?;
+    }
     if let Some(keep) = keep {
         let retired = table.retire(keep, now).await?;
         if retired.changed {

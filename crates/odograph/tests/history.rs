@@ -142,3 +142,24 @@ fn what_the_journal_gave_up_is_in_history_and_proven_by_what_was_signed() {
     let of = |device: &str| wrong.iter().filter(|one| one["device"] == device).count();
     assert!((of("1"), of("2")) >= (3, 3), "{lost}");
 }
+
+#[test]
+fn an_impossible_day_and_a_clock_of_2080_cost_nothing() {
+    let place = Place::new();
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.say("#SD#010180;120000;5355.0926;N;02732.4096;E;1;2;300;7"), "#ASD#1");
+    assert_eq!(device.say("#SD#310226;120000;5355.0926;N;02732.4096;E;1;2;300;7"), "#ASD#1");
+    assert_eq!(device.position(1), "#ASD#1");
+    let asked = "SELECT time_source, device_time, day = to_date(received) AS today FROM records \
+                 ORDER BY time_source, device_time";
+    // Of the day that is in no calendar, nothing is left but where the truck was.
+    let wrong = json!({"time_source": "received", "device_time": "2080-01-01T12:00:00.000Z", "today": true});
+    let none = json!({"time_source": "received", "today": true});
+    let rows = ask(&place, asked);
+    assert_eq!((rows.len(), &rows[0], &rows[1]), (3, &wrong, &none), "{rows:?}");
+    let kept = ask(&place, "SELECT count(*) AS frames FROM frames WHERE device = '1' AND kind = 'frame'");
+    assert_eq!(kept, [json!({"frames": 4})], "and every frame is kept as it came");
+    server.kill();
+}

@@ -271,7 +271,7 @@ pub(crate) const KEYS: &[Key<Config>] = &[
     ),
     within(
         1 << 10,
-        16 << 30,
+        256 << 20,
         &key(
             "lake.flush_bytes",
             |c| &mut c.lake.flush_bytes,
@@ -305,7 +305,7 @@ pub(crate) const KEYS: &[Key<Config>] = &[
     ),
     within(
         0,
-        365 * DAY,
+        30 * DAY,
         &key(
             "lake.removed_files_after",
             |c| &mut c.lake.removed_files_after,

@@ -59,6 +59,17 @@ enum Budget {
     Forced = 2,
 }
 
+impl Budget {
+    /// By how much is needed of it, and whether that was too much.
+    fn of(budget: Option<u64>, needed: u64, forced: bool) -> Self {
+        match budget {
+            _ if forced => Self::Forced,
+            Some(budget) if needed > budget / 100 * NEAR_PERCENT => Self::Near,
+            _ => Self::Enough,
+        }
+    }
+}
+
 impl Alarms {
     /// All that there are, in words.
     pub(crate) fn told(&self) -> Vec<&'static str> {
@@ -160,12 +171,7 @@ impl Parts {
 
     /// Says when the disk budget is about to cost data, and when it does.
     fn alarm(&self, needed: u64, forced: bool) {
-        let near = self.budget.is_some_and(|budget| needed > budget / 100 * NEAR_PERCENT);
-        let budget = match (forced, near) {
-            (true, _) => Budget::Forced,
-            (false, true) => Budget::Near,
-            (false, false) => Budget::Enough,
-        };
+        let budget = Budget::of(self.budget, needed, forced);
         gauge!("odograph_journal_budget_alarm").set(f64::from(budget as u8));
         if !self.alarms.set(budget) {
             return;
@@ -210,3 +216,24 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 /// So much of the journal is read again at the next start, at most, and the beginning of the segment before it.
 const MARK_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_alarms_before_it_costs_data_and_when_it_does() {
+        let told = |budget, needed, forced| {
+            let alarms = Alarms::default();
+            alarms.set(Budget::of(budget, needed, forced));
+            alarms.told()
+        };
+        assert_eq!((told(None, u64::MAX, false), told(Some(1000), 800, false)), (vec![], vec![]));
+        let near = "history is so far behind that the journal's disk budget will soon force out what it needs";
+        assert_eq!(told(Some(1000), 801, false), [near]);
+        let forced = "the journal's disk budget forced out what history had not read";
+        assert_eq!(told(Some(1000), 1001, true), [forced]);
+        let alarms = Alarms::default();
+        assert_eq!([Budget::Near, Budget::Near, Budget::Enough].map(|budget| alarms.set(budget)), [true, false, true]);
+    }
+}
