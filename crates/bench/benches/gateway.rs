@@ -3,7 +3,7 @@
 #![allow(missing_docs, reason = "criterion's macros write items without documentation")]
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use odograph_bench::{Decoding, GROUP, Receiving, TELTONIKA_RECORDS, Writing, gt06, teltonika, wialon};
+use odograph_bench::{Decoding, GROUP, Reading, Receiving, TELTONIKA_RECORDS, Writing, gt06, teltonika, wialon};
 
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
@@ -40,5 +40,20 @@ fn connection(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, decode, journal, connection);
+fn history(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("history");
+    let records = GROUP as u64 * u64::from(TELTONIKA_RECORDS);
+    group.throughput(Throughput::Elements(records)).sample_size(50);
+    for (name, live) in [("as it came", true), ("decoded again", false)] {
+        group.bench_function(name, |bencher| {
+            let read = |reading: &mut Reading| {
+                assert_eq!(reading.read(), records);
+                assert_eq!(reading.live_frames(), if live { GROUP as u64 } else { 0 });
+            };
+            bencher.iter_batched_ref(|| Reading::new(live), read, BatchSize::PerIteration);
+        });
+    }
+}
+
+criterion_group!(benches, decode, journal, connection, history);
 criterion_main!(benches);

@@ -7,9 +7,14 @@ pub const TELTONIKA_RECORDS: u8 = 20;
 
 /// Codec 8, with the elements that an FMB tracker sends as it comes out of its box.
 pub fn teltonika() -> Vec<u8> {
+    teltonika_from(0)
+}
+
+/// The same, from a second on.
+pub fn teltonika_from(second: u64) -> Vec<u8> {
     let mut data = vec![8, TELTONIKA_RECORDS];
     for number in 0..TELTONIKA_RECORDS {
-        data.extend((1_767_225_000_000 + u64::from(number) * 1000).to_be_bytes());
+        data.extend((1_767_225_000_000 + (second + u64::from(number)) * 1000).to_be_bytes());
         // Priority, longitude, latitude, altitude, course, satellites, speed; no event, 19 elements.
         data.extend(b"\x00\x05\x7d\x2c\x10\x1c\xab\x3e\x80\x01\xf4\x00\x5a\x0c\x00\x32\x00\x13");
         data.extend(b"\x08\xef\x01\xf0\x01\x15\x04\xc8\x00\x45\x01\x01\x01\x02\x00\x71\x5a");

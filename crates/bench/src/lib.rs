@@ -3,14 +3,17 @@
 //! The disk is in memory, so what counts is our own work. Compare numbers of one machine and one run only.
 
 mod frames;
+mod reading;
 
-pub use frames::{TELTONIKA_RECORDS, gt06, teltonika, wialon};
+pub use frames::{TELTONIKA_RECORDS, gt06, teltonika, teltonika_from, wialon};
+pub use reading::Reading;
 
 use odograph_env::Disk;
 use odograph_fleet::Speech;
+use odograph_handover::Inlet;
 use odograph_ingest::{Connection, Intake, Listener, Now, Roster, Scratch};
-use odograph_journal::{Committer, Journal, Kind, NewEntry, Options, Step, Stream};
-use odograph_model::Time;
+use odograph_journal::{Committer, Journal, Kind, NewEntry, Options, Reader, Step, Stream};
+use odograph_model::{Lsn, Time};
 use odograph_protocols::{Checksum, Opening, Out, Session, Settings, Transport, decode, find};
 use odograph_testkit::{FaultDisk, SeededRng, TestClock};
 use std::path::Path;
@@ -82,10 +85,16 @@ pub struct Receiving {
 
 impl Default for Receiving {
     fn default() -> Self {
-        let disk = FaultDisk::new();
-        let (journal, committer) = open(&disk);
+        Self::handing_over(&FaultDisk::new(), None)
+    }
+}
+
+impl Receiving {
+    /// One that hands over what it decodes, if anyone wants it.
+    pub(crate) fn handing_over(disk: &FaultDisk, handover: Option<Inlet>) -> Self {
+        let (journal, committer) = open(disk);
         let (roster, _) = Roster::open(Arc::new(disk.clone()), Path::new("data"), 8).expect("an empty roster opens");
-        let intake = Intake { journal, devices: Arc::new(roster) };
+        let intake = Intake { journal, devices: Arc::new(roster), handover };
         let protocol = find("teltonika").expect("the registry has it");
         let listener =
             Listener::new(protocol, Transport::Tcp, ([127, 0, 0, 1], 1).into()).expect("it travels over TCP");
@@ -96,9 +105,7 @@ impl Default for Receiving {
         receiving.answered(&Speech::Teltonika.login("350000000000001"));
         receiving
     }
-}
 
-impl Receiving {
     /// Takes [`GROUP`] frames in, each by itself, makes them durable, and releases the answers; gives their bytes.
     pub fn group(&mut self, frame: &[u8]) -> usize {
         for _ in 1..GROUP {
@@ -107,7 +114,11 @@ impl Receiving {
         self.answered(frame)
     }
 
-    fn answered(&mut self, bytes: &[u8]) -> usize {
+    pub(crate) fn durable(&self) -> Lsn {
+        self.intake.journal.durable()
+    }
+
+    pub(crate) fn answered(&mut self, bytes: &[u8]) -> usize {
         self.receive(bytes);
         assert_eq!(self.committer.commit_step().expect("the disk works"), Step::Committed);
         let count = self.connection.release(self.intake.journal.durable()).len();
@@ -115,7 +126,7 @@ impl Receiving {
         count
     }
 
-    fn receive(&mut self, bytes: &[u8]) {
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
         let step = self.connection.receive(bytes, &self.intake, now(), &mut self.scratch);
         assert!(step.is_ok_and(|step| step.due.is_some()), "every frame is answered");
     }
@@ -130,6 +141,10 @@ fn open(disk: &FaultDisk) -> (Journal, Committer) {
     let opened = Journal::open(Path::new("data/journal/0"), Options::default(), disk, clock, &SeededRng::new(1));
     let (journal, committer, _) = opened.expect("an empty folder opens");
     (journal, committer)
+}
+
+fn open_reader(disk: &FaultDisk) -> Reader {
+    Reader::open(Arc::new(disk.clone()), Path::new("data/journal/0")).expect("the journal is there")
 }
 
 const fn now() -> Now {

@@ -239,7 +239,7 @@ impl Connection {
         if scratch.is_idle() {
             return Ok((None, None));
         }
-        let appended = scratch.append(&intake.journal, &mut self.stream, bytes, now.wall)?;
+        let appended = scratch.append(intake, &mut self.stream, bytes, now.wall)?;
         let caught_up = intake.journal.durable() >= self.ahead_until;
         let bytes = appended.end.0.saturating_sub(appended.first.0);
         self.ahead = if caught_up { bytes } else { self.ahead.saturating_add(bytes) };

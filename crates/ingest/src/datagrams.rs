@@ -69,7 +69,7 @@ impl Peers {
         let whole = 0..datagram.len();
         let meant = scratch.frame(intake, &self.listener, &mut peer.dialogue, datagram, whole, now.wall);
         peer.attribute(&self.listener, scratch);
-        let appended = scratch.append(&intake.journal, &mut peer.stream, datagram, now.wall)?;
+        let appended = scratch.append(intake, &mut peer.stream, datagram, now.wall)?;
         debug_assert!(meant != Meant::Malformed || scratch.tally.malformed.len() == 1, "a malformed frame is counted");
         Ok(if scratch.replies().is_empty() { Verdict::Silence } else { Verdict::Reply(appended.end) })
     }

@@ -10,7 +10,9 @@ use crate::worker::{self, Job};
 use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
+use odograph_handover::Inlet;
 use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
+use odograph_model::Lsn;
 use odograph_protocols::Transport;
 use socket2::{Domain, Socket, Type};
 use std::io;
@@ -31,6 +33,8 @@ pub struct Parts {
     pub bell: Arc<Bell>,
     /// Who may send.
     pub devices: Arc<dyn Devices>,
+    /// Where what was decoded goes on to, if anyone wants it.
+    pub handover: Option<Inlet>,
     /// What time it is.
     pub clock: Arc<dyn Clock>,
     /// The bounds.
@@ -179,6 +183,18 @@ impl Observer for Bell {
         tracing::info!(base = %record.base, end = %record.end, "journal segment sealed");
     }
 
+    fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
+        if rebuilt {
+            tracing::info!(base = %record.base, end = %record.end, "made the missing index of a journal segment again");
+        } else {
+            tracing::error!(
+                base = %record.base, end = %record.end,
+                "cannot make the missing index of a journal segment again: `odograph journal verify` says whether the segment \
+                 is what was sealed"
+            );
+        }
+    }
+
     fn removed(&self, removal: &Removal) {
         counter!("odograph_segments_removed_total", "forced" => if removal.forced { "yes" } else { "no" }).increment(1);
         if removal.forced {
@@ -186,6 +202,11 @@ impl Observer for Bell {
         } else {
             tracing::info!(base = %removal.segment.base, bytes = removal.segment.bytes, "journal segment removed");
         }
+    }
+
+    fn unprovable(&self, base: Lsn) {
+        counter!("odograph_segments_unprovable_total").increment(1);
+        tracing::error!(%base, "a damaged journal segment is removed, and can no longer be proven");
     }
 
     fn failed(&self, fatal: &Fatal) {
@@ -251,11 +272,11 @@ struct Replaced {
 impl Gateway {
     /// Starts serving `listeners`.
     pub fn start(parts: Parts, listeners: Vec<Bound>) -> Result<Arc<Self>, GatewayError> {
-        let Parts { journal, committer, bell, devices, clock, limits, workers } = parts;
+        let Parts { journal, committer, bell, devices, handover, clock, limits, workers } = parts;
         let wakes: Arc<Mutex<Vec<Arc<Notify>>>> = Arc::default();
         let _ = bell.wakes.set(wakes.clone());
         let common = Arc::new(Common {
-            intake: Intake { journal, devices },
+            intake: Intake { journal, devices, handover },
             clock,
             seats: Seats::new(&limits),
             limits,

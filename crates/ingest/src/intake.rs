@@ -1,9 +1,10 @@
 //! From bytes to journal entries: what TCP and UDP have in common.
 
 use crate::{Devices, Listener};
+use odograph_handover::{Inlet, Item};
 use odograph_journal::{AppendError, Appended, Identity, Journal, Kind, NewEntry, Stream};
-use odograph_model::Time;
-use odograph_protocols::{Binding, Decision, Dialogue, Out, context};
+use odograph_model::{Lsn, Time};
+use odograph_protocols::{Binding, Decision, Dialogue, Out, Turn, context};
 use odograph_wire::Malformed;
 use std::ops::Range;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ pub struct Intake {
     pub journal: Journal,
     /// Who may send.
     pub devices: Arc<dyn Devices>,
+    /// Where what was decoded goes on to, if anyone wants it.
+    pub handover: Option<Inlet>,
 }
 
 /// One moment, on both clocks.
@@ -39,6 +42,8 @@ pub struct Scratch {
     decisions: Vec<u8>,
     before: Option<(Arc<Binding>, Range<usize>)>,
     plan: Vec<Planned>,
+    /// What the planned frames gave, to be handed over, with the frame's place in the plan.
+    items: Vec<(usize, Item)>,
     /// What happened, for those who count.
     pub tally: Tally,
 }
@@ -85,6 +90,7 @@ impl Scratch {
     /// Begins with what the journal must know about the state before the next entries.
     pub(crate) fn begin(&mut self, head: &[u8], dialogue: &Dialogue) {
         self.plan.clear();
+        self.items.clear();
         self.replies.clear();
         self.decisions.clear();
         self.tally.frames = 0;
@@ -125,18 +131,20 @@ impl Scratch {
             self.tally.named = true;
             Some(intake.devices.admit(ids, listener)).filter(|admitted| bound != Some(admitted))
         });
-        let begun = turn.begun;
-        let meant = match &begun {
+        let meant = match &turn.begun {
             _ if turn.malformed.is_some() => Meant::Malformed,
             Some(binding) if binding.decision == Decision::Refused => Meant::Refused,
             Some(_) => Meant::Identified,
             None => Meant::GoOn,
         };
         self.tally.malformed.extend(turn.malformed);
-        let refused = begun.as_ref().filter(|binding| binding.decision == Decision::Refused);
+        let refused = turn.begun.as_ref().filter(|binding| binding.decision == Decision::Refused);
         self.tally.refused = refused.cloned().or(self.tally.refused.take());
         self.tally.records += self.out.records().len() as u64;
-        let identity = begun.map(|binding| {
+        if let Some(inlet) = &intake.handover {
+            self.prepare(inlet, dialogue, &turn);
+        }
+        let identity = turn.begun.map(|binding| {
             let range = encode(&binding, &mut self.decisions);
             (binding, range)
         });
@@ -164,14 +172,27 @@ impl Scratch {
         }
     }
 
-    /// Appends what was planned, in one piece.
+    /// Makes ready what the next planned frame gave, for whoever reads the journal.
+    fn prepare(&mut self, inlet: &Inlet, dialogue: &Dialogue, turn: &Turn) {
+        if !inlet.has_room() {
+            return inlet.refuse();
+        }
+        let state = dialogue.state_after(turn, &mut self.out);
+        // Read again, a device's own settings refuse it before they find anything malformed.
+        let malformed = turn.malformed.filter(|_| turn.begun.is_none());
+        let records = self.out.take_records();
+        self.items.push((self.plan.len(), Item { lsn: Lsn(0), records, malformed, state }));
+    }
+
+    /// Appends what was planned, in one piece, and hands over what it gave.
     pub(crate) fn append(
         &mut self,
-        journal: &Journal,
+        intake: &Intake,
         stream: &mut Stream,
         bytes: &[u8],
         at: Time,
     ) -> Result<Appended, AppendError> {
+        let mut items = std::mem::take(&mut self.items);
         let entries: Vec<NewEntry<'_>> = self
             .plan
             .iter()
@@ -185,7 +206,13 @@ impl Scratch {
                 }
             })
             .collect();
-        journal.append(stream, &self.context, self.identity(self.before.as_ref()), &entries)
+        let bound = self.identity(self.before.as_ref());
+        let appended = intake.journal.append(stream, &self.context, bound, &entries)?;
+        if let Some(inlet) = &intake.handover {
+            hand_over(inlet, &mut items, &entries, appended);
+        }
+        self.items = items;
+        Ok(appended)
     }
 
     /// Entries planned, and bytes of replies among them.
@@ -235,6 +262,19 @@ impl Scratch {
 
 /// An entry that belongs to no device, without a decision.
 const NOBODY: Identity<'static> = Identity { device: "", decision: &[] };
+
+/// Hands the items over, under the places that their frames were given.
+fn hand_over(inlet: &Inlet, items: &mut Vec<(usize, Item)>, entries: &[NewEntry<'_>], appended: Appended) {
+    // Backwards, because a context may have made the first entry longer.
+    let (mut place, mut number) = (appended.end.0, entries.len());
+    for (planned, item) in items.iter_mut().rev() {
+        place -=
+            entries.get(*planned..number).unwrap_or_default().iter().map(|entry| entry.bytes() as u64).sum::<u64>();
+        number = *planned;
+        item.lsn = if number == 0 { appended.first } else { Lsn(place) };
+    }
+    items.drain(..).for_each(|(_, item)| inlet.put(item));
+}
 
 fn encode(binding: &Binding, decisions: &mut Vec<u8>) -> Range<usize> {
     let start = decisions.len();

@@ -70,6 +70,10 @@ pub fn describe() {
     describe_counter!("odograph_journal_bytes_total", Unit::Bytes, "Bytes made durable in the journal.");
     describe_gauge!("odograph_journal_full", "1 while the journal's disk is full and nothing is acknowledged.");
     describe_counter!("odograph_segments_sealed_total", "Journal segments sealed and signed.");
+    describe_counter!(
+        "odograph_segments_unprovable_total",
+        "Journal segments removed that were damaged, so that nothing of them can be proven."
+    );
     describe_counter!("odograph_segments_removed_total", "Journal segments removed, by whether the budget forced it.");
     describe_gauge!("odograph_stalled", "1 while a part of the process shows no life.");
     describe_counter!("odograph_healed_total", "Parts of the process that the watchdog replaced.");

@@ -51,7 +51,7 @@ fn journal_of(speech: Speech, stream: &[u8], rng: &SeededRng) -> (Vec<u8>, usize
     let (journal, mut committer, _) =
         Journal::open(&support::folder(), options, disk.clone(), clock, &SeededRng::new(1)).unwrap();
     let (roster, _) = Roster::open(disk.clone(), Path::new("data"), 10).unwrap();
-    let intake = Intake { journal, devices: Arc::new(roster) };
+    let intake = Intake { journal, devices: Arc::new(roster), handover: None };
     let listener = Listener::new(find(speech.name()).unwrap(), Transport::Tcp, ([127, 0, 0, 1], 1).into()).unwrap();
     let (mut scratch, now) = (Scratch::default(), Now { wall: Time(1_767_225_600_000), monotonic: Duration::ZERO });
     let peer = ([127, 0, 0, 1], 2).into();

@@ -35,7 +35,7 @@ impl Bench {
         let opened = Journal::open(&support::folder(), Options::default(), shared.clone(), clock, &SeededRng::new(1));
         let (journal, committer, _) = opened.unwrap();
         let (roster, _) = Roster::open(shared, Path::new("data"), 10).unwrap();
-        let intake = Intake { journal, devices: Arc::new(roster) };
+        let intake = Intake { journal, devices: Arc::new(roster), handover: None };
         let protocol = find(speech.name()).unwrap();
         let listener = Listener::new(protocol, Transport::Tcp, ([127, 0, 0, 1], 1).into()).unwrap();
         let mut scratch = Scratch::default();

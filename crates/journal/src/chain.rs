@@ -1,4 +1,5 @@
-//! The chain of seals: one record of fixed size per sealed segment, kept for ever.
+//! The chain of seals: one record of fixed size per sealed segment, kept for ever, and one wherever the chain begins or its
+//! key is another.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,7 @@ use std::path::{Path, PathBuf};
 use odograph_env::{Disk, DiskFile, UnixMillis};
 use odograph_model::Lsn;
 
+use crate::begin::Begin;
 use crate::entry::{u32_at, u64_at};
 use crate::error::{CREATE, Error, IoContext as _, RESERVE};
 use crate::key::{self, Key, PublicKey};
@@ -105,8 +107,49 @@ impl SealRecord {
     }
 }
 
+/// What a chain consists of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Record {
+    Seal(SealRecord),
+    Begin(Begin),
+}
+
+impl Record {
+    fn parse(bytes: &[u8; SEAL_RECORD_BYTES]) -> Option<Self> {
+        SealRecord::parse(bytes).map(Self::Seal).or_else(|| Begin::parse(bytes).map(Self::Begin))
+    }
+
+    pub(crate) fn seal(self) -> Option<SealRecord> {
+        match self {
+            Self::Seal(seal) => Some(seal),
+            Self::Begin(_) => None,
+        }
+    }
+
+    pub(crate) fn previous(&self) -> Hash {
+        match self {
+            Self::Seal(seal) => seal.previous,
+            Self::Begin(begin) => begin.previous,
+        }
+    }
+
+    pub(crate) fn chain_hash(&self) -> Hash {
+        match self {
+            Self::Seal(seal) => seal.chain_hash,
+            Self::Begin(begin) => begin.chain_hash,
+        }
+    }
+
+    pub(crate) fn to_bytes(self) -> [u8; SEAL_RECORD_BYTES] {
+        match self {
+            Self::Seal(seal) => seal.to_bytes(),
+            Self::Begin(begin) => begin.to_bytes(),
+        }
+    }
+}
+
 /// The records of a chain file, in order; `None` for one that is not what was written.
-pub(crate) fn read_all(disk: &dyn Disk, folder: &Path) -> Result<Vec<Option<SealRecord>>, Error> {
+pub(crate) fn read_all(disk: &dyn Disk, folder: &Path) -> Result<Vec<Option<Record>>, Error> {
     let path = paths::chain(folder);
     match disk.open_read(&path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -114,11 +157,11 @@ pub(crate) fn read_all(disk: &dyn Disk, folder: &Path) -> Result<Vec<Option<Seal
     }
 }
 
-fn read_records(file: &dyn DiskFile) -> io::Result<Vec<Option<SealRecord>>> {
+fn read_records(file: &dyn DiskFile) -> io::Result<Vec<Option<Record>>> {
     let mut bytes = vec![0; file.length()? as usize];
     let read = file.read_at(&mut bytes, 0)?;
     let records = bytes[..read].chunks(SEAL_RECORD_BYTES);
-    Ok(records.map(|record| record.try_into().ok().and_then(SealRecord::parse)).collect())
+    Ok(records.map(|record| record.try_into().ok().and_then(Record::parse)).collect())
 }
 
 /// The chain file, open for one more record.
@@ -128,7 +171,11 @@ pub(crate) struct Chain {
     /// How many records there are, counting broken ones.
     records: u64,
     /// The last whole record.
-    last: Option<SealRecord>,
+    last: Option<Record>,
+    /// The last whole seal.
+    seal: Option<SealRecord>,
+    /// The key that the last record names which names one.
+    key: Option<PublicKey>,
     /// Whether a broken record at the end will be overwritten.
     cut: bool,
 }
@@ -145,18 +192,40 @@ impl Chain {
             opened => opened.doing("open", &path)?,
         };
         let records = read_records(&*file).doing("read", &path)?;
+        // What was read may be in memory only: the last process may have died before it flushed. The next segment's index
+        // must not be durable before it.
+        file.sync().doing("flush", &path)?;
         let whole = records.iter().rposition(Option::is_some).map_or(0, |last| last + 1);
         let last = records.iter().rev().find_map(|record| *record);
+        let seal = records.iter().rev().flatten().find_map(|record| record.seal());
+        let key = records.iter().rev().flatten().find_map(|record| match record {
+            Record::Begin(begin) => Some(begin.public_key),
+            Record::Seal(_) => None,
+        });
         // Records are flushed one by one, so a power cut breaks only the last one. More is damage: that is left
         // for verification to name.
         let cut = records.len() == whole + 1;
         let records = if cut { whole } else { records.len() } as u64;
-        Ok(Self { file, path, records, last, cut })
+        Ok(Self { file, path, records, last, seal, key, cut })
     }
 
     /// Where the last sealed segment ends: segments from here on have no seal.
     pub(crate) fn end(&self) -> Lsn {
-        self.last.map_or(Lsn(0), |last| last.end)
+        self.seal.map_or(Lsn(0), |seal| seal.end)
+    }
+
+    /// Whether there is no record that can be read.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// Whether what comes next in the chain is of this key, as far as the chain says.
+    pub(crate) fn is_of(&self, key: &PublicKey) -> bool {
+        match (self.key, self.seal) {
+            (Some(named), _) => named == *key,
+            (None, Some(seal)) => seal.is_signed_by(key),
+            (None, None) => true,
+        }
     }
 
     /// Whether the last record was broken.
@@ -166,7 +235,7 @@ impl Chain {
 
     /// The chain hash that the next record follows.
     pub(crate) fn last_hash(&self) -> Hash {
-        self.last.map_or([0; 32], |last| last.chain_hash)
+        self.last.map_or([0; 32], |last| last.chain_hash())
     }
 
     /// Reserves space for the next record.
@@ -174,12 +243,23 @@ impl Chain {
         self.file.allocate(self.next_offset(), SEAL_RECORD_BYTES as u64).doing(RESERVE, &self.path)
     }
 
+    /// Says that the chain begins here, or goes on with another key.
+    pub(crate) fn begin(&mut self, begin: Begin, key: &Key) -> Result<(), Error> {
+        self.reserve()?;
+        let begin = Begin { public_key: key.public(), previous: self.last_hash(), ..begin }.sign(key);
+        self.append(Record::Begin(begin))
+    }
+
     /// Appends a record and makes it durable.
-    pub(crate) fn append(&mut self, record: SealRecord) -> Result<(), Error> {
+    pub(crate) fn append(&mut self, record: Record) -> Result<(), Error> {
         self.file.write_at(&record.to_bytes(), self.next_offset()).doing("write", &self.path)?;
         self.file.sync().doing("flush", &self.path)?;
         self.records += 1;
         self.last = Some(record);
+        match record {
+            Record::Seal(seal) => self.seal = Some(seal),
+            Record::Begin(begin) => self.key = Some(begin.public_key),
+        }
         Ok(())
     }
 
@@ -189,5 +269,5 @@ impl Chain {
 }
 
 const VERSION: u32 = 1;
-const HASHED: std::ops::Range<usize> = 4..160;
-const CHAIN_DOMAIN: &str = "odograph journal 2026 chain";
+pub(crate) const HASHED: std::ops::Range<usize> = 4..160;
+pub(crate) const CHAIN_DOMAIN: &str = "odograph journal 2026 chain";

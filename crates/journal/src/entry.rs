@@ -42,17 +42,43 @@ impl Kind {
     pub const NOTE: Self = Self(7);
 }
 
+impl std::str::FromStr for Kind {
+    type Err = UnknownKind;
+
+    /// Reads what [`Kind`] is shown as.
+    fn from_str(name: &str) -> Result<Self, UnknownKind> {
+        let known = (1..=Self::NOTE.0).map(Self).find(|kind| kind.name() == Some(name));
+        let number = || name.strip_prefix("kind ")?.parse().ok().map(Self);
+        known.or_else(number).ok_or(UnknownKind)
+    }
+}
+
+/// A text that no kind of entry is shown as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("no kind of entry")]
+pub struct UnknownKind;
+
+impl Kind {
+    /// What it is called, where this version knows it.
+    pub const fn name(self) -> Option<&'static str> {
+        match self {
+            Self::OPEN => Some("open"),
+            Self::FRAME => Some("frame"),
+            Self::SKIPPED => Some("skipped"),
+            Self::REMAINDER => Some("remainder"),
+            Self::SENT => Some("sent"),
+            Self::CLOSE => Some("close"),
+            Self::NOTE => Some("note"),
+            Self(_) => None,
+        }
+    }
+}
+
 impl std::fmt::Display for Kind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {
-            Self::OPEN => f.write_str("open"),
-            Self::FRAME => f.write_str("frame"),
-            Self::SKIPPED => f.write_str("skipped"),
-            Self::REMAINDER => f.write_str("remainder"),
-            Self::SENT => f.write_str("sent"),
-            Self::CLOSE => f.write_str("close"),
-            Self::NOTE => f.write_str("note"),
-            Self(other) => write!(f, "kind {other}"),
+        match self.name() {
+            Some(name) => f.write_str(name),
+            None => write!(f, "kind {}", self.0),
         }
     }
 }
@@ -85,6 +111,14 @@ pub struct NewEntry<'a> {
     pub payload: &'a [u8],
 }
 
+impl NewEntry<'_> {
+    /// How many bytes it takes in the journal, unless a context goes before it: then it is the first of its append.
+    pub fn bytes(&self) -> usize {
+        let sections = Sections { context: None, identity: self.identity };
+        HEADER_BYTES + sections.bytes() + self.payload.len()
+    }
+}
+
 /// An entry as it was read: a view into the reader's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Entry<'a> {
@@ -110,6 +144,17 @@ impl<'a> Entry<'a> {
     /// The place after the entry.
     pub fn end(&self) -> Lsn {
         Lsn(self.lsn.0 + self.bytes.len() as u64)
+    }
+
+    /// The bytes of the entry that has these parts: exactly those that were written and hashed. For entries that were
+    /// taken apart and are kept in parts; [`Entry::bytes`] is not looked at.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let sections = Sections { context: self.context, identity: self.identity };
+        let new = NewEntry { kind: self.kind, at: self.at, identity: self.identity, payload: self.payload };
+        let mut bytes = Vec::with_capacity(HEADER_BYTES + sections.bytes() + self.payload.len());
+        put(&mut bytes, self.lsn.0, self.stream, &new, &sections);
+        put_checksum(&mut bytes);
+        bytes
     }
 
     /// Reads the whole entry that begins at `lsn`, checking everything that can be checked.
@@ -179,6 +224,9 @@ pub enum Stop {
     /// The checksum is right but a section passes the end: written wrongly.
     #[error("sections pass the end of the entry")]
     BadSections,
+    /// The file that had it is not there. The next place that may be readable is this one.
+    #[error("missing, with all up to place {0}")]
+    Missing(Lsn),
 }
 
 /// The sections that the first entry of a stream in a segment carries.
@@ -289,7 +337,16 @@ mod tests {
             assert_eq!((entry.stream, entry.at, entry.kind), (7, new.at, Kind(200)));
             assert_eq!((entry.context, entry.identity, entry.payload), (context, identity, new.payload));
             assert_eq!(entry.end(), Lsn(64 + bytes.len() as u64));
+            assert_eq!(Entry { bytes: &[], ..entry }.to_bytes(), bytes, "put together again");
         }
+    }
+
+    #[test]
+    fn a_kind_is_read_as_it_is_shown() {
+        for number in 0..=u8::MAX {
+            assert_eq!(Kind(number).to_string().parse(), Ok(Kind(number)));
+        }
+        assert_eq!("kind 300".parse::<Kind>(), Err(UnknownKind));
     }
 
     #[test]

@@ -65,7 +65,7 @@ impl Error {
 
 /// An entry that should be readable and is not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}: entry {lsn} at offset {offset}: {reason}", path.display())]
+#[error("{}", told(self))]
 pub struct Broken {
     /// The segment's file.
     pub path: PathBuf,
@@ -75,6 +75,14 @@ pub struct Broken {
     pub lsn: Lsn,
     /// What is wrong.
     pub reason: Stop,
+}
+
+fn told(Broken { path, offset, lsn, reason }: &Broken) -> String {
+    let path = path.display();
+    match reason {
+        Stop::Missing(end) => format!("{path}: the file is missing, and with it places {lsn} to {end}"),
+        reason => format!("{path}: entry {lsn} at offset {offset}: {reason}"),
+    }
 }
 
 /// Why entries were not taken.

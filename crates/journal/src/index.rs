@@ -107,6 +107,11 @@ impl Index {
         (whole && (0..devices).all(|number| index.checked_row(number).is_some())).then_some(index)
     }
 
+    /// How long the directory is, at the beginning of the file.
+    pub(crate) fn directory_bytes(&self) -> u64 {
+        self.directory.len() as u64
+    }
+
     pub(crate) fn devices(&self) -> usize {
         self.devices
     }

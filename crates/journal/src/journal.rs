@@ -96,7 +96,7 @@ impl Journal {
             let sections = Sections { context: None, identity: entry.identity };
             // The first must fit with what it may have to carry besides.
             checked(if number == 0 { &opening } else { &sections }, entry.payload.len())?;
-            plain += HEADER_BYTES + sections.bytes() + entry.payload.len();
+            plain += entry.bytes();
         }
         let with_opening = plain + opening.bytes() - Sections { context: None, identity: own }.bytes();
         if with_opening > APPEND_BYTES_MAX {

@@ -15,10 +15,12 @@ pub type PublicKey = [u8; 32];
 pub(crate) struct Key(SigningKey);
 
 impl Key {
-    pub(crate) fn open_or_create(disk: &dyn Disk, folder: &Path, rng: &dyn Rng) -> Result<Self, Error> {
+    /// Also says whether it was made anew.
+    pub(crate) fn open_or_create(disk: &dyn Disk, folder: &Path, rng: &dyn Rng) -> Result<(Self, bool), Error> {
         let path = paths::key(folder);
         if let Some(bytes) = durable_file::read(disk, &path, FILE_BYTES)? {
-            return Self::parse(&bytes).ok_or(Error::Damaged { path, what: "not a signing key" });
+            let damaged = Error::Damaged { path, what: DAMAGED };
+            return Self::parse(&bytes).map(|key| (key, false)).ok_or(damaged);
         }
         let mut seed = [0; 32];
         rng.fill(&mut seed);
@@ -28,7 +30,7 @@ impl Key {
         let crc = crc32c::crc32c(&bytes[..40]);
         bytes[40..].copy_from_slice(&crc.to_le_bytes());
         durable_file::replace(disk, folder, &path, &bytes)?;
-        Ok(Self(SigningKey::from_bytes(&seed)))
+        Ok((Self(SigningKey::from_bytes(&seed)), true))
     }
 
     /// The public half of the key in a folder.
@@ -59,5 +61,7 @@ pub(crate) fn is_signed(key: &PublicKey, message: &[u8], signature: &[u8; 64]) -
         .is_ok_and(|key| key.verify_strict(message, &ed25519_dalek::Signature::from_bytes(signature)).is_ok())
 }
 
+const DAMAGED: &str = "not a signing key: put back the one that was here, or move the file away, and a new key is made, which \
+     the chain of seals then says";
 const MAGIC: &[u8; 8] = b"ODOKEY\r\n";
 const FILE_BYTES: usize = 44;

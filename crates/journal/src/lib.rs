@@ -4,15 +4,18 @@
 //! flush; a [`Reader`] reads it in order, also from another process. The journal knows frames as bytes only, and tells
 //! what happens through an [`Observer`]. Byte layouts and rules of recovery: `docs/internals/journal.md`.
 
+mod begin;
 mod chain;
 mod commit;
 mod cursors;
 mod durable_file;
 mod entry;
 mod error;
+mod holes;
 mod index;
 mod journal;
 mod key;
+mod leaves;
 mod merkle;
 mod observer;
 mod options;
@@ -20,6 +23,7 @@ mod paths;
 mod proof;
 mod reader;
 mod recovery;
+mod removed;
 pub mod retention;
 mod scan;
 mod seal;
@@ -28,16 +32,19 @@ mod stat;
 mod tally;
 mod verify;
 
+pub use begin::Begin;
 pub use chain::{SEAL_RECORD_BYTES, SealRecord};
 pub use commit::{Committer, Step};
 pub use cursors::{CURSORS_MAX, CursorStore};
 pub use entry::{
     CONTEXT_BYTES_MAX, DECISION_BYTES_MAX, DEVICE_BYTES_MAX, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, Kind,
-    NewEntry, Stop,
+    NewEntry, Stop, UnknownKind,
 };
 pub use error::{AppendError, Broken, Error, Fatal};
+pub use holes::Hole;
 pub use journal::{APPEND_BYTES_MAX, Appended, CONGESTED_BYTES, Journal, Stream};
 pub use key::PublicKey;
+pub use leaves::{Leaves, SealedDevice};
 pub use merkle::{Hash, Sibling};
 pub use observer::{Commit, NoObserver, Observer, Stats};
 pub use options::Options;

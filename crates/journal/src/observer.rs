@@ -25,9 +25,21 @@ pub trait Observer: Send + Sync {
         let _ = record;
     }
 
+    /// A missing index was made again; or it was not (`false`), because the segment is not what was sealed any more, or cannot
+    /// be read, or there is no space.
+    fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
+        let _ = (record, rebuilt);
+    }
+
     /// A segment was removed; [`Removal::forced`] says that somebody still needed it.
     fn removed(&self, removal: &Removal) {
         let _ = removal;
+    }
+
+    /// The segment that begins at `base` is removed and cannot be proven any more: neither its index nor what it holds is
+    /// as it was sealed.
+    fn unprovable(&self, base: Lsn) {
+        let _ = base;
     }
 
     /// The disk failed, and the journal takes nothing more.

@@ -17,9 +17,14 @@ pub(crate) fn index(folder: &Path, base: u64) -> PathBuf {
     folder.join(format!("{base:020}{INDEX}"))
 }
 
+/// What stays of the index when the segment that begins at `base` is removed.
+pub(crate) fn leaves(folder: &Path, base: u64) -> PathBuf {
+    folder.join(format!("{base:020}{LEAVES}"))
+}
+
 /// Where a segment goes whose beginning cannot be read: kept for a person to look at.
 pub(crate) fn damaged(folder: &Path, base: u64, attempt: u32) -> PathBuf {
-    folder.join(format!("{base:020}.damaged-{attempt}"))
+    folder.join(format!("{base:020}{DAMAGED}{attempt}"))
 }
 
 /// The seal records of all segments that there ever were.
@@ -30,6 +35,11 @@ pub(crate) fn chain(folder: &Path) -> PathBuf {
 /// The node's signing key.
 pub(crate) fn key(folder: &Path) -> PathBuf {
     folder.join("signing.key")
+}
+
+/// Up to where retention has removed segments.
+pub(crate) fn removed(folder: &Path) -> PathBuf {
+    folder.join("removed")
 }
 
 /// How far everyone who reads the journal has come.
@@ -51,6 +61,12 @@ pub(crate) struct Listing {
     pub(crate) segments: Vec<u64>,
     /// Bases of the indexes, ascending.
     pub(crate) indexes: Vec<u64>,
+    /// Bases of the segments of which only the devices and their hashes are left, ascending.
+    pub(crate) leaves: Vec<u64>,
+    /// Segments of which nothing could be read: where they began, ascending, and their files.
+    pub(crate) aside: Vec<(u64, PathBuf)>,
+    /// What is none of the journal's files.
+    pub(crate) strange: Vec<PathBuf>,
     /// Files that were being written when a process died.
     pub(crate) temporary: Vec<PathBuf>,
 }
@@ -59,17 +75,29 @@ impl Listing {
     pub(crate) fn read(disk: &dyn Disk, folder: &Path) -> Result<Self, Error> {
         let mut listing = Self::default();
         for path in disk.list(folder).doing("list", folder)? {
-            let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+            let Some(name) = path.file_name().and_then(|name| name.to_str()) else {
+                listing.strange.push(path);
+                continue;
+            };
             if let Some(base) = base_of(name, SEGMENT) {
                 listing.segments.push(base);
             } else if let Some(base) = base_of(name, INDEX) {
                 listing.indexes.push(base);
+            } else if let Some(base) = base_of(name, LEAVES) {
+                listing.leaves.push(base);
             } else if name.ends_with(TEMPORARY) {
                 listing.temporary.push(path);
+            } else if let Some(base) = name.split_once(DAMAGED).and_then(|(base, _)| digits(base)) {
+                listing.aside.push((base, path));
+            } else if !SINGLE.contains(&name) {
+                listing.strange.push(path);
             }
         }
+        listing.aside.sort_unstable();
+        listing.strange.sort_unstable();
         listing.segments.sort_unstable();
         listing.indexes.sort_unstable();
+        listing.leaves.sort_unstable();
         Ok(listing)
     }
 
@@ -86,10 +114,17 @@ impl Listing {
 }
 
 fn base_of(name: &str, extension: &str) -> Option<u64> {
-    let digits = name.strip_suffix(extension)?;
+    digits(name.strip_suffix(extension)?)
+}
+
+fn digits(digits: &str) -> Option<u64> {
     (digits.len() == 20 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 const SEGMENT: &str = ".segment";
 const INDEX: &str = ".index";
+const LEAVES: &str = ".leaves";
 const TEMPORARY: &str = ".tmp";
+const DAMAGED: &str = ".damaged-";
+/// Files that are there once.
+const SINGLE: &[&str] = &["chain", "signing.key", "cursors", "removed"];

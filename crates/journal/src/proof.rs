@@ -4,11 +4,9 @@ use odograph_model::Lsn;
 
 use crate::chain::{SEAL_RECORD_BYTES, SealRecord};
 use crate::entry::DEVICE_BYTES_MAX;
-use crate::error::{Error, IoContext as _};
-use crate::index::Index;
+use crate::error::Error;
 use crate::key::PublicKey;
 use crate::merkle::{self, Hash, Sibling};
-use crate::paths;
 use crate::reader::Reader;
 
 /// What a third party needs besides the entries themselves and the node's public key.
@@ -35,19 +33,10 @@ pub enum ProofError {
 }
 
 impl Reader {
-    /// A proof for all of a device's entries in the sealed segment that begins at `base`. `None`: the segment has no
-    /// seal, or nothing of this device.
+    /// A proof for all of a device's entries in the sealed segment that begins at `base`, also when that was removed.
+    /// `None`: the segment has no seal, or nothing of this device.
     pub fn prove(&self, device: &str, base: Lsn) -> Result<Option<Proof>, Error> {
-        let Some(record) = self.seals()?.into_iter().flatten().find(|record| record.base == base) else {
-            return Ok(None);
-        };
-        let path = paths::index(self.folder(), base.0);
-        let file = self.disk().open_read(&path).doing("open", &path)?;
-        let Some(index) = Index::read(&*file).doing("read", &path)? else {
-            return Err(Error::Damaged { path, what: "not the index that was written" });
-        };
-        let number = index.find(device);
-        Ok(number.map(|number| Proof { record, device: device.to_owned(), path: merkle::path(index.leaves(), number) }))
+        Ok(self.leaves(base)?.and_then(|leaves| leaves.proof(device)))
     }
 }
 
@@ -75,6 +64,11 @@ impl ProofCheck {
     pub fn add(&mut self, entry: &[u8]) {
         self.hash = merkle::extend(&self.hash, entry);
         self.entries += 1;
+    }
+
+    /// Whether the entries have this hash, and are so many.
+    pub(crate) fn is(&self, hash: &Hash, entries: u64) -> bool {
+        self.hash == *hash && self.entries == entries
     }
 
     /// Whether the entries were all and only those that the proof is for.

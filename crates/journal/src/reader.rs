@@ -12,7 +12,7 @@ use odograph_model::Lsn;
 pub use device::DeviceEntries;
 pub use entries::Entries;
 
-use crate::chain::{self, SealRecord};
+use crate::chain::{self, Record, SealRecord};
 use crate::error::{Broken, Error, IoContext as _};
 use crate::key::{Key, PublicKey};
 use crate::paths::{self, Listing};
@@ -54,14 +54,24 @@ impl Reader {
         Ok(self.listing()?.segments.first().map(|&base| Lsn(base)))
     }
 
-    /// Where the segment begins that holds `place` (or the first one after it). Reading from here on, every stream's
-    /// first entry has its context.
+    /// Where the segment begins that holds `place`, or `place` itself where all segments begin behind it: then what is missing
+    /// from there on is told. Reading from here on, every stream's first entry has its context. `None` without any segment.
     pub fn segment_begin(&self, place: Lsn) -> Result<Option<Lsn>, Error> {
-        Ok(self.listing()?.holding(place).map(Lsn))
+        Ok(self.listing()?.holding(place).map(|base| Lsn(base).min(place)))
     }
 
     /// The seals of all segments that there ever were, in order; `None` for a record that cannot be read.
     pub fn seals(&self) -> Result<Vec<Option<SealRecord>>, Error> {
+        let seal = |record: Option<Record>| match record {
+            Some(Record::Seal(seal)) => Some(Some(seal)),
+            Some(Record::Begin(_)) => None,
+            None => Some(None),
+        };
+        Ok(self.chain()?.into_iter().filter_map(seal).collect())
+    }
+
+    /// All records of the chain, in order; `None` for one that cannot be read.
+    pub(crate) fn chain(&self) -> Result<Vec<Option<Record>>, Error> {
         chain::read_all(&*self.disk, &self.folder)
     }
 

@@ -7,16 +7,22 @@ use std::sync::Arc;
 use odograph_env::{Clock, Disk, DiskFile, Rng};
 use odograph_model::Lsn;
 
+use crate::begin::Begin;
 use crate::chain::Chain;
 use crate::commit::{Batch, Committer};
+use crate::cursors::CursorStore;
 use crate::entry::Stop;
 use crate::error::{Error, IoContext as _};
+use crate::holes::Hole;
+use crate::index;
 use crate::journal::{Journal, Shared};
 use crate::key::{Key, PublicKey};
 use crate::options::Options;
 use crate::paths::{self, Listing};
+use crate::reader::Reader;
+use crate::removed;
 use crate::scan::{READ_BYTES, Scan};
-use crate::seal::{Complete, Sealer, Sealing};
+use crate::seal::{self, Complete, Sealer, Sealing};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::tally::Tally;
 
@@ -29,6 +35,16 @@ pub struct Recovery {
     pub next: Lsn,
     /// The last record of the chain was incomplete; its segment is sealed again.
     pub chain_cut: bool,
+    /// The signing key is not the one that the chain names: the old one was lost, or exchanged. What follows is signed with
+    /// this one.
+    pub other_key: bool,
+    /// Seals that there were are lost, with the proof of what was sealed. Their segments, among [`Recovery::segments`], are
+    /// sealed again as they are now.
+    pub seals_lost: bool,
+    /// Sealed segments whose index is missing: it is made again, from the segment and against its seal.
+    pub indexes_missing: usize,
+    /// What is lost: segments that should be there and are not.
+    pub holes: Vec<Hole>,
     /// The key that checks this node's seals.
     pub public_key: PublicKey,
 }
@@ -53,6 +69,8 @@ pub struct Recovered {
     pub entries_after: u64,
     /// How its header was.
     pub header: Header,
+    /// Whether the index that it had follows from what is there now; `None`: it had none.
+    pub index_agrees: Option<bool>,
 }
 
 /// How a recovered segment's header was.
@@ -81,27 +99,41 @@ impl Journal {
         create_folder(&*disk, folder)?;
         let listing = Listing::read(&*disk, folder)?;
         disk.sync_folder(folder).doing("flush", folder)?;
-        for leftover in &listing.temporary {
-            disk.remove(leftover).doing("remove", leftover)?;
-        }
-        let key = Key::open_or_create(&*disk, folder, rng)?;
-        let chain = Chain::open_or_create(&*disk, folder)?;
-        let mut recovery =
-            Recovery { segments: Vec::new(), next: chain.end(), chain_cut: chain.is_cut(), public_key: key.public() };
-        let mut waiting = VecDeque::new();
-        for base in listing.segments.iter().copied().filter(|&base| base >= chain.end().0) {
-            let (recovered, complete) = recover(&*disk, folder, base, listing.next_base(base), &options, &*clock)?;
+        clean(&*disk, folder, &listing)?;
+        let holes = Reader::open(Arc::clone(&disk), folder)?.holes()?;
+        let (key, is_new) = Key::open_or_create(&*disk, folder, rng)?;
+        let mut chain = Chain::open_or_create(&*disk, folder)?;
+        let begun = begin_chain(&listing, &mut chain, &key, is_new, &options, &*clock)?;
+        let mut recovery = Recovery {
+            segments: Vec::new(),
+            next: chain.end(),
+            chain_cut: chain.is_cut(),
+            other_key: begun.is_some_and(|begun| begun.other_key),
+            seals_lost: begun.is_some_and(|begun| begun.seals_lost),
+            indexes_missing: 0,
+            holes,
+            public_key: key.public(),
+        };
+        let unsealed: Vec<u64> = listing.segments.iter().copied().filter(|&base| base >= chain.end().0).collect();
+        let observer = Arc::clone(&options.observer);
+        let folder = folder.to_owned();
+        let sealer = Sealer::new(Arc::clone(&disk), Arc::clone(&clock), folder.clone(), key, chain, observer);
+        let mut sealing = Sealing::Inline { sealer: Box::new(sealer), waiting: VecDeque::new() };
+        let mut sealed = 0;
+        for base in unsealed {
+            let (recovered, complete) = recover(&*disk, &folder, base, listing.next_base(base), &options, &*clock)?;
             // Places that were ever used are not used again, whatever became of what was there.
             recovery.next = Lsn(recovered.end.0 + recovered.bytes_after);
             recovery.segments.push(recovered);
-            waiting.extend(complete);
+            complete.into_iter().for_each(|complete| sealing.add(complete));
+            // One after the other: after the loss of the chain, these may be all that there are.
+            sealed += sealing.progress()?;
+            if sealing.waiting() > UNSEALED_MAX {
+                return Err(Error::Damaged { path: folder, what: "no space to seal the segments that have no seal" });
+            }
         }
-        let observer = Arc::clone(&options.observer);
-        let folder = folder.to_owned();
-        let sealer =
-            Sealer { disk: Arc::clone(&disk), clock: Arc::clone(&clock), folder: folder.clone(), key, chain, observer };
-        let mut sealing = Sealing::Inline { sealer: Box::new(sealer), waiting };
-        let sealed = sealing.progress()?;
+        recovery.count_on_cursors(&disk, &folder);
+        recovery.indexes_missing = sealing.rebuild_missing(&listing)?;
         let shared = Arc::new(Shared::new(recovery.next, options.segment_bytes));
         shared.counters.sealed.store(sealed, std::sync::atomic::Ordering::Relaxed);
         let journal = Self::new(Arc::clone(&shared));
@@ -109,6 +141,63 @@ impl Journal {
         let committer =
             Committer { shared, disk, clock, folder, options, batch, current: None, unfinished: None, sealing };
         Ok((journal, committer, recovery))
+    }
+}
+
+/// More segments without a seal than this are not kept in memory until there is space to seal them.
+const UNSEALED_MAX: usize = 16;
+
+/// Removes what a process that died left behind half done: files that were being written, and indexes of segments that
+/// retention had removed.
+fn clean(disk: &dyn Disk, folder: &Path, listing: &Listing) -> Result<(), Error> {
+    for leftover in &listing.temporary {
+        disk.remove(leftover).doing("remove", leftover)?;
+    }
+    removed::create(disk, folder)?;
+    let removed = removed::read(disk, folder)?.unwrap_or_default().0;
+    for base in listing.indexes.iter().filter(|base| **base < removed && !listing.segments.contains(base)) {
+        let path = paths::index(folder, *base);
+        disk.remove(&path).doing("remove", &path)?;
+    }
+    Ok(())
+}
+
+/// Begins the chain, or says in it that it goes on with another key or after a loss. Durable before anything is sealed.
+fn begin_chain(
+    listing: &Listing,
+    chain: &mut Chain,
+    key: &Key,
+    key_is_new: bool,
+    options: &Options,
+    clock: &dyn Clock,
+) -> Result<Option<Begin>, Error> {
+    let has_segments = !listing.segments.is_empty() || !listing.indexes.is_empty();
+    // An index is durable before its seal, and the next one comes after that: only one of them can be without.
+    let unsealed = listing.segments.iter().filter(|&&base| base >= chain.end().0);
+    let indexed_behind = unsealed.skip(1).any(|base| listing.indexes.binary_search(base).is_ok());
+    let seals_lost = indexed_behind || (chain.is_empty() && has_segments);
+    let other_key = !chain.is_of(&key.public()) || (key_is_new && (has_segments || !chain.is_empty()));
+    if !(chain.is_empty() || seals_lost || other_key) {
+        return Ok(None);
+    }
+    let newest = listing.segments.last().map_or(chain.end(), |&base| Lsn(base));
+    let begin = Begin { other_key, seals_lost, ..Begin::new(options.node, newest, clock.now()) };
+    chain.begin(begin, key)?;
+    Ok(Some(begin))
+}
+
+impl Recovery {
+    /// Where a reader has been, there was something: if that is gone with the file that had it, nothing else knows. Its
+    /// places are not used again, or that reader would take what is new for what it has read.
+    fn count_on_cursors(&mut self, disk: &Arc<dyn Disk>, folder: &Path) {
+        // Damaged cursors are told by whoever needs them.
+        let Ok(cursors) = CursorStore::open(Arc::clone(disk), folder) else { return };
+        let reached = cursors.all().map(|(_, place)| place).max().unwrap_or_default();
+        if reached > self.next {
+            let path = paths::segment(folder, self.next.0);
+            self.holes.push(Hole { begin: self.next, end: reached, path });
+            self.next = reached;
+        }
     }
 }
 
@@ -156,6 +245,7 @@ fn recover(
         bytes_after: length.saturating_sub(scan.offset()),
         entries_after: 0,
         header: Header::Whole,
+        index_agrees: seal::read_index(disk, folder, base)?.map(|index| index == index::encode(&tally, base, end.0)),
     };
     if recovered.bytes_after > 0 {
         recovered.entries_after = count_entries_after(&mut scan).doing("read", &recovered.path)?;

@@ -6,9 +6,11 @@ use std::path::Path;
 use odograph_model::Lsn;
 
 use crate::error::{Error, IoContext as _};
+use crate::leaves;
 use crate::observer::Observer;
 use crate::paths;
 use crate::reader::Reader;
+use crate::removed;
 
 /// A sealed segment, as the decision sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +50,12 @@ pub fn decide(segments: &[Held], least_uncommitted: Option<Lsn>, budget: Option<
     removals
 }
 
+/// How many bytes the segments take that somebody still needs: where the budget is less, data is forced out.
+pub fn needed(segments: &[Held], least_uncommitted: Option<Lsn>) -> u64 {
+    let needed = segments.iter().filter(|segment| least_uncommitted.is_none_or(|least| segment.end > least));
+    needed.map(|segment| segment.bytes).sum()
+}
+
 /// The sealed segments that may go, oldest first. The newest segment of all is not among them: it says where the
 /// journal goes on, whatever happens to the last record of the chain.
 pub fn held(reader: &Reader) -> Result<Vec<Held>, Error> {
@@ -64,22 +72,53 @@ pub fn held(reader: &Reader) -> Result<Vec<Held>, Error> {
     Ok(held)
 }
 
-/// Removes segments, oldest first, and tells the observer of each. Their seals stay.
+/// Removes segments, oldest first, and tells the observer of each. Their seals stay, and so do their devices' hashes, until
+/// [`Reader::remove_leaves`]. Word of it is durable before the first one goes: whatever else is missing was lost.
 pub fn remove(reader: &Reader, removals: &[Removal], observer: &dyn Observer) -> Result<(), Error> {
+    if let Some(last) = removals.last() {
+        removed::set(reader.disk(), reader.folder(), last.segment.end)?;
+    }
+    let seals = if removals.is_empty() { Vec::new() } else { reader.seals()? };
     for removal in removals {
-        let base = removal.segment.base.0;
-        // The index last: without its segment it misleads nobody.
-        for path in [paths::segment(reader.folder(), base), paths::index(reader.folder(), base)] {
-            match reader.disk().remove(&path) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                removed => removed.doing("remove", &path)?,
-            }
+        let base = removal.segment.base;
+        let record = seals.iter().flatten().find(|record| record.base == base);
+        if !record.map_or(Ok(false), |record| leaves::prepare(reader, record))? {
+            observer.unprovable(base);
+        }
+        let path = paths::segment(reader.folder(), base.0);
+        match reader.disk().remove(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            removed => removed.doing("remove", &path)?,
         }
         // One after the other, so that a power cut leaves no hole.
         reader.disk().sync_folder(reader.folder()).doing("flush", reader.folder())?;
         observer.removed(removal);
     }
-    Ok(())
+    // Also of those before a crash.
+    leaves::keep(reader)
+}
+
+impl Reader {
+    /// Whether a segment that was there is gone by now, as retention removes them.
+    pub(crate) fn was_removed(&self, base: u64) -> Result<bool, Error> {
+        let path = paths::segment(self.folder(), base);
+        match self.disk().inspect(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let removed = removed::read(self.disk(), self.folder())?.unwrap_or_default();
+                Ok(base < removed.0)
+            }
+            inspected => inspected.doing("read", &path).map(|_| false),
+        }
+    }
+
+    /// How long a segment's file is; `None`: retention has removed it.
+    pub(crate) fn segment_bytes(&self, base: u64) -> Result<Option<u64>, Error> {
+        let path = paths::segment(self.folder(), base);
+        match self.disk().open_read(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.was_removed(base)? => Ok(None),
+            opened => Ok(Some(opened.doing("open", &path)?.length().doing("read", &path)?)),
+        }
+    }
 }
 
 fn length(reader: &Reader, path: &Path) -> Result<u64, Error> {
@@ -126,6 +165,8 @@ mod tests {
                 let over = budget.is_some_and(|budget| bytes(&segments[number..]) > budget);
                 prop_assert!(!removal.forced || over, "forced only while over the budget");
             }
+            let wanted: u64 = segments.iter().filter(|one| least.is_none_or(|least| one.end > least)).map(|one| one.bytes).sum();
+            prop_assert_eq!(needed(&segments, least), wanted);
             prop_assert!(budget.is_none_or(|budget| bytes(kept) <= budget));
             prop_assert!(kept.first().is_none_or(|first| least.is_none_or(|least| first.end > least)));
         }

@@ -3,22 +3,24 @@
 //! Each step can be repeated, so a kill at any moment only means that the segment is sealed at the next start.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use odograph_env::{Clock, Disk, DiskFile, UnixMillis, is_full};
 use odograph_model::Lsn;
 
-use crate::chain::{Chain, SealRecord};
+use crate::chain::{self, Chain, Record, SealRecord};
 use crate::error::{CREATE, Error, Fatal, IoContext as _, RESERVE};
 use crate::index::{self, Index};
 use crate::key::Key;
 use crate::merkle::Hash;
 use crate::observer::Observer;
+use crate::paths::Listing;
+use crate::scan::Scan;
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::tally::Tally;
 use crate::{durable_file, paths};
@@ -49,9 +51,65 @@ pub(crate) struct Sealer {
     pub(crate) key: Key,
     pub(crate) chain: Chain,
     pub(crate) observer: Arc<dyn Observer>,
+    /// Seals whose index is to be made again, the newest first.
+    missing: Vec<SealRecord>,
 }
 
 impl Sealer {
+    pub(crate) fn new(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        folder: PathBuf,
+        key: Key,
+        chain: Chain,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
+        Self { disk, clock, folder, key, chain, observer, missing: Vec::new() }
+    }
+
+    /// Makes one missing index again, if its segment still is what was sealed. Returns whether there was one to make.
+    pub(crate) fn rebuild_next(&mut self) -> Result<bool, Fatal> {
+        let Some(record) = self.missing.pop() else { return Ok(false) };
+        let path = paths::index(&self.folder, record.base.0);
+        let rebuilt = match self.rebuild(&record) {
+            Ok(rebuilt) => rebuilt,
+            // What cannot be read is found by whoever reads it, and no space now may be space at the next start.
+            Err(Error::Io { operation: "open" | "read" | CREATE | RESERVE, .. }) => false,
+            Err(Error::Io { operation, source, .. }) => return Err(Fatal { operation, path, source }),
+            Err(other) => return Err(Fatal { operation: "write", path, source: std::io::Error::other(other) }),
+        };
+        self.observer.index_rebuilt(&record, rebuilt);
+        Ok(true)
+    }
+
+    fn rebuild(&self, record: &SealRecord) -> Result<bool, Error> {
+        let (base, end) = (record.base.0, record.end);
+        let path = paths::segment(&self.folder, base);
+        let mut scan = Scan::new(self.disk.open_read(&path).doing("open", &path)?, base);
+        scan.set_end(end);
+        let mut tally = Tally::new();
+        while scan.place() < end {
+            let offset = scan.offset();
+            match scan.advance().doing("read", &path)? {
+                Ok(located) => drop(tally.add(&scan.entry(located), offset)),
+                Err(_) => return Ok(false),
+            }
+        }
+        let bytes = index::encode(&tally, base, end.0);
+        let index = Index::parse(bytes.clone()).expect("an index that was encoded a moment ago");
+        if (index::root(&index), index.entries, index.devices() as u64) != (record.root, record.entries, record.devices)
+        {
+            return Ok(false);
+        }
+        let to = paths::index(&self.folder, base);
+        durable_file::replace(&*self.disk, &self.folder, &to, &bytes)?;
+        // Retention may have removed the segment meanwhile, and has no second look at its index.
+        if self.disk.open_read(&path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
+            self.disk.remove(&to).doing("remove", &to)?;
+        }
+        Ok(true)
+    }
+
     pub(crate) fn seal(&mut self, segment: &Complete) -> Result<Sealed, Fatal> {
         match self.try_seal(segment) {
             Ok(record) => {
@@ -82,7 +140,7 @@ impl Sealer {
         self.chain.reserve()?;
         let unsigned = Unsigned { node, base, end: segment.end, created_at, sealed_at: self.clock.now() };
         let record = unsigned.record(&index, self.chain.last_hash()).sign(&self.key);
-        self.chain.append(record)?;
+        self.chain.append(Record::Seal(record))?;
         Ok(record)
     }
 }
@@ -114,6 +172,19 @@ impl Unsigned {
             signature: [0; 64],
         }
     }
+}
+
+/// All of an index; `None` if there is none.
+pub(crate) fn read_index(disk: &dyn Disk, folder: &Path, base: u64) -> Result<Option<Vec<u8>>, Error> {
+    let path = paths::index(folder, base);
+    let file = match disk.open_read(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        opened => opened.doing("open", &path)?,
+    };
+    let mut bytes = vec![0; file.length().doing("read", &path)? as usize];
+    let read = file.read_at(&mut bytes, 0).doing("read", &path)?;
+    bytes.truncate(read);
+    Ok(Some(bytes))
 }
 
 pub(crate) fn header_hash(header: &[u8; SEGMENT_HEADER_BYTES]) -> Hash {
@@ -158,6 +229,7 @@ impl Sealing {
                     waiting.pop_front();
                     sealed += 1;
                 }
+                while sealer.rebuild_next()? {}
             }
             Self::Thread(thread) => {
                 while let Ok(result) = thread.done.try_recv() {
@@ -168,6 +240,22 @@ impl Sealing {
             }
         }
         Ok(sealed)
+    }
+
+    /// Notes which sealed segments have no index: one after the other is made again whenever nothing else is to be done.
+    pub(crate) fn rebuild_missing(&mut self, listing: &Listing) -> Result<usize, Error> {
+        let Self::Inline { sealer, .. } = self else { return Ok(0) };
+        let there = |list: &[u64], base: Lsn| list.binary_search(&base.0).is_ok();
+        let seals = chain::read_all(&*sealer.disk, &sealer.folder)?.into_iter().flatten().filter_map(Record::seal);
+        // What was sealed a moment ago has its index, although the list is older.
+        let newest = listing.segments.last().copied().unwrap_or_default();
+        let missing = seals.filter(|seal| {
+            there(&listing.segments, seal.base) && !there(&listing.indexes, seal.base) && seal.base.0 < newest
+        });
+        sealer.missing =
+            missing.filter(|seal| sealer.disk.inspect(&paths::index(&sealer.folder, seal.base.0)).is_err()).collect();
+        sealer.missing.reverse();
+        Ok(sealer.missing.len())
     }
 
     /// How many segments wait.
@@ -206,7 +294,20 @@ impl Sealing {
 }
 
 fn seal_all(mut sealer: Sealer, inbox: &Receiver<Complete>, outbox: &Sender<Result<(), Fatal>>, ending: &AtomicBool) {
-    while let Ok(segment) = inbox.recv() {
+    loop {
+        // Sealing comes first: what is sealed can be removed when space is needed.
+        let segment = match inbox.try_recv() {
+            Ok(segment) => segment,
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => match sealer.rebuild_next() {
+                Ok(true) => continue,
+                Ok(false) => match inbox.recv() {
+                    Ok(segment) => segment,
+                    Err(_) => return,
+                },
+                Err(fatal) => return drop(outbox.send(Err(fatal))),
+            },
+        };
         let result = loop {
             match sealer.seal(&segment) {
                 Ok(Sealed::Full) if ending.load(Ordering::Acquire) => return,

@@ -4,6 +4,7 @@ use odograph_env::UnixMillis;
 use odograph_model::Lsn;
 
 use crate::error::{Error, IoContext as _};
+use crate::holes::Hole;
 use crate::index::Index;
 use crate::paths;
 use crate::reader::Reader;
@@ -18,8 +19,10 @@ pub struct Stat {
     pub entries: u64,
     /// Bytes of all their files.
     pub bytes: u64,
-    /// How many segments were sealed and are not there any more.
+    /// How many segments were sealed and removed by retention since.
     pub removed: u64,
+    /// What is lost.
+    pub holes: Vec<Hole>,
 }
 
 /// One segment.
@@ -47,8 +50,7 @@ impl Reader {
         let seals = self.seals()?;
         let mut stat = Stat::default();
         for base in self.listing()?.segments {
-            let path = paths::segment(self.folder(), base);
-            let mut bytes = self.scan(base)?.file().length().doing("read", &path)?;
+            let Some(mut bytes) = self.segment_bytes(base)? else { continue };
             let record = seals.iter().flatten().find(|record| record.base.0 == base);
             let segment = match (record, self.index(base, &mut bytes)?) {
                 (Some(record), Some(index)) => SegmentStat {
@@ -66,8 +68,10 @@ impl Reader {
             stat.bytes += segment.bytes;
             stat.segments.push(segment);
         }
+        stat.holes = self.holes()?;
+        let lost = |base: Lsn| stat.holes.iter().any(|hole| (hole.begin..hole.end).contains(&base));
         let gone = |base: Lsn| stat.segments.binary_search_by_key(&base, |segment| segment.base).is_err();
-        stat.removed = seals.iter().flatten().filter(|record| gone(record.base)).count() as u64;
+        stat.removed = seals.iter().flatten().filter(|record| gone(record.base) && !lost(record.base)).count() as u64;
         Ok(stat)
     }
 

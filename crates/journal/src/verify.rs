@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use odograph_model::Lsn;
 
-use crate::chain::SealRecord;
+use crate::begin::Begin;
+use crate::chain::{Record, SealRecord};
 use crate::entry::{Kind, Stop};
 use crate::error::{Error, IoContext as _};
 use crate::index::{self, Index};
@@ -13,8 +14,9 @@ use crate::key::PublicKey;
 use crate::merkle::Hash;
 use crate::paths::{self, Listing};
 use crate::reader::Reader;
+use crate::removed;
 use crate::scan::{READ_BYTES, Scan};
-use crate::seal::header_hash;
+use crate::seal::{self, header_hash};
 use crate::segment::{SEGMENT_HEADER_BYTES, SegmentHeader};
 use crate::tally::Tally;
 
@@ -27,12 +29,18 @@ pub struct Report {
     pub unsealed: u64,
     /// Segments of which only the seal is left.
     pub removed: u64,
+    /// Of those, the ones whose devices' hashes are kept: what history has of them can be proven.
+    pub provable: u64,
     /// Entries that are as they were written.
     pub entries: u64,
     /// Bytes of segments that were read.
     pub bytes: u64,
     /// Everything that is not as it was written.
     pub problems: Vec<Problem>,
+    /// Where the chain of seals goes on with another key or after a loss, with the number of the record that says so.
+    pub begins: Vec<(u64, Begin)>,
+    /// Files in the folder that are none of the journal's.
+    pub strange: Vec<PathBuf>,
 }
 
 /// One thing that is not as it was written.
@@ -70,10 +78,19 @@ pub enum Flaw {
     /// The index is not what follows from the segment.
     #[error("index not as written ({0})")]
     Index(String),
+    /// What is kept of a removed segment's devices is not what was sealed.
+    #[error("not the devices that were sealed")]
+    Leaves,
+    /// Places are in no segment, and nothing says that they were removed.
+    #[error("missing: no file has the places up to {0}")]
+    Hole(Lsn),
+    /// The segment was sealed again after its seal was lost.
+    #[error("sealed again after seals were lost (record {0}): nothing proves that it is what was sealed first")]
+    Resealed(u64),
     /// The entries are whole but not those that were sealed.
     #[error("not the entries that were sealed")]
     Root,
-    /// The segment has no readable seal although later ones have.
+    /// The segment has no readable seal, although later ones have or it had one.
     #[error("without a seal")]
     Unsealed,
     /// A record of the chain is not what was written.
@@ -102,32 +119,44 @@ pub struct Progress {
 impl Reader {
     /// Checks everything: headers, entries, hashes, indexes, the chain and its signatures.
     ///
-    /// `key` is the node's public key; without it, the folder's own. `until` is a durable mark: what has no seal must
-    /// be readable up to there. Segments that went before the oldest one are taken as removed on purpose.
+    /// `keys` are the node's public keys (several, if it had several); without any, those that the chain names itself, or else
+    /// the folder's own. `until` is a durable mark: what has no seal must be readable up to there.
     pub fn verify(
         &self,
-        key: Option<PublicKey>,
+        keys: &[PublicKey],
         until: Option<Lsn>,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Report, Error> {
-        let seals = self.seals()?;
+        // The folder first: a server may go on meanwhile, and what is sealed then is no segment without a seal.
         let listing = self.listing()?;
+        let chain = self.chain()?;
+        let seals: Vec<_> = chain.iter().flatten().copied().filter_map(Record::seal).collect();
         let mut total = 0;
         for &base in &listing.segments {
-            let path = paths::segment(self.folder(), base);
-            total += self.scan(base)?.file().length().doing("read", &path)?;
+            total += self.segment_bytes(base)?.unwrap_or(0);
         }
         let mut verification =
             Verification { reader: self, report: Report::default(), listing, until, total, progress };
-        verification.chain(&seals, key);
-        for record in seals.iter().flatten() {
-            verification.presence(record)?;
+        verification.chain(&chain, keys);
+        verification.presence(&seals)?;
+        verification.report.strange.clone_from(&verification.listing.strange);
+        if chain.iter().flatten().next().is_none() && !verification.listing.segments.is_empty() {
+            verification.problem(&paths::chain(self.folder()), None, Flaw::Missing);
         }
-        let sealed_end = seals.iter().flatten().next_back().map_or(Lsn(0), |record| record.end);
+        let sealed_end = seals.last().map_or(Lsn(0), |record| record.end);
         for base in verification.listing.segments.clone() {
-            match seals.iter().flatten().find(|record| record.base.0 == base) {
+            if self.was_removed(base)? {
+                verification.report.removed += 1;
+                continue;
+            }
+            match seals.iter().find(|record| record.base.0 == base) {
                 Some(record) => verification.sealed(record)?,
-                None => verification.unsealed(base, Lsn(base) < sealed_end)?,
+                None => {
+                    // An index is there before the seal, but only of one segment at a time.
+                    let indexed = verification.listing.indexes.binary_search(&base).is_ok();
+                    let lost = Lsn(base) < sealed_end || (verification.report.unsealed > 0 && indexed);
+                    verification.unsealed(base, lost)?;
+                }
             }
         }
         Ok(verification.report)
@@ -144,15 +173,16 @@ struct Verification<'a> {
 }
 
 impl Verification<'_> {
-    fn chain(&mut self, seals: &[Option<SealRecord>], key: Option<PublicKey>) {
+    fn chain(&mut self, chain: &[Option<Record>], keys: &[PublicKey]) {
         let path = paths::chain(self.reader.folder());
-        let key = key.or_else(|| self.reader.public_key().ok());
-        if key.is_none() {
+        let own = self.reader.public_key().ok();
+        if own.is_none() && keys.is_empty() {
             self.problem(&paths::key(self.reader.folder()), None, Flaw::Key);
         }
-        // The hash and the end that the next record must follow; unknown behind a broken one.
-        let mut before: Option<(Hash, Lsn)> = Some(([0; 32], Lsn(0)));
-        for (number, record) in seals.iter().enumerate() {
+        // What the next record must follow; unknown behind a broken one. And the key that the chain names.
+        let (mut before, mut end) = (Some([0; 32]), Lsn(0));
+        let mut named = None;
+        for (number, record) in chain.iter().enumerate() {
             let number = number as u64;
             let offset = Some(number * crate::SEAL_RECORD_BYTES as u64);
             let Some(record) = record else {
@@ -160,27 +190,88 @@ impl Verification<'_> {
                 before = None;
                 continue;
             };
-            if before.is_some_and(|(hash, end)| record.previous != hash || record.base < end) {
+            let behind = record.seal().is_none_or(|seal| seal.base >= end);
+            if before.is_some_and(|before: Hash| before != record.previous() || !behind) {
                 self.problem(&path, offset, Flaw::Link(number));
             }
-            if key.is_some_and(|key| !record.is_signed_by(&key)) {
+            let signed = match record {
+                Record::Seal(seal) if !keys.is_empty() => keys.iter().any(|key| seal.is_signed_by(key)),
+                Record::Seal(seal) => named.or(own).is_none_or(|key| seal.is_signed_by(&key)),
+                Record::Begin(begin) => begin.is_signed() && (keys.is_empty() || keys.contains(&begin.public_key)),
+            };
+            if !signed {
                 self.problem(&path, offset, Flaw::Signature(number));
             }
-            before = Some((record.chain_hash, record.end));
+            match record {
+                Record::Seal(seal) => end = seal.end,
+                Record::Begin(begin) => {
+                    named = Some(begin.public_key);
+                    self.begins(number, begin, end);
+                }
+            }
+            before = Some(record.chain_hash());
         }
     }
 
-    /// Whether a segment that has a seal is there, or went as the oldest go.
-    fn presence(&mut self, record: &SealRecord) -> Result<(), Error> {
-        let base = record.base.0;
-        if self.listing.segments.binary_search(&base).is_err() {
-            if self.listing.segments.first().is_none_or(|&oldest| base < oldest) {
-                self.report.removed += 1;
-            } else {
-                self.problem(&paths::segment(self.reader.folder(), base), None, Flaw::Missing);
+    /// Notes that the chain goes on with another key, or after a loss: then each segment that was sealed again for it is no
+    /// longer proven, as long as it is there.
+    fn begins(&mut self, number: u64, begin: &Begin, end: Lsn) {
+        if begin.other_key || begin.seals_lost {
+            self.report.begins.push((number, *begin));
+        }
+        if begin.seals_lost {
+            let segments = self.listing.segments.clone();
+            for base in segments.into_iter().filter(|base| (end.0..=begin.place.0).contains(base)) {
+                self.problem(&paths::segment(self.reader.folder(), base), None, Flaw::Resealed(number));
+            }
+        }
+    }
+
+    /// Whether a removed segment's devices can still be proven.
+    fn leaves(&mut self, base: Lsn) -> Result<(), Error> {
+        match self.reader.leaves(base) {
+            Ok(found) => self.report.provable += u64::from(found.is_some()),
+            Err(Error::Damaged { path, .. }) => self.problem(&path, None, Flaw::Leaves),
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether all places are there that retention has not removed.
+    fn presence(&mut self, seals: &[SealRecord]) -> Result<(), Error> {
+        let holes = self.reader.holes()?;
+        let removed = removed::read(self.reader.disk(), self.reader.folder())?.unwrap_or_default();
+        let gone = |record: &&SealRecord| self.listing.segments.binary_search(&record.base.0).is_err();
+        let went: Vec<Lsn> =
+            seals.iter().filter(|record| record.end <= removed).filter(gone).map(|record| record.base).collect();
+        self.report.removed = went.len() as u64;
+        for base in went {
+            self.leaves(base)?;
+        }
+        for hole in holes {
+            let lost = seals.iter().filter(|record| hole.begin <= record.base && record.end <= hole.end);
+            let mut begin = hole.begin;
+            for record in lost {
+                if begin < record.base {
+                    self.gap(begin, record.base);
+                }
+                self.gone(record.base, Flaw::Missing);
+                begin = record.end;
+            }
+            if begin < hole.end {
+                self.gap(begin, hole.end);
             }
         }
         Ok(())
+    }
+
+    fn gap(&mut self, begin: Lsn, end: Lsn) {
+        self.gone(begin, Flaw::Hole(end));
+    }
+
+    fn gone(&mut self, begin: Lsn, flaw: Flaw) {
+        let path = paths::segment(self.reader.folder(), begin.0);
+        self.report.problems.push(Problem { path, offset: None, lsn: Some(begin), kind: None, device: None, flaw });
     }
 
     fn sealed(&mut self, record: &SealRecord) -> Result<(), Error> {
@@ -190,9 +281,10 @@ impl Verification<'_> {
         self.report.sealed += 1;
         self.header(&scan, &path, |header| header_hash(header) == record.header_hash)?;
         scan.set_end(record.end);
-        let index = self.reader.index_file(base).doing("read", &paths::index(self.reader.folder(), base))?;
+        let index = seal::read_index(self.reader.disk(), self.reader.folder(), base)?;
         let (tally, whole) = self.entries(&mut scan, &path, Some(record.end), index.as_deref())?;
         match (index, whole) {
+            (None, _) if self.reader.was_removed(base)? => {}
             (None, _) => self.problem(&paths::index(self.reader.folder(), base), None, Flaw::Missing),
             (Some(index), true) => self.compare(record, &tally, &index),
             // With a part of the entries unreadable, the index can only be compared with the seal.
@@ -201,11 +293,11 @@ impl Verification<'_> {
         Ok(())
     }
 
-    fn unsealed(&mut self, base: u64, others_follow: bool) -> Result<(), Error> {
+    fn unsealed(&mut self, base: u64, seal_lost: bool) -> Result<(), Error> {
         let path = paths::segment(self.reader.folder(), base);
         let mut scan = self.reader.scan(base)?;
         self.report.unsealed += 1;
-        if others_follow {
+        if seal_lost {
             self.problem(&path, None, Flaw::Unsealed);
         }
         self.header(&scan, &path, |_| true)?;
@@ -314,20 +406,6 @@ impl Verification<'_> {
     fn problem(&mut self, path: &Path, offset: Option<u64>, flaw: Flaw) {
         let path = path.to_owned();
         self.report.problems.push(Problem { path, offset, lsn: None, kind: None, device: None, flaw });
-    }
-}
-
-impl Reader {
-    /// All of an index; `None` if there is none.
-    fn index_file(&self, base: u64) -> io::Result<Option<Vec<u8>>> {
-        let file = match self.disk().open_read(&paths::index(self.folder(), base)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened?,
-        };
-        let mut bytes = vec![0; file.length()? as usize];
-        let read = file.read_at(&mut bytes, 0)?;
-        bytes.truncate(read);
-        Ok(Some(bytes))
     }
 }
 

@@ -1,12 +1,30 @@
 //! Rows that are not in files yet: what a query sees besides the files.
 
 use crate::Error;
-use crate::rows::{Row, Rows};
+use crate::rows::{Row, Rows, bytes_of};
+use crate::shape::{RECORDS, Shape};
 use datafusion::arrow::array::RecordBatch;
 use hashbrown::HashMap;
 use odograph_model::{Key, Lsn, RecordId};
 use std::hash::BuildHasher as _;
 use std::time::Duration;
+
+/// Rows that wait to become files of a table.
+pub(crate) trait Waits: Default + Send + 'static {
+    /// The table's streams: rows of each go to files at a time of their own, with a cursor of their own.
+    const STREAMS: &'static [&'static str];
+    /// The table.
+    const SHAPE: &'static Shape;
+
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// How much memory they take, about.
+    fn bytes(&self) -> usize;
+    /// The one that waits longest.
+    fn first(&self) -> Option<First>;
+    /// All of them; each batch has the columns that occurred in it.
+    fn batches(&mut self) -> Result<Vec<RecordBatch>, Error>;
+}
 
 /// The rows of one stream of a table, in the order in which they came.
 #[derive(Default)]
@@ -14,6 +32,7 @@ pub(crate) struct Buffer {
     full: Vec<RecordBatch>,
     open: Rows,
     count: usize,
+    bytes: usize,
     /// The ids of rows under the hash of what they are looked up by. Two under one hash are harmless: ids decide.
     ids: HashMap<u64, Vec<RecordId>>,
     first: Option<First>,
@@ -33,6 +52,7 @@ impl Buffer {
     pub(crate) fn push(&mut self, row: &Row<'_>, place: Lsn, now: Duration) -> Result<(), Error> {
         self.open.push(row);
         self.count += 1;
+        self.bytes += bytes_of(row);
         self.first.get_or_insert(First { place, since: now });
         self.remember(row.device, Some(row.day()), row.id);
         if row.record.get(Key::DeviceTime).is_some() {
@@ -43,14 +63,6 @@ impl Buffer {
             self.open = Rows::default();
         }
         Ok(())
-    }
-
-    pub(crate) const fn count(&self) -> usize {
-        self.count
-    }
-
-    pub(crate) const fn first(&self) -> Option<First> {
-        self.first
     }
 
     /// The ids of a device's rows of a day, or else of those under a wrong clock; others may be among them.
@@ -67,9 +79,25 @@ impl Buffer {
     fn key(&self, device: &str, day: Option<i32>) -> u64 {
         self.ids.hasher().hash_one((device, day))
     }
+}
 
-    /// All rows; each batch has the columns that occurred in it.
-    pub(crate) fn batches(&mut self) -> Result<Vec<RecordBatch>, Error> {
+impl Waits for Buffer {
+    const STREAMS: &'static [&'static str] = &["in-time", "late"];
+    const SHAPE: &'static Shape = &RECORDS;
+
+    fn count(&self) -> usize {
+        self.count
+    }
+
+    fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn first(&self) -> Option<First> {
+        self.first
+    }
+
+    fn batches(&mut self) -> Result<Vec<RecordBatch>, Error> {
         let mut batches = self.full.clone();
         if self.open.count() > 0 {
             batches.push(self.open.batch()?);

@@ -60,6 +60,7 @@ pub(crate) fn raw() -> Field {
 }
 
 /// The parameter that a column holds.
+#[cfg(test)]
 pub(crate) fn key(field: &Field) -> Option<Key> {
     Key::from_name(field.metadata().get(PARAMETER)?)
 }
@@ -104,6 +105,26 @@ pub(crate) fn merged(schema: &SchemaRef, more: &Schema) -> SchemaRef {
     Arc::new(Schema::new(schema.fields().iter().cloned().chain(missing).collect::<Vec<_>>()))
 }
 
+/// The rows, with other names for columns that `schema` has under the same name and with another type: somebody else
+/// changed the table, and what devices said is kept all the same.
+pub(crate) fn renamed(rows: RecordBatch, schema: &Schema) -> Result<RecordBatch, ArrowError> {
+    let is_other = |field: &Field| {
+        schema.field_with_name(field.name()).is_ok_and(|known| !known.data_type().equals_datatype(field.data_type()))
+    };
+    if !rows.schema().fields().iter().any(|field| is_other(field)) {
+        return Ok(rows);
+    }
+    let name = |field: &Arc<Field>| {
+        let mut field = field.clone();
+        while is_other(&field) {
+            field = Arc::new(field.as_ref().clone().with_name(format!("{}_own", field.name())));
+        }
+        field
+    };
+    let fields: Vec<_> = rows.schema().fields().iter().map(name).collect();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), rows.columns().to_vec())
+}
+
 /// The rows with exactly the columns of `schema`, in its order: nothing where a column did not occur.
 pub(crate) fn fitted(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {
@@ -115,7 +136,8 @@ pub(crate) fn fitted(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
     RecordBatch::try_new(schema.clone(), columns)
 }
 
-fn moment() -> DataType {
+/// A moment: microseconds, UTC.
+pub(crate) fn moment() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 

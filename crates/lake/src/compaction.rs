@@ -14,13 +14,15 @@ pub(crate) struct Part {
     pub(crate) day: String,
     /// How many rows it has.
     pub(crate) rows: usize,
+    /// How many bytes it has, compressed.
+    pub(crate) bytes: usize,
 }
 
 /// The files that shall become one: of one day and tier, or none.
 pub(crate) fn decide(files: Vec<Part>) -> Vec<Part> {
     let mut tiers: BTreeMap<(String, u32), Vec<Part>> = BTreeMap::new();
     for file in files {
-        if let Some(tier) = tier(file.rows) {
+        if let Some(tier) = tier(file.rows).filter(|_| file.bytes < LARGE_BYTES) {
             tiers.entry((file.day.clone(), tier)).or_default().push(file);
         }
     }
@@ -41,6 +43,8 @@ fn tier(rows: usize) -> Option<u32> {
 const TIER_FILES: usize = 8;
 /// Files of 262,144 rows and more stay: what is merged at once has to fit into memory.
 const TIERS: u32 = 6;
+/// The same, where rows are long.
+const LARGE_BYTES: usize = 32 << 20;
 /// After a time without merging there may be thousands.
 const MERGED_FILES_MAX: usize = 32;
 
@@ -52,7 +56,7 @@ mod tests {
     fn commit(commits: usize, rows: usize) -> (Vec<Part>, usize) {
         let (mut files, mut rewritten): (Vec<Part>, usize) = (Vec::new(), 0);
         for number in 0..commits {
-            files.push(Part { path: format!("{number:06}"), day: "2026-06-01".to_owned(), rows });
+            files.push(Part { path: format!("{number:06}"), day: "2026-06-01".to_owned(), rows, bytes: rows });
             loop {
                 let merged = decide(files.clone());
                 if merged.is_empty() {
@@ -60,7 +64,7 @@ mod tests {
                 }
                 let rows = merged.iter().map(|file| file.rows).sum();
                 files.retain(|file| !merged.contains(file));
-                files.push(Part { rows, path: format!("{}+", merged[0].path), ..merged[0].clone() });
+                files.push(Part { rows, bytes: rows, path: format!("{}+", merged[0].path), ..merged[0].clone() });
                 rewritten += rows;
             }
         }
@@ -81,11 +85,16 @@ mod tests {
 
     #[test]
     fn days_are_never_mixed_and_large_files_stay() {
-        let file = |day: &str, rows, number: usize| Part { path: format!("{day}/{number}"), day: day.to_owned(), rows };
+        let file = |day: &str, rows, number: usize| {
+            let (path, day) = (format!("{day}/{number}"), day.to_owned());
+            Part { path, day, rows, bytes: rows * 100 }
+        };
         let few = (0..7).map(|number| file("one", 5, number)).chain((0..7).map(|number| file("two", 5, number)));
         assert_eq!(decide(few.collect()), []);
         let large = (0..50).map(|number| file("one", 1 << 18, number));
         assert_eq!(decide(large.collect()), []);
+        let long = (0..50).map(|number| Part { bytes: 32 << 20, ..file("one", 5, number) });
+        assert_eq!(decide(long.collect()), [], "few rows of many bytes");
         let full = (0..9).map(|number| file("one", 5 + number % 2, number)).chain([file("two", 5, 0)]);
         let chosen = decide(full.collect());
         assert_eq!(chosen.len(), 9);

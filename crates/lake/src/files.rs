@@ -1,6 +1,7 @@
-//! Rows to Parquet files: one for each day, sorted by device and time.
+//! Rows to Parquet files: one for each day, sorted by the device first.
 
-use crate::{Error, columns};
+use crate::shape::Shape;
+use crate::{Error, columns, events, frames};
 use datafusion::arrow::array::{AsArray as _, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{Date32Type, SchemaRef, TimestampMicrosecondType};
@@ -25,10 +26,15 @@ pub(crate) struct File {
 
 /// Encodes rows: one file for each day that occurs. `name` must be one that no other file of the table has.
 ///
-/// All batches need `schema`.
-pub(crate) fn encode(batches: &[RecordBatch], schema: &SchemaRef, name: &str) -> Result<Vec<File>, Error> {
-    let rows = sorted(&concat_batches(schema, batches)?)?;
-    days(&rows).into_iter().map(|range| encode_day(&rows.slice(range.start, range.len()), name)).collect()
+/// All batches need `schema`. It takes a while: not for a thread on which others wait.
+pub(crate) fn encode(
+    batches: &[RecordBatch],
+    schema: &SchemaRef,
+    shape: &Shape,
+    name: &str,
+) -> Result<Vec<File>, Error> {
+    let rows = sorted(&concat_batches(schema, batches)?, shape)?;
+    days(&rows).into_iter().map(|range| encode_day(&rows.slice(range.start, range.len()), shape, name)).collect()
 }
 
 /// Writes a file, durably, and tells what the table's log says of it.
@@ -50,13 +56,13 @@ pub(crate) async fn write(store: &dyn ObjectStore, file: File, now: Time) -> Res
     })
 }
 
-/// By day, device and time.
-fn sorted(rows: &RecordBatch) -> Result<RecordBatch, Error> {
-    let by = [columns::DAY, columns::DEVICE, columns::TIME].map(|name| SortColumn {
+/// By day, and then as the table is sorted.
+fn sorted(rows: &RecordBatch, shape: &Shape) -> Result<RecordBatch, Error> {
+    let by = std::iter::once(&columns::DAY).chain(shape.order).map(|name| SortColumn {
         values: rows.column_by_name(name).expect("every row has the fixed columns").clone(),
         options: None,
     });
-    let order: UInt32Array = lexsort_to_indices(&by, None)?;
+    let order: UInt32Array = lexsort_to_indices(&by.collect::<Vec<_>>(), None)?;
     Ok(take_record_batch(rows, &order)?)
 }
 
@@ -74,24 +80,24 @@ fn days(rows: &RecordBatch) -> Vec<Range<usize>> {
     ranges
 }
 
-fn encode_day(rows: &RecordBatch, name: &str) -> Result<File, Error> {
+fn encode_day(rows: &RecordBatch, shape: &Shape, name: &str) -> Result<File, Error> {
     let column = |name| rows.column_by_name(name).expect("every row has the fixed columns");
     let day = day_name(column(columns::DAY).as_primitive::<Date32Type>().value(0));
     let devices = column(columns::DEVICE).as_string::<i32>();
-    let times = column(columns::TIME).as_primitive::<TimestampMicrosecondType>().values();
+    let times = column(shape.time).as_primitive::<TimestampMicrosecondType>().values();
     let range = times.iter().min().zip(times.iter().max()).expect("a day has rows");
     let moment = |microseconds: &i64| Time(microseconds.div_euclid(1000)).to_string();
     let stats = json!({
         "numRecords": rows.num_rows(),
-        "minValues": { columns::DEVICE: devices.value(0), columns::TIME: moment(range.0) },
-        "maxValues": { columns::DEVICE: devices.value(rows.num_rows() - 1), columns::TIME: moment(range.1) },
-        "nullCount": { columns::DEVICE: 0, columns::TIME: 0 },
+        "minValues": { columns::DEVICE: devices.value(0), shape.time: moment(range.0) },
+        "maxValues": { columns::DEVICE: devices.value(rows.num_rows() - 1), shape.time: moment(range.1) },
+        "nullCount": { columns::DEVICE: 0, shape.time: 0 },
     });
     let (index, _) = rows.schema().column_with_name(columns::DAY).expect("every row has the fixed columns");
     let mut rows = rows.clone();
     // The day is in the path.
     rows.remove_column(index);
-    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(&rows)))?;
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(properties(&rows, shape)))?;
     writer.write(&rows)?;
     let bytes = writer.into_inner()?;
     Ok(File { path: format!("{}={day}/{name}.parquet", columns::DAY), day, bytes, stats: stats.to_string() })
@@ -103,24 +109,30 @@ pub(crate) fn day_name(day: i32) -> String {
     midnight.split('T').next().unwrap_or_default().to_owned()
 }
 
-fn properties(rows: &RecordBatch) -> WriterProperties {
+fn properties(rows: &RecordBatch, shape: &Shape) -> WriterProperties {
     let level = ZstdLevel::try_new(COMPRESSION).expect("the level is one that Zstandard has");
     let path = |name: &str| ColumnPath::from(name);
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(GROUP_ROWS))
         .set_data_page_row_count_limit(PAGE_ROWS)
-        .set_write_batch_size(PAGE_ROWS)
+        .set_write_batch_size(WRITE_ROWS)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_created_by(format!("odograph {}", env!("CARGO_PKG_VERSION")));
-    for name in [columns::DEVICE, columns::TIME] {
+    for name in [columns::DEVICE, shape.time] {
         properties = properties.set_column_statistics_enabled(path(name), EnabledStatistics::Page);
     }
-    for name in [columns::TIME, columns::RECEIVED] {
+    for name in [columns::TIME, columns::RECEIVED, frames::PLACE, events::BEGIN] {
         let (dictionary, encoding) = (false, Encoding::DELTA_BINARY_PACKED);
         properties =
             properties.set_column_dictionary_enabled(path(name), dictionary).set_column_encoding(path(name), encoding);
     }
+    // Hardly any comes twice, and nobody asks for a range of them.
+    properties = properties
+        .set_column_dictionary_enabled(path(frames::PAYLOAD), false)
+        .set_column_statistics_enabled(path(frames::PAYLOAD), EnabledStatistics::None)
+        .set_column_statistics_enabled(path(frames::CONTEXT), EnabledStatistics::None)
+        .set_column_statistics_enabled(path(frames::DECISION), EnabledStatistics::None);
     // A hash has no pattern to find.
     properties = properties
         .set_column_dictionary_enabled(path(columns::ID), false)
@@ -143,3 +155,5 @@ const COMPRESSION: i32 = 3;
 const GROUP_ROWS: usize = 1 << 20;
 /// What is read at least for one device: a day of a record every minute and more.
 const PAGE_ROWS: usize = 2048;
+/// How often the length of a page is looked at: rows may be long.
+const WRITE_ROWS: usize = 256;

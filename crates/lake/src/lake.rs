@@ -1,11 +1,16 @@
 //! All tenants' history: opened by whoever reads, written by one.
 
+use crate::buffer::Buffer;
+use crate::events::{self, EVENTS, Event, NoRows, Scope};
+use crate::files::day_name;
+use crate::frames::{FRAMES, FrameBuffer, FrameRow};
+use crate::maintenance::{CHECKPOINT_COMMITS, Grace, Keep};
 use crate::rows::Row;
-use crate::table::Table;
-use crate::tenant::{Stream, Tenant, View};
-use crate::{DiskStore, Error, query};
+use crate::shape::{RECORDS, Shape};
+use crate::tables::{Common, Due, Open, Tables};
+use crate::tenant::{Shelf, Stream, View};
+use crate::{DiskStore, Error, query, work};
 use compact_str::CompactString;
-use hashbrown::HashMap;
 use odograph_env::{Clock, Disk};
 use odograph_model::{Lsn, RecordId, Time};
 use std::collections::BTreeMap;
@@ -13,23 +18,65 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
+use tokio::sync::Semaphore;
 
-/// When rows become files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When rows become files, and how long those stay.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// The node whose journal is read.
     pub node: u16,
     /// So many rows of a stream are written at once, at the latest.
     pub flush_rows: usize,
+    /// So many bytes of a stream, as they are in memory.
+    pub flush_bytes: usize,
+    /// So much memory may everything take that waits.
+    pub waiting_bytes_max: usize,
     /// A row of the day waits at most so long.
     pub in_time_flush: Duration,
     /// A late row waits at most so long.
     pub late_flush: Duration,
+    /// An entry of the journal waits at most so long.
+    pub frames_flush: Duration,
+    /// What is kept.
+    pub keep: Keep,
+    /// What is kept of tenants for whom something else holds.
+    pub keep_of: BTreeMap<CompactString, Keep>,
+    /// How long what is not part of a table any more stays.
+    pub grace: Grace,
+    /// Maintenance looks at each table so often.
+    pub care_every: Duration,
+    /// So many commits are summed up in a checkpoint: opening a table reads at most as many entries of its log.
+    pub checkpoint_commits: u64,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { node: 0, flush_rows: FLUSH_ROWS, in_time_flush: IN_TIME_FLUSH, late_flush: LATE_FLUSH }
+        Self {
+            node: 0,
+            flush_rows: FLUSH_ROWS,
+            flush_bytes: FLUSH_BYTES,
+            waiting_bytes_max: WAITING_BYTES_MAX,
+            in_time_flush: IN_TIME_FLUSH,
+            late_flush: LATE_FLUSH,
+            frames_flush: FRAMES_FLUSH,
+            keep: Keep::default(),
+            keep_of: BTreeMap::new(),
+            grace: Grace::default(),
+            care_every: CARE_EVERY,
+            checkpoint_commits: CHECKPOINT_COMMITS,
+        }
+    }
+}
+
+impl Options {
+    fn keep_of(&self, tenant: &str) -> Keep {
+        self.keep_of.get(tenant).copied().unwrap_or(self.keep)
+    }
+
+    /// How many days the journal's entries are kept by whoever keeps them longest; `None`: for ever.
+    pub fn frames_kept(&self) -> Option<u32> {
+        let kept = std::iter::once(&self.keep).chain(self.keep_of.values()).map(|keep| keep.frames);
+        kept.reduce(|one, other| Some(one?.max(other?))).flatten()
     }
 }
 
@@ -42,7 +89,23 @@ pub struct Lake {
 struct Shared {
     /// There until the end.
     runtime: Option<Runtime>,
-    tenants: Mutex<BTreeMap<CompactString, Arc<Tenant>>>,
+    tenants: Mutex<BTreeMap<CompactString, Tenant>>,
+}
+
+/// A tenant's tables, as far as there are any.
+#[derive(Clone, Default)]
+pub(crate) struct Tenant {
+    pub(crate) records: Option<Arc<Shelf<Buffer>>>,
+    pub(crate) frames: Option<Arc<Shelf<FrameBuffer>>>,
+    pub(crate) events: Option<Arc<Shelf<NoRows>>>,
+}
+
+/// A tenant's tables at one moment, as far as there are any.
+#[derive(Default)]
+pub(crate) struct Views {
+    pub(crate) records: Option<View>,
+    pub(crate) frames: Option<View>,
+    pub(crate) events: Option<View>,
 }
 
 /// Up to where there are records of a device.
@@ -63,38 +126,35 @@ pub struct Latest {
 /// The one who writes.
 pub struct Writer {
     lake: Lake,
-    disk: Arc<dyn Disk>,
+    common: Common,
     clock: Arc<dyn Clock>,
     folder: PathBuf,
     options: Options,
-    tables: HashMap<CompactString, Open>,
-}
-
-/// A tenant's table, open for writing.
-struct Open {
-    table: Table,
-    tenant: Arc<Tenant>,
-    /// What is in the table, by stream.
-    cursors: [Lsn; 2],
+    records: Tables<Buffer>,
+    frames: Tables<FrameBuffer>,
+    events: Tables<NoRows>,
 }
 
 impl Writer {
     /// Opens the lake in a folder, which only one process may do at a time.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, folder: &Path, options: Options) -> Result<Self, Error> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(LAKE_THREADS)
-            .thread_name("lake")
-            .on_thread_start(odograph_env::yield_to_others)
-            .enable_all()
-            .build()
-            .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
-        let shared = Shared { runtime: Some(runtime), tenants: Mutex::new(BTreeMap::new()) };
-        let lake = Lake { shared: Arc::new(shared) };
-        let mut writer = Self { lake, disk, clock, folder: folder.to_owned(), options, tables: HashMap::new() };
+        let lake = Lake::start()?;
+        let at_once = Arc::new(Semaphore::new(WORK_AT_ONCE));
+        let runtime = lake.shared.runtime().handle().clone();
+        let (node, checkpoint_commits) = (options.node, options.checkpoint_commits);
+        let common = Common { runtime, disk, node, checkpoint_commits, at_once };
+        let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
+        let folder = folder.to_owned();
+        let mut writer = Self { lake, common, clock, folder, options, records, frames, events };
         // What an earlier process was writing when it ended.
-        DiskStore::new(writer.disk.clone(), folder).clean().map_err(|source| Error::Folder { source })?;
-        for tenant in writer.tenants_on_disk()? {
-            writer.table(&tenant)?;
+        let store = DiskStore::new(writer.common.disk.clone(), &writer.folder);
+        store.clean().map_err(|source| Error::Folder { source })?;
+        for (tenant, table) in tables_on_disk(&*writer.common.disk, &writer.folder) {
+            match table {
+                table if table == RECORDS.name => drop(writer.records(&tenant)?),
+                table if table == FRAMES.name => drop(writer.frames(&tenant)?),
+                _ => drop(writer.events(&tenant)?),
+            }
         }
         Ok(writer)
     }
@@ -107,119 +167,227 @@ impl Writer {
     /// Adds a row that came from the journal's entry at `place`, and that the table does not have: see [`Writer::has`].
     pub fn push(&mut self, tenant: &str, row: &Row<'_>, place: Lsn) -> Result<(), Error> {
         let now = self.clock.monotonic();
-        self.table(tenant)?.tenant.push(row, place, now)
+        self.records(tenant)?.shelf.push(row, place, now)
     }
 
     /// Whether the table has the row from an earlier run of whoever reads the journal.
     pub fn has(&mut self, tenant: &str, row: &Row<'_>, place: Lsn) -> Result<bool, Error> {
-        Ok(place < self.table(tenant)?.cursors[Stream::of(row) as usize])
+        Ok(place < self.records(tenant)?.cursors[Stream::of(row) as usize])
+    }
+
+    /// Adds an entry of the journal, unless the table has it from an earlier run.
+    pub fn push_frame(&mut self, tenant: &str, row: &FrameRow<'_>) -> Result<(), Error> {
+        let (now, node) = (self.clock.monotonic(), self.options.node);
+        let open = self.frames(tenant)?;
+        if row.place < open.cursors[0] {
+            return Ok(());
+        }
+        open.shelf.add(0, |buffer| buffer.push(node, row, now))
+    }
+
+    /// Puts events in the place of all that there are in a scope, in one commit. The table appears with its first event.
+    ///
+    /// # Errors
+    ///
+    /// When an event is outside the scope, or the table cannot be read or written: then everything is as it was.
+    pub fn replace_events(&mut self, tenant: &str, scope: &Scope, events: &[Event]) -> Result<(), Error> {
+        if let Some(event) = events.iter().find(|event| !scope.holds(event)) {
+            return Err(Error::Refused(format!("the event {} is outside of what is to be replaced", event.id)));
+        }
+        if events.is_empty() && self.events.find(tenant).is_none() {
+            return Ok(());
+        }
+        let (new, now, common) = (events::batch(events)?, Time(self.clock.now()), self.common.clone());
+        let open = self.events(tenant)?;
+        let shelf = open.shelf.clone();
+        let (first, last) = (day_name(scope.days.0), day_name(scope.days.1));
+        let is_of = |day: &str| first.as_str() <= day && day <= last.as_str();
+        let replaced = work::replace(&shelf, open.table(&common)?, is_of, |rows| scope.others(rows), new, now);
+        common.runtime.block_on(replaced)
     }
 
     /// The ids of a device's records of a day (since 1970, UTC, of the event time).
     pub fn ids_of_day(&mut self, tenant: &str, device: &str, day: i32) -> Result<Vec<RecordId>, Error> {
-        let tenant = self.table(tenant)?.tenant.clone();
-        let mut ids = tenant.hot_ids(device, Some(day));
-        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_day(tenant.files(), device, day))?);
+        let shelf = self.records(tenant)?.shelf.clone();
+        // First what waits: it may become a file in between, and would not be found at all the other way round.
+        let mut ids = shelf.hot_ids(device, Some(day));
+        ids.extend(self.common.runtime.block_on(query::ids_of_day(shelf.files(), device, day))?);
         Ok(ids)
     }
 
     /// The ids of a device's records that have their time of receipt as event time, because the device's clock was wrong;
     /// others may be among them.
     pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<Vec<RecordId>, Error> {
-        let tenant = self.table(tenant)?.tenant.clone();
-        let mut ids = tenant.hot_ids(device, None);
-        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_wrong_clock(tenant.files(), device))?);
+        let shelf = self.records(tenant)?.shelf.clone();
+        let mut ids = shelf.hot_ids(device, None);
+        ids.extend(self.common.runtime.block_on(query::ids_of_wrong_clock(shelf.files(), device))?);
         Ok(ids)
     }
 
     /// Up to where there are records of each device, by the files.
     pub fn latest(&mut self) -> Result<Vec<Latest>, Error> {
         let mut latest = Vec::new();
-        for (tenant, open) in &self.tables {
-            let files = open.tenant.files();
-            latest.extend(self.lake.shared.runtime().block_on(query::latest(files, tenant))?);
+        for open in self.records.iter() {
+            latest.extend(self.common.runtime.block_on(query::latest(open.shelf.files(), &open.tenant))?);
         }
         Ok(latest)
     }
 
-    /// Everything before this place is in files, durably, if everything before `read` was given to [`Writer::push`].
+    /// All records before this place are in files, durably, if everything before `read` was given to [`Writer::push`].
     pub fn committed(&self, read: Lsn) -> Lsn {
-        let waiting = self.tables.values().flat_map(|open| Stream::ALL.map(|stream| open.tenant.waiting(stream).1));
-        waiting.flatten().map(|first| first.place).fold(read, Lsn::min)
+        self.records.first_place().map_or(read, |first| first.min(read))
     }
 
-    /// Makes files of what is due, or of all that waits, and returns how many commits that took. Everything in the
-    /// journal before `read` was given to [`Writer::push`].
+    /// How long the row has waited, at `now` of the monotonic clock, that has waited longest; nothing without any.
+    pub fn waits_longest(&self, now: Duration) -> Duration {
+        self.records.waiting_since().map_or(Duration::ZERO, |since| now.saturating_sub(since))
+    }
+
+    /// All entries of the journal before this place are in files, durably, if everything before `read` was given to
+    /// [`Writer::push_frame`].
+    pub fn committed_frames(&self, read: Lsn) -> Lsn {
+        self.frames.first_place().map_or(read, |first| first.min(read))
+    }
+
+    /// Begins to make files of what is due, aside; or makes files of all that waits, and waits for that. Returns how many
+    /// commits were completed. Everything in the journal before `read` was given to [`Writer::push`] and
+    /// [`Writer::push_frame`].
     ///
     /// # Errors
     ///
-    /// When files cannot be written or committed. What did not become files still waits.
+    /// When files cannot be written or committed, now or since the last call. What did not become files still waits, and
+    /// goes first at the next call.
     pub fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {
-        let mut commits = 0;
-        let (now, today, options) = (self.clock.monotonic(), Time(self.clock.now()), self.options);
-        for open in self.tables.values_mut() {
-            for stream in Stream::ALL {
-                let (count, first) = open.tenant.waiting(stream);
-                let Some(first) = first else { continue };
-                let waited = now.saturating_sub(first.since);
-                if !all && count < options.flush_rows && waited < options.longest(stream) {
-                    continue;
-                }
-                let flush = open.tenant.flush(&mut open.table, stream, options.node, read, today);
-                self.lake.shared.runtime().block_on(flush)?;
-                open.cursors[stream as usize] = read;
-                commits += 1;
-                // One at a time: what is left is looked at after the next commit.
-                let compact = open.tenant.compact(&mut open.table, today);
-                commits += usize::from(self.lake.shared.runtime().block_on(compact)?);
+        let mut commits = self.flush_due(read, all)?;
+        if all {
+            commits += self.wait()?;
+            // What an earlier attempt left on its way went first.
+            while self.records.first_place().is_some() || self.frames.first_place().is_some() {
+                commits += self.flush_due(read, all)?;
+                commits += self.wait()?;
             }
+            return Ok(commits);
         }
+        while self.records.bytes() + self.frames.bytes() > self.options.waiting_bytes_max {
+            commits += self.relieve(read)?;
+        }
+        self.care();
         Ok(commits)
     }
 
-    fn table(&mut self, tenant: &str) -> Result<&mut Open, Error> {
-        // Looked up twice, because the borrow of a found entry would last for the whole function.
-        if !self.tables.contains_key(tenant) {
-            let opened = self.open_table(tenant)?;
-            self.tables.insert(tenant.into(), opened);
-        }
-        Ok(self.tables.get_mut(tenant).expect("the table was opened"))
+    fn flush_due(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {
+        let (now, today, options) = (self.clock.monotonic(), Time(self.clock.now()), &self.options);
+        let (rows_max, bytes_max) = (options.flush_rows, options.flush_bytes);
+        let longest = &[options.in_time_flush, options.late_flush];
+        let due = Due { now, today, read, all, rows_max, bytes_max, longest };
+        let records = self.records.flush(&self.common, &due);
+        let due = Due { longest: &[options.frames_flush], ..due };
+        let frames = self.frames.flush(&self.common, &due);
+        Ok(records? + frames?)
     }
 
-    fn open_table(&self, name: &str) -> Result<Open, Error> {
-        let folder = self.folder.join(folder_name(name)).join(RECORDS);
-        let runtime = self.lake.shared.runtime();
-        let table = runtime.block_on(Table::open(&self.disk, &folder))?;
-        let mut cursors = [Lsn(0); 2];
-        for stream in Stream::ALL {
-            let cursor = runtime.block_on(table.cursor(&stream.application(self.options.node)))?;
-            cursors[stream as usize] = cursor.unwrap_or_default();
+    /// Makes files of what takes the most memory.
+    fn relieve(&mut self, read: Lsn) -> Result<usize, Error> {
+        let (now, today, options) = (self.clock.monotonic(), Time(self.clock.now()), &self.options);
+        let longest = &[Duration::ZERO; 2];
+        let due =
+            Due { now, today, read, all: true, rows_max: options.flush_rows, bytes_max: options.flush_bytes, longest };
+        match self.records.bytes() >= self.frames.bytes() {
+            true => self.records.relieve(&self.common, &due),
+            false => self.frames.relieve(&self.common, &due),
         }
-        let tenant = Arc::new(runtime.block_on(Tenant::new(&table))?);
-        self.lake.shared.tenants.lock().expect("nobody panics holding it").insert(name.into(), tenant.clone());
-        Ok(Open { table, tenant, cursors })
     }
 
-    fn tenants_on_disk(&self) -> Result<Vec<String>, Error> {
-        let Ok(folders) = self.disk.list(&self.folder) else { return Ok(Vec::new()) };
-        Ok(folders.iter().filter_map(|folder| tenant_name(folder.file_name()?.to_str()?)).collect())
+    /// Waits for all that is under way.
+    fn wait(&mut self) -> Result<usize, Error> {
+        let (records, frames) = (self.records.wait(&self.common), self.frames.wait(&self.common));
+        let events = self.events.wait(&self.common);
+        Ok(records? + frames? + events?)
+    }
+
+    /// Does all maintenance that is due, and waits for it. [`Writer::flush`] does the same step by step, aside.
+    ///
+    /// # Errors
+    ///
+    /// When something that was under way before failed.
+    pub fn maintain(&mut self) -> Result<(), Error> {
+        loop {
+            self.wait()?;
+            if !self.care() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Begins a step of maintenance, if one is due and none is under way. Returns whether one is under way now.
+    fn care(&mut self) -> bool {
+        let (now, today, every) = (self.clock.monotonic(), Time(self.clock.now()), self.options.care_every);
+        let (common, options) = (&self.common, &self.options);
+        let records = |tenant: &str| (options.keep_of(tenant).records, options.grace);
+        let frames = |tenant: &str| (options.keep_of(tenant).frames, options.grace);
+        let events = |tenant: &str| (options.keep_of(tenant).events, options.grace);
+        self.records.care(common, now, every, today, records)
+            || self.frames.care(common, now, every, today, frames)
+            || self.events.care(common, now, every, today, events)
+    }
+
+    fn records(&mut self, tenant: &str) -> Result<&mut Open<Buffer>, Error> {
+        // Looked up twice, because the borrow of a found table would last for the whole function.
+        if self.records.find(tenant).is_none() {
+            let shelf = self.records.open(&self.common, tenant, &self.folder_of(tenant, &RECORDS))?.shelf.clone();
+            self.lake.change(tenant, |tables| tables.records = Some(shelf));
+        }
+        Ok(self.records.find(tenant).expect("the table was opened"))
+    }
+
+    fn frames(&mut self, tenant: &str) -> Result<&mut Open<FrameBuffer>, Error> {
+        if self.frames.find(tenant).is_none() {
+            let shelf = self.frames.open(&self.common, tenant, &self.folder_of(tenant, &FRAMES))?.shelf.clone();
+            self.lake.change(tenant, |tables| tables.frames = Some(shelf));
+        }
+        Ok(self.frames.find(tenant).expect("the table was opened"))
+    }
+
+    fn events(&mut self, tenant: &str) -> Result<&mut Open<NoRows>, Error> {
+        if self.events.find(tenant).is_none() {
+            let shelf = self.events.open(&self.common, tenant, &self.folder_of(tenant, &EVENTS))?.shelf.clone();
+            self.lake.change(tenant, |tables| tables.events = Some(shelf));
+        }
+        Ok(self.events.find(tenant).expect("the table was opened"))
+    }
+
+    fn folder_of(&self, tenant: &str, shape: &Shape) -> PathBuf {
+        self.folder.join(folder_name(tenant)).join(shape.name)
     }
 }
 
-impl Options {
-    const fn longest(&self, stream: Stream) -> Duration {
-        match stream {
-            Stream::InTime => self.in_time_flush,
-            Stream::Late => self.late_flush,
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Whoever opens the lake next must be the only one who writes. What failed is tried again by them.
+        let _ = self.wait();
+    }
+}
+
+/// The tables that there are in a lake's folder.
+pub(crate) fn tables_on_disk(disk: &dyn Disk, folder: &Path) -> Vec<(String, &'static str)> {
+    let Ok(folders) = disk.list(folder) else { return Vec::new() };
+    let mut found = Vec::new();
+    for folder in folders {
+        let Some(tenant) = folder.file_name().and_then(|name| tenant_name(name.to_str()?)) else { continue };
+        for shape in [&RECORDS, &FRAMES, &EVENTS] {
+            if disk.inspect(&folder.join(shape.name)).is_ok_and(|found| found.is_folder) {
+                found.push((tenant.clone(), shape.name));
+            }
         }
     }
+    found
 }
 
 impl Lake {
     /// Runs a query over a tenant's tables, which can only be read.
     pub fn query(&self, tenant: &str, sql: &str, limits: query::Limits) -> Result<query::Answer, Error> {
-        let view = self.view(tenant)?;
-        self.wait(query::run(self.clone(), view, sql, limits))
+        let views = self.views(tenant)?;
+        self.wait(query::run(self.clone(), views, sql, limits))
     }
 
     /// Waits for something that runs on the lake's threads.
@@ -227,9 +395,36 @@ impl Lake {
         self.shared.runtime().block_on(work)
     }
 
-    fn view(&self, tenant: &str) -> Result<Option<View>, Error> {
+    fn views(&self, tenant: &str) -> Result<Views, Error> {
         let known = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
-        known.map(|tenant| tenant.view()).transpose()
+        let Some(tables) = known else { return Ok(Views::default()) };
+        Ok(Views {
+            records: tables.records.map(|shelf| shelf.view()).transpose()?,
+            frames: tables.frames.map(|shelf| shelf.view()).transpose()?,
+            events: tables.events.map(|shelf| shelf.view()).transpose()?,
+        })
+    }
+
+    /// What files have of frames, of every tenant.
+    pub(crate) fn frames_in_files(&self) -> Vec<View> {
+        let tenants = self.shared.tenants.lock().expect("nobody panics holding it");
+        tenants.values().filter_map(|tables| Some(tables.frames.as_ref()?.files())).collect()
+    }
+
+    pub(crate) fn start() -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(LAKE_THREADS)
+            .thread_name("lake")
+            .on_thread_start(odograph_env::yield_to_others)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
+        Ok(Self { shared: Arc::new(Shared { runtime: Some(runtime), tenants: Mutex::new(BTreeMap::new()) }) })
+    }
+
+    pub(crate) fn change(&self, tenant: &str, change: impl FnOnce(&mut Tenant)) {
+        let mut tenants = self.shared.tenants.lock().expect("nobody panics holding it");
+        change(tenants.entry(tenant.into()).or_default());
     }
 }
 
@@ -249,7 +444,7 @@ impl Drop for Shared {
 }
 
 /// A tenant's folder: its name, where that can be one on every file system, and hexadecimal digits else.
-fn folder_name(tenant: &str) -> String {
+pub(crate) fn folder_name(tenant: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     if !tenant.is_empty() && tenant.len() <= PLAIN_NAME_BYTES_MAX && tenant.bytes().all(plain) {
         return tenant.to_owned();
@@ -268,18 +463,26 @@ fn tenant_name(folder: &str) -> Option<String> {
     String::from_utf8(bytes?).ok()
 }
 
-/// The folder of the table of records.
-const RECORDS: &str = "records";
 /// Before the digits of a name that is written so.
 const ENCODED: &str = "x.";
 /// Folder names may have 255 bytes; encoded, this many and more take twice as many.
 const PLAIN_NAME_BYTES_MAX: usize = 64;
 /// A few hundred bytes of memory each: what a small machine can spare, twice, while they are sorted and encoded.
 const FLUSH_ROWS: usize = 1 << 18;
+/// The same, counted in bytes: four times as much while they are sorted and encoded.
+const FLUSH_BYTES: usize = 32 << 20;
+/// However many tenants there are.
+const WAITING_BYTES_MAX: usize = 256 << 20;
 /// The journal holds what waits, so this decides only how many small files there are.
 const IN_TIME_FLUSH: Duration = Duration::from_secs(60);
 /// A late row makes a file of its day: ten minutes of them make fewer.
 const LATE_FLUSH: Duration = Duration::from_secs(600);
+/// The journal has them until then, and is read again from here on after a crash.
+const FRAMES_FLUSH: Duration = Duration::from_secs(300);
+/// Days go once a day, files some hours after that: nothing here is urgent.
+const CARE_EVERY: Duration = Duration::from_secs(600);
+/// Each takes the memory of some flushes, and most of a core.
+const WORK_AT_ONCE: usize = 2;
 /// Enough to read and decompress on while one encodes.
 const LAKE_THREADS: usize = 2;
 

@@ -1,8 +1,11 @@
 //! SQL over a tenant's files and what waits to become files, as one table that can only be read.
 
-use crate::lake::{Lake, Latest};
-use crate::tenant::View;
-use crate::{Error, columns, files::day_name};
+use crate::events::EVENTS;
+use crate::frames::{self, FRAMES};
+use crate::lake::{Lake, Latest, Views};
+use crate::shape::{RECORDS, Shape};
+use crate::tenant::{Files, View};
+use crate::{Error, columns, files::day_name, sealed};
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
@@ -12,7 +15,7 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{DataFrame, Expr, SQLOptions, SessionConfig, SessionContext, cast, col, lit};
 use futures::StreamExt as _;
-use odograph_model::{Key, RecordId, Time};
+use odograph_model::{Key, Lsn, RecordId, Time};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,6 +44,8 @@ pub struct Answer {
     deadline: tokio::time::Instant,
     limits: Limits,
     rows: usize,
+    /// The files that it reads, so that none is deleted.
+    _held: Vec<Arc<Files>>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -83,17 +88,19 @@ impl Limits {
     }
 }
 
-/// Plans and begins a query. Without a view, the tables are there and empty.
-pub(crate) async fn run(lake: Lake, view: Option<View>, sql: &str, limits: Limits) -> Result<Answer, Error> {
+/// Plans and begins a query. Tables of which there is no view are there and empty.
+pub(crate) async fn run(lake: Lake, views: Views, sql: &str, limits: Limits) -> Result<Answer, Error> {
     let deadline = tokio::time::Instant::now() + limits.time;
+    let tables = [&views.records, &views.frames, &views.events];
+    let held = tables.into_iter().flatten().map(|view| view.held.clone()).collect();
     let begin = async {
         let context = session(limits.memory)?;
-        register(&context, view).await?;
+        register(&context, views).await?;
         let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         Ok::<_, Error>(context.sql_with_options(sql, only_read).await?.execute_stream().await?)
     };
     let stream = tokio::time::timeout_at(deadline, begin).await.map_err(|_| limits.too_long())??;
-    Ok(Answer { stream, lake, deadline, limits, rows: 0 })
+    Ok(Answer { stream, lake, deadline, limits, rows: 0, _held: held })
 }
 
 /// The ids of a device's records of a day that are in files.
@@ -151,6 +158,32 @@ pub(crate) async fn latest(view: View, tenant: &str) -> Result<Vec<Latest>, Erro
     Ok(latest)
 }
 
+/// What files have of a segment, by device and place.
+pub(crate) async fn frames_of_segment(
+    views: Vec<View>,
+    node: u16,
+    segment: Lsn,
+    device: Option<&str>,
+) -> Result<SendableRecordBatchStream, Error> {
+    let context = session(QUERY_BYTES)?;
+    let schema: SchemaRef = Arc::new(Schema::new((FRAMES.fixed)()));
+    let (of_node, of_segment) = sealed::WHERE;
+    let wanted = col(of_node).eq(lit(i32::from(node))).and(col(of_segment).eq(lit(segment.0.cast_signed())));
+    let wanted = device.map_or(wanted.clone(), |device| col(columns::DEVICE).eq(lit(device)).and(wanted));
+    let mut all: Option<DataFrame> = None;
+    for view in views {
+        let rows = of_files(&context, view.files, &view.schema, &schema)?.filter(wanted.clone())?;
+        let rows = rows.select_columns(sealed::COLUMNS)?;
+        all = Some(match all {
+            Some(all) => all.union(rows)?,
+            None => rows,
+        });
+    }
+    let all = all.ok_or_else(|| Error::Refused("there are no tables of frames".to_owned()))?;
+    let order = [columns::DEVICE, frames::PLACE].map(|name| col(name).sort(true, true));
+    Ok(all.sort(order.to_vec())?.execute_stream().await?)
+}
+
 /// All rows of files, with exactly the columns of `schema`.
 pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
     let context = session(QUERY_BYTES)?;
@@ -168,12 +201,16 @@ fn session(memory: usize) -> Result<SessionContext, Error> {
 }
 
 /// The tables that people would want first.
-async fn register(context: &SessionContext, view: Option<View>) -> Result<(), Error> {
-    let records = match view {
-        Some(view) => whole(context, view)?,
-        None => context.read_batch(RecordBatch::new_empty(Arc::new(Schema::new(columns::fixed()))))?,
-    };
-    context.register_table("records", records.into_view())?;
+async fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
+    let Views { records, frames, events } = views;
+    let tables: [(&'static Shape, Option<View>); 3] = [(&RECORDS, records), (&FRAMES, frames), (&EVENTS, events)];
+    for (shape, view) in tables {
+        let table = match view {
+            Some(view) => whole(context, view)?,
+            None => context.read_batch(RecordBatch::new_empty(Arc::new(Schema::new((shape.fixed)()))))?,
+        };
+        context.register_table(shape.name, table.into_view())?;
+    }
     for (name, sql) in VIEWS {
         let view = context.sql(sql).await?.into_view();
         context.register_table(*name, view)?;

@@ -31,16 +31,31 @@ pub struct Row<'a> {
 
 impl Row<'_> {
     /// Days since 1970, UTC, of the event time.
-    pub const fn day(&self) -> i32 {
-        day_of(self.time)
+    pub fn day(&self) -> i32 {
+        day_of(written(self.time))
     }
+}
+
+/// The time as a table has it: what no calendar can write is the nearest that it can. The clock window keeps event times
+/// near their receipt, so that nothing of a device gets here.
+pub(crate) fn written(time: Time) -> Time {
+    /// The beginning of the year 0.
+    const FIRST_MS: i64 = -62_167_219_200_000;
+    /// The end of 9999-12-29: of the two days behind it, not all moments have a text.
+    const LAST_MS: i64 = 253_402_127_999_999;
+    Time(time.0.clamp(FIRST_MS, LAST_MS))
 }
 
 /// Days since 1970, UTC.
 pub(crate) const fn day_of(time: Time) -> i32 {
-    // The clock window keeps event times within years of the receipt.
     #[expect(clippy::cast_possible_truncation, reason = "times that can be written are within 4 million days")]
     return time.0.div_euclid(DAY_MS) as i32;
+}
+
+/// How much memory a row takes until it is in a file, about.
+pub(crate) fn bytes_of(row: &Row<'_>) -> usize {
+    let raw: usize = row.record.raw_values().iter().map(|(name, value)| name.len() + value.len() + RAW_BYTES).sum();
+    ROW_BYTES + row.device.len() + row.record.values().len() * VALUE_BYTES + raw
 }
 
 /// Gathers rows.
@@ -85,8 +100,8 @@ impl Rows {
     /// Adds one.
     pub(crate) fn push(&mut self, row: &Row<'_>) {
         self.device.append_value(row.device);
-        self.time.append_value(row.time.0.saturating_mul(1000));
-        self.received.append_value(row.received.0.saturating_mul(1000));
+        self.time.append_value(written(row.time).0 * 1000);
+        self.received.append_value(written(row.received).0 * 1000);
         self.id.append_value(row.id.0.cast_signed());
         self.protocol.append_value(row.protocol);
         self.day.append_value(row.day());
@@ -257,6 +272,12 @@ fn raw_builder() -> MapBuilder<StringBuilder, StringBuilder> {
     MapBuilder::new(Some(names), StringBuilder::new(), StringBuilder::new())
 }
 
+/// What each row takes besides its values: the fixed columns, and its id in the lists by which it is looked up.
+const ROW_BYTES: usize = 120;
+/// What a parameter's value takes.
+const VALUE_BYTES: usize = 12;
+/// What an element outside the dictionary takes besides its texts.
+const RAW_BYTES: usize = 8;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const CELL_FIELDS: usize = 5;
 const ACCESS_POINT_FIELDS: usize = 2;

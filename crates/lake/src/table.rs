@@ -1,55 +1,106 @@
 //! One Delta table: opened or created, and committed to, files and cursor in one step.
 
 use crate::compaction::Part;
+use crate::maintenance::{CHECKPOINT_COMMITS, REMOVALS_KNOWN_DAYS};
+use crate::shape::Shape;
 use crate::{DiskStore, Error, columns};
-use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::datasource::TableProvider;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, StructType, Transaction};
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::{
+    Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, Remove, StructType, Transaction,
+};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use deltalake::operations::create::CreateBuilder;
-use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
 use odograph_env::Disk;
-use odograph_model::Lsn;
-use std::path::Path;
+use odograph_model::{Lsn, Time};
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use url::Url;
 
-/// A table of records.
+/// A table, for its one writer.
 pub(crate) struct Table {
     /// For errors.
     name: String,
-    log: LogStoreRef,
-    snapshot: EagerSnapshot,
+    shape: &'static Shape,
+    disk: Arc<dyn Disk>,
+    folder: PathBuf,
+    pub(super) log: LogStoreRef,
+    pub(super) snapshot: EagerSnapshot,
     schema: SchemaRef,
+    /// Somebody else's commit came between, or one of ours failed in a way that leaves open whether it is there.
+    pub(super) is_doubtful: bool,
+    /// The version of the last checkpoint.
+    pub(super) checkpoint: u64,
+    /// The version at which a file stopped being part of the table, for files that went while it was open.
+    pub(super) gone: HashMap<String, u64>,
+    /// Files that are not to be merged again: with another one, they would not fit into memory.
+    pub(crate) large: HashSet<String>,
+}
+
+/// What a commit does, all of it or nothing.
+pub(crate) struct Change {
+    /// Files that come.
+    pub(crate) add: Vec<Add>,
+    /// Their columns.
+    pub(crate) schema: Option<SchemaRef>,
+    /// Files that go.
+    pub(crate) remove: Vec<String>,
+    /// The table holds all of a stream before this place.
+    pub(crate) cursor: Option<(String, Lsn)>,
+    /// Whether there are other rows than before.
+    pub(crate) changes_rows: bool,
+    /// For the table's history.
+    pub(crate) operation: DeltaOperation,
+    /// When.
+    pub(crate) now: Time,
 }
 
 impl Table {
     /// Opens the table in a folder, or makes it.
-    pub(crate) async fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Self, Error> {
-        let name = folder.display().to_string();
-        let own: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), folder));
-        let root: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), Path::new("/")));
-        let url = location(folder)?;
-        let log: LogStoreRef = default_logstore(own, root, &url, &StorageConfig::default());
-        let mut table = DeltaTable::new(log.clone());
-        if log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
-            // A process that was killed between giving the last commit its name and making the name durable: it is there
-            // now, and what is believed of it must still be there after a power cut.
-            disk.sync_folder(&folder.join("_delta_log")).map_err(|source| Error::Folder { source })?;
-            table.load().await.map_err(failed(&name, "opened"))?;
-        } else {
-            table = create(&log).await.map_err(failed(&name, "created"))?;
+    pub(crate) async fn open(disk: &Arc<dyn Disk>, folder: &Path, shape: &'static Shape) -> Result<Self, Error> {
+        let (name, log) = (folder.display().to_string(), log_of(disk, folder)?);
+        if !log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
+            create(&log, shape).await.map_err(failed(&name, "created"))?;
         }
-        let snapshot = table.snapshot().map_err(failed(&name, "opened"))?.snapshot().clone();
-        let mut opened = Self { name, log, schema: snapshot.arrow_schema(), snapshot };
-        opened.check()?;
-        opened.schema = in_order(&opened.schema);
-        Ok(opened)
+        Self::load(disk, folder, shape, log).await
+    }
+
+    /// Opens the table in a folder, if there is one.
+    pub(crate) async fn find(
+        disk: &Arc<dyn Disk>,
+        folder: &Path,
+        shape: &'static Shape,
+    ) -> Result<Option<Self>, Error> {
+        let (name, log) = (folder.display().to_string(), log_of(disk, folder)?);
+        if !log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
+            return Ok(None);
+        }
+        Self::load(disk, folder, shape, log).await.map(Some)
+    }
+
+    async fn load(disk: &Arc<dyn Disk>, folder: &Path, shape: &'static Shape, log: LogStoreRef) -> Result<Self, Error> {
+        let name = folder.display().to_string();
+        let snapshot = latest(&name, &**disk, folder, &log).await?;
+        let schema = snapshot.arrow_schema();
+        let checkpoint = last_checkpoint(&log).await;
+        let (disk, folder) = (disk.clone(), folder.to_owned());
+        let (gone, large) = (HashMap::new(), HashSet::new());
+        let is_doubtful = false;
+        let mut table = Self { name, shape, disk, folder, log, snapshot, schema, is_doubtful, checkpoint, gone, large };
+        table.look()?;
+        Ok(table)
+    }
+
+    /// What kind it is.
+    pub(crate) const fn shape(&self) -> &'static Shape {
+        self.shape
     }
 
     /// The columns: the fixed ones first, then the others in the order in which they appeared.
@@ -68,41 +119,133 @@ impl Table {
         Ok(version.map_err(failed(&self.name, "read"))?.map(|version| Lsn(version.cast_unsigned())))
     }
 
-    /// Adds files, and columns that they have and the table had not, and moves the cursor of `stream`: all of it or
-    /// nothing, durably.
-    pub(crate) async fn commit(
-        &mut self,
-        files: Vec<Add>,
-        schema: &SchemaRef,
-        stream: &str,
-        until: Lsn,
-    ) -> Result<(), Error> {
-        let mut actions: Vec<Action> = files.into_iter().map(Action::Add).collect();
-        let grown = columns::merged(&self.schema, schema);
-        if grown.fields().len() > self.schema.fields().len() {
-            let schema = kernel_schema(&grown)?;
-            let metadata = self.snapshot.metadata().clone().with_schema(&schema);
-            actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.name, "changed")(error.into()))?));
+    /// Makes a change, durably. Returns whether it was made now: not, where it was made before, or where somebody else
+    /// has taken away what it would.
+    ///
+    /// Only a commit right behind the version that is known counts. Where somebody else's came between, what is there now
+    /// is looked at first.
+    pub(crate) async fn commit(&mut self, change: &Change) -> Result<bool, Error> {
+        for _ in 0..COMMIT_TRIES_MAX {
+            self.settle().await?;
+            if !self.can(change).await? {
+                return Ok(false);
+            }
+            match self.try_commit(change).await {
+                Ok(()) => return Ok(true),
+                Err(Failed::Overtaken) => {
+                    self.is_doubtful = true;
+                    tracing::warn!(table = self.name, "somebody else wrote to the table: looking at it again");
+                }
+                Err(Failed::Other(error)) => {
+                    self.is_doubtful = true;
+                    return Err(error);
+                }
+            }
         }
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let cursor = Transaction::new(stream, until.0.cast_signed());
-        let properties = CommitProperties::default().with_application_transaction(cursor);
-        let commit = CommitBuilder::from(properties).with_actions(actions);
-        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await;
-        let state = done.map_err(failed(&self.name, "written"))?.snapshot();
-        self.snapshot = state.snapshot().clone();
-        self.schema = grown;
+        Err(Error::Refused(format!("somebody else writes to the table {} all the time", self.name)))
+    }
+
+    /// Looks at what is there, where that is not known for sure.
+    pub(crate) async fn settle(&mut self) -> Result<(), Error> {
+        if !self.is_doubtful {
+            return Ok(());
+        }
+        let before = self.paths();
+        self.snapshot = latest(&self.name, &*self.disk, &self.folder, &self.log).await?;
+        let now: HashSet<String> = self.paths().into_iter().collect();
+        let version = self.version();
+        self.gone.extend(before.into_iter().filter(|path| !now.contains(path)).map(|path| (path, version)));
+        self.schema = self.snapshot.arrow_schema();
+        self.look()?;
+        self.is_doubtful = false;
         Ok(())
     }
 
-    /// Its files.
+    /// Looks whether somebody else wrote to the table. Returns whether that was so.
+    pub(crate) async fn catch_up(&mut self) -> Result<bool, Error> {
+        self.settle().await?;
+        let latest = self.log.get_latest_version(self.version()).await.map_err(self.failed("read"))?;
+        self.is_doubtful = latest > self.version();
+        let is_other = self.is_doubtful;
+        self.settle().await?;
+        Ok(is_other)
+    }
+
+    async fn can(&self, change: &Change) -> Result<bool, Error> {
+        if let Some((stream, until)) = &change.cursor
+            && self.cursor(stream).await?.is_some_and(|reached| reached >= *until)
+        {
+            return Ok(false);
+        }
+        if change.remove.is_empty() {
+            return Ok(true);
+        }
+        let there: HashSet<String> = self.paths().into_iter().collect();
+        Ok(change.remove.iter().all(|path| there.contains(path)))
+    }
+
+    async fn try_commit(&mut self, change: &Change) -> Result<(), Failed> {
+        let changed = |add: &Add| Action::Add(Add { data_change: change.changes_rows, ..add.clone() });
+        let mut actions: Vec<Action> = change.add.iter().map(changed).collect();
+        let mut grown = self.schema.clone();
+        if let Some(schema) = &change.schema {
+            grown = columns::merged(&self.schema, schema);
+        }
+        if grown.fields().len() > self.schema.fields().len() {
+            let metadata = self.snapshot.metadata().clone().with_schema(&kernel_schema(&grown)?);
+            actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.name, "changed")(error.into()))?));
+        }
+        actions.extend(self.removals(change));
+        let mut properties = CommitProperties::default()
+            // Somebody else's commit is looked at before ours is tried again.
+            .with_max_retries(0)
+            // Both are steps of their own: a commit that was made must not fail for them.
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false));
+        if let Some((stream, until)) = &change.cursor {
+            properties = properties.with_application_transaction(Transaction::new(stream, until.0.cast_signed()));
+        }
+        let commit = CommitBuilder::from(properties).with_actions(actions);
+        let done = commit.build(Some(&self.snapshot), self.log.clone(), change.operation.clone()).await;
+        let state = done.map_err(|error| Failed::of(&self.name, error))?.snapshot();
+        self.snapshot = state.snapshot().clone();
+        self.schema = grown;
+        let version = self.version();
+        self.gone.extend(change.remove.iter().map(|path| (path.clone(), version)));
+        Ok(())
+    }
+
+    fn removals(&self, change: &Change) -> Vec<Action> {
+        let files = self.snapshot.log_data();
+        let remove: HashSet<&str> = change.remove.iter().map(String::as_str).collect();
+        let gone = files.iter().filter(|file| remove.contains(&*file.path()));
+        let removal = |file: LogicalFileView| {
+            let deletion_timestamp = Some(change.now.0);
+            Action::Remove(Remove { deletion_timestamp, ..file.remove_action(change.changes_rows) })
+        };
+        gone.map(removal).collect()
+    }
+
+    /// Its files, but those of which the log does not say enough.
     pub(crate) fn parts(&self) -> Vec<Part> {
         let parts = self.snapshot.log_data();
         let part = |file: LogicalFileView| {
-            let day = file.partition_values_map().remove(columns::DAY).flatten()?;
-            Some(Part { path: file.path().into_owned(), day, rows: file.num_records()? })
+            let bytes = usize::try_from(file.size()).ok()?;
+            Some(Part { path: file.path().into_owned(), day: day_of(&file)?, rows: file.num_records()?, bytes })
         };
         parts.iter().filter_map(part).collect()
+    }
+
+    /// The paths of its files, all of them.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        self.snapshot.log_data().iter().map(|file| file.path().into_owned()).collect()
+    }
+
+    /// The paths of its files of days that `wanted` says, by the day as the log has it.
+    pub(crate) fn paths_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+        let files = self.snapshot.log_data();
+        let of_days = files.iter().filter(|file| day_of(file).is_some_and(|day| wanted(&day)));
+        of_days.map(|file| file.path().into_owned()).collect()
     }
 
     /// Some of its files as a table that can be queried.
@@ -110,20 +253,6 @@ impl Table {
         let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
         let builder = builder.with_eager_snapshot(self.snapshot.clone()).with_file_paths(paths.iter().cloned());
         Ok(Arc::new(builder.build().await?))
-    }
-
-    /// Puts other files in the place of some, with the same rows: all of it or nothing, durably.
-    pub(crate) async fn replace(&mut self, paths: &[String], files: Vec<Add>) -> Result<(), Error> {
-        let same = files.into_iter().map(|add| Action::Add(Add { data_change: false, ..add }));
-        let mut actions: Vec<Action> = same.collect();
-        let gone = self.snapshot.log_data();
-        let gone = gone.iter().filter(|file| paths.iter().any(|path| *path == file.path()));
-        actions.extend(gone.map(|file| Action::Remove(file.remove_action(false))));
-        let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        let commit = CommitBuilder::from(CommitProperties::default()).with_actions(actions);
-        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await;
-        self.snapshot = done.map_err(failed(&self.name, "written"))?.snapshot().snapshot().clone();
-        Ok(())
     }
 
     /// The version of the table: how many commits there were before.
@@ -137,20 +266,86 @@ impl Table {
         Ok(Arc::new(builder.with_eager_snapshot(self.snapshot.clone()).build().await?))
     }
 
-    /// Whether the columns are what records have: anyone may write to the folder.
-    fn check(&self) -> Result<(), Error> {
-        for field in self.schema.fields() {
-            let fixed = columns::fixed().into_iter().find(|fixed| fixed.name() == field.name());
-            let wanted =
-                fixed.map(|fixed| fixed.data_type().clone()).or_else(|| columns::key(field).map(columns::data_type));
-            let (found, table, column) = (field.data_type(), self.name.clone(), field.name().clone());
-            if let Some(wanted) = wanted.filter(|wanted| !wanted.equals_datatype(found)) {
-                let (found, wanted) = (found.to_string(), wanted.to_string());
+    /// For errors.
+    pub(super) fn failed(&self, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
+        failed(&self.name, doing)
+    }
+
+    /// Looks whether the columns are what such rows have (anyone may write to the folder), and puts them in order: the
+    /// partition's column stands last in what deltalake tells.
+    fn look(&mut self) -> Result<(), Error> {
+        let fixed = (self.shape.fixed)();
+        for own in &fixed {
+            let found = self.schema.field_with_name(own.name()).ok().map(Field::data_type);
+            if !found.is_some_and(|found| own.data_type().equals_datatype(found)) {
+                let (table, column, wanted) = (self.name.clone(), own.name().clone(), own.data_type().to_string());
+                let found = found.map_or_else(|| "not there".to_owned(), ToString::to_string);
                 return Err(Error::Column { table, column, found, wanted });
             }
         }
+        self.schema = columns::merged(&Arc::new(Schema::new(fixed)), &self.schema);
         Ok(())
     }
+}
+
+/// Why a try to commit failed.
+enum Failed {
+    /// It was not made: somebody else's came between.
+    Overtaken,
+    /// Nobody knows whether it was made.
+    Other(Error),
+}
+
+impl Failed {
+    fn of(table: &str, error: DeltaTableError) -> Self {
+        let overtaken = match &error {
+            DeltaTableError::VersionAlreadyExists(_) => true,
+            DeltaTableError::Transaction { source } => matches!(
+                source,
+                TransactionError::MaxCommitAttempts(_)
+                    | TransactionError::VersionAlreadyExists(_)
+                    | TransactionError::CommitConflict(_)
+            ),
+            _ => false,
+        };
+        if overtaken { Self::Overtaken } else { Self::Other(failed(table, "written")(error)) }
+    }
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+fn day_of(file: &LogicalFileView) -> Option<String> {
+    file.partition_values_map().remove(columns::DAY).flatten()
+}
+
+fn log_of(disk: &Arc<dyn Disk>, folder: &Path) -> Result<LogStoreRef, Error> {
+    let own: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), folder));
+    let root: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), Path::new("/")));
+    Ok(default_logstore(own, root, &location(folder)?, &StorageConfig::default()))
+}
+
+/// The table as it is. A process that was killed, or a flush that failed, may have left the last commit with a name that
+/// is not durable: what is believed of it must still be there after a power cut.
+async fn latest(name: &str, disk: &dyn Disk, folder: &Path, log: &LogStoreRef) -> Result<EagerSnapshot, Error> {
+    disk.sync_folder(&folder.join("_delta_log")).map_err(|source| Error::Folder { source })?;
+    let mut table = DeltaTable::new(log.clone());
+    table.load().await.map_err(failed(name, "opened"))?;
+    Ok(table.snapshot().map_err(failed(name, "opened"))?.snapshot().clone())
+}
+
+/// The version of the last checkpoint; 0 where that is not known: then one is written sooner than need be.
+async fn last_checkpoint(log: &LogStoreRef) -> u64 {
+    use object_store::ObjectStoreExt as _;
+    let read = async {
+        let hint = log.object_store(None).get(&log.log_path().clone().join("_last_checkpoint")).await.ok()?;
+        let hint: serde_json::Value = serde_json::from_slice(&hint.bytes().await.ok()?).ok()?;
+        hint["version"].as_u64()
+    };
+    read.await.unwrap_or(0)
 }
 
 /// A folder as the table's location. The scheme is ours: for files, the library would look at the disk past our own.
@@ -160,8 +355,8 @@ fn location(folder: &Path) -> Result<Url, Error> {
     Url::parse(&format!("odograph://lake{}", file.path())).map_err(|_| no())
 }
 
-async fn create(log: &LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
-    let schema: StructType = (&Schema::new(columns::fixed())).try_into_kernel()?;
+async fn create(log: &LogStoreRef, shape: &Shape) -> Result<DeltaTable, DeltaTableError> {
+    let schema: StructType = (&Schema::new((shape.fixed)())).try_into_kernel()?;
     CreateBuilder::new()
         .with_log_store(log.clone())
         .with_columns(schema.fields().cloned())
@@ -169,15 +364,13 @@ async fn create(log: &LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
         // The first two columns: a reader chooses files by device and time.
         .with_configuration([
             ("delta.dataSkippingNumIndexedCols".to_owned(), Some("2".to_owned())),
+            // A checkpoint remembers so long when a file went.
+            ("delta.deletedFileRetentionDuration".to_owned(), Some(format!("interval {REMOVALS_KNOWN_DAYS} days"))),
+            // For others who write to it; we do both ourselves.
             ("delta.checkpointInterval".to_owned(), Some(CHECKPOINT_COMMITS.to_string())),
-            ("delta.logRetentionDuration".to_owned(), Some(LOG_RETENTION.to_owned())),
+            ("delta.logRetentionDuration".to_owned(), Some("interval 7 days".to_owned())),
         ])
         .await
-}
-
-/// The partition's column stands last in what deltalake tells; ours is the order of [`columns::fixed`].
-fn in_order(schema: &SchemaRef) -> SchemaRef {
-    columns::merged(&Arc::new(Schema::new(columns::fixed())), schema)
 }
 
 fn kernel_schema(schema: &SchemaRef) -> Result<StructType, Error> {
@@ -189,7 +382,5 @@ fn failed(table: &str, doing: &'static str) -> impl Fn(DeltaTableError) -> Error
     move |source| Error::Table { table: table.to_owned(), doing, source: Box::new(source) }
 }
 
-/// Opening the table reads this many entries of the log at most, and a checkpoint.
-const CHECKPOINT_COMMITS: u32 = 100;
-/// How long old versions of the table can be read.
-const LOG_RETENTION: &str = "interval 7 days";
+/// Somebody who writes to the table as well is quicker now and then, not always.
+const COMMIT_TRIES_MAX: usize = 16;

@@ -1,14 +1,13 @@
-//! One tenant's history: the table's files and what waits to become files, seen as one.
+//! One table of a tenant: its files and what waits to become files, seen as one.
 
-use crate::buffer::{Buffer, First};
+use crate::buffer::{Buffer, First, Waits};
 use crate::rows::{Row, day_of};
-use crate::{Error, columns, compaction, files, query, table::Table};
+use crate::{Error, columns, table::Table};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::datasource::TableProvider;
-use object_store::ObjectStore;
-use odograph_model::{Lsn, RecordId, Time};
-use std::sync::{Arc, Mutex, MutexGuard};
+use odograph_model::{Lsn, RecordId};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 /// A tenant's records of one kind go to files at a time of their own, with a cursor of their own.
@@ -28,171 +27,186 @@ impl Stream {
     pub const ALL: [Self; 2] = [Self::InTime, Self::Late];
 
     /// The one that a record belongs to.
-    pub const fn of(row: &Row<'_>) -> Self {
+    pub fn of(row: &Row<'_>) -> Self {
         if row.day() == day_of(row.received) { Self::InTime } else { Self::Late }
     }
-
-    /// Its name in the table's log.
-    pub(crate) fn application(self, node: u16) -> String {
-        let name = match self {
-            Self::InTime => "in-time",
-            Self::Late => "late",
-        };
-        format!("odograph/{node}/{name}")
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::InTime => 0,
-            Self::Late => 1,
-        }
-    }
 }
 
-/// What queries see of a tenant, and what the writer adds to.
-pub(crate) struct Tenant {
-    state: Mutex<State>,
+/// The name of a table's stream in the table's log.
+pub(crate) fn application(node: u16, stream: &str) -> String {
+    format!("odograph/{node}/{stream}")
 }
 
-struct State {
-    files: Arc<dyn TableProvider>,
-    schema: SchemaRef,
-    buffers: [Buffer; 2],
-    /// Rows on their way into files.
-    leaving: Option<Buffer>,
+/// What queries see of a table, and what the writer adds to.
+pub(crate) struct Shelf<B> {
+    state: Mutex<State<B>>,
 }
 
-/// A tenant's records at one moment.
+struct State<B> {
+    files: Arc<Files>,
+    /// Earlier ones that somebody may still read.
+    before: Vec<Weak<Files>>,
+    /// What waits, by stream.
+    buffers: Vec<B>,
+    /// Rows on their way into files, by stream, with the place in the journal that is reached with them.
+    leaving: Vec<Option<(B, Lsn)>>,
+}
+
+/// The files of a table at one version.
+pub(crate) struct Files {
+    pub(crate) provider: Arc<dyn TableProvider>,
+    /// Their columns.
+    pub(crate) schema: SchemaRef,
+    /// The table's version.
+    version: u64,
+}
+
+/// A table at one moment.
 pub(crate) struct View {
     pub(crate) files: Arc<dyn TableProvider>,
     /// The columns of the files.
     pub(crate) schema: SchemaRef,
     /// Rows besides the files.
     pub(crate) hot: Vec<RecordBatch>,
+    /// As long as somebody has it, none of the files is deleted.
+    pub(crate) held: Arc<Files>,
 }
 
-impl Tenant {
+impl Files {
+    async fn of(table: &Table) -> Result<Arc<Self>, Error> {
+        let (provider, schema) = (table.provider().await?, table.schema().clone());
+        Ok(Arc::new(Self { provider, schema, version: table.version() }))
+    }
+}
+
+impl View {
+    fn new(held: Arc<Files>, hot: Vec<RecordBatch>) -> Self {
+        Self { files: held.provider.clone(), schema: held.schema.clone(), hot, held }
+    }
+}
+
+impl<B: Waits> Shelf<B> {
     pub(crate) async fn new(table: &Table) -> Result<Self, Error> {
-        let (files, schema) = (table.provider().await?, table.schema().clone());
-        let state = State { files, schema, buffers: <[Buffer; 2]>::default(), leaving: None };
-        Ok(Self { state: Mutex::new(state) })
+        let files = Files::of(table).await?;
+        let buffers = B::STREAMS.iter().map(|_| B::default()).collect();
+        let leaving = B::STREAMS.iter().map(|_| None).collect();
+        Ok(Self { state: Mutex::new(State { files, before: Vec::new(), buffers, leaving }) })
     }
 
-    pub(crate) fn push(&self, row: &Row<'_>, place: Lsn, now: Duration) -> Result<(), Error> {
-        self.lock().buffers[Stream::of(row).index()].push(row, place, now)
+    /// Changes what waits of a stream.
+    pub(crate) fn add<T>(&self, stream: usize, add: impl FnOnce(&mut B) -> T) -> T {
+        add(&mut self.lock().buffers[stream])
     }
 
-    /// How many rows wait, and what waits longest.
-    pub(crate) fn waiting(&self, stream: Stream) -> (usize, Option<First>) {
+    /// What waits of a stream, without what is on its way: how many rows, how many bytes, and what waits longest.
+    pub(crate) fn waiting(&self, stream: usize) -> (usize, usize, Option<First>) {
         let state = self.lock();
-        let buffer = &state.buffers[stream.index()];
-        (buffer.count(), buffer.first())
+        let buffer = &state.buffers[stream];
+        (buffer.count(), buffer.bytes(), buffer.first())
     }
 
-    /// The ids of a device's rows that are in no file yet: of a day, or else those under a wrong clock. Others may be among
-    /// them.
-    pub(crate) fn hot_ids(&self, device: &str, day: Option<i32>) -> Vec<RecordId> {
-        self.lock().buffers.iter().flat_map(|buffer| buffer.ids(device, day)).copied().collect()
+    /// How much memory everything takes that is not in files yet.
+    pub(crate) fn bytes(&self) -> usize {
+        let state = self.lock();
+        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
+        state.buffers.iter().chain(leaving).map(Waits::bytes).sum()
+    }
+
+    /// The place in the journal of the first row that is not in files yet.
+    pub(crate) fn first_place(&self) -> Option<Lsn> {
+        let state = self.lock();
+        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
+        state.buffers.iter().chain(leaving).filter_map(|rows| rows.first().map(|first| first.place)).min()
+    }
+
+    /// Since when the row waits, by the monotonic clock, that waits longest to be in a file.
+    pub(crate) fn waiting_since(&self) -> Option<Duration> {
+        let state = self.lock();
+        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
+        state.buffers.iter().chain(leaving).filter_map(|rows| rows.first().map(|first| first.since)).min()
     }
 
     /// Everything at this moment, each row once.
     pub(crate) fn view(&self) -> Result<View, Error> {
         let mut state = self.lock();
+        let State { files, buffers, leaving, .. } = &mut *state;
         let mut hot = Vec::new();
-        for buffer in &mut state.buffers {
-            hot.extend(buffer.batches()?);
+        for rows in leaving.iter_mut().flatten().map(|(rows, _)| rows).chain(buffers) {
+            for batch in rows.batches()? {
+                hot.push(columns::renamed(batch, &files.schema)?);
+            }
         }
-        if let Some(leaving) = &mut state.leaving {
-            hot.extend(leaving.batches()?);
-        }
-        Ok(View { files: state.files.clone(), schema: state.schema.clone(), hot })
+        Ok(View::new(files.clone(), hot))
     }
 
     /// What is in files at this moment, without what waits.
     pub(crate) fn files(&self) -> View {
-        let state = self.lock();
-        View { files: state.files.clone(), schema: state.schema.clone(), hot: Vec::new() }
+        View::new(self.lock().files.clone(), Vec::new())
     }
 
-    /// Puts a stream's rows into files and moves its cursor to `until`, in one commit. After an error the rows still
-    /// wait, and are seen as before.
-    pub(crate) async fn flush(
-        &self,
-        table: &mut Table,
-        stream: Stream,
-        node: u16,
-        until: Lsn,
-        now: Time,
-    ) -> Result<(), Error> {
-        let batches = {
-            let mut state = self.lock();
-            let mut leaving = std::mem::take(&mut state.buffers[stream.index()]);
-            let batches = leaving.batches();
-            state.leaving = Some(leaving);
-            batches
-        };
-        let application = stream.application(node);
-        let provider = async {
-            write(table, &batches?, &application, until, now).await?;
-            table.provider().await
-        };
-        let provider = provider.await;
+    /// Takes a stream's rows on their way, with which `until` is reached in the journal. What is on its way since an
+    /// earlier attempt goes first. Returns whether anything is.
+    pub(crate) fn leave(&self, stream: usize, until: Lsn) -> bool {
         let mut state = self.lock();
-        let leaving = state.leaving.take();
-        match provider {
-            Ok(provider) => {
-                state.files = provider;
-                state.schema = table.schema().clone();
-                Ok(())
-            }
-            Err(error) => {
-                // Nothing came in between: the one who flushes is the one who adds.
-                state.buffers[stream.index()] = leaving.unwrap_or_default();
-                Err(error)
-            }
+        if state.leaving[stream].is_none() && state.buffers[stream].count() > 0 {
+            state.leaving[stream] = Some((std::mem::take(&mut state.buffers[stream]), until));
         }
+        state.leaving[stream].is_some()
     }
 
-    /// Makes one file of many small ones, where there are many. Returns whether that was so.
-    pub(crate) async fn compact(&self, table: &mut Table, now: Time) -> Result<bool, Error> {
-        let parts = compaction::decide(table.parts());
-        if parts.is_empty() {
-            return Ok(false);
-        }
-        let paths: Vec<String> = parts.into_iter().map(|part| part.path).collect();
-        let schema = table.schema().clone();
-        let rows = query::rows(table.part(&paths).await?, &schema).await?;
-        // The version is this commit's alone, and what an earlier try left is overwritten.
-        let name = format!("merged-{}", table.version() + 1);
-        let mut added = Vec::new();
-        let store: Arc<dyn ObjectStore> = table.store();
-        for file in files::encode(&rows, &schema, &name)? {
-            added.push(files::write(&*store, file, now).await?);
-        }
-        table.replace(&paths, added).await?;
-        let provider = table.provider().await?;
-        self.lock().files = provider;
-        tracing::debug!(files = paths.len(), "small files became one");
-        Ok(true)
+    /// Whether rows of a stream are on their way.
+    pub(crate) fn is_leaving(&self, stream: usize) -> bool {
+        self.lock().leaving[stream].is_some()
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nobody panics while holding a tenant's lock")
+    /// A stream's rows that are on their way, and the place in the journal that is reached with them.
+    pub(crate) fn leaving(&self, stream: usize) -> Result<Option<(Vec<RecordBatch>, Lsn)>, Error> {
+        let mut state = self.lock();
+        let leaving = state.leaving[stream].as_mut();
+        leaving.map(|(rows, until)| Ok((rows.batches()?, *until))).transpose()
+    }
+
+    /// Shows the table as it is now; rows of `stream` that were on their way are part of its files.
+    pub(crate) async fn publish(&self, table: &Table, stream: Option<usize>) -> Result<(), Error> {
+        let files = Files::of(table).await?;
+        let mut state = self.lock();
+        let before = Arc::downgrade(&state.files);
+        state.files = files;
+        state.before.push(before);
+        state.before.retain(|files| files.strong_count() > 0);
+        if let Some(stream) = stream {
+            state.leaving[stream] = None;
+        }
+        Ok(())
+    }
+
+    /// The oldest version of the table that somebody reads.
+    pub(crate) fn oldest_version(&self) -> u64 {
+        let state = self.lock();
+        let read = state.before.iter().filter_map(|files| Some(files.upgrade()?.version));
+        read.fold(state.files.version, u64::min)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<B>> {
+        self.state.lock().expect("nobody panics while holding a table's lock")
     }
 }
 
-async fn write(table: &mut Table, rows: &[RecordBatch], stream: &str, until: Lsn, now: Time) -> Result<(), Error> {
-    let mut schema = table.schema().clone();
-    for batch in rows {
-        schema = columns::merged(&schema, &batch.schema());
+impl Shelf<Buffer> {
+    pub(crate) fn push(&self, row: &Row<'_>, place: Lsn, now: Duration) -> Result<(), Error> {
+        self.add(Stream::of(row) as usize, |buffer| buffer.push(row, place, now))
     }
-    let rows: Vec<_> = rows.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<_, _>>()?;
-    // No other commit of this stream has this cursor, and what an earlier try left is overwritten.
-    let name = format!("{}-{}", stream.replace('/', "-"), until.0);
-    let mut added = Vec::new();
-    let store: Arc<dyn ObjectStore> = table.store();
-    for file in files::encode(&rows, &schema, &name)? {
-        added.push(files::write(&*store, file, now).await?);
+
+    /// The ids of a device's rows that are in no file yet: of a day, or else those under a wrong clock. Others may be among
+    /// them.
+    pub(crate) fn hot_ids(&self, device: &str, day: Option<i32>) -> Vec<RecordId> {
+        let state = self.lock();
+        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
+        state.buffers.iter().chain(leaving).flat_map(|buffer| buffer.ids(device, day)).copied().collect()
     }
-    table.commit(added, &schema, stream, until).await
+}
+
+/// All columns of batches, behind those of `schema`.
+pub(crate) fn grown(schema: &SchemaRef, batches: &[RecordBatch]) -> SchemaRef {
+    batches.iter().fold(schema.clone(), |schema, batch| columns::merged(&schema, &batch.schema()))
 }

@@ -2,63 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use odograph_env::Disk;
-use odograph_lake::arrow::array::{AsArray as _, RecordBatch};
-use odograph_lake::arrow::datatypes::Int64Type;
-use odograph_lake::arrow::json::LineDelimitedWriter;
-use odograph_lake::{Error, Lake, Limits, Options, Row, Writer};
+mod support;
+
+use odograph_lake::{Error, Grace, Keep, Limits, Options, Row, Writer};
 use odograph_model::{AccessPoint, Alarm, Cell, Item, Key, Lsn, Record, RecordId, Time};
-use odograph_testkit::{FaultDisk, Moment, PowerCut, TestClock};
-use serde_json::{Value, json};
-use std::path::Path;
+use odograph_testkit::{FaultDisk, Moment, PowerCut};
+use serde_json::json;
 use std::sync::{Arc, Mutex};
-
-/// 2026-01-01T00:00:00Z.
-const NOW: i64 = 1_767_225_600_000;
-const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-
-fn open(disk: &FaultDisk) -> Result<Writer, Error> {
-    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    Writer::open(disk, Arc::new(TestClock::new(NOW)), Path::new("/data/lake"), Options::default())
-}
-
-/// Adds the record of a number: of one of three devices, a minute after the one before, received at once, or, from 1,000
-/// on, ten days late.
-fn push(writer: &mut Writer, number: u64) -> bool {
-    let time = Time(NOW + i64::try_from(number % 1000).unwrap() * 60_000);
-    let received = if number < 1000 { time } else { time.plus_ms(10 * DAY_MS) };
-    let mut record = Record::at(time);
-    record.set(Key::PositionSpeed, number as f64);
-    let device = format!("device-{}", number % 3);
-    let row = Row { device: &device, time, received, id: RecordId(number), protocol: "test", record: &record };
-    let place = Lsn(number * 100);
-    let new = !writer.has("default", &row, place).unwrap();
-    if new {
-        writer.push("default", &row, place).unwrap();
-    }
-    new
-}
-
-fn rows(lake: &Lake, sql: &str) -> Vec<RecordBatch> {
-    let mut answer = lake.query("default", sql, Limits::default()).unwrap();
-    let mut rows = Vec::new();
-    while let Some(batch) = answer.next_rows().unwrap() {
-        rows.push(batch);
-    }
-    rows
-}
-
-fn json(lake: &Lake, sql: &str) -> Vec<Value> {
-    let mut writer = LineDelimitedWriter::new(Vec::new());
-    writer.write_batches(&rows(lake, sql).iter().collect::<Vec<_>>()).unwrap();
-    let text = String::from_utf8(writer.into_inner()).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
-}
-
-fn ids(lake: &Lake) -> Vec<i64> {
-    let batches = rows(lake, "SELECT id FROM records ORDER BY id");
-    batches.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values().to_vec()).collect()
-}
+use std::time::Duration;
+use support::*;
 
 #[test]
 fn a_row_is_seen_at_once_and_as_part_of_a_file_and_after_a_restart() {
@@ -158,26 +110,24 @@ fn a_full_disk_costs_no_row_and_is_waited_for() {
     assert_eq!(ids(&writer.lake()), [1]);
     push(&mut writer, 2);
     disk.set_capacity(None);
-    assert_eq!(writer.flush(Lsn(250), true).unwrap(), 1);
+    assert_eq!(writer.flush(Lsn(250), true).unwrap(), 2, "what was on its way first");
     assert_eq!(ids(&writer.lake()), [1, 2]);
     assert_eq!(ids(&open(&disk).unwrap().lake()), [1, 2]);
 }
 
 #[test]
-fn a_column_of_another_type_is_refused_with_its_name() {
+fn a_table_that_lost_a_column_of_ours_is_refused_with_its_name() {
     let disk = FaultDisk::new();
     let mut writer = open(&disk).unwrap();
     push(&mut writer, 1);
     writer.flush(Lsn(150), true).unwrap();
     drop(writer);
-    let log = disk.files().into_iter().filter(|path| path.extension().is_some_and(|ending| ending == "json"));
-    for path in log {
-        let text = String::from_utf8(disk.content(&path).unwrap()).unwrap();
-        let speed = r#"\"name\":\"position_speed\",\"type\":\"double\""#;
-        disk.put(&path, text.replace(speed, &speed.replace("double", "integer")).as_bytes());
-    }
+    change_log(&disk, |log| {
+        let own = r#"\"name\":\"id\",\"type\":\"long\""#;
+        log.replace(own, &own.replace("long", "integer"))
+    });
     let error = open(&disk).err().unwrap().to_string();
-    assert!(error.starts_with("the column position_speed of the table /data/lake/default/records is"), "{error}");
+    assert!(error.starts_with("the column id of the table /data/lake/default/records is Int32"), "{error}");
 }
 
 #[test]
@@ -215,13 +165,18 @@ fn after_a_power_cut_at_any_operation_files_and_cursor_agree() {
             taken.lock().unwrap().push(disk.crash_image(cut));
         }
     });
-    let mut writer = open(&disk).unwrap();
+    let (mut writer, clock) = open_with(&disk, careful()).unwrap();
     for round in 0..10 {
         for number in round * 4..round * 4 + 4 {
             push(&mut writer, number);
             push(&mut writer, number + 1000);
+            push_old(&mut writer, number + 2000);
+            push_frame(&mut writer, number);
         }
         writer.flush(Lsn((round * 4 + 4) * 100), true).unwrap();
+        // Days that are not kept, small files, checkpoints, the log, files that nobody needs: all of it, each time.
+        clock.advance(Duration::from_secs(3600));
+        writer.maintain().unwrap();
     }
     drop(writer);
     disk.on_operation(|_, _| {});
@@ -237,23 +192,51 @@ fn after_a_power_cut_at_any_operation_files_and_cursor_agree() {
 /// Spread over the whole scenario.
 const IMAGES_AUDITED: usize = 100;
 
+/// Everything is done as soon as it can be.
+fn careful() -> Options {
+    let grace = Grace { files: Duration::ZERO, log: Duration::ZERO };
+    let keep = Keep { records: Some(10), ..Keep::default() };
+    Options { keep, grace, checkpoint_commits: 10, ..Options::default() }
+}
+
+/// Adds a record of a day that is not kept.
+fn push_old(writer: &mut Writer, number: u64) {
+    let time = Time(NOW - 30 * DAY_MS);
+    let record = Record::at(time);
+    let received = Time(NOW);
+    let row = Row { device: "old", time, received, id: RecordId(number), protocol: "test", record: &record };
+    if !writer.has("default", &row, Lsn((number - 2000) * 100)).unwrap() {
+        writer.push("default", &row, Lsn((number - 2000) * 100)).unwrap();
+    }
+}
+
 /// The tables hold what is before their cursors, each row once; going on from there completes them.
 fn audit(image: &FaultDisk) -> Result<(), String> {
-    let mut writer = open(image).map_err(|error| format!("cannot be opened: {error:?}"))?;
-    let before = ids(&writer.lake());
-    let mut once = before.clone();
-    once.dedup();
-    if once != before {
-        return Err(format!("a row is there twice: {before:?}"));
+    let (mut writer, _) = open_with(image, careful()).map_err(|error| format!("cannot be opened: {error:?}"))?;
+    let kept = |writer: &Writer| ids(&writer.lake()).into_iter().filter(|id| *id < 2000).collect::<Vec<_>>();
+    let (before, frames) = (ids(&writer.lake()), places(&writer.lake()));
+    for numbers in [&before, &frames] {
+        let mut once = numbers.clone();
+        once.dedup();
+        if once != **numbers {
+            return Err(format!("a row is there twice: {numbers:?}"));
+        }
     }
     for number in 0..40 {
         push(&mut writer, number);
+        push_frame(&mut writer, number);
     }
-    let expected: Vec<i64> = (0..40).chain(before.iter().copied().filter(|id| *id >= 1000)).collect();
-    let after = ids(&writer.lake());
-    if after != expected {
-        return Err(format!("going on gives {after:?} after {before:?}"));
+    let late = before.iter().copied().filter(|id| (1000..2000).contains(id));
+    let expected: Vec<i64> = (0..40).chain(late).collect();
+    let all: Vec<i64> = (0..40).map(|number| number * 100).collect();
+    if (kept(&writer), places(&writer.lake())) != (expected.clone(), all.clone()) {
+        return Err(format!("going on gives {:?}, {:?}", kept(&writer), places(&writer.lake())));
     }
     writer.flush(Lsn(4000), true).map_err(|error| format!("cannot be written: {error:?}"))?;
-    if ids(&writer.lake()) == expected { Ok(()) } else { Err("other rows in files than before".to_owned()) }
+    writer.maintain().map_err(|error| format!("cannot be maintained: {error:?}"))?;
+    if ids(&writer.lake()) == expected && places(&writer.lake()) == all {
+        Ok(())
+    } else {
+        Err("other rows in files than before".to_owned())
+    }
 }

@@ -109,6 +109,18 @@ impl Record {
         self
     }
 
+    /// How much memory it takes besides its own size.
+    pub fn heap_bytes(&self) -> usize {
+        let text = |text: &CompactString| if text.is_heap_allocated() { text.capacity() } else { 0 };
+        let values = self.values.capacity() * size_of::<(Key, Value)>();
+        let raw = self.raw.capacity() * size_of::<(CompactString, CompactString)>();
+        values
+            + raw
+            + self.device.as_ref().map_or(0, text)
+            + self.values.iter().map(|(_, value)| value.heap_bytes()).sum::<usize>()
+            + self.raw.iter().map(|(name, value)| text(name) + text(value)).sum::<usize>()
+    }
+
     /// The hash over the record's span.
     pub const fn span(&self) -> u64 {
         self.span
@@ -177,5 +189,23 @@ mod tests {
         record.alarm(Alarm::Sos);
         let items = ["sos", "power_cut"].map(|name| Item::Text(name.into()));
         assert_eq!(record.get(Key::Alarm), Some(&Value::List(items.to_vec())));
+    }
+
+    #[test]
+    fn all_memory_of_a_record_counts() {
+        let mut record = Record::default();
+        assert_eq!(record.heap_bytes(), 0);
+        record.set(Key::PositionSpeed, 1.0);
+        let values = record.values.capacity() * size_of::<(Key, Value)>();
+        assert_eq!(record.heap_bytes(), values);
+        let long = "a text that is too long to be kept in place";
+        record.raw("short", long);
+        let raw = record.raw.capacity() * size_of::<(CompactString, CompactString)>();
+        assert_eq!(record.heap_bytes(), values + raw + long.len());
+        record.device = Some(long.into());
+        record.push(Key::Alarm, Item::Text(long.into()));
+        let Some(Value::List(items)) = record.get(Key::Alarm) else { panic!("a list") };
+        let list = items.capacity() * size_of::<Item>() + long.len();
+        assert_eq!(record.heap_bytes(), values + raw + 2 * long.len() + list);
     }
 }

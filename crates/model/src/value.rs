@@ -77,6 +77,23 @@ impl Value {
         }
     }
 
+    /// How much memory it takes besides its own size.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let text = |text: &CompactString| if text.is_heap_allocated() { text.capacity() } else { 0 };
+        match self {
+            Self::Float(_) | Self::Int(_) | Self::Bool(_) => 0,
+            Self::Text(value) => text(value),
+            Self::List(items) => {
+                let texts = items.iter().map(|item| match item {
+                    Item::Text(name) => text(name),
+                    Item::AccessPoint(point) => text(&point.mac),
+                    Item::Cell(_) => 0,
+                });
+                items.capacity() * size_of::<Item>() + texts.sum::<usize>()
+            }
+        }
+    }
+
     /// The value as text, for `raw.` parameters.
     pub(crate) fn into_text(self) -> CompactString {
         match self {

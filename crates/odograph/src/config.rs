@@ -10,7 +10,7 @@ mod setting;
 mod show;
 
 pub(crate) use keys::{Config, ListenerConfig};
-pub(crate) use setting::{LogFormat, Transports};
+pub(crate) use setting::LogFormat;
 pub(crate) use show::{Row, markdown, rows};
 
 use crate::exit::{Failure, Status};
@@ -204,13 +204,20 @@ fn assign_in<T>(part: &mut T, keys: &'static [Key<T>], name: &str, given: &Given
         let hint = nearest(name, known).map_or(String::new(), |near| format!(": did you mean {near}?"));
         return Err(Refused::Unknown(format!("unknown key {name}{hint}")));
     };
-    (key.place)(part).set(given).map_err(|what| {
-        let given = match given {
-            Given::Text(text) => format!("{text:?} is "),
-            Given::List(_) => String::new(),
-        };
-        Refused::Wrong(format!("{name}: {given}{what}"))
-    })
+    let shown = match given {
+        Given::Text(text) => format!("{text:?} is "),
+        Given::List(_) => String::new(),
+    };
+    let place = (key.place)(part);
+    place.set(given).map_err(|what| Refused::Wrong(format!("{name}: {shown}{what}")))?;
+    let (Some((least, most)), Some(amount)) = (key.range, place.amount()) else { return Ok(()) };
+    let side = match (amount < least, amount > most) {
+        (true, _) => "little",
+        (_, true) => "much",
+        _ => return Ok(()),
+    };
+    let (least, most) = (place.show_amount(least), place.show_amount(most));
+    Err(Refused::Wrong(format!("{name}: {shown}too {side}: {least} to {most} are possible")))
 }
 
 /// Reads an address as `listen` takes it.

@@ -19,20 +19,41 @@ pub(crate) enum Status {
 }
 
 /// Every status with what it means, for people.
-pub(crate) const TABLE: &[(Status, &str)] = &[
-    (Status::Done, "Done; of a server: stopped in good order."),
-    (Status::Problems, "It ran and found problems, or failed for a reason that has no status of its own."),
-    (Status::Malformed, "`decode`: at least one message was malformed."),
-    (Status::Usage, "The command line makes no sense."),
-    (Status::NoInput, "A file or folder that was named cannot be read."),
-    (Status::Unavailable, "An address that was asked for cannot be had, or the server ended while it answered."),
+pub(crate) const TABLE: &[(Status, &str, &str)] = &[
+    (Status::Done, "all", "Done; of a server: stopped in good order."),
+    (
+        Status::Problems,
+        "all",
+        "It ran and found problems, which it tells (`doctor`; `journal verify`, `dump`, `stat` and `export`: damage or loss), or it failed for a reason that has no status of its own. `serve`: a second signal ended it at once.",
+    ),
+    (Status::Malformed, "`decode`", "At least one message was malformed."),
+    (Status::Usage, "all", "The command line makes no sense."),
+    (Status::NoInput, "all", "A file or folder that was named cannot be read, or is not what it should be."),
+    (
+        Status::Unavailable,
+        "`serve`; all that ask a server",
+        "An address that was asked for cannot be had, or the server ended while it answered.",
+    ),
     (
         Status::JournalLost,
-        "`serve`: the journal's disk failed, so nothing can be acknowledged any more. Start it again: recovery decides what is there.",
+        "`serve`",
+        "The journal's disk failed, so nothing can be acknowledged any more. Start it again: recovery decides what is there.",
     ),
-    (Status::CannotCreate, "A file or folder cannot be made or written."),
-    (Status::Temporary, "Another process holds the data folder. Try again when it has ended."),
-    (Status::Config, "The configuration is wrong."),
+    (
+        Status::CannotCreate,
+        "`serve`, `export`, all that open the data folder themselves",
+        "A file or folder cannot be made or written: no right to, or no space.",
+    ),
+    (
+        Status::Temporary,
+        "`serve`, `export`, `sql`, `device`",
+        "Another process holds the data folder. Try again when it has ended.",
+    ),
+    (
+        Status::Config,
+        "all that read the configuration",
+        "The configuration is wrong, or not the one of this data folder.",
+    ),
 ];
 
 /// An error that ends the program with a certain status.
@@ -58,7 +79,8 @@ impl std::error::Error for Failure {}
 
 /// The table as it stands in `--help`.
 pub(crate) fn help() -> String {
-    let line = |(status, meaning): &(Status, &str)| format!("  {:3}  {}", *status as u8, meaning.replace('`', ""));
+    let line =
+        |(status, _, meaning): &(Status, &str, &str)| format!("  {:3}  {}", *status as u8, meaning.replace('`', ""));
     let lines: Vec<String> = TABLE.iter().map(line).collect();
     format!("Exit status:\n{}", lines.join("\n"))
 }
@@ -66,7 +88,7 @@ pub(crate) fn help() -> String {
 /// The table as a page.
 #[cfg(test)]
 pub(crate) fn markdown() -> String {
-    let line = |(status, meaning): &(Status, &str)| format!("| {} | {meaning} |\n", *status as u8);
+    let line = |(status, of, meaning): &(Status, &str, &str)| format!("| {} | {of} | {meaning} |\n", *status as u8);
     let lines: String = TABLE.iter().map(line).collect();
     format!("{HEAD}{lines}{FOOT}")
 }
@@ -77,8 +99,8 @@ const HEAD: &str =
 
 # Exit status
 
-| status | meaning |
-|--:|---|
+| status | of | meaning |
+|--:|---|---|
 ";
 
 #[cfg(test)]

@@ -80,8 +80,11 @@ impl Folder {
             Err(TryLockError::Error(error)) => return Err(cannot(error).into()),
         }
         // For whoever finds the folder taken. The lock itself is the kernel's, so a stale number misleads nobody.
-        file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(cannot)?;
-        Ok(Some(Lock(file)))
+        match file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
+            // A full disk is waited for by those who need it; the number is a courtesy.
+            Err(error) if !odograph_env::is_full(&error) => Err(cannot(error).into()),
+            _ => Ok(Some(Lock(file))),
+        }
     }
 
     /// Takes the folder for this process; an error says who has it. A command that has it only for a moment is waited

@@ -7,10 +7,11 @@ use crate::folder::Folder;
 use anyhow::{Context as _, Result};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk};
+use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Lake, Limits, Options, Writer};
+use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Writer};
 use odograph_model::Lsn;
-use odograph_pipeline::{PipelineError, Progress};
+use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -29,24 +30,36 @@ pub(crate) struct Place {
     lake: PathBuf,
     clock: Arc<dyn Clock>,
     options: Options,
+    /// Whether the journal may give up what history has.
+    release: bool,
 }
 
 impl Place {
     pub(crate) fn new(config: &Config, folder: &Folder, reader: Reader, clock: Arc<dyn Clock>) -> Result<Self> {
-        let lake = std::path::absolute(folder.path()).context("cannot tell where the data folder is")?.join("lake");
-        let (in_time_flush, late_flush) = (config.lake.flush_after, config.lake.late_flush_after);
-        let options =
-            Options { node: config.journal.node, flush_rows: config.lake.flush_rows, in_time_flush, late_flush };
-        Ok(Self { reader, journal: folder.journal(config.journal.node), lake, clock, options })
+        let lake = lake_folder(folder)?;
+        let options = options(config);
+        Ok(Self {
+            reader,
+            journal: folder.journal(config.journal.node),
+            lake,
+            clock,
+            options,
+            release: config.journal.release,
+        })
     }
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
-        if cursors.cursor(FRAMES).is_none() {
-            cursors.set([(FRAMES, Some(Lsn(0)))])?;
+        if self.release == cursors.cursor(EXPORT).is_some() {
+            cursors.set([(EXPORT, (!self.release).then_some(Lsn(0)))])?;
         }
-        let from = cursors.cursor(RECORDS).unwrap_or_default();
-        let writer = Writer::open(Arc::new(LocalDisk), self.clock.clone(), &self.lake, self.options)?;
+        let (records, frames) = (cursors.cursor(RECORDS), cursors.cursor(FRAMES));
+        let from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
+        if records.is_none() || frames.is_none() {
+            // Before a segment is complete: what has no cursor holds nothing back.
+            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+        }
+        let writer = Writer::open(Arc::new(LocalDisk), self.clock.clone(), &self.lake, self.options.clone())?;
         Ok((Pipeline::open(&self.reader, Tables(writer), from)?, cursors))
     }
 
@@ -116,11 +129,11 @@ impl History {
 }
 
 impl Historian {
-    pub(crate) fn start(place: Place, journal: Journal, history: Arc<History>) -> io::Result<Self> {
+    pub(crate) fn start(place: Place, journal: Journal, outlet: Outlet, history: Arc<History>) -> io::Result<Self> {
         let (stop, stopped) = channel();
         let run = move || {
             odograph_env::yield_to_others();
-            Run { place, journal, history, stopped }.run();
+            Run { place, journal, history, stopped }.run(outlet);
         };
         let thread = std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
         Ok(Self { stop, thread })
@@ -143,9 +156,9 @@ struct Run {
 
 impl Run {
     /// Begins again after whatever goes wrong: the journal has it all.
-    fn run(&self) {
+    fn run(&self, mut outlet: Outlet) {
         loop {
-            match self.fill() {
+            match self.fill(&mut outlet) {
                 Ok(()) => return,
                 Err(error) => {
                     tracing::error!("history cannot go on, and begins again in a moment: {error:#}");
@@ -160,20 +173,24 @@ impl Run {
     }
 
     /// Fills until the end of the server.
-    fn fill(&self) -> Result<()> {
+    fn fill(&self, outlet: &mut Outlet) -> Result<()> {
         let (mut pipeline, mut cursors) = self.place.open()?;
         self.history.publish(Some(pipeline.tables().lake()), pipeline.progress());
-        let (mut saved, mut ending) = (None, None);
+        let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
         loop {
             let durable = self.journal.durable();
-            let caught_up = pipeline.read(Some(durable))?;
+            let before = pipeline.progress().frames;
+            let caught_up = pipeline.read_live(durable, outlet)?;
             self.history.publish(None, pipeline.progress());
             let flushed = Self::flush(&mut pipeline, false)?;
             let progress = pipeline.progress();
             self.measure(&progress, durable);
-            if saved != Some(progress.committed) {
-                cursors.set([(RECORDS, Some(progress.committed))])?;
-                saved = Some(progress.committed);
+            measure_handover(before, progress.frames, outlet);
+            let now = self.place.clock.monotonic();
+            gauge!("odograph_lake_oldest_row_seconds").set(pipeline.tables().0.waits_longest(now).as_secs_f64());
+            if saved != progress.committed && now >= save_at {
+                save(&mut cursors, progress.committed)?;
+                (saved, save_at) = (progress.committed, now + SAVE);
             }
             // With rows that cannot become files, reading on would only fill the memory.
             let pause = match (caught_up, flushed) {
@@ -182,12 +199,11 @@ impl Run {
                 (_, false) => AGAIN,
             };
             if self.waits(pause) {
-                let now = self.place.clock.monotonic();
                 let last = *ending.get_or_insert(now + ENDING);
                 let all_read = caught_up && self.journal.durable() == progress.read;
                 if all_read || !flushed || now >= last {
                     Self::flush(&mut pipeline, true)?;
-                    cursors.set([(RECORDS, Some(pipeline.progress().committed))])?;
+                    save(&mut cursors, pipeline.progress().committed)?;
                     return Ok(());
                 }
             }
@@ -209,7 +225,10 @@ impl Run {
 
     fn measure(&self, progress: &Progress, durable: Lsn) {
         gauge!("odograph_pipeline_lag_bytes").set(durable.0.saturating_sub(progress.read.0) as f64);
-        gauge!("odograph_pipeline_uncommitted_bytes").set(progress.read.0.saturating_sub(progress.committed.0) as f64);
+        gauge!("odograph_pipeline_uncommitted_bytes")
+            .set(progress.read.0.saturating_sub(progress.committed.records.0) as f64);
+        let frames = progress.read.0.saturating_sub(progress.committed.frames.0);
+        gauge!("odograph_pipeline_uncommitted_frames_bytes").set(frames as f64);
         counter!("odograph_pipeline_records_total").absolute(progress.records);
         counter!("odograph_pipeline_duplicates_total").absolute(progress.duplicates);
         counter!("odograph_lake_commits_total").absolute(progress.commits);
@@ -221,6 +240,50 @@ impl Run {
     }
 }
 
+/// Where a data folder has its history.
+pub(crate) fn lake_folder(folder: &Folder) -> Result<PathBuf> {
+    Ok(std::path::absolute(folder.path()).context("cannot tell where the data folder is")?.join("lake"))
+}
+
+fn save(cursors: &mut CursorStore, done: Places) -> Result<()> {
+    Ok(cursors.set([(RECORDS, Some(done.records)), (FRAMES, Some(done.frames))])?)
+}
+
+/// What the configuration says of the lake.
+pub(crate) fn options(config: &Config) -> Options {
+    let lake = &config.lake;
+    let days = |days: Option<usize>| days.map(|days| u32::try_from(days).unwrap_or(u32::MAX));
+    let keep = Keep {
+        records: days(lake.keep_records_days),
+        frames: days(lake.keep_frames_days),
+        events: days(lake.keep_events_days),
+    };
+    Options {
+        node: config.journal.node,
+        flush_rows: lake.flush_rows,
+        flush_bytes: usize::try_from(lake.flush_bytes.0).unwrap_or(usize::MAX),
+        in_time_flush: lake.flush_after,
+        late_flush: lake.late_flush_after,
+        frames_flush: lake.frames_flush_after,
+        keep,
+        grace: Grace { files: lake.removed_files_after, log: lake.log_entries_after },
+        care_every: lake.maintain_every,
+        ..Options::default()
+    }
+}
+
+/// Counts what was read since `before`.
+fn measure_handover(before: FrameCounts, now: FrameCounts, outlet: &Outlet) {
+    let (live, redecoded) = (now.live - before.live, now.redecoded - before.redecoded);
+    counter!("odograph_pipeline_live_frames_total").increment(live);
+    counter!("odograph_pipeline_redecoded_frames_total").increment(redecoded);
+    if live + redecoded > 0 {
+        gauge!("odograph_pipeline_redecoding").set(if redecoded > live { 1.0 } else { 0.0 });
+    }
+    gauge!("odograph_handover_bytes").set(outlet.bytes() as f64);
+    counter!("odograph_handover_dropped_frames_total").absolute(outlet.dropped());
+}
+
 /// The help texts of the metrics here.
 pub(crate) fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge};
@@ -230,6 +293,30 @@ pub(crate) fn describe() {
         Unit::Bytes,
         "Bytes of the journal that were read and whose records are not all in files yet."
     );
+    describe_gauge!(
+        "odograph_pipeline_uncommitted_frames_bytes",
+        Unit::Bytes,
+        "Bytes of the journal that were read and are not all in files as they are yet."
+    );
+    describe_gauge!(
+        "odograph_lake_oldest_row_seconds",
+        Unit::Seconds,
+        "How long the record has waited that has waited longest to become part of a file."
+    );
+    describe_counter!(
+        "odograph_pipeline_live_frames_total",
+        "Frames that history took as they were decoded when they came."
+    );
+    describe_counter!("odograph_pipeline_redecoded_frames_total", "Frames that were decoded again for history.");
+    describe_gauge!(
+        "odograph_pipeline_redecoding",
+        "1 while most frames are decoded again for history: after a start, or because it is too far behind."
+    );
+    describe_gauge!("odograph_handover_bytes", Unit::Bytes, "Memory taken by decoded frames on their way to history.");
+    describe_counter!(
+        "odograph_handover_dropped_frames_total",
+        "Decoded frames that found no room on the way to history, and are decoded again from the journal."
+    );
     describe_counter!("odograph_pipeline_records_total", "Records that went to history, each once.");
     describe_counter!("odograph_pipeline_duplicates_total", "Records that were in history before.");
     describe_counter!("odograph_pipeline_restarts_total", "Times that filling history began again after an error.");
@@ -238,8 +325,12 @@ pub(crate) fn describe() {
 
 /// The journal's cursor of the tables of records.
 const RECORDS: &str = "lake.records";
-/// The journal's cursor of the tables of frames, which are not there yet: until they are, the journal keeps everything.
-const FRAMES: &str = "lake.frames";
+/// The journal's cursor of the tables of frames.
+pub(crate) const FRAMES: &str = "lake.frames";
+/// The journal's cursor of exports, which read all of it: never moved, it keeps every segment.
+const EXPORT: &str = "export";
+/// The cursors only say what the journal may give up, and where to begin again: they need not be exact.
+const SAVE: Duration = Duration::from_secs(1);
 /// How soon a record can be seen after it is durable.
 const LOOK: Duration = Duration::from_millis(20);
 /// So long it reads on when the server stops; what is not read then is read at the next start.

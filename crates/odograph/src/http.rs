@@ -14,6 +14,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
+use crate::server::Alarms;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -41,6 +42,7 @@ pub(crate) struct App {
     roster: Arc<Roster>,
     history: Arc<History>,
     metrics: PrometheusHandle,
+    alarms: Arc<Alarms>,
     exports: Arc<Semaphore>,
     stopping: AtomicBool,
 }
@@ -53,9 +55,10 @@ impl App {
         roster: Arc<Roster>,
         history: Arc<History>,
         metrics: PrometheusHandle,
+        alarms: Arc<Alarms>,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Self { gateway, journal, reader, roster, history, metrics, exports, stopping: AtomicBool::new(false) }
+        Self { gateway, journal, reader, roster, history, metrics, alarms, exports, stopping: AtomicBool::new(false) }
     }
 
     /// From now on the server is not ready, and exports that follow end.
@@ -144,8 +147,8 @@ fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
 }
 
 impl Bound {
-    /// Serves on a thread of its own.
-    pub(crate) fn serve(self, app: &Arc<App>) -> Result<Http> {
+    /// Serves on a thread of its own, so many at a time on each socket.
+    pub(crate) fn serve(self, app: &Arc<App>, seats: usize) -> Result<Http> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
@@ -161,10 +164,10 @@ impl Bound {
         let serve = move || {
             runtime.block_on(async {
                 if let Some(Ok(tcp)) = tcp.map(tokio::net::TcpListener::from_std) {
-                    tokio::spawn(accept::tcp(tcp, public));
+                    tokio::spawn(accept::tcp(tcp, public, seats));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
-                    tokio::spawn(accept::unix(unix, control));
+                    tokio::spawn(accept::unix(unix, control, seats));
                 }
                 let _ = stopped.await;
             });

@@ -6,7 +6,8 @@ mod listeners;
 mod logging;
 mod recovery;
 
-pub(crate) use files::RESERVE as FILES_RESERVE;
+pub(crate) use files::connections;
+pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
 
 use crate::config::{Config, Loaded};
@@ -17,6 +18,7 @@ use crate::http::{App, Http};
 use anyhow::{Context as _, Result};
 use keeper::Keeper;
 use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
+use odograph_handover::{Inlet, ring};
 use odograph_ingest::{Bell, Gateway, Limits, Parts};
 use odograph_journal::{Committer, Journal, Options, Reader};
 use std::sync::Arc;
@@ -53,7 +55,11 @@ impl Server {
         let lock = folder.lock()?;
         let mut limits = config.limits.clone();
         let open_files = files::raise();
-        limits.connections_max = config.connections_max.unwrap_or_else(|| files::connections(open_files));
+        let (connections_max, few) = files::connections(open_files, config.connections_max);
+        limits.connections_max = connections_max;
+        if let Some(few) = few {
+            tracing::warn!("{few}");
+        }
         let metrics = logging::start_metrics()?;
         keeper::describe();
         history::describe();
@@ -76,6 +82,7 @@ impl Server {
         }
         let http = Http::bind(config.http.listen, loaded.is_set("http.listen"), &folder)?;
         let workers = config.ingest.workers.unwrap_or_else(cores);
+        let alarms = Arc::<Alarms>::default();
         let parts = keeper::Parts {
             roster: roster.clone(),
             mark,
@@ -86,15 +93,20 @@ impl Server {
             bell: bell.clone(),
             metrics: metrics.clone(),
             dropped_lines: log.dropped(),
+            clock: clock.clone(),
+            frames_kept: history::options(config).frames_kept(),
+            alarms: alarms.clone(),
         };
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
-        let gateway = start_gateway(&journal, committer, &bell, &roster, clock, limits, workers, bound)?;
+        let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
+        let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock, limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
         let history = Arc::<History>::default();
-        let historian = Historian::start(place, journal.clone(), history.clone()).context("cannot start a thread")?;
-        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics));
-        let http = http.serve(&app)?;
-        tracing::info!(data = %folder.path().display(), open_files, workers, "ready");
+        let historian =
+            Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
+        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));
+        let http = http.serve(&app, files::shares(open_files).http)?;
+        tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, _lock: lock })
     }
 
@@ -168,7 +180,7 @@ fn open_journal(
     let options = Options { reserve_bytes, ..options };
     let path = folder.journal(config.journal.node);
     let (journal, committer, found) = Journal::open(&path, options, Arc::new(LocalDisk), clock.clone(), &SystemRng)
-        .with_context(|| format!("cannot open the journal in {}", path.display()))?;
+        .map_err(|error| recovery::cannot_open(&path, &error))?;
     recovery::report(&found);
     Ok((journal, committer))
 }
@@ -179,13 +191,15 @@ fn start_gateway(
     committer: Committer,
     bell: &Arc<Bell>,
     roster: &Arc<odograph_ingest::Roster>,
+    inlet: Inlet,
     clock: Arc<dyn Clock>,
     limits: Limits,
     workers: usize,
     bound: Vec<odograph_ingest::Bound>,
 ) -> Result<Arc<Gateway>> {
     let (journal, bell, devices) = (journal.clone(), bell.clone(), roster.clone());
-    let parts = Parts { journal, committer, bell, devices, clock, limits, workers };
+    let handover = Some(inlet);
+    let parts = Parts { journal, committer, bell, devices, handover, clock, limits, workers };
     Ok(Gateway::start(parts, bound)?)
 }
 
@@ -218,5 +232,8 @@ impl Signals {
     }
 }
 
+/// Decoded frames on their way to history: a second or two of a busy machine, which covers most commits to tables. What
+/// does not fit is decoded again from the journal.
+const HANDOVER_BYTES_MAX: u64 = 64 << 20;
 /// How often we look whether the journal still has its writer.
 const LOOK: Duration = Duration::from_millis(100);

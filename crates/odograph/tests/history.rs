@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 fn serve(place: &Place) -> Server {
     let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
     command.env("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms").env("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms");
+    command.env("ODOGRAPH_JOURNAL__RELEASE", "true");
     Server::start(command)
 }
 
@@ -91,4 +92,74 @@ fn a_stop_makes_files_of_all_that_waits() {
     let days = std::fs::read_dir(table).expect("the table is there");
     let days: Vec<String> = days.map(|day| day.expect("an entry").file_name().to_string_lossy().into_owned()).collect();
     assert_eq!(days.iter().filter(|name| name.starts_with("day=")).count(), 1, "{days:?}");
+}
+
+#[test]
+fn what_the_journal_gave_up_is_in_history_and_proven_by_what_was_signed() {
+    let place = Place::new();
+    // A segment ends with its server; its entries are in files by then.
+    for round in 0..3 {
+        let server = serve(&place);
+        for id in ["1", "2"] {
+            let mut device = Device::connect(server.listener("tcp"));
+            assert_eq!(device.login(id), "#AL#1");
+            for second in round * 10..round * 10 + 10 {
+                assert_eq!(device.position(second), "#ASD#1");
+            }
+        }
+        assert!(server.stop().success());
+    }
+    let server = serve(&place);
+    for _ in 0..2 {
+        server.log_line(|line| line["message"] == "journal segment removed");
+    }
+    let frames = "SELECT device, kind, count(*) AS count FROM frames WHERE kind IN ('frame', 'sent') \
+                  GROUP BY device, kind ORDER BY device, kind";
+    let counted = |device: &str, kind: &str| json!({"device": device, "kind": kind, "count": 33});
+    let expected = [counted("1", "frame"), counted("1", "sent"), counted("2", "frame"), counted("2", "sent")];
+    assert_eq!(ask(&place, frames), expected, "every byte of both directions, and each once");
+    assert!(server.stop().success());
+    let verified = |status: i32| -> Value {
+        let output = place.run(&["journal", "verify", "--history", "--json"]);
+        assert_eq!(output.status.code(), Some(status), "{}", errors(&output));
+        serde_json::from_slice(&output.stdout).expect("JSON")
+    };
+    let sound = verified(0);
+    assert_eq!(
+        (&sound["removed"], &sound["provable"], &sound["sound"]),
+        (&json!(2), &json!(2), &json!(true)),
+        "{sound}"
+    );
+    assert_eq!(
+        (&sound["history"]["wrong"], &sound["history"]["segments"]),
+        (&json!([]), &sound["sealed"].as_u64().map(|sealed| json!(sealed + 2)).expect("a number")),
+        "{sound}"
+    );
+    let table = place.data().join("lake/default/frames");
+    std::fs::rename(&table, place.data().join("lake/default/elsewhere")).expect("the table is moved");
+    let lost = verified(1);
+    let wrong = lost["history"]["wrong"].as_array().expect("a list");
+    let of = |device: &str| wrong.iter().filter(|one| one["device"] == device).count();
+    assert!((of("1"), of("2")) >= (3, 3), "{lost}");
+}
+
+#[test]
+fn an_impossible_day_and_a_clock_of_2080_cost_nothing() {
+    let place = Place::new();
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.say("#SD#010180;120000;5355.0926;N;02732.4096;E;1;2;300;7"), "#ASD#1");
+    assert_eq!(device.say("#SD#310226;120000;5355.0926;N;02732.4096;E;1;2;300;7"), "#ASD#1");
+    assert_eq!(device.position(1), "#ASD#1");
+    let asked = "SELECT time_source, device_time, day = to_date(received) AS today FROM records \
+                 ORDER BY time_source, device_time";
+    // Of the day that is in no calendar, nothing is left but where the truck was.
+    let wrong = json!({"time_source": "received", "device_time": "2080-01-01T12:00:00.000Z", "today": true});
+    let none = json!({"time_source": "received", "today": true});
+    let rows = ask(&place, asked);
+    assert_eq!((rows.len(), &rows[0], &rows[1]), (3, &wrong, &none), "{rows:?}");
+    let kept = ask(&place, "SELECT count(*) AS frames FROM frames WHERE device = '1' AND kind = 'frame'");
+    assert_eq!(kept, [json!({"frames": 4})], "and every frame is kept as it came");
+    server.kill();
 }

@@ -1,7 +1,8 @@
-//! Decoding the journal's entries again, in their order.
+//! What the journal's frames say: decoded again, or as it was decoded when they came.
 
 use compact_str::CompactString;
 use hashbrown::HashMap;
+use odograph_handover::Item;
 use odograph_journal::{Entry, Kind};
 use odograph_model::{Lsn, Record, Time};
 use odograph_protocols::{Binding, Dialogue, Malformed, Out, ResumeError};
@@ -17,6 +18,16 @@ pub struct Decoder {
     /// Entries of this segment were lost to damage: who a stream belongs to may have changed unseen.
     gap: bool,
     out: Out<'static>,
+    frames: FrameCounts,
+}
+
+/// How frames became records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FrameCounts {
+    /// As they were decoded when they came.
+    pub live: u64,
+    /// Decoded again.
+    pub redecoded: u64,
 }
 
 /// What a frame gave.
@@ -61,6 +72,11 @@ impl std::error::Error for Undecoded {}
 impl Decoder {
     /// Takes the next entry; a frame that counts for a device gives something.
     pub fn entry(&mut self, entry: &Entry<'_>) -> Result<Option<Decoded<'_>>, Undecoded> {
+        self.entry_or_item(entry, None)
+    }
+
+    /// The same, with what the frame gave when it came, if that is known: then it is not decoded again.
+    pub fn entry_or_item(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
         if entry.lsn != self.place {
             // Another segment: every stream that goes on there brings its context along.
             self.dialogues.clear();
@@ -72,7 +88,7 @@ impl Decoder {
             self.dialogues.insert(entry.stream, dialogue);
         }
         match entry.kind {
-            Kind::FRAME => self.frame(entry),
+            Kind::FRAME => self.frame(entry, item),
             Kind::CLOSE => {
                 self.dialogues.remove(&entry.stream);
                 Ok(None)
@@ -87,7 +103,18 @@ impl Decoder {
         self.gap = true;
     }
 
-    fn frame(&mut self, entry: &Entry<'_>) -> Result<Option<Decoded<'_>>, Undecoded> {
+    /// How many frames were decoded here, and how many were not.
+    pub const fn frames(&self) -> FrameCounts {
+        self.frames
+    }
+
+    fn frame(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
+        // Behind damage, what was handed over says more than the journal alone would.
+        let item = item.filter(|_| !self.gap);
+        match item {
+            Some(_) => self.frames.live += 1,
+            None => self.frames.redecoded += 1,
+        }
         let dialogue = self.dialogues.get_mut(&entry.stream).ok_or(Undecoded::NoContext)?;
         let decided = match entry.identity {
             // Nobody's from here on: nothing was decided about a device.
@@ -101,19 +128,24 @@ impl Decoder {
         let decided = decided.filter(|decided| entry.context.is_none() || dialogue.binding() != Some(decided));
         let received = Time(entry.at);
         let name = dialogue.protocol().name;
-        let (gap, mut lost) = (self.gap, false);
-        let turn = dialogue.frame(entry.payload, received, &mut self.out, |ids, bound| {
-            // Under another of its names it may still be the same device, but nothing is given to a wrong one.
-            lost = gap && decided.is_none() && bound.is_none_or(|bound| ids.first() != Some(&bound.device));
-            decided
-        });
-        if lost {
-            return Err(Undecoded::NoContext);
-        }
-        if let Some(malformed) = turn.malformed {
+        let (records, malformed) = if let Some(item) = item {
+            dialogue.follow(decided, item.state.as_deref());
+            (item.records, item.malformed)
+        } else {
+            let (gap, mut lost) = (self.gap, false);
+            let turn = dialogue.frame(entry.payload, received, &mut self.out, |ids, bound| {
+                // Under another of its names it may still be the same device, but nothing is given to a wrong one.
+                lost = gap && decided.is_none() && bound.is_none_or(|bound| ids.first() != Some(&bound.device));
+                decided
+            });
+            if lost {
+                return Err(Undecoded::NoContext);
+            }
+            (self.out.take_records(), turn.malformed)
+        };
+        if let Some(malformed) = malformed {
             return Err(Undecoded::Malformed(name.into(), malformed));
         }
-        let records = self.out.take_records();
         Ok(dialogue.binding().filter(|_| !records.is_empty()).map(|binding| Decoded {
             binding,
             protocol: name,

@@ -1,7 +1,8 @@
-//! The journal's entries as records, in their order: decoded again, with their event time, not yet each once.
+//! The journal's entries as records, in their order: with their event time, not yet each once.
 
-use crate::{Decoder, Undecoded, Window};
-use odograph_journal::{Broken, Entries, Error};
+use crate::{Decoder, FrameCounts, Undecoded, Window};
+use odograph_handover::{Item, Outlet};
+use odograph_journal::{Broken, Entries, Entry, Error, Kind};
 use odograph_model::{Lsn, Record, RecordId, RecordView, Time};
 use odograph_protocols::Binding;
 
@@ -58,13 +59,20 @@ pub trait Taker {
     /// Why it takes no more.
     type Error;
 
+    /// Takes an entry of the journal as it is, of the segment that begins at `segment`; the records of its frame come after
+    /// it.
+    fn entry(&mut self, entry: &Entry<'_>, segment: Lsn) -> Result<(), Self::Error> {
+        let _ = (entry, segment);
+        Ok(())
+    }
+
     /// Takes a record.
     fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error>;
 
     /// Hears of what could not be read, and was passed over.
     fn trouble(&mut self, trouble: Trouble<'_>);
 
-    /// Whether it wants a pause, after all records of a frame were taken.
+    /// Whether it wants a pause, after an entry and all records of its frame were taken.
     fn pauses(&mut self) -> bool {
         false
     }
@@ -102,11 +110,16 @@ impl Frames {
         Self { window, ..Self::default() }
     }
 
-    /// Reads on to the end of `entries`, or to a pause.
-    pub(crate) fn read<T: Taker>(&mut self, entries: &mut Entries, taker: &mut T) -> Result<(), ReadError<T::Error>> {
+    /// Reads on to the end of `entries`, or to a pause. What comes out of `outlet` is not decoded again.
+    pub(crate) fn read<T: Taker>(
+        &mut self,
+        entries: &mut Entries,
+        mut outlet: Option<&mut Outlet>,
+        taker: &mut T,
+    ) -> Result<(), ReadError<T::Error>> {
         loop {
-            let entry = match entries.next() {
-                Ok(Some(entry)) => entry,
+            let (entry, segment) = match entries.next_in_segment() {
+                Ok(Some(found)) => found,
                 Ok(None) => return Ok(()),
                 Err(Error::Broken(broken)) => {
                     self.lost.damaged += 1;
@@ -120,31 +133,43 @@ impl Frames {
                 }
                 Err(error) => return Err(ReadError::Journal(error)),
             };
-            let decoded = match self.decoder.entry(&entry) {
-                Ok(Some(decoded)) => decoded,
-                Ok(None) => continue,
-                Err(undecoded) => {
-                    self.lost.undecoded += 1;
-                    taker.trouble(Trouble::Undecoded(entry.lsn, &undecoded));
-                    continue;
-                }
-            };
-            let (place, protocol, received) = (entry.lsn, decoded.protocol, decoded.received);
-            for mut record in decoded.records {
-                let id = RecordId::new(&decoded.binding.device, &record, received);
-                let claimed = record.time;
-                self.window.apply(&mut record, received);
-                let (binding, record) = (&**decoded.binding, &record);
-                let event = Event { binding, protocol, record, claimed, received, id, place };
-                taker.take(&event).map_err(ReadError::Taker)?;
-            }
+            taker.entry(&entry, segment).map_err(ReadError::Taker)?;
+            let wanted = outlet.as_deref_mut().filter(|_| entry.kind == Kind::FRAME);
+            let item = wanted.and_then(|outlet| outlet.take(entry.lsn));
+            self.records(&entry, item, taker).map_err(ReadError::Taker)?;
             if taker.pauses() {
                 return Ok(());
             }
         }
     }
 
+    /// Gives the records of an entry.
+    fn records<T: Taker>(&mut self, entry: &Entry<'_>, item: Option<Item>, taker: &mut T) -> Result<(), T::Error> {
+        let decoded = match self.decoder.entry_or_item(entry, item) {
+            Ok(Some(decoded)) => decoded,
+            Ok(None) => return Ok(()),
+            Err(undecoded) => {
+                self.lost.undecoded += 1;
+                taker.trouble(Trouble::Undecoded(entry.lsn, &undecoded));
+                return Ok(());
+            }
+        };
+        let (place, protocol, received) = (entry.lsn, decoded.protocol, decoded.received);
+        for mut record in decoded.records {
+            let id = RecordId::new(&decoded.binding.device, &record, received);
+            let claimed = record.time;
+            self.window.apply(&mut record, received);
+            let (binding, record) = (&**decoded.binding, &record);
+            taker.take(&Event { binding, protocol, record, claimed, received, id, place })?;
+        }
+        Ok(())
+    }
+
     pub(crate) const fn lost(&self) -> Lost {
         self.lost
+    }
+
+    pub(crate) const fn counts(&self) -> FrameCounts {
+        self.decoder.frames()
     }
 }

@@ -1,18 +1,21 @@
-//! From journal entries to records: decoding again, the clock window, exactly once, and into tables.
+//! From journal entries to records: decoding, the clock window, exactly once, and into tables.
 //!
-//! Everything here is a function of what the journal says. What ingest decoded is not used: a record that comes out
-//! here can always be made again, by anyone who has the journal.
+//! Everything here is a function of what the journal says. What was decoded when a frame came is taken where it is at
+//! hand, to save the work, and gives the same: a record that comes out here can always be made again, by anyone who has the
+//! journal.
 
 mod decode;
 mod dedup;
 mod frames;
+mod owners;
 mod pipeline;
 mod records;
 mod window;
 
-pub use decode::{Decoded, Decoder, Undecoded};
+pub use decode::{Decoded, Decoder, FrameCounts, Undecoded};
 pub use dedup::{Candidate, Dedup, Device, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
-pub use pipeline::{KnownDevice, Pipeline, PipelineError, Progress, Tables};
+pub use owners::{DEFAULT_TENANT, Owner, Owners};
+pub use pipeline::{Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};
 pub use records::{Records, Totals};
 pub use window::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Window};

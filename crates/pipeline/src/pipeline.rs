@@ -1,10 +1,12 @@
 //! The way of records into tables: a cursor over the journal, each record once.
 
-use crate::Window;
 use crate::dedup::{Candidate, Dedup, Device, History, Known};
 use crate::frames::{Event, Frames, ReadError, Taker, Trouble};
+use crate::owners::{Owner, Owners};
+use crate::{FrameCounts, Window};
 use compact_str::CompactString;
-use odograph_journal::{Entries, Reader};
+use odograph_handover::Outlet;
+use odograph_journal::{Entries, Entry, Reader};
 use odograph_model::Lsn;
 use odograph_protocols::Decision;
 
@@ -34,15 +36,50 @@ pub trait Tables: History {
     /// When it cannot be kept in memory as it is.
     fn push(&mut self, event: &Event<'_>) -> Result<(), Self::Error>;
 
-    /// Commits what is due, or all, and returns in how many steps. All records before `read` were pushed.
+    /// Takes an entry of the journal as it is, to be committed later, unless that was done by an earlier run.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be kept in memory.
+    fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Self::Error>;
+
+    /// Commits what is due, or all, and returns how many commits were completed. All records and entries before `read`
+    /// were pushed.
     ///
     /// # Errors
     ///
     /// When it cannot be written. What was not committed can be tried again.
     fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Self::Error>;
 
-    /// All records before this place are committed, if all before `read` were pushed.
-    fn committed(&self, read: Lsn) -> Lsn;
+    /// Up to where records and entries are committed, if all before `read` were pushed.
+    fn committed(&self, read: Lsn) -> Places;
+}
+
+/// An entry of the journal with what is known about it.
+#[derive(Debug, Clone, Copy)]
+pub struct Frame<'a> {
+    /// The entry.
+    pub entry: &'a Entry<'a>,
+    /// Where its segment begins.
+    pub segment: Lsn,
+    /// Whose it is.
+    pub owner: &'a Owner,
+}
+
+/// Places in the journal, each with all before it done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Places {
+    /// For records.
+    pub records: Lsn,
+    /// For entries as they are.
+    pub frames: Lsn,
+}
+
+impl Places {
+    /// The one before which everything is done.
+    pub fn least(self) -> Lsn {
+        self.records.min(self.frames)
+    }
 }
 
 /// A device, and what there is of it.
@@ -60,11 +97,12 @@ pub struct KnownDevice {
 pub struct Pipeline<T> {
     entries: Entries,
     frames: Frames,
+    owners: Owners,
     dedup: Dedup,
     tables: T,
     progress: Progress,
-    /// Everything before this place was in the tables at the beginning.
-    from: Lsn,
+    /// Everything before these places was in the tables at the beginning.
+    from: Places,
 }
 
 /// What was done so far.
@@ -72,12 +110,14 @@ pub struct Pipeline<T> {
 pub struct Progress {
     /// Everything before this place was read.
     pub read: Lsn,
-    /// Everything before this place is committed, durably.
-    pub committed: Lsn,
+    /// Everything before these places is committed, durably.
+    pub committed: Places,
     /// Records that went to the tables.
     pub records: u64,
     /// Records that were there before.
     pub duplicates: u64,
+    /// Frames that were read, by where their records came from.
+    pub frames: FrameCounts,
     /// Frames that gave nothing.
     pub undecoded: u64,
     /// Places where the journal is damaged.
@@ -108,19 +148,27 @@ where
     /// # Errors
     ///
     /// When the journal or the tables cannot be read.
-    pub fn open(reader: &Reader, mut tables: T, from: Lsn) -> Result<Self, PipelineError<T::Error>> {
+    pub fn open(reader: &Reader, mut tables: T, from: Places) -> Result<Self, PipelineError<T::Error>> {
         let mut dedup = Dedup::default();
         for device in tables.devices().map_err(PipelineError::Tables)? {
             dedup.restore(Device { tenant: &device.tenant, id: &device.id }, device.known);
         }
         // A segment decodes on its own, but only as a whole.
-        let begin = reader.segment_begin(from)?.unwrap_or(from);
+        let begin = reader.segment_begin(from.least())?.unwrap_or(from.least());
         let entries = reader.entries(begin, Some(begin))?;
         let progress = Progress { read: begin, committed: from, ..Progress::default() };
-        Ok(Self { entries, frames: Frames::new(Window::default()), dedup, tables, progress, from })
+        Ok(Self {
+            entries,
+            frames: Frames::new(Window::default()),
+            owners: Owners::default(),
+            dedup,
+            tables,
+            progress,
+            from,
+        })
     }
 
-    /// Reads on, up to `durable` (or else as far as can be read), or for some thousand frames. Returns whether the end was
+    /// Reads on, up to `durable` (or else as far as can be read), or for some thousand entries. Returns whether the end was
     /// reached.
     ///
     /// # Errors
@@ -128,14 +176,30 @@ where
     /// When the journal or the tables cannot be read. Then some records of a frame may be missing: begin again with
     /// [`Pipeline::open`].
     pub fn read(&mut self, durable: Option<Lsn>) -> Result<bool, PipelineError<T::Error>> {
+        self.read_on(durable, None)
+    }
+
+    /// The same, up to `durable`, without decoding what comes out of `outlet`. What is not there, or not yet, is decoded: so
+    /// it does not matter what the ring lost, nor where this pipeline begins.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Pipeline::read`].
+    pub fn read_live(&mut self, durable: Lsn, outlet: &mut Outlet) -> Result<bool, PipelineError<T::Error>> {
+        self.read_on(Some(durable), Some(outlet))
+    }
+
+    fn read_on(&mut self, durable: Option<Lsn>, outlet: Option<&mut Outlet>) -> Result<bool, PipelineError<T::Error>> {
         self.entries.set_until(durable);
         let progress = &mut self.progress;
-        let mut into = Into { dedup: &mut self.dedup, tables: &mut self.tables, progress, frames: 0, from: self.from };
-        let read = self.frames.read(&mut self.entries, &mut into);
-        let paused = into.frames >= FRAMES_AT_ONCE;
+        let (owners, dedup, tables, from) = (&mut self.owners, &mut self.dedup, &mut self.tables, self.from);
+        let mut into = Into { owners, dedup, tables, progress, from, entries: 0, bytes: 0 };
+        let read = self.frames.read(&mut self.entries, outlet, &mut into);
+        let paused = into.pauses();
         self.progress.read = self.entries.place();
         let lost = self.frames.lost();
         (self.progress.undecoded, self.progress.damaged) = (lost.undecoded, lost.damaged);
+        self.progress.frames = self.frames.counts();
         match read {
             Ok(()) => {}
             Err(ReadError::Journal(error)) => return Err(error.into()),
@@ -151,7 +215,10 @@ where
     /// When the tables cannot be written. The records still wait and can be queried: try again, but read no further.
     pub fn flush(&mut self, all: bool) -> Result<(), PipelineError<T::Error>> {
         let flushed = self.tables.flush(self.progress.read, all);
-        self.progress.committed = self.tables.committed(self.progress.read);
+        let committed = self.tables.committed(self.progress.read);
+        // Reading began before these, with the segment.
+        let (records, frames) = (committed.records.max(self.from.records), committed.frames.max(self.from.frames));
+        self.progress.committed = Places { records, frames };
         self.progress.commits += flushed.map_err(PipelineError::Tables)? as u64;
         Ok(())
     }
@@ -167,21 +234,34 @@ where
     }
 }
 
-/// Where records go.
+/// Where records and entries go.
 struct Into<'a, T> {
+    owners: &'a mut Owners,
     dedup: &'a mut Dedup,
     tables: &'a mut T,
     progress: &'a mut Progress,
-    frames: usize,
-    from: Lsn,
+    from: Places,
+    /// What was read in one go.
+    entries: usize,
+    bytes: usize,
 }
 
 impl<T: Tables> Taker for Into<'_, T> {
     type Error = T::Error;
 
+    fn entry(&mut self, entry: &Entry<'_>, segment: Lsn) -> Result<(), Self::Error> {
+        self.entries += 1;
+        self.bytes += entry.bytes.len();
+        let owner = self.owners.of(entry, segment);
+        if entry.lsn < self.from.frames {
+            return Ok(());
+        }
+        self.tables.frame(&Frame { entry, segment, owner })
+    }
+
     fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error> {
         // Data of a device that waits for a person's decision stays in the journal until that is made.
-        if event.place < self.from || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
+        if event.place < self.from.records || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
             return Ok(());
         }
         let candidate = Candidate { id: event.id, time: event.time(), claimed: event.claimed };
@@ -202,10 +282,11 @@ impl<T: Tables> Taker for Into<'_, T> {
     }
 
     fn pauses(&mut self) -> bool {
-        self.frames += 1;
-        self.frames >= FRAMES_AT_ONCE
+        self.entries >= ENTRIES_AT_ONCE || self.bytes >= BYTES_AT_ONCE
     }
 }
 
 /// Between two looks at the clock, and at whoever wants an end.
-const FRAMES_AT_ONCE: usize = 4096;
+const ENTRIES_AT_ONCE: usize = 8192;
+/// The same, where entries are long: between two looks at what waits in memory.
+const BYTES_AT_ONCE: usize = 4 << 20;

@@ -42,7 +42,7 @@ impl Records {
         trouble: impl FnMut(Trouble<'_>),
     ) -> Result<(), ReadError<E>> {
         let mut once = Once { seen: &mut self.seen, duplicates: &mut self.duplicates, take, trouble };
-        self.frames.read(entries, &mut once)
+        self.frames.read(entries, None, &mut once)
     }
 
     /// What was read so far.

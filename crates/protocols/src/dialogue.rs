@@ -164,6 +164,28 @@ impl Dialogue {
         self.session = open(self.protocol, self.transport, self.checksum, &self.settings, binding, saved);
     }
 
+    /// What the session saves after the frame that gave `turn` and `out`, if that or the binding changed with it: what
+    /// [`Dialogue::follow`] takes.
+    pub fn state_after(&self, turn: &Turn, out: &mut Out<'_>) -> Option<Box<[u8]>> {
+        let mut after = std::mem::take(&mut out.after);
+        after.clear();
+        self.session.save(&mut after);
+        let state = (turn.begun.is_some() || after != out.before).then(|| after.as_slice().into());
+        out.after = after;
+        state
+    }
+
+    /// Goes on behind a frame that another dialogue decoded which was where this one is: with the binding that began with
+    /// it, if one did, and with its [`Dialogue::state_after`].
+    pub fn follow(&mut self, begun: Option<Arc<Binding>>, state: Option<&[u8]>) {
+        if begun.is_some() {
+            self.binding = begun;
+        }
+        if let Some(state) = state {
+            self.reopen(state);
+        }
+    }
+
     /// Appends what the session needs to go on from here.
     pub fn save(&self, context: &mut Vec<u8>) {
         self.session.save(context);
@@ -294,6 +316,28 @@ mod tests {
         assert_eq!(say(&mut dialogue, "tens;;6", &tens), heard(60.0, 2));
         assert_eq!(say(&mut dialogue, "ones;;7", &ones), heard(7.0, 3));
         assert_eq!(say(&mut dialogue, "tens;;8", &tens), heard(80.0, 4));
+    }
+
+    #[test]
+    fn a_dialogue_that_follows_another_goes_on_like_it() {
+        let (mut leader, mut follower) = (begin(), begin());
+        let (tens, ones) = (device("tens", &[("factor", "10")]), device("ones", &[]));
+        let turns = [("tens;;5", &tens), ("tens;;6", &tens), ("ones;;7", &ones), ("tens;;8", &tens)];
+        for (text, admitted) in turns {
+            let mut out = Out::default();
+            let turn = leader.frame(text.as_bytes(), Time(0), &mut out, |_, bound| {
+                Some(admitted.clone()).filter(|admitted| bound != Some(admitted))
+            });
+            let state = leader.state_after(&turn, &mut out);
+            follower.follow(turn.begun, state.as_deref());
+        }
+        assert_eq!(follower.binding(), leader.binding());
+        assert_eq!(say(&mut follower, "tens;;9", &tens), say(&mut leader, "tens;;9", &tens));
+        // Nothing changed: nothing is handed over.
+        let quiet = Turn { begun: None, malformed: None };
+        let mut out = Out::default();
+        leader.save(&mut out.before);
+        assert_eq!(leader.state_after(&quiet, &mut out), None);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use compact_str::CompactString;
 use odograph_model::Record;
 use odograph_wire::{Cursor, Fields, Tracer};
 
-/// A frame can give at most this many records; the largest count in any protocol here is a 16-bit one, in practice 255.
-pub const RECORDS_MAX: usize = 4096;
+/// A frame can give at most this many records: a black box of Wialon IPS may hold as many, other frames hold some 255.
+pub const RECORDS_MAX: usize = 5000;
 /// A frame can give at most this many replies.
 pub const REPLIES_MAX: usize = 64;
 /// A device gives itself at most this many names; makers have two or three numbers for one device.
@@ -29,6 +29,8 @@ pub struct Out<'t> {
     tracer: Option<&'t dyn Tracer>,
     /// What the session saved before the frame: its memory is kept here from frame to frame.
     pub(crate) before: Vec<u8>,
+    /// And after it.
+    pub(crate) after: Vec<u8>,
 }
 
 /// Bytes for the device. On UDP each reply is one datagram.
@@ -186,9 +188,9 @@ impl<'t> Out<'t> {
         self.keep_replies(due);
     }
 
-    /// Takes the records out.
+    /// Takes the records out, into no more memory than they need.
     pub fn take_records(&mut self) -> Vec<Record> {
-        std::mem::take(&mut self.records)
+        self.records.drain(..).collect()
     }
 
     fn add(&mut self, bytes: Vec<u8>, to: ReplyTo) {

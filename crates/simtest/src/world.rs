@@ -1,13 +1,14 @@
 //! The world: a gateway, its devices, and what befalls them.
 
 use crate::device::Device;
-use crate::{Faults, Ledger};
+use crate::{Book, Faults, Historian, Ledger};
 use odograph_env::Clock as _;
 use odograph_fleet::Speech;
+use odograph_handover::ring;
 use odograph_ingest::{Close, Connection, Intake, Listener, Now, Roster, Scratch};
-use odograph_journal::{Committer, Journal, Options, Step};
+use odograph_journal::{Committer, Journal, Options, Reader, Step};
 use odograph_model::Time;
-use odograph_pipeline::Totals;
+use odograph_pipeline::{FrameCounts, Totals};
 use odograph_protocols::{Transport, find};
 use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
 use std::path::{Path, PathBuf};
@@ -29,6 +30,21 @@ pub struct Plan {
     pub power_cut_one_in: u64,
     /// Segments are this small.
     pub segment_bytes: u64,
+    /// What is decoded goes to the tables by a ring of so many bytes.
+    pub ring_bytes: u64,
+}
+
+/// How it ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// Where gateway and ledger disagree.
+    pub faults: Faults,
+    /// What came out of the journal.
+    pub totals: Totals,
+    /// How often the power went.
+    pub power_cuts: u64,
+    /// How the frames that went to the tables became records.
+    pub frames: FrameCounts,
 }
 
 /// More steps than this mean that nothing gets done any more.
@@ -46,11 +62,14 @@ pub struct World {
     devices: Vec<Device>,
     server: Server,
     ledger: Arc<Mutex<Ledger>>,
+    /// The tables, which no power cut takes from what they were given.
+    book: Book,
     power_cuts: u64,
 }
 
 struct Server {
     intake: Intake,
+    historian: Historian,
     committer: Committer,
     links: Vec<Option<Connection>>,
     scratch: Scratch,
@@ -65,8 +84,9 @@ impl World {
         let devices: Vec<_> = (0..plan.devices * Speech::ALL.len())
             .map(|number| Device::new(number, Speech::ALL[number % Speech::ALL.len()], plan.readings, BEGINNING_MS))
             .collect();
-        let server = Server::start(&plan, &disk, &clock, &rng, devices.len());
-        Self { plan, rng, clock, disk, devices, server, ledger: Arc::default(), power_cuts: 0 }
+        let book = Book::default();
+        let server = Server::start(&plan, &disk, &clock, &rng, &book, devices.len());
+        Self { plan, rng, clock, disk, devices, server, ledger: Arc::default(), book, power_cuts: 0 }
     }
 
     /// Checks the ledger against what a power cut would leave, before and after every operation of the disk. Gives the
@@ -86,8 +106,9 @@ impl World {
         images
     }
 
-    /// Lets everything happen until every device has erased all that it measured. Then the gateway's data is audited.
-    pub fn run(mut self) -> (Faults, Totals, u64) {
+    /// Lets everything happen until every device has erased all that it measured. Then the gateway's data is audited, and
+    /// what went to the tables is compared with what the journal alone gives.
+    pub fn run(mut self) -> Outcome {
         let mut steps = 0;
         while !self.devices.iter().all(Device::is_done) {
             self.step();
@@ -96,10 +117,13 @@ impl World {
         }
         let ledger = self.ledger.lock().expect("nobody panics while holding the ledger");
         let (faults, totals) = ledger.audit(&self.disk.crash_image(PowerCut::Lost), &folder(), self.clock.now());
-        (faults, totals, self.power_cuts)
+        let durable = self.server.intake.journal.durable();
+        let frames = self.server.historian.audit(durable, &format!("seed {}", self.plan.seed));
+        Outcome { faults, totals, power_cuts: self.power_cuts, frames }
     }
 
     fn step(&mut self) {
+        self.server.historian.happen(self.server.intake.journal.durable(), &self.rng);
         self.clock.advance(Duration::from_millis(self.rng.below(20)));
         if self.plan.power_cut_one_in > 0 && self.rng.one_in(self.plan.power_cut_one_in) {
             return self.cut_power();
@@ -177,7 +201,7 @@ impl World {
         self.power_cuts += 1;
         self.disk = self.disk.crash_image(PowerCut::Random(self.rng.next()));
         self.devices.iter_mut().for_each(Device::lose_link);
-        self.server = Server::start(&self.plan, &self.disk, &self.clock, &self.rng, self.devices.len());
+        self.server = Server::start(&self.plan, &self.disk, &self.clock, &self.rng, &self.book, self.devices.len());
         let ledger = self.ledger.lock().expect("nobody panics while holding the ledger").clone();
         let image = self.disk.crash_image(PowerCut::Kept);
         let (faults, _) = ledger.audit(&image, &folder(), self.clock.now());
@@ -190,7 +214,14 @@ impl World {
 }
 
 impl Server {
-    fn start(plan: &Plan, disk: &FaultDisk, clock: &Arc<TestClock>, rng: &SeededRng, links: usize) -> Self {
+    fn start(
+        plan: &Plan,
+        disk: &FaultDisk,
+        clock: &Arc<TestClock>,
+        rng: &SeededRng,
+        book: &Book,
+        links: usize,
+    ) -> Self {
         let options = Options {
             segment_bytes: plan.segment_bytes,
             reserve_bytes: plan.segment_bytes.min(8 << 10),
@@ -200,8 +231,11 @@ impl Server {
         let opened = Journal::open(&folder(), options, disk.clone(), clock.clone(), rng);
         let (journal, committer, _) = opened.expect("a journal opens after a power cut");
         let (roster, _) = Roster::open(disk.clone(), Path::new("data"), usize::MAX).expect("the roster opens");
-        let intake = Intake { journal, devices: Arc::new(roster) };
-        Self { intake, committer, links: (0..links).map(|_| None).collect(), scratch: Scratch::default() }
+        let reader = Reader::open(disk, &folder()).expect("a journal can be read after recovery");
+        let (inlet, outlet) = ring(plan.ring_bytes);
+        let historian = Historian::open(book, reader, outlet);
+        let intake = Intake { journal, devices: Arc::new(roster), handover: Some(inlet) };
+        Self { intake, historian, committer, links: (0..links).map(|_| None).collect(), scratch: Scratch::default() }
     }
 }
 

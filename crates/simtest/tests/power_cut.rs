@@ -2,8 +2,15 @@
 
 use odograph_simtest::{Plan, World};
 
-const PLAN: Plan =
-    Plan { seed: 1, devices: 2, readings: 12, link_breaks_one_in: 150, power_cut_one_in: 0, segment_bytes: 16 << 10 };
+const PLAN: Plan = Plan {
+    seed: 1,
+    devices: 2,
+    readings: 12,
+    link_breaks_one_in: 150,
+    power_cut_one_in: 0,
+    segment_bytes: 16 << 10,
+    ring_bytes: 16 << 10,
+};
 
 #[test]
 fn at_every_operation_of_the_disk() {
@@ -11,9 +18,9 @@ fn at_every_operation_of_the_disk() {
     for seed in 1..=4 {
         let world = World::new(Plan { seed, ..PLAN });
         let count = world.audit_every_operation();
-        let (faults, totals, _) = world.run();
-        assert!(faults.is_empty(), "seed {seed}: {faults:?}");
-        assert!(totals.records > 0);
+        let ended = world.run();
+        assert!(ended.faults.is_empty(), "seed {seed}: {:?}", ended.faults);
+        assert!(ended.totals.records > 0);
         images += *count.lock().expect("nobody panics while holding the count");
     }
     println!("{images} images of a power cut audited");
@@ -25,10 +32,10 @@ fn again_and_again_while_devices_resend() {
     let (mut cuts, mut duplicates) = (0, 0);
     for seed in 100..130 {
         let plan = Plan { seed, readings: 30, power_cut_one_in: 400, link_breaks_one_in: 100, ..PLAN };
-        let (faults, totals, power_cuts) = World::new(plan).run();
-        assert!(faults.is_empty(), "seed {seed}: {faults:?}");
-        cuts += power_cuts;
-        duplicates += totals.duplicates;
+        let ended = World::new(plan).run();
+        assert!(ended.faults.is_empty(), "seed {seed}: {:?}", ended.faults);
+        cuts += ended.power_cuts;
+        duplicates += ended.totals.duplicates;
     }
     println!("{cuts} power cuts, {duplicates} records sent again and kept once");
     assert!(cuts > 100 && duplicates > 100, "{cuts} cuts, {duplicates} duplicates: too few to mean anything");

@@ -6,33 +6,22 @@
 
 mod support;
 
-use odograph_protocols::{PROTOCOLS, Transport};
-use support::{Feeding, Gateway, Given, Variant, conversations};
-
-/// Segments that roll behind every frame, after a few, and never.
-const SEGMENTS: [(u64, bool); 3] = [(256 << 20, true), (1 << 10, false), (256 << 20, false)];
+use odograph_protocols::PROTOCOLS;
+use support::{Gateway, Variant, conversations};
 
 #[test]
 fn decoding_again_gives_what_was_decoded_live() {
     let mut totals = (0, 0, 0);
     for protocol in PROTOCOLS {
         let conversations = conversations(protocol);
-        let feedings = [(Transport::Tcp, Feeding::Frames), (Transport::Tcp, Feeding::AllAtOnce)];
-        let feedings =
-            feedings.into_iter().chain([(Transport::Tcp, Feeding::Bytes(7)), (Transport::Udp, Feeding::Frames)]);
-        for (transport, feeding) in feedings.filter(|(transport, _)| protocol.transports.contains(transport)) {
-            for (segment_bytes, roll_always) in SEGMENTS {
-                for given in Given::ALL {
-                    let variant = Variant { protocol, transport, feeding, segment_bytes, roll_always, given };
-                    let mut gateway = Gateway::start(variant);
-                    gateway.hear(&conversations);
-                    // The process dies, and everyone comes again.
-                    gateway.restart();
-                    gateway.hear(&conversations);
-                    let compared = gateway.compare();
-                    totals = (totals.0 + compared.frames, totals.1 + compared.records, totals.2 + compared.beginnings);
-                }
-            }
+        for variant in Variant::all_of(protocol) {
+            let mut gateway = Gateway::start(variant);
+            gateway.hear(&conversations);
+            // The process dies, and everyone comes again.
+            gateway.restart();
+            gateway.hear(&conversations);
+            let compared = gateway.compare();
+            totals = (totals.0 + compared.frames, totals.1 + compared.records, totals.2 + compared.beginnings);
         }
     }
     let (frames, records, beginnings) = totals;

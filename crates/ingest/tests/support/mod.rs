@@ -4,6 +4,7 @@
 
 use odograph_env::{Clock, SystemClock};
 use odograph_fleet::{Heard, Reading, Speech};
+use odograph_handover::Inlet;
 use odograph_ingest::{Bell, Bound, Devices, Gateway, Health, Limits, Listener, Parts, Roster};
 use odograph_journal::{Journal, Options};
 use odograph_protocols::{Transport, find};
@@ -39,6 +40,7 @@ pub struct Setup {
     pub transport: Transport,
     pub unknown_max: usize,
     pub workers: usize,
+    pub handover: Option<Inlet>,
 }
 
 impl Default for Setup {
@@ -52,6 +54,7 @@ impl Default for Setup {
             transport: Transport::Tcp,
             unknown_max: 1000,
             workers: 1,
+            handover: None,
         }
     }
 }
@@ -73,8 +76,8 @@ impl Setup {
         (self.listener)(&mut listener);
         let bound = Bound::open(listener).unwrap();
         let address = bound.listener().local;
-        let parts =
-            Parts { journal, committer, bell, devices, clock: self.clock, limits: self.limits, workers: self.workers };
+        let Self { clock, limits, workers, handover, .. } = self;
+        let parts = Parts { journal, committer, bell, devices, handover, clock, limits, workers };
         Trial { gateway: Gateway::start(parts, vec![bound]).unwrap(), disk, address, roster }
     }
 }

@@ -1,11 +1,14 @@
 //! One device's entries, through the indexes of the sealed segments.
 
+use std::collections::VecDeque;
+
 use odograph_model::Lsn;
 
 use super::Reader;
 use crate::chain::SealRecord;
 use crate::entry::Entry;
 use crate::error::{Broken, Error, IoContext as _};
+use crate::holes::Hole;
 use crate::index::Index;
 use crate::paths::{self, Listing};
 use crate::scan::{Located, Scan};
@@ -22,6 +25,8 @@ pub struct DeviceEntries {
     /// How many of the listed segments were begun.
     begun: usize,
     segment: Option<Segment>,
+    /// What is lost, oldest first, as far as it was not told yet.
+    holes: VecDeque<Hole>,
 }
 
 struct Segment {
@@ -43,7 +48,8 @@ impl DeviceEntries {
         let listing = reader.listing()?;
         let seals = reader.seals()?.into_iter().flatten().collect();
         let begun = listing.segments.partition_point(|&base| base <= from.0).saturating_sub(1);
-        Ok(Self { reader, device: device.to_owned(), from, until, listing, seals, begun, segment: None })
+        let holes = reader.holes()?.into_iter().filter(|hole| hole.end > from).collect();
+        Ok(Self { reader, device: device.to_owned(), from, until, listing, seals, begun, segment: None, holes })
     }
 
     /// The device's next entry; `None` at the end of what there was when reading began.
@@ -62,7 +68,8 @@ impl DeviceEntries {
     pub fn skip_broken(&mut self) {
         match &mut self.segment {
             Some(Segment { way: Way::Index(offsets), .. }) => drop(offsets.pop()),
-            _ => self.segment = None,
+            Some(_) => self.segment = None,
+            None => drop(self.holes.pop_front()),
         }
     }
 
@@ -120,6 +127,11 @@ impl DeviceEntries {
     /// Begins the next segment that may hold entries of the device.
     fn begin_segment(&mut self) -> Result<bool, Error> {
         let (base, mut scan) = loop {
+            let next = self.listing.segments.get(self.begun).map_or(u64::MAX, |&base| base);
+            let lost = self.holes.front().filter(|hole| hole.begin.0 < next);
+            if let Some(hole) = lost.filter(|hole| self.until.is_none_or(|until| hole.begin < until)) {
+                return Err(hole.broken(self.from).into());
+            }
             let Some(&base) = self.listing.segments.get(self.begun) else { return Ok(false) };
             if self.until.is_some_and(|until| base >= until.0) {
                 return Ok(false);

@@ -17,12 +17,14 @@ pub struct Entries {
     until: Option<Lsn>,
     scan: Option<Scan>,
     place: Lsn,
+    /// The end of the hole in which the place is.
+    hole: Option<Lsn>,
 }
 
 impl Entries {
     pub(super) fn new(reader: Reader, from: Lsn, until: Option<Lsn>) -> Result<Self, Error> {
         let mut entries =
-            Self { reader, listing: Listing::default(), seals: Vec::new(), until, scan: None, place: from };
+            Self { reader, listing: Listing::default(), seals: Vec::new(), until, scan: None, place: from, hole: None };
         entries.refresh()?;
         Ok(entries)
     }
@@ -34,6 +36,14 @@ impl Entries {
     pub fn next(&mut self) -> Result<Option<Entry<'_>>, Error> {
         match self.advance()? {
             Some(located) => Ok(self.scan.as_ref().map(|scan| scan.entry(located))),
+            None => Ok(None),
+        }
+    }
+
+    /// As [`Entries::next`], with the place where the entry's segment begins.
+    pub fn next_in_segment(&mut self) -> Result<Option<(Entry<'_>, Lsn)>, Error> {
+        match self.advance()? {
+            Some(located) => Ok(self.scan.as_ref().map(|scan| (scan.entry(located), Lsn(scan.base())))),
             None => Ok(None),
         }
     }
@@ -52,6 +62,10 @@ impl Entries {
     /// were skipped.
     pub fn resynchronise(&mut self) -> Result<u64, Error> {
         let before = self.place;
+        if let Some(end) = self.hole.take() {
+            self.place = end;
+            return Ok(end.0 - before.0);
+        }
         let Some(scan) = &mut self.scan else { return Ok(0) };
         let path = paths::segment(self.reader.folder(), scan.base());
         if scan.resynchronise().doing("read", &path)? {
@@ -65,6 +79,10 @@ impl Entries {
     /// Goes on with the next segment, or behind the end of the last one if that is sealed. In the segment that is being
     /// written, it stays where it is.
     pub fn skip_segment(&mut self) {
+        if let Some(end) = self.hole.take() {
+            self.place = end;
+            return;
+        }
         let Some(base) = self.scan.as_ref().map(Scan::base) else { return };
         if let Some(end) = self.end_of(base) {
             self.place = self.place.max(end);
@@ -98,7 +116,18 @@ impl Entries {
                 Err(reason) => {
                     let (offset, lsn) = (scan.offset(), scan.place());
                     match self.after_stop(base, lsn)? {
-                        After::Segment(next) => (self.place, self.scan) = (Lsn(next), None),
+                        After::Segment(next) => {
+                            self.scan = None;
+                            self.step_to(Lsn(next))?;
+                        }
+                        After::Hole => {
+                            self.look_for_hole(self.sealed_to())?;
+                            // A server goes on meanwhile: what seemed to be missing may be there.
+                            self.refresh()?;
+                            if self.listing.next_base(base).is_none() {
+                                return Ok(None);
+                            }
+                        }
                         After::Again => {}
                         After::Nothing => return Ok(None),
                         After::Damage => {
@@ -125,6 +154,9 @@ impl Entries {
                 if self.listing.next_base(base).is_some() || self.seals.len() > known {
                     return Ok(After::Again);
                 }
+                if sealed_end.is_some() && self.sealed_to() > lsn {
+                    return Ok(After::Hole);
+                }
                 let missing = self.until.is_some_and(|until| lsn < until);
                 Ok(if missing { After::Damage } else { After::Nothing })
             }
@@ -140,7 +172,13 @@ impl Entries {
             self.refresh()?;
         }
         let (base, mut scan) = loop {
-            let Some(base) = self.listing.holding(self.place) else { return Ok(false) };
+            let Some(base) = self.listing.holding(self.place) else {
+                self.look_for_hole(self.sealed_to())?;
+                return Ok(false);
+            };
+            if self.place.0 < base {
+                self.step_to(Lsn(base))?;
+            }
             match self.reader.scan(base) {
                 Ok(scan) => break (base, scan),
                 Err(error) if error.is_gone() => {
@@ -160,6 +198,30 @@ impl Entries {
         self.place = scan.place();
         self.scan = Some(scan);
         Ok(true)
+    }
+
+    /// Goes on at `next`, where the next segment begins: nothing may be missing up to there.
+    fn step_to(&mut self, next: Lsn) -> Result<(), Error> {
+        self.look_for_hole(next)?;
+        self.place = self.place.max(next);
+        Ok(())
+    }
+
+    /// Where the last segment ends that has a seal.
+    fn sealed_to(&self) -> Lsn {
+        self.seals.last().map_or(Lsn(0), |last| Lsn(last.1))
+    }
+
+    /// An error if something between the place and `next` is lost: retention may have removed it as well.
+    fn look_for_hole(&mut self, next: Lsn) -> Result<(), Error> {
+        if next <= self.place {
+            return Ok(());
+        }
+        let holes = self.reader.holes()?;
+        let Some(hole) = holes.iter().find(|hole| hole.begin < next && hole.end > self.place) else { return Ok(()) };
+        self.place = self.place.max(hole.begin);
+        self.hole = Some(hole.end);
+        Err(hole.broken(self.place).into())
     }
 
     /// Where a segment ends, if it is not the one that is being written.
@@ -184,6 +246,8 @@ impl Entries {
 enum After {
     /// Go on in the segment that begins here.
     Segment(u64),
+    /// Something may be missing behind the last file.
+    Hole,
     /// Look again: something new is known.
     Again,
     /// Nothing more was written.

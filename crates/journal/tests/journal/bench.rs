@@ -71,9 +71,18 @@ impl Bench {
     }
 
     pub(crate) fn try_with(disk: FaultDisk, options: Options) -> Result<Self, Error> {
+        Self::try_with_seed(disk, options, 1)
+    }
+
+    /// With another signing key, if one is made.
+    pub(crate) fn with_seed(disk: FaultDisk, options: Options, seed: u64) -> Self {
+        Self::try_with_seed(disk, options, seed).expect("the journal opens")
+    }
+
+    fn try_with_seed(disk: FaultDisk, options: Options, seed: u64) -> Result<Self, Error> {
         let clock = TestClock::new(NOW);
         let shared = Arc::new(disk.clone());
-        let rng = SeededRng::new(1);
+        let rng = SeededRng::new(seed);
         let (journal, committer, recovery) =
             Journal::open(Path::new(FOLDER), options, shared, Arc::new(clock.clone()), &rng)?;
         Ok(Self { disk, clock, journal, committer, recovery })
@@ -140,7 +149,7 @@ pub(crate) fn device_entries(disk: &FaultDisk, device: &str, from: Lsn, until: O
 
 /// What verification finds wrong.
 pub(crate) fn problems(disk: &FaultDisk) -> Vec<odograph_journal::Problem> {
-    reader(disk).verify(None, None, &mut |_| {}).expect("the folder can be read").problems
+    reader(disk).verify(&[], None, &mut |_| {}).expect("the folder can be read").problems
 }
 
 pub(crate) fn files(disk: &FaultDisk, extension: &str) -> Vec<PathBuf> {

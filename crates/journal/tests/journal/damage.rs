@@ -95,8 +95,9 @@ fn a_flipped_byte_of_the_key_is_found() {
 #[test]
 fn a_seal_of_another_key_and_an_exchanged_segment_are_found() {
     let disk = sealed();
-    let found = reader(&disk).verify(Some([7; 32]), None, &mut |_| {}).unwrap().problems;
-    assert!(found.iter().all(|problem| matches!(problem.flaw, Flaw::Signature(_))) && found.len() == 2);
+    let found = reader(&disk).verify(&[[7; 32]], None, &mut |_| {}).unwrap().problems;
+    let flaws: Vec<_> = found.into_iter().map(|problem| problem.flaw).collect();
+    assert_eq!(flaws, [0, 1, 2].map(Flaw::Signature));
     // A segment that is whole in itself, in the place of the one that was sealed.
     let mut other = Bench::with(FaultDisk::new(), Options { segment_bytes: 1024, ..options() });
     busy(&mut other, 4);
@@ -170,7 +171,7 @@ fn missing_files_are_problems_and_removed_segments_are_not() {
     assert_eq!(held.len(), 1, "the newest stays");
     let removals = retention::decide(&held, Some(held[0].end), None);
     retention::remove(&reader, &removals, &odograph_journal::NoObserver).unwrap();
-    let report = reader.verify(None, None, &mut |_| {}).unwrap();
+    let report = reader.verify(&[], None, &mut |_| {}).unwrap();
     assert_eq!((report.problems, report.removed, report.sealed), (vec![], 1, 1));
     assert_eq!((reader.stat().unwrap().removed, retention::held(&reader).unwrap().len()), (1, 0));
     let left = held[0].end;

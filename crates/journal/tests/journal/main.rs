@@ -6,6 +6,7 @@ mod bench;
 mod crash;
 mod damage;
 mod full;
+mod loss;
 mod proof;
 mod recovery;
 mod round_trip;

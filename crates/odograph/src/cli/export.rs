@@ -179,6 +179,11 @@ fn export<Q: Serialize>(
     if totals.damaged == 0 {
         return Ok(Outcome::Done);
     }
+    if let Some(reader) = folder.reader(config.journal.node)? {
+        for hole in reader.holes()? {
+            eprintln!("warning: {hole}");
+        }
+    }
     let places = totals.damaged;
     Err(Failure::new(
         Status::Problems,

@@ -3,6 +3,7 @@
 //! Reads the files themselves, also while a server writes them.
 
 mod dump;
+mod proven;
 mod stat;
 mod verify;
 
@@ -16,6 +17,7 @@ use std::io::Write;
 #[command(after_help = "Examples:\n  \
     odograph journal stat\n  \
     odograph journal verify && echo sound\n  \
+    odograph journal verify --history\n  \
     odograph journal dump --device 352093081452251 --limit 20")]
 pub(super) struct Options {
     #[command(subcommand)]

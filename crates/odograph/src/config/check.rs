@@ -4,8 +4,9 @@ use super::{Loaded, Origin};
 use compact_str::CompactString;
 use odograph_protocols::{PROTOCOLS, Settings, Transport};
 use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
 
-use super::setting::Transports;
+use super::setting::{Size, Transports};
 
 /// All that is wrong, each with its place.
 pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
@@ -26,7 +27,78 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
         }
         problems.extend(device_settings(&device.settings).into_iter().map(|what| format!("{place}: {what}")));
     }
+    problems.extend(budget(loaded));
+    problems.extend(addresses(loaded));
     problems
+}
+
+/// The newest segment always stays, so a budget of less than two leaves nothing to whoever reads slowly.
+fn budget(loaded: &Loaded) -> Option<String> {
+    let (segment, budget) = (loaded.config.journal.segment_bytes, loaded.config.journal.disk_budget?);
+    let least = segment.0.saturating_mul(2);
+    let place = loaded.origin("journal.disk_budget");
+    (budget.0 < least).then(|| {
+        let (budget, segment, least) = (Size::shown(budget.0), Size::shown(segment.0), Size::shown(least));
+        format!(
+            "{place}: journal.disk_budget: \"{budget}\" is less than two segments of journal.segment_bytes ({segment}): \
+             {least} or more"
+        )
+    })
+}
+
+/// Each socket has an address of its own.
+fn addresses(loaded: &Loaded) -> Vec<String> {
+    let mut taken: Vec<Taken> = Vec::new();
+    if loaded.is_set("http.listen") {
+        let address = loaded.config.http.listen;
+        taken.push(Taken {
+            transport: Transport::Tcp,
+            address,
+            by: "http.listen".to_owned(),
+            at: loaded.origin("http.listen"),
+        });
+    }
+    let mut problems = Vec::new();
+    for (number, listener) in loaded.config.listeners.iter().enumerate() {
+        let (Some(protocol), Some(address)) = (listener.protocol, listener.listen) else { continue };
+        let at = place(loaded, &format!("listener.{number}"));
+        let transports = protocol.transports.iter().filter(|transport| listener.transport.has(**transport));
+        let (mut mine, mut told) = (Vec::new(), false);
+        for &transport in transports {
+            let clash = taken.iter().find(|other| other.transport == transport && overlap(other.address, address));
+            if let Some(Taken { address: other, by, at: where_other, .. }) = clash.filter(|_| !told) {
+                let name = transport.name();
+                problems.push(format!("{at}: {address} ({name}) is taken by {by}, which has {other} ({where_other})"));
+                told = true;
+            }
+            mine.push(Taken {
+                transport,
+                address,
+                by: format!("the [[listener]] for {}", protocol.name),
+                at: at.clone(),
+            });
+        }
+        taken.extend(mine);
+    }
+    problems
+}
+
+/// A socket that the configuration asks for.
+struct Taken {
+    transport: Transport,
+    address: SocketAddr,
+    by: String,
+    at: Origin,
+}
+
+/// Whether the system gives only one of two sockets: `[::]` takes everything of its port.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let all = |address: SocketAddr, other: SocketAddr| {
+        address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4() || other.ip().is_unspecified())
+    };
+    one.port() == other.port()
+        && one.port() != 0
+        && (one.ip().to_canonical() == other.ip().to_canonical() || all(one, other) || all(other, one))
 }
 
 fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
@@ -40,13 +112,10 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
     if listener.listen.is_none() {
         wrong("a [[listener]] needs an address to listen on".to_owned());
     }
-    let asked = match listener.transport {
-        Transports::Tcp => Some(Transport::Tcp),
-        Transports::Udp => Some(Transport::Udp),
-        Transports::Both => None,
-    };
-    if let Some(transport) = asked.filter(|transport| !protocol.transports.contains(transport)) {
-        wrong(format!("{} does not travel by {}", protocol.name, transport.name()));
+    if !protocol.transports.iter().any(|transport| listener.transport.has(*transport)) {
+        let travels: Vec<_> = protocol.transports.iter().map(|transport| transport.name()).collect();
+        let asked = if listener.transport == Transports::Tcp { "tcp" } else { "udp" };
+        wrong(format!("{} does not travel by {asked}, but by {}", protocol.name, travels.join(" and ")));
     }
     let pairs = listener.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     if let Err(error) = Settings::checked(pairs, protocol.settings) {

@@ -44,6 +44,7 @@ pub(crate) struct JournalConfig {
     pub(crate) segment_bytes: Size,
     pub(crate) segment_age: Duration,
     pub(crate) disk_budget: Option<Size>,
+    pub(crate) release: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -51,6 +52,14 @@ pub(crate) struct LakeConfig {
     pub(crate) flush_rows: usize,
     pub(crate) flush_after: Duration,
     pub(crate) late_flush_after: Duration,
+    pub(crate) frames_flush_after: Duration,
+    pub(crate) flush_bytes: Size,
+    pub(crate) keep_records_days: Option<usize>,
+    pub(crate) keep_frames_days: Option<usize>,
+    pub(crate) keep_events_days: Option<usize>,
+    pub(crate) removed_files_after: Duration,
+    pub(crate) log_entries_after: Duration,
+    pub(crate) maintain_every: Duration,
 }
 
 #[derive(Debug, Clone)]
@@ -94,16 +103,32 @@ impl Default for Config {
                 segment_bytes: Size(256 << 20),
                 segment_age: Duration::from_secs(3600),
                 disk_budget: None,
+                release: false,
             },
-            lake: LakeConfig {
-                flush_rows: odograph_lake::Options::default().flush_rows,
-                flush_after: odograph_lake::Options::default().in_time_flush,
-                late_flush_after: odograph_lake::Options::default().late_flush,
-            },
+            lake: LakeConfig::default(),
             limits: Limits::default(),
             connections_max: None,
             unknown_devices_max: UNKNOWN_DEVICES_MAX,
             log: Log { format: LogFormat::Auto, level: LogLevel("info".to_owned()) },
+        }
+    }
+}
+
+impl Default for LakeConfig {
+    fn default() -> Self {
+        let options = odograph_lake::Options::default();
+        Self {
+            flush_rows: options.flush_rows,
+            flush_after: options.in_time_flush,
+            late_flush_after: options.late_flush,
+            frames_flush_after: options.frames_flush,
+            flush_bytes: Size(options.flush_bytes as u64),
+            keep_records_days: None,
+            keep_frames_days: None,
+            keep_events_days: None,
+            removed_files_after: options.grace.files,
+            log_entries_after: options.grace.log,
+            maintain_every: options.care_every,
         }
     }
 }
@@ -141,6 +166,8 @@ pub(crate) struct Key<T: 'static> {
     pub(crate) meaning: &'static str,
     /// What holds where it has no value.
     pub(crate) unset: &'static str,
+    /// The least and the greatest value that make sense, in bytes, milliseconds, or as a count.
+    pub(crate) range: Option<(u64, u64)>,
     /// Its place.
     pub(crate) place: Place<T>,
 }
@@ -148,13 +175,22 @@ pub(crate) struct Key<T: 'static> {
 type Place<T> = for<'a> fn(&'a mut T) -> &'a mut dyn Setting;
 
 const fn key<T>(name: &'static str, place: Place<T>, meaning: &'static str) -> Key<T> {
-    Key { name, meaning, unset: "", place }
+    free(name, place, "", meaning)
 }
 
 /// A key that may have no value.
 const fn free<T>(name: &'static str, place: Place<T>, unset: &'static str, meaning: &'static str) -> Key<T> {
-    Key { name, meaning, unset, place }
+    Key { name, meaning, unset, range: None, place }
 }
+
+/// A key whose value is an amount.
+const fn within<T>(least: u64, most: u64, key: &Key<T>) -> Key<T> {
+    Key { range: Some((least, most)), ..*key }
+}
+
+const SECOND: u64 = 1000;
+const HOUR: u64 = 3600 * SECOND;
+const DAY: u64 = 24 * HOUR;
 
 /// Keys that are there once.
 pub(crate) const KEYS: &[Key<Config>] = &[
@@ -166,14 +202,26 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.ingest.default_ports,
         "Whether every protocol listens on the port its devices expect. A port that is taken is reported and skipped.",
     ),
-    free("ingest.workers", |c| &mut c.ingest.workers, "one for each core", "Threads that serve devices."),
-    key("journal.node", |c| &mut c.journal.node, "Whose journal this process writes: `DATA/journal/NODE`."),
-    key(
-        "journal.segment_bytes",
-        |c| &mut c.journal.segment_bytes,
-        "A segment of the journal ends before it grows longer than this.",
+    within(
+        1,
+        1024,
+        &free("ingest.workers", |c| &mut c.ingest.workers, "one for each core", "Threads that serve devices."),
     ),
-    key("journal.segment_age", |c| &mut c.journal.segment_age, "A segment ends when it is this old."),
+    key("journal.node", |c| &mut c.journal.node, "Whose journal this process writes: `DATA/journal/NODE`."),
+    within(
+        64 << 10,
+        2 << 30,
+        &key(
+            "journal.segment_bytes",
+            |c| &mut c.journal.segment_bytes,
+            "A segment of the journal ends before it grows longer than this.",
+        ),
+    ),
+    within(
+        SECOND,
+        30 * DAY,
+        &key("journal.segment_age", |c| &mut c.journal.segment_age, "A segment ends when it is this old."),
+    ),
     free(
         "journal.disk_budget",
         |c| &mut c.journal.disk_budget,
@@ -181,43 +229,162 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed.",
     ),
     key(
-        "lake.flush_rows",
-        |c| &mut c.lake.flush_rows,
-        "So many records of a tenant become files at once, at the latest. Each takes some hundred bytes of memory until then.",
+        "journal.release",
+        |c| &mut c.journal.release,
+        "Whether segments go once history has their records and bytes. Exports read the journal alone, and would not show them any more.",
     ),
-    key("lake.flush_after", |c| &mut c.lake.flush_after, "A record of the day becomes part of a file after this time."),
-    key(
-        "lake.late_flush_after",
-        |c| &mut c.lake.late_flush_after,
-        "A record of another day than that of its receipt becomes part of a file after this time.",
+    within(
+        1,
+        16 << 20,
+        &key(
+            "lake.flush_rows",
+            |c| &mut c.lake.flush_rows,
+            "So many records of a tenant become files at once, at the latest. Each takes some hundred bytes of memory until then.",
+        ),
     ),
-    free(
-        "limits.connections_max",
-        |c| &mut c.connections_max,
-        "the limit of open files, less 256",
-        "Connections of devices at a time; further ones are closed at once.",
+    within(
+        10,
+        DAY,
+        &key(
+            "lake.flush_after",
+            |c| &mut c.lake.flush_after,
+            "A record of the day becomes part of a file after this time.",
+        ),
     ),
-    key(
-        "limits.connections_per_address_max",
-        |c| &mut c.limits.connections_per_address_max,
-        "Connections at a time from one address; 0: any number, because a carrier's NAT looks like one address.",
+    within(
+        10,
+        DAY,
+        &key(
+            "lake.late_flush_after",
+            |c| &mut c.lake.late_flush_after,
+            "A record of another day than that of its receipt becomes part of a file after this time.",
+        ),
     ),
-    key(
-        "limits.identify_max",
-        |c| &mut c.limits.identify_max,
-        "How long a connection may take to say which device it is.",
+    within(
+        10,
+        DAY,
+        &key(
+            "lake.frames_flush_after",
+            |c| &mut c.lake.frames_flush_after,
+            "The bytes themselves become part of a file after this time; until then the journal has them.",
+        ),
     ),
-    key("limits.unread_max", |c| &mut c.limits.unread_max, "How long a device may leave its answers unread."),
-    key("limits.udp_peers_max", |c| &mut c.limits.udp_peers_max, "Peers that each UDP listener remembers."),
-    key(
-        "limits.stop_max",
-        |c| &mut c.limits.stop_max,
-        "How long a graceful stop waits for acknowledgements that are due.",
+    within(
+        1 << 10,
+        256 << 20,
+        &key(
+            "lake.flush_bytes",
+            |c| &mut c.lake.flush_bytes,
+            "So much memory of what waits in a table becomes files at once, at the latest.",
+        ),
     ),
-    key(
-        "limits.unknown_devices_max",
-        |c| &mut c.unknown_devices_max,
-        "Devices that may register themselves; further ones are refused.",
+    within(
+        0,
+        36_500,
+        &free(
+            "lake.keep_records_days",
+            |c| &mut c.lake.keep_records_days,
+            "for ever",
+            "Records of days before that go. 30 keeps today and the 30 days before it.",
+        ),
+    ),
+    within(
+        0,
+        36_500,
+        &free(
+            "lake.keep_frames_days",
+            |c| &mut c.lake.keep_frames_days,
+            "for ever",
+            "The bytes themselves, and what proves them, of days before that go.",
+        ),
+    ),
+    within(
+        0,
+        36_500,
+        &free("lake.keep_events_days", |c| &mut c.lake.keep_events_days, "for ever", "Events of days before that go."),
+    ),
+    within(
+        0,
+        30 * DAY,
+        &key(
+            "lake.removed_files_after",
+            |c| &mut c.lake.removed_files_after,
+            "Files that are not part of a table any more are deleted after this time: so long other programs may read what they began with.",
+        ),
+    ),
+    within(
+        0,
+        365 * DAY,
+        &key(
+            "lake.log_entries_after",
+            |c| &mut c.lake.log_entries_after,
+            "Entries of a table's log are deleted after this time, if a checkpoint stands for them.",
+        ),
+    ),
+    within(
+        10,
+        DAY,
+        &key(
+            "lake.maintain_every",
+            |c| &mut c.lake.maintain_every,
+            "How often each table is looked at for what may go.",
+        ),
+    ),
+    within(
+        1,
+        10_000_000,
+        &free(
+            "limits.connections_max",
+            |c| &mut c.connections_max,
+            "the limit of open files, less 256, or a quarter of a small one",
+            "Connections of devices at a time; further ones are closed at once.",
+        ),
+    ),
+    within(
+        0,
+        10_000_000,
+        &key(
+            "limits.connections_per_address_max",
+            |c| &mut c.limits.connections_per_address_max,
+            "Connections at a time from one address; 0: any number, because a carrier's NAT looks like one address.",
+        ),
+    ),
+    within(
+        SECOND,
+        DAY,
+        &key(
+            "limits.identify_max",
+            |c| &mut c.limits.identify_max,
+            "How long a connection may take to say which device it is.",
+        ),
+    ),
+    within(
+        SECOND,
+        DAY,
+        &key("limits.unread_max", |c| &mut c.limits.unread_max, "How long a device may leave its answers unread."),
+    ),
+    within(
+        1,
+        10_000_000,
+        &key("limits.udp_peers_max", |c| &mut c.limits.udp_peers_max, "Peers that each UDP listener remembers."),
+    ),
+    within(
+        100,
+        10 * 60 * SECOND,
+        &key(
+            "limits.stop_max",
+            |c| &mut c.limits.stop_max,
+            "How long a graceful stop waits for acknowledgements that are due.",
+        ),
+    ),
+    within(
+        0,
+        10_000_000,
+        &key(
+            "limits.unknown_devices_max",
+            |c| &mut c.unknown_devices_max,
+            "Devices that may register themselves; further ones are refused.",
+        ),
     ),
     key(
         "log.format",

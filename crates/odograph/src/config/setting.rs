@@ -2,7 +2,7 @@
 
 use compact_str::CompactString;
 use odograph_ingest::Unknown;
-use odograph_protocols::{Checksum, PROTOCOLS, Protocol, find};
+use odograph_protocols::{Checksum, PROTOCOLS, Protocol, Transport, find};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -22,6 +22,16 @@ pub(crate) trait Setting {
 
     /// The value as it would be given; null where nothing is set.
     fn show(&self) -> Value;
+
+    /// The value as an amount, where it is one: bytes, milliseconds, a count.
+    fn amount(&self) -> Option<u64> {
+        None
+    }
+
+    /// Another amount, as it would be given.
+    fn show_amount(&self, amount: u64) -> String {
+        amount.to_string()
+    }
 }
 
 /// A value that is written as one text.
@@ -31,6 +41,14 @@ trait Word: Sized {
     fn read(text: &str) -> Option<Self>;
 
     fn write(&self) -> Value;
+
+    fn amount(&self) -> Option<u64> {
+        None
+    }
+
+    fn show_amount(amount: u64) -> String {
+        amount.to_string()
+    }
 
     /// What a refused text is.
     fn refuse(_text: &str) -> String {
@@ -50,6 +68,14 @@ impl<T: Word> Setting for T {
     fn show(&self) -> Value {
         self.write()
     }
+
+    fn amount(&self) -> Option<u64> {
+        Word::amount(self)
+    }
+
+    fn show_amount(&self, amount: u64) -> String {
+        T::show_amount(amount)
+    }
 }
 
 impl<T: Word> Setting for Option<T> {
@@ -65,6 +91,14 @@ impl<T: Word> Setting for Option<T> {
     fn show(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::write)
     }
+
+    fn amount(&self) -> Option<u64> {
+        self.as_ref().and_then(Word::amount)
+    }
+
+    fn show_amount(&self, amount: u64) -> String {
+        T::show_amount(amount)
+    }
 }
 
 impl Setting for Vec<CompactString> {
@@ -73,8 +107,8 @@ impl Setting for Vec<CompactString> {
             Given::Text(text) => text.split(',').map(|id| id.trim().into()).collect(),
             Given::List(list) => list.iter().map(|id| id.trim().into()).collect(),
         };
-        match all.iter().any(|id| id.is_empty() || id.len() > NAME_BYTES_MAX) {
-            true => Err(format!("not a list of ids of 1 to {NAME_BYTES_MAX} bytes")),
+        match !all.iter().all(|id| is_name(id)) {
+            true => Err(format!("not a list of ids of 1 to {NAME_BYTES_MAX} bytes, without control characters")),
             false => {
                 *self = all;
                 Ok(())
@@ -87,12 +121,23 @@ impl Setting for Vec<CompactString> {
     }
 }
 
+fn is_name(text: &str) -> bool {
+    (1..=NAME_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
 /// The journal's length fields for names have 8 bits.
 const NAME_BYTES_MAX: usize = 255;
 
 /// An amount of memory or disk, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) u64);
+
+impl Size {
+    /// An amount as people write it.
+    pub(super) fn shown(bytes: u64) -> String {
+        <Self as Word>::show_amount(bytes)
+    }
+}
 
 /// An id or a name that devices and tenants have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -106,6 +151,17 @@ pub(crate) enum Transports {
     /// Those that the protocol has.
     #[default]
     Both,
+}
+
+impl Transports {
+    /// Whether a transport is among them.
+    pub(crate) fn has(self, transport: Transport) -> bool {
+        match self {
+            Self::Tcp => transport == Transport::Tcp,
+            Self::Udp => transport == Transport::Udp,
+            Self::Both => true,
+        }
+    }
 }
 
 /// How the log is written.
@@ -158,6 +214,10 @@ macro_rules! numbers {
             fn write(&self) -> Value {
                 json!(self)
             }
+
+            fn amount(&self) -> Option<u64> {
+                u64::try_from(*self).ok()
+            }
         }
     )*};
 }
@@ -196,10 +256,10 @@ impl Word for SocketAddr {
 }
 
 impl Word for Name {
-    const EXPECTED: &'static str = "a name of 1 to 255 bytes";
+    const EXPECTED: &'static str = "a name of 1 to 255 bytes, without control characters";
 
     fn read(text: &str) -> Option<Self> {
-        (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| Self(text.into()))
+        is_name(text).then(|| Self(text.into()))
     }
 
     fn write(&self) -> Value {
@@ -243,6 +303,14 @@ impl Word for Size {
         let fit = binary.rev().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor));
         json!(fit.map_or(format!("{} B", self.0), |(name, factor)| format!("{} {name}", self.0 / factor)))
     }
+
+    fn amount(&self) -> Option<u64> {
+        Some(self.0)
+    }
+
+    fn show_amount(amount: u64) -> String {
+        Self(amount).write().as_str().unwrap_or_default().to_owned()
+    }
 }
 
 const SIZES: &[(&str, u64)] = &[
@@ -272,6 +340,14 @@ impl Word for Duration {
         let millis = u64::try_from(self.as_millis()).unwrap_or(u64::MAX);
         let fit = SPANS_MS.iter().rev().find(|(_, factor)| millis != 0 && millis.is_multiple_of(*factor));
         json!(fit.map_or(format!("{millis} ms"), |(name, factor)| format!("{} {name}", millis / factor)))
+    }
+
+    fn amount(&self) -> Option<u64> {
+        Some(u64::try_from(self.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    fn show_amount(amount: u64) -> String {
+        Self::from_millis(amount).write().as_str().unwrap_or_default().to_owned()
     }
 }
 
@@ -312,8 +388,13 @@ impl Word for LogLevel {
         "a level (error, warn, info, debug, trace) or a list such as info,odograph_ingest=debug";
 
     fn read(text: &str) -> Option<Self> {
-        let checked: Result<tracing_subscriber::filter::Targets, _> = text.parse();
-        (!text.is_empty() && checked.is_ok()).then(|| Self(text.to_owned()))
+        // Both notations are read more kindly than anyone means them: a level that is misspelled is a module of that name.
+        let directive = |part: &str| match part.split_once('=') {
+            Some((module, level)) => is_module(module.trim()) && is_level(level.trim()),
+            None => is_level(part.trim()),
+        };
+        let targets: Result<tracing_subscriber::filter::Targets, _> = text.parse();
+        (text.split(',').all(directive) && targets.is_ok()).then(|| Self(text.to_owned()))
     }
 
     fn write(&self) -> Value {
@@ -321,9 +402,29 @@ impl Word for LogLevel {
     }
 }
 
+fn is_level(text: &str) -> bool {
+    ["off", "error", "warn", "info", "debug", "trace"].iter().any(|level| level.eq_ignore_ascii_case(text))
+}
+
+fn is_module(text: &str) -> bool {
+    let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    text.split("::").all(part) && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == ':')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_is_a_level_or_one_of_a_module() {
+        for right in ["info", "OFF", "info,odograph_ingest=debug", "warn, odograph_lake::table=trace"] {
+            check::<LogLevel>(right, Some(right));
+        }
+        for wrong in ["", "inof", "info,", "odograph_ingest", "info,odograph_ingest=loud", "=debug", "3", "info;debug"]
+        {
+            check::<LogLevel>(wrong, None);
+        }
+    }
 
     fn check<T: Word>(text: &str, shown: Option<&str>) {
         let expected = shown.map(|shown| json!(shown));

@@ -101,7 +101,11 @@ fn table<T>(page: &mut String, mut defaults: T, keys: &'static [Key<T>], variabl
             unset if unset.starts_with('(') => unset.trim_matches(['(', ')']).to_owned(),
             set => format!("`{set}`"),
         };
-        let _ = writeln!(page, "| `{}` | {default} | {} | {} |", key.name, variable(key.name), key.meaning);
+        let place = (key.place)(&mut defaults);
+        let range = key.range.map_or(String::new(), |(least, most)| {
+            format!(" From {} to {}.", place.show_amount(least), place.show_amount(most))
+        });
+        let _ = writeln!(page, "| `{}` | {default} | {} | {}{range} |", key.name, variable(key.name), key.meaning);
     }
 }
 

@@ -94,6 +94,91 @@ fn elements_of_a_list_come_in_their_order_from_the_environment() {
 }
 
 #[test]
+fn a_value_outside_its_range_is_an_error_that_says_what_is_possible() {
+    for (file, expected) in [
+        (
+            "[journal]\nsegment_bytes = \"1 B\"",
+            "journal.segment_bytes: \"1 B\" is too little: 64 KiB to 2 GiB are possible",
+        ),
+        ("[journal]\nsegment_age = \"0 s\"", "journal.segment_age: \"0 s\" is too little: 1 s to 30 d are possible"),
+        ("[ingest]\nworkers = 100000", "ingest.workers: \"100000\" is too much: 1 to 1024 are possible"),
+        ("[ingest]\nworkers = 0", "ingest.workers: \"0\" is too little: 1 to 1024 are possible"),
+        ("[limits]\nstop_max = \"1 d\"", "limits.stop_max: \"1 d\" is too much: 100 ms to 10 min are possible"),
+        ("[limits]\nudp_peers_max = 0", "limits.udp_peers_max: \"0\" is too little: 1 to 10000000 are possible"),
+    ] {
+        assert_eq!(refused(file), format!("odograph.toml:2:1: {expected}"));
+    }
+    let error = load("", &[("ODOGRAPH_LIMITS__CONNECTIONS_MAX", "0")]).unwrap_err();
+    let expected = "limits.connections_max: \"0\" is too little: 1 to 10000000 are possible";
+    assert_eq!(error, format!("environment variable ODOGRAPH_LIMITS__CONNECTIONS_MAX: {expected}"));
+    assert!(refused("[log]\nlevel = \"inof\"").starts_with("odograph.toml:2:1: log.level: \"inof\" is not a level"));
+    assert!(
+        refused("[[listener]]\nprotocol = \"wialon\"\nlisten = 1\ntenant = \"a\\u001b[2J\"").contains("is not a name")
+    );
+}
+
+/// Whatever is a number, a size or a duration has a range, and the default lies in it.
+#[test]
+fn every_amount_has_a_range_and_a_default_within() {
+    let mut config = Config::default();
+    for key in KEYS.iter().filter(|key| !["journal.node", "journal.disk_budget"].contains(&key.name)) {
+        let default = (key.place)(&mut config).amount();
+        let zero = (key.place)(&mut config).set(&Given::Text("0".to_owned())).is_ok()
+            || (key.place)(&mut config).set(&Given::Text("0 s".to_owned())).is_ok();
+        if zero && (key.place)(&mut config).amount().is_some() {
+            let (least, most) = key.range.unwrap_or_else(|| panic!("{} has no range", key.name));
+            assert!(
+                default.is_none_or(|default| (least..=most).contains(&default)) || default == Some(u64::MAX),
+                "{}",
+                key.name
+            );
+        }
+    }
+}
+
+#[test]
+fn a_budget_holds_two_segments() {
+    assert_eq!(
+        refused("[journal]\nsegment_bytes = \"1 MiB\"\ndisk_budget = \"2047 KiB\""),
+        "odograph.toml:3:1: journal.disk_budget: \"2047 KiB\" is less than two segments of journal.segment_bytes (1 MiB): \
+         2 MiB or more"
+    );
+    load("[journal]\nsegment_bytes = \"1 MiB\"\ndisk_budget = \"2 MiB\"", &[]).unwrap();
+}
+
+#[test]
+fn two_sockets_on_one_address_are_told() {
+    let file = |http: &str, one: &str, other: &str| {
+        format!(
+            "[http]\nlisten = \"{http}\"\n[[listener]]\nprotocol = \"wialon\"\nlisten = \"{one}\"\n\
+             [[listener]]\nprotocol = \"teltonika\"\nlisten = \"{other}\"\n"
+        )
+    };
+    for (one, other, clash) in [
+        ("127.0.0.1:5", "127.0.0.1:5", true),
+        ("[::]:5", "127.0.0.1:5", true),
+        ("127.0.0.1:5", "0.0.0.0:5", true),
+        ("0.0.0.0:5", "[::1]:5", false),
+        ("127.0.0.1:5", "127.0.0.2:5", false),
+        ("127.0.0.1:5", "127.0.0.1:6", false),
+        ("127.0.0.1:0", "127.0.0.1:0", false),
+    ] {
+        let expected = format!(
+            "odograph.toml:7:1: {other} (tcp) is taken by the [[listener]] for wialon, which has {one} (odograph.toml:4:1)"
+        );
+        assert_eq!(load(&file("127.0.0.1:9", one, other), &[]).err(), clash.then_some(expected));
+    }
+    assert_eq!(
+        refused(&file("5", "127.0.0.1:5", "127.0.0.1:6")),
+        "odograph.toml:4:1: 127.0.0.1:5 (tcp) is taken by http.listen, which has [::]:5 (odograph.toml:2:1)"
+    );
+    // One carries what goes by TCP, and the other what goes by UDP.
+    let apart = "[[listener]]\nprotocol = \"wialon\"\nlisten = 5\ntransport = \"tcp\"\n\
+                 [[listener]]\nprotocol = \"wialon\"\nlisten = 5\ntransport = \"udp\"\n";
+    load(apart, &[]).unwrap();
+}
+
+#[test]
 fn every_key_has_a_meaning_and_stands_once() {
     let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
     let mut once = names.clone();

@@ -1,8 +1,8 @@
 //! The lake as the pipeline sees it.
 
-use odograph_lake::{Error, Lake, Row, Writer};
-use odograph_model::{Lsn, RecordId};
-use odograph_pipeline::{Device, Event, History, Known, KnownDevice};
+use odograph_lake::{Error, FrameRow, Lake, Row, Writer};
+use odograph_model::{Lsn, RecordId, Time};
+use odograph_pipeline::{Device, Event, Frame, History, Known, KnownDevice, Places};
 
 /// The lake, written by the pipeline.
 pub(super) struct Tables(pub(super) Writer);
@@ -43,12 +43,29 @@ impl odograph_pipeline::Tables for Tables {
         self.0.push(&event.binding.tenant, &row(event), event.place)
     }
 
+    fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Error> {
+        let (entry, owner) = (frame.entry, frame.owner);
+        let row = FrameRow {
+            place: entry.lsn,
+            segment: frame.segment,
+            stream: entry.stream,
+            at: Time(entry.at),
+            kind: entry.kind.0,
+            name: entry.kind.name(),
+            device: &owner.device,
+            decision: entry.identity.map(|identity| identity.decision),
+            context: entry.context,
+            payload: entry.payload,
+        };
+        self.0.push_frame(&owner.tenant, &row)
+    }
+
     fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {
         self.0.flush(read, all)
     }
 
-    fn committed(&self, read: Lsn) -> Lsn {
-        self.0.committed(read)
+    fn committed(&self, read: Lsn) -> Places {
+        Places { records: self.0.committed(read), frames: self.0.committed_frames(read) }
     }
 }
 

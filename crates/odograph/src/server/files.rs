@@ -3,7 +3,7 @@
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 /// Files that we need beside the devices' connections: the journal, the HTTP server, exports, the log.
-pub(crate) const RESERVE: usize = 256;
+const RESERVE: usize = 256;
 
 /// Raises the limit as far as it goes, and says how far that is.
 pub(crate) fn raise() -> usize {
@@ -19,7 +19,78 @@ pub(crate) fn raise() -> usize {
     limit.current.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
 }
 
-/// How many connections that leaves for devices.
-pub(crate) fn connections(limit: usize) -> usize {
-    limit.saturating_sub(RESERVE).max(1)
+/// Who may have how many of the files that may be open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Connections of devices.
+    pub(crate) connections: usize,
+    /// Connections of each of the two HTTP sockets.
+    pub(crate) http: usize,
+}
+
+/// Divides a limit. Devices never get all of it: the journal, history, and whoever asks how the server is come first.
+pub(crate) fn shares(limit: usize) -> Shares {
+    // With few files, most are ours: a server of one listener has some 40 open.
+    let connections = limit.saturating_sub(RESERVE).max(limit / 4).max(1);
+    Shares { connections, http: (limit / 16).clamp(2, HTTP_MOST) }
+}
+
+/// The connections that devices get, and what to say about it where that is fewer than somebody wants.
+pub(crate) fn connections(limit: usize, wanted: Option<usize>) -> (usize, Option<String>) {
+    let possible = shares(limit).connections;
+    let needed = wanted.map_or(LIMIT_LEAST, |wanted| wanted.saturating_add(RESERVE));
+    let given = wanted.unwrap_or(possible).min(possible);
+    let short = wanted.map_or(limit < LIMIT_LEAST, |wanted| wanted > possible);
+    let warning = short.then(|| {
+        let wanted = wanted.map_or(String::new(), |wanted| format!(", not the {wanted} of limits.connections_max"));
+        format!(
+            "{limit} files may be open at a time, which leaves room for {given} connections of devices{wanted}: {}",
+            remedy(needed)
+        )
+    });
+    (given, warning)
+}
+
+/// How to get so many files.
+fn remedy(needed: usize) -> String {
+    format!("raise the hard limit with `LimitNOFILE={needed}` in the systemd unit, or `ulimit -Hn {needed}`")
+}
+
+/// A gateway that may open fewer files than this is not worth its machine.
+const LIMIT_LEAST: usize = 4096;
+
+/// Monitoring and a few people.
+const HTTP_MOST: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_never_get_all_files() {
+        for limit in 64..3000 {
+            let Shares { connections, http } = shares(limit);
+            assert!(connections + 2 * http + limit.min(RESERVE) / 2 <= limit, "{limit}: {connections} and {http}");
+        }
+        assert_eq!(shares(64), Shares { connections: 16, http: 4 });
+        assert_eq!(shares(1 << 20), Shares { connections: (1 << 20) - 256, http: 64 });
+    }
+
+    #[test]
+    fn too_few_files_are_told() {
+        assert_eq!(connections(4096, None), (3840, None));
+        assert_eq!(connections(4096, Some(3840)), (3840, None));
+        let (given, warning) = connections(64, None);
+        assert_eq!(given, 16);
+        let expected = "64 files may be open at a time, which leaves room for 16 connections of devices: raise the hard limit \
+                        with `LimitNOFILE=4096` in the systemd unit, or `ulimit -Hn 4096`";
+        assert_eq!(warning.as_deref(), Some(expected));
+        let (given, warning) = connections(1024, Some(5000));
+        assert_eq!(given, 768);
+        assert!(
+            warning
+                .unwrap()
+                .contains("not the 5000 of limits.connections_max: raise the hard limit with `LimitNOFILE=5256`")
+        );
+    }
 }

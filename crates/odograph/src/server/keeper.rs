@@ -4,12 +4,14 @@ use super::logging::Log;
 use crate::config::Config;
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use odograph_env::Clock;
 use odograph_ingest::{Bell, Roster};
 use odograph_journal::{CursorStore, Error, Journal, Reader, retention};
-use odograph_model::Lsn;
+use odograph_model::{Lsn, Time};
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -33,7 +35,59 @@ pub(crate) struct Parts {
     pub(crate) bell: Arc<Bell>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) dropped_lines: ErrorCounter,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// How many days somebody keeps the journal's entries as they are; `None`: for ever.
+    pub(crate) frames_kept: Option<u32>,
+    pub(crate) alarms: Arc<Alarms>,
 }
+
+/// What a person has to look at, for whoever asks how the server is.
+#[derive(Debug, Default)]
+pub(crate) struct Alarms {
+    /// A [`Budget`].
+    budget: AtomicU8,
+}
+
+/// How the journal's disk budget is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Budget {
+    Enough = 0,
+    /// What is still needed comes near it.
+    Near = 1,
+    /// It forced something out that was still needed.
+    Forced = 2,
+}
+
+impl Budget {
+    /// By how much is needed of it, and whether that was too much.
+    fn of(budget: Option<u64>, needed: u64, forced: bool) -> Self {
+        match budget {
+            _ if forced => Self::Forced,
+            Some(budget) if needed > budget / 100 * NEAR_PERCENT => Self::Near,
+            _ => Self::Enough,
+        }
+    }
+}
+
+impl Alarms {
+    /// All that there are, in words.
+    pub(crate) fn told(&self) -> Vec<&'static str> {
+        match self.budget.load(Ordering::Acquire) {
+            NEAR => vec!["history is so far behind that the journal's disk budget will soon force out what it needs"],
+            FORCED => vec!["the journal's disk budget forced out what history had not read"],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Returns whether it was otherwise before.
+    fn set(&self, budget: Budget) -> bool {
+        self.budget.swap(budget as u8, Ordering::AcqRel) != budget as u8
+    }
+}
+
+const NEAR: u8 = Budget::Near as u8;
+const FORCED: u8 = Budget::Forced as u8;
 
 impl Parts {
     pub(crate) fn budget(config: &Config) -> Option<u64> {
@@ -102,8 +156,32 @@ impl Parts {
         let bytes: u64 = held.iter().map(|segment| segment.bytes).sum();
         gauge!("odograph_journal_sealed_bytes").set(bytes as f64);
         let cursors = CursorStore::open(Arc::new(odograph_env::LocalDisk), &self.folder)?;
+        let needed = retention::needed(&held, cursors.least());
+        gauge!("odograph_journal_needed_bytes").set(needed as f64);
         let removals = retention::decide(&held, cursors.least(), self.budget);
-        retention::remove(&self.reader, &removals, &*self.bell)
+        self.alarm(needed, removals.iter().any(|removal| removal.forced));
+        retention::remove(&self.reader, &removals, &*self.bell)?;
+        if let Some(days) = self.frames_kept {
+            // A day more: what was sealed on one day may have been received on the day before.
+            let kept_ms = (i64::from(days) + 1).saturating_mul(DAY_MS);
+            self.reader.remove_leaves(Time(self.clock.now()).plus_ms(-kept_ms).0)?;
+        }
+        Ok(())
+    }
+
+    /// Says when the disk budget is about to cost data, and when it does.
+    fn alarm(&self, needed: u64, forced: bool) {
+        let budget = Budget::of(self.budget, needed, forced);
+        gauge!("odograph_journal_budget_alarm").set(f64::from(budget as u8));
+        if !self.alarms.set(budget) {
+            return;
+        }
+        match budget {
+            Budget::Enough => tracing::info!("the journal's disk budget is enough again"),
+            Budget::Near | Budget::Forced => {
+                tracing::error!(needed, budget = self.budget, "{}", self.alarms.told().join(", "));
+            }
+        }
     }
 }
 
@@ -115,6 +193,15 @@ pub(crate) fn describe() {
         "odograph_journal_segments_unsealed",
         "Journal segments that are complete and wait for their seal."
     );
+    describe_gauge!(
+        "odograph_journal_needed_bytes",
+        Unit::Bytes,
+        "Disk space of sealed journal segments that somebody still has to read."
+    );
+    describe_gauge!(
+        "odograph_journal_budget_alarm",
+        "1: what is needed comes near the journal's disk budget; 2: the budget forced something out that was needed."
+    );
     describe_gauge!("odograph_journal_sealed_bytes", Unit::Bytes, "Disk space that sealed journal segments take.");
 }
 
@@ -123,5 +210,30 @@ const TURN: Duration = Duration::from_secs(1);
 /// Twice a minute: a segment takes longer than that to fill.
 const RETENTION_TURNS: u32 = 30;
 
+/// So near the budget, there is time to do something about it.
+const NEAR_PERCENT: u64 = 80;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
 /// So much of the journal is read again at the next start, at most, and the beginning of the segment before it.
 const MARK_BYTES: u64 = 64 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_budget_alarms_before_it_costs_data_and_when_it_does() {
+        let told = |budget, needed, forced| {
+            let alarms = Alarms::default();
+            alarms.set(Budget::of(budget, needed, forced));
+            alarms.told()
+        };
+        assert_eq!((told(None, u64::MAX, false), told(Some(1000), 800, false)), (vec![], vec![]));
+        let near = "history is so far behind that the journal's disk budget will soon force out what it needs";
+        assert_eq!(told(Some(1000), 801, false), [near]);
+        let forced = "the journal's disk budget forced out what history had not read";
+        assert_eq!(told(Some(1000), 1001, true), [forced]);
+        let alarms = Alarms::default();
+        assert_eq!([Budget::Near, Budget::Near, Budget::Enough].map(|budget| alarms.set(budget)), [true, false, true]);
+    }
+}

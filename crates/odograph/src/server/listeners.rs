@@ -1,6 +1,6 @@
 //! Which sockets to open, and opening them.
 
-use crate::config::{Config, ListenerConfig, Transports};
+use crate::config::{Config, ListenerConfig};
 use crate::exit::{Failure, Status};
 use crate::ports;
 use anyhow::Result;
@@ -66,11 +66,7 @@ pub(crate) fn plan(config: &Config, listen: &[Listen]) -> Vec<Planned> {
 }
 
 fn both(protocol: &'static Protocol, address: SocketAddr, config: &ListenerConfig, required: bool) -> Vec<Planned> {
-    let wanted = |transport: &&Transport| match config.transport {
-        Transports::Tcp => **transport == Transport::Tcp,
-        Transports::Udp => **transport == Transport::Udp,
-        Transports::Both => true,
-    };
+    let wanted = |transport: &&Transport| config.transport.has(**transport);
     let planned = |&transport| Planned { transport, config: config.clone(), protocol, address, required };
     protocol.transports.iter().filter(wanted).map(planned).collect()
 }

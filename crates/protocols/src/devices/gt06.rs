@@ -37,8 +37,8 @@ const FRAME_MAX: usize = 8192;
 const LENGTH_MIN: usize = 5;
 /// No zone is farther from UTC, in minutes.
 const ZONE_MAX: i16 = 14 * 60;
-/// Serial number, checksum and delimiter.
-const TRAILER: usize = 6;
+/// Serial number and checksum.
+const TRAILER: usize = 4;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     name: "gt06",
@@ -46,7 +46,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     devices: "Concox and Jimi GT06, GT06N, GK310, JM, VL and LL series; SEEWORLD, WeTrust, Benway, WanWay, LW, NT and \
               many other makers' trackers that speak it",
     source: "Concox GPS Tracker Communication Protocol, editions GT06N/GT06E 1.0, GT310 1.0.3, JM-VL03 1.1.2, \
-             JM-LL301 1.0",
+             JM-LL301 1.0, JM-VW01 1.1.8",
     maturity: Maturity::Proven,
     port: 5023,
     transports: &[Transport::Tcp],
@@ -161,7 +161,7 @@ impl Session for Gt06Session {
                 out.reply_to_anyone(time_answer(received));
                 return Ok(());
             }
-            X1_PHOTO_INFO => return media::photo_info(&message, &mut self.photo, out),
+            X1_PHOTO_INFO => return media::photo_info(&message, context, &mut self.photo, out),
             STATUS_2 if message.extended => return media::photo_data(&message, &mut self.photo, out),
             _ => decode(&message, context, out)?,
         };
@@ -218,7 +218,9 @@ impl Gt06Session {
             _ => return Err(Malformed::new("header", 0, Reason::Expected("78 78 or 79 79"))),
         };
         let length = if extended { c.u16("length")? } else { c.u8("length")?.into() };
-        let (stated, found) = (usize::from(length), c.left().saturating_sub(2));
+        // Whoever hands in a packet may have taken its delimiter off: then it ends where its length says.
+        let stop = if usize::from(length) == c.left() { 0 } else { 2 };
+        let (stated, found) = (usize::from(length), c.left().saturating_sub(stop));
         let start = c;
         let kind = c.u8("type")?;
         let counted = !extended && stated != found && matches!(kind, WIFI | WIFI_2);
@@ -229,7 +231,10 @@ impl Gt06Session {
             };
             self.tolerate(Malformed::new("length", 2, reason), out)?;
         }
-        let trailer = if counted { 2 } else { TRAILER };
+        if counted && let Err(need) = framing::counted_end(frame, length) {
+            return Err(Malformed::new("packet", 0, Reason::Truncated { need, have: frame.len() }));
+        }
+        let trailer = if counted { stop } else { TRAILER.saturating_add(stop) };
         let content = c.sub("content", c.left().checked_sub(trailer).ok_or(too_short(frame))?)?;
         let span = content.rest();
         let span = start.rest().get(..span.len().saturating_add(1)).unwrap_or(span);
@@ -244,7 +249,9 @@ impl Gt06Session {
                 self.tolerate(Malformed::new("checksum", at, reason), out)?;
             }
         }
-        if c.u16("delimiter")? != 0x0D0A {
+        if stop == 0 {
+            out.note("the packet has no delimiter");
+        } else if c.u16("delimiter")? != 0x0D0A {
             return Err(Malformed::new("delimiter", c.at().saturating_sub(2), Reason::Expected("0D 0A")));
         }
         Ok(Message { kind, extended, length, serial, content, span })
@@ -290,6 +297,7 @@ fn decode(message: &Message<'_>, context: Context, out: &mut Out<'_>) -> Result<
         OBD => information::obd(message, context, out).map(Some),
         GPS_MODULAR => modules::modular(message, out).map(Some),
         MULTIMEDIA => media::multimedia(message, out).map(Some),
+        FILE if extended => media::file(message, context, out).map(Some),
         SERIAL => information::serial(message).map(Some),
         PERIPHERAL => modules::peripheral(message, out).map(Some),
         DEVICE_STATUS => modules::device_status(message, out).map(Some),
@@ -457,6 +465,7 @@ const WIFI_2: u8 = 0x69;
 const GPS_MODULAR: u8 = 0x70;
 const TIME_REQUEST: u8 = 0x8A;
 const OBD: u8 = 0x8C;
+const FILE: u8 = 0x8D;
 const INFO: u8 = 0x94;
 const ALARM: u8 = 0x95;
 const ADDRESS_RESPONSE: u8 = 0x97;

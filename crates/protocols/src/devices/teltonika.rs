@@ -197,7 +197,10 @@ impl TeltonikaSession {
     fn udp(&mut self, frame: &[u8], out: &mut Out<'_>) -> Result<()> {
         let mut c = out.cursor(frame);
         let length = usize::from(c.u16("length")?);
-        if length != c.left() {
+        if length > c.left() {
+            return Err(c.error("length", Reason::Truncated { need: length, have: c.left() }));
+        }
+        if length < c.left() {
             return Err(c.error("length", Reason::Count { stated: length, found: c.left() }));
         }
         let packet = c.u16("packet id")?;
@@ -248,12 +251,21 @@ const PING: u8 = 0xFF;
 /// The only type of packet over UDP, at the place where a login has a digit.
 const PACKET_TYPE: u8 = 0x01;
 
+/// A message of length zero is this long: it says nothing, and is skipped.
+const EMPTY_BYTES: usize = 2;
+
 /// Cuts pings, logins and packets. Nothing marks the beginning of a packet, so that there is no way to go on after
-/// bytes that begin none.
+/// bytes that begin none, unless they are zeros: a message of length zero, or a packet of no data whose checksum is not
+/// the zero that it has to be.
 fn cut(bytes: &[u8]) -> Cut {
     match bytes {
         [PING, ..] => Cut::Frame(1),
-        [0, 0, a, b, ..] if (*a, *b) != (0, 0) => Cut::Lost("a packet begins with four zero bytes"),
+        [0, 0, a, b, ..] if (*a, *b) != (0, 0) => Cut::Skip(EMPTY_BYTES),
+        [0, 0, _, _, 0, 0, 0, 0, rest @ ..] => match rest {
+            [0, 0, 0, 0, ..] => Cut::Frame(PACKET_OVERHEAD),
+            [_, _, _, _, ..] => Cut::Skip(EMPTY_BYTES),
+            _ => Cut::Need(PACKET_OVERHEAD),
+        },
         [0, 0, _, _, a, b, c, d, ..] => {
             let length = usize::try_from(u32::from_be_bytes([*a, *b, *c, *d])).unwrap_or(usize::MAX);
             whole(bytes, length.saturating_add(PACKET_OVERHEAD), FRAME_MAX, "the packet's length is beyond all bounds")

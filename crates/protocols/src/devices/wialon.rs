@@ -11,13 +11,19 @@
 //! #I#size;index;count;date;time;name[;CRC]\r\nBLOCK                 picture      -> #AI#index;1  #AI#1
 //! #IT#date;time;driver;code;count[;CRC]              tachograph file, its header -> #AIT#1
 //! #T#code;size;index[;CRC]\r\nBLOCK                  tachograph file, a block    -> #AT#index;1  #AT#1
+//! FF LL LL Z…                     container: L bytes (little-endian) of zlib data, in which one packet is; answered
+//!                                 as the packet in it
 //! ```
 //!
-//! The checksum is CRC-16/ARC in hex over the body up to and with the separator before it. A field that is `NA` or empty
-//! states nothing.
+//! The checksum is CRC-16/ARC in hex over the body up to and with the separator before it; of pictures and tachograph
+//! blocks, over the block alone. A field that is `NA` or empty states nothing.
+//!
+//! The packets of version 2.1 that carry video are not decoded: how they are built is not to be had. They are malformed
+//! here, counted, and kept like everything else.
 
 mod block;
 mod command;
+mod container;
 mod parameters;
 mod point;
 mod text;
@@ -31,17 +37,16 @@ use point::Form;
 use std::borrow::Cow;
 use text::Seal;
 
-/// A black box of 500 full records with twenty parameters each is about as long; a picture's block, which comes after
-/// its line, may have [`BLOCK_MAX`] bytes.
-const FRAME_MAX: usize = 128 * 1024;
-/// The maker recommends blocks of 512 bytes; what two bytes can count is far more than any modem sends at once.
+/// A black box may have 5000 records: so many short ones take half of this, and full ones of usual length all of it.
+const FRAME_MAX: usize = 512 * 1024;
+/// The maker recommends blocks of at most 50 KB.
 const BLOCK_MAX: usize = 65_535;
 
 pub(crate) const PROTOCOL: Protocol = Protocol {
     name: "wialon",
     title: "Wialon IPS",
     devices: "trackers of many makers, phones and other platforms",
-    source: "Gurtam, Wialon IPS v1.1, v2.0 (10/2014), v2.1",
+    source: "Gurtam, Wialon IPS v1.1, v2.0 (10/2014), v2.1 without its video",
     maturity: Maturity::Proven,
     port: 5039,
     transports: &[Transport::Tcp, Transport::Udp],
@@ -68,11 +73,14 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     open,
 };
 
-/// Lines, and after the lines that announce one a block of bytes.
+/// Lines, after the lines that announce one a block of bytes, and containers.
 fn cut(bytes: &[u8]) -> Cut {
     let blank = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     if blank > 0 {
         return Cut::Skip(blank);
+    }
+    if let Some(cut) = container::cut(bytes) {
+        return cut;
     }
     let Some(end) = bytes.iter().position(|byte| *byte == b'\n') else {
         return Cut::Need(bytes.len().saturating_add(1));
@@ -158,11 +166,14 @@ impl Session for WialonSession {
         if next == frame.len() {
             return Err(Malformed::new("packet", 0, Reason::Truncated { need: 1, have: 0 }));
         }
-        // A line each on TCP; a datagram may hold several.
+        // A packet each on TCP; a datagram may hold several.
         while next < frame.len() {
-            let (packet, end) = self.packet(frame, next, out)?;
-            self.on_packet(&packet, out)?;
-            next = text::skip_blank(frame, end);
+            let rest = frame.get(next..).unwrap_or_default();
+            let end = match container::begins(rest) {
+                true => self.container(rest, next, out)?,
+                false => self.line(rest, next, out)?,
+            };
+            next = text::skip_blank(frame, next.saturating_add(end));
         }
         Ok(())
     }
@@ -189,9 +200,32 @@ impl WialonSession {
         }
     }
 
-    /// The packet that begins at `start` of `frame`, and where the next one does.
-    fn packet<'a>(&self, frame: &'a [u8], start: usize, out: &mut Out<'_>) -> Result<(Packet<'a>, usize)> {
-        let rest = frame.get(start..).unwrap_or_default();
+    /// Takes the packet that begins `bytes`, which begin at `at` of the frame; gives where it ends.
+    fn line(&mut self, bytes: &[u8], at: usize, out: &mut Out<'_>) -> Result<usize> {
+        let (packet, end) = self.packet(bytes, at, out)?;
+        self.on_packet(&packet, out)?;
+        Ok(end)
+    }
+
+    /// Takes the container that begins `bytes`, which begin at `at` of the frame; gives where it ends.
+    fn container(&mut self, bytes: &[u8], at: usize, out: &mut Out<'_>) -> Result<usize> {
+        let container = container::read(bytes, at, out)?;
+        let text = container.text.as_slice();
+        let mut next = text::skip_blank(text, 0);
+        if next == text.len() {
+            return Err(Malformed::new("packet", container.at, Reason::Truncated { need: 1, have: 0 }));
+        }
+        // One packet, says the maker. More of them do no harm.
+        while next < text.len() {
+            let rest = text.get(next..).unwrap_or_default();
+            let end = self.line(rest, container.at.saturating_add(next), out)?;
+            next = text::skip_blank(text, next.saturating_add(end));
+        }
+        Ok(container.length)
+    }
+
+    /// The packet that begins `rest`, which begins at `start` of the frame, and where it ends.
+    fn packet<'a>(&self, rest: &'a [u8], start: usize, out: &mut Out<'_>) -> Result<(Packet<'a>, usize)> {
         let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end.saturating_add(1));
         let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         let line = text::trimmed(line);
@@ -217,7 +251,7 @@ impl WialonSession {
         if !prefix.is_empty() {
             packet.sealed = self.addressed(&packet, out)?;
         }
-        Ok((packet, end.saturating_add(size)))
+        Ok((packet, length.saturating_add(size)))
     }
 
     /// Takes the identity of a datagram; gives whether its version is 2.
@@ -423,3 +457,6 @@ fn identity<'a>(f: &mut odograph_wire::Fields<'a>) -> Result<(bool, &'a str)> {
         identity => Ok((sealed, identity)),
     }
 }
+
+#[cfg(test)]
+mod tests;

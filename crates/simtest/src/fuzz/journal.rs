@@ -40,7 +40,7 @@ fn inspect(disk: &FaultDisk) -> BTreeMap<Lsn, Vec<u8>> {
     let reader = Reader::open(Arc::new(disk.clone()), &folder()).expect("the folder is there");
     let steps_max = disk.used() + 16;
     let entries = read(&reader, steps_max);
-    let _ = (reader.verify(None, None, &mut |_| {}), reader.stat(), reader.seals(), reader.oldest());
+    let _ = (reader.verify(&[], None, &mut |_| {}), reader.stat(), reader.seals(), reader.oldest());
     for device in ["", "a"] {
         let Ok(mut mine) = reader.device_entries(device, Lsn(0), None) else { continue };
         let mut steps = 0;

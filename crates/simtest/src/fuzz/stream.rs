@@ -37,7 +37,7 @@ fn hear(setup: &Setup, stream: &[u8], pieces: &[u8]) -> Outcome {
     let disk = FaultDisk::new();
     let (journal, mut committer, _) = open(&disk).expect("an empty folder opens");
     let (roster, _) = Roster::open(Arc::new(disk.clone()), Path::new("data"), 8).expect("an empty roster opens");
-    let intake = Intake { journal, devices: Arc::new(roster) };
+    let intake = Intake { journal, devices: Arc::new(roster), handover: None };
     let mut listener =
         Listener::new(setup.protocol, Transport::Tcp, ([127, 0, 0, 1], 1).into()).expect("it travels over TCP");
     listener.settings = Arc::new(setup.settings.clone());

@@ -1,14 +1,16 @@
 //! A gateway without sockets that hears conversations from vectors, and what its journal says of them.
 
-#![allow(clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and its parts are its own")]
+#![allow(dead_code, clippy::unwrap_used, unreachable_pub, reason = "a test may panic, and its parts are its own")]
 
 use compact_str::CompactString;
 use odograph_env::{Clock as _, Disk};
+use odograph_handover::ring;
 use odograph_ingest::{Connection, Devices, Intake, Limits, Listener, Now, Peers, Scratch};
 use odograph_journal::{Committer, Entry, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Record, RecordId, Time};
-use odograph_pipeline::{Decoder, Records, Window};
+use odograph_pipeline::{Decoder, FrameCounts, Records, Window};
 use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, Protocol, Settings, Transport};
+use odograph_simtest::{Book, Historian};
 use odograph_testkit::vectors::{Paragraph, parse};
 use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -52,6 +54,41 @@ pub struct Variant {
     /// A segment ends behind everything that comes.
     pub roll_always: bool,
     pub given: Given,
+}
+
+/// Segments that roll behind every frame, after a few, and never.
+const SEGMENTS: [(u64, bool); 3] = [(256 << 20, true), (1 << 10, false), (256 << 20, false)];
+
+impl Variant {
+    /// All ways for a protocol.
+    pub fn all_of(protocol: &'static Protocol) -> Vec<Self> {
+        let feedings = [
+            (Transport::Tcp, Feeding::Frames),
+            (Transport::Tcp, Feeding::AllAtOnce),
+            (Transport::Tcp, Feeding::Bytes(7)),
+            (Transport::Udp, Feeding::Frames),
+        ];
+        let mut all = Vec::new();
+        for (transport, feeding) in feedings.into_iter().filter(|(it, _)| protocol.transports.contains(it)) {
+            for (segment_bytes, roll_always) in SEGMENTS {
+                for given in Given::ALL {
+                    all.push(Self { protocol, transport, feeding, segment_bytes, roll_always, given });
+                }
+            }
+        }
+        all
+    }
+}
+
+/// How tables are filled meanwhile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Filling {
+    /// By nobody.
+    Not,
+    /// Whatever is durable is read at once, and the ring has room for everything.
+    Live,
+    /// Now and then, from the beginning again now and then, and the ring is of so many bytes.
+    ByDice { seed: u64, ring_bytes: u64 },
 }
 
 /// How much was compared.
@@ -113,6 +150,10 @@ pub struct Gateway {
     decider: Arc<Decider>,
     intake: Intake,
     committer: Committer,
+    filling: Filling,
+    rng: SeededRng,
+    book: Book,
+    historian: Historian,
     scratch: Scratch,
     listeners: HashMap<String, Arc<Listener>>,
     /// Conversations so far: each has an address of its own.
@@ -136,19 +177,41 @@ enum Way {
 
 impl Gateway {
     pub fn start(variant: Variant) -> Self {
+        Self::start_filling(variant, Filling::Not)
+    }
+
+    /// Fills tables, too, for [`Gateway::audit`].
+    pub fn start_filling(variant: Variant, filling: Filling) -> Self {
         let disk = FaultDisk::new();
         let clock = Arc::new(TestClock::new(1_767_323_045_000));
         let decider =
             Arc::new(Decider { given: variant.given, now_hearing: Mutex::default(), decided: Mutex::default() });
-        let (intake, committer) = open(&variant, &disk, &clock, &decider);
-        let (scratch, listeners, counted) = (Scratch::default(), HashMap::new(), Compared::default());
-        Self { variant, disk, clock, decider, intake, committer, scratch, listeners, callers: 0, counted }
+        let book = Book::default();
+        let (intake, committer, historian) = open(&variant, &disk, &clock, &decider, &book, filling);
+        let rng = SeededRng::new(if let Filling::ByDice { seed, .. } = filling { seed } else { 0 });
+        Self {
+            variant,
+            disk,
+            clock,
+            decider,
+            intake,
+            committer,
+            filling,
+            rng,
+            book,
+            historian,
+            scratch: Scratch::default(),
+            listeners: HashMap::new(),
+            callers: 0,
+            counted: Compared::default(),
+        }
     }
 
     /// The process dies without a word, and starts again.
     pub fn restart(&mut self) {
         self.disk = self.disk.crash_image(PowerCut::Lost);
-        (self.intake, self.committer) = open(&self.variant, &self.disk, &self.clock, &self.decider);
+        (self.intake, self.committer, self.historian) =
+            open(&self.variant, &self.disk, &self.clock, &self.decider, &self.book, self.filling);
     }
 
     /// Hears all conversations at a time, a piece of each in turn.
@@ -214,8 +277,19 @@ impl Gateway {
         };
         self.counted.frames += usize::try_from(self.scratch.tally.frames).unwrap();
         self.counted.records += usize::try_from(self.scratch.tally.records).unwrap();
-        if self.variant.roll_always {
+        if self.variant.roll_always || self.filling == Filling::Live {
             self.commit();
+        }
+        let durable = self.intake.journal.durable();
+        match self.filling {
+            Filling::Not => {}
+            Filling::Live => self.historian.read(durable),
+            Filling::ByDice { .. } => {
+                if self.rng.one_in(4) {
+                    self.commit();
+                }
+                self.historian.happen(durable, &self.rng);
+            }
         }
         goes_on
     }
@@ -226,6 +300,11 @@ impl Gateway {
 
     fn commit(&mut self) {
         self.committer.commit_step().unwrap();
+    }
+
+    /// Compares the tables with what the journal alone gives.
+    pub fn audit(self) -> FrameCounts {
+        self.historian.audit(self.intake.journal.durable(), &format!("{:?}, {:?}", self.variant, self.filling))
     }
 
     /// Compares what the journal gives with what was decoded live.
@@ -315,7 +394,14 @@ fn decode(entry: &Entry<'_>, dialogue: &mut Dialogue, decided: &mut VecDeque<Arc
     });
 }
 
-fn open(variant: &Variant, disk: &FaultDisk, clock: &Arc<TestClock>, decider: &Arc<Decider>) -> (Intake, Committer) {
+fn open(
+    variant: &Variant,
+    disk: &FaultDisk,
+    clock: &Arc<TestClock>,
+    decider: &Arc<Decider>,
+    book: &Book,
+    filling: Filling,
+) -> (Intake, Committer, Historian) {
     let options = Options {
         segment_bytes: variant.segment_bytes,
         reserve_bytes: 1 << 10,
@@ -323,8 +409,13 @@ fn open(variant: &Variant, disk: &FaultDisk, clock: &Arc<TestClock>, decider: &A
         ..Options::default()
     };
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
-    let (journal, committer, _) = Journal::open(&folder(), options, disk, clock.clone(), &SeededRng::new(1)).unwrap();
-    (Intake { journal, devices: decider.clone() }, committer)
+    let (journal, committer, _) =
+        Journal::open(&folder(), options, disk.clone(), clock.clone(), &SeededRng::new(1)).unwrap();
+    let ring_bytes = if let Filling::ByDice { ring_bytes, .. } = filling { ring_bytes } else { u64::MAX };
+    let (inlet, outlet) = ring(ring_bytes);
+    let historian = Historian::open(book, Reader::open(disk, &folder()).unwrap(), outlet);
+    let handover = (filling != Filling::Not).then_some(inlet);
+    (Intake { journal, devices: decider.clone(), handover }, committer, historian)
 }
 
 /// What a frame gave to whom.

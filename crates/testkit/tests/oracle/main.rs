@@ -8,6 +8,7 @@
 //! under `raw.` too, which does not fail.
 
 mod compare;
+mod contract;
 mod known;
 mod rows;
 
@@ -63,6 +64,21 @@ fn commands_encode_as_a_peer_encodes_them() {
         differences.extend(found.into_iter().filter(|difference| !known.has(difference)));
     }
     report(&differences, &known);
+}
+
+#[test]
+fn messages_keep_what_decode_promises() {
+    let Some(folder) = folder() else { return };
+    let (messages, oracle) = (rows::lines(&folder, "messages.jsonl"), rows::lines(&folder, "oracle.jsonl"));
+    let mut broken = Vec::new();
+    for protocol in protocols() {
+        let conversations = rows::conversations(protocol, &messages, &oracle);
+        let count = conversations.iter().map(Vec::len).sum::<usize>();
+        println!("{}: {count} messages keep what decode promises", protocol.name);
+        assert!(count > 0, "{}: no message was looked at", protocol.name);
+        broken.extend(conversations.iter().flat_map(|conversation| contract::broken(protocol, conversation)));
+    }
+    assert!(broken.is_empty(), "{} promises are broken:\n{}", broken.len(), broken.join("\n"));
 }
 
 fn report(differences: &[Difference], known: &Known) {

@@ -52,22 +52,21 @@ pub(super) fn all(source: &Source) -> Vec<Finding> {
 }
 
 fn open_files(config: &Config) -> Finding {
-    let hard = getrlimit(Resource::Nofile).maximum;
-    let shown = hard.map_or("any number of files".to_owned(), |hard| format!("{hard} files"));
-    let least = config.connections_max.map_or(OPEN_FILES_LEAST, |most| (most + server::FILES_RESERVE) as u64);
-    let found = format!("{shown} may be open at a time, so many devices less {}", server::FILES_RESERVE);
-    if hard.is_none_or(|hard| hard >= least) {
-        return Finding::well("open files", found);
+    let limit =
+        getrlimit(Resource::Nofile).maximum.map_or(usize::MAX, |hard| usize::try_from(hard).unwrap_or(usize::MAX));
+    let (given, few) = server::connections(limit, config.connections_max);
+    match few {
+        None => Finding::well(
+            "open files",
+            format!("{limit} at a time, which is enough for {given} connections of devices"),
+        ),
+        Some(few) => {
+            // The remedy stands below.
+            let found = few.split_once(": ").map_or(few.as_str(), |(found, _)| found).to_owned();
+            Finding::ill("open files", found, few.split_once(": ").map_or("", |(_, remedy)| remedy))
+        }
     }
-    Finding::ill(
-        "open files",
-        found,
-        format!("raise the hard limit: `LimitNOFILE={least}` in the systemd unit, or `ulimit -Hn`"),
-    )
 }
-
-/// A gateway that takes fewer than this is not worth its machine.
-const OPEN_FILES_LEAST: u64 = 4096;
 
 fn data_folder(folder: &Folder, runs: bool) -> Vec<Finding> {
     let path = folder.path();

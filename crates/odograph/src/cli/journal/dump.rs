@@ -1,6 +1,11 @@
 //! `odograph journal dump`: entries as they are.
 
-use super::super::{Outcome, pairs::moment};
+use super::super::{
+    Outcome,
+    pairs::moment,
+    table::{visible, visible_json},
+};
+use crate::client;
 use crate::config::Source;
 use crate::folder::Folder;
 use anyhow::Result;
@@ -42,10 +47,19 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     let folder = Folder::of(&config);
     folder.require()?;
     let Some(reader) = folder.reader(config.journal.node)? else { return Ok(Outcome::Done) };
-    let mut writer = Writer { options, left: options.limit.unwrap_or(u64::MAX), damaged: false, out };
+    // What a running server calls durable must be readable; without one, nobody knows how far writing came.
+    let until = client::durable(&folder).unwrap_or_default();
+    let mut writer = Writer { options, left: options.limit.unwrap_or(u64::MAX), damaged: false, until, out };
     match &options.device {
         Some(device) => writer.device(&reader, device)?,
         None => writer.all(&reader)?,
+    }
+    if writer.left > 0
+        && until.is_none()
+        && let Some(broken) = reader.damage_before_end()?
+    {
+        eprintln!("warning: whole entries behind a damaged place were not read: {broken}");
+        writer.damaged = true;
     }
     Ok(if writer.damaged { Outcome::Problems } else { Outcome::Done })
 }
@@ -54,13 +68,14 @@ struct Writer<'a> {
     options: &'a Options,
     left: u64,
     damaged: bool,
+    until: Option<Lsn>,
     out: &'a mut dyn Write,
 }
 
 impl Writer<'_> {
     fn all(&mut self, reader: &Reader) -> Result<()> {
         let from = reader.segment_begin(Lsn(self.options.place))?.unwrap_or_default();
-        let mut entries = reader.entries(from, None)?;
+        let mut entries = reader.entries(from, self.until)?;
         while self.left > 0 {
             match entries.next() {
                 Ok(Some(entry)) => self.entry(&entry)?,
@@ -77,7 +92,7 @@ impl Writer<'_> {
     }
 
     fn device(&mut self, reader: &Reader, device: &str) -> Result<()> {
-        let mut entries = reader.device_entries(device, Lsn(self.options.place), None)?;
+        let mut entries = reader.device_entries(device, Lsn(self.options.place), self.until)?;
         while self.left > 0 {
             match entries.next() {
                 Ok(Some(entry)) => self.entry(&entry)?,
@@ -105,12 +120,14 @@ impl Writer<'_> {
         }
         self.left -= 1;
         if self.options.json {
-            writeln!(self.out, "{}", object(entry))?;
+            writeln!(self.out, "{}", visible_json(&object(entry).to_string()))?;
             return Ok(());
         }
         let Entry { lsn, stream, kind, .. } = entry;
-        let device = entry.identity.map_or("", |identity| identity.device);
-        writeln!(self.out, "{lsn:>12}  {time}  {stream:>12}  {kind:9}  {device:17}  {}", payload(entry))?;
+        // Both come from whoever connects.
+        let device = visible(entry.identity.map_or("", |identity| identity.device));
+        let payload = visible(&payload(entry));
+        writeln!(self.out, "{lsn:>12}  {time}  {stream:>12}  {kind:9}  {device:17}  {payload}")?;
         Ok(())
     }
 }

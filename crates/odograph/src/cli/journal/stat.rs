@@ -26,6 +26,14 @@ struct View {
     entries: u64,
     bytes: u64,
     removed: u64,
+    missing: Vec<Missing>,
+}
+
+/// Places that are lost.
+#[derive(Serialize)]
+struct Missing {
+    begin: u64,
+    end: u64,
 }
 
 #[derive(Serialize)]
@@ -48,18 +56,23 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Some(reader) => reader.stat()?,
         None => Stat::default(),
     };
-    let Stat { segments, entries, bytes, removed } = stat;
-    let view = View { segments: segments.iter().map(view).collect(), entries, bytes, removed };
+    let Stat { segments, entries, bytes, removed, holes } = stat;
+    let missing = holes.iter().map(|hole| Missing { begin: hole.begin.0, end: hole.end.0 }).collect();
+    let view = View { segments: segments.iter().map(view).collect(), entries, bytes, removed, missing };
+    let outcome = if holes.is_empty() { Outcome::Done } else { Outcome::Problems };
     if options.json {
         writeln!(out, "{}", serde_json::to_string(&view)?)?;
-        return Ok(Outcome::Done);
+        return Ok(outcome);
     }
     let rows = view.segments.iter().map(row).collect();
     let heading = ["BEGIN", "END", "ENTRIES", "DEVICES", "BYTES", "FIRST", "LAST", "SEALED"];
     out.write_all(table::headed(&heading, rows).as_bytes())?;
     let segments = view.segments.len();
     writeln!(out, "\n{segments} segments, {entries} entries, {bytes} bytes; {removed} sealed segments were removed")?;
-    Ok(Outcome::Done)
+    for hole in &holes {
+        writeln!(out, "LOST: {hole}")?;
+    }
+    Ok(outcome)
 }
 
 fn view(segment: &SegmentStat) -> SegmentView {

@@ -1,25 +1,38 @@
 //! `odograph journal verify`: whether every byte is as it was written and sealed.
 
-use super::super::Outcome;
+use super::super::{
+    Outcome,
+    table::{visible, visible_json},
+};
+use super::proven::{Proven, compare};
 use crate::client;
-use crate::config::Source;
+use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
+use crate::history::{FRAMES, lake_folder};
 use anyhow::Result;
 use clap::Args;
-use odograph_journal::{Problem, Progress, PublicKey, Report};
-use odograph_wire::notation::from_hex;
+use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
+use odograph_journal::{Begin, CursorStore, Problem, Progress, PublicKey, Reader, Report};
+use odograph_lake::Lake;
+use odograph_model::Time;
+use odograph_wire::notation::{from_hex, to_hex};
 use serde::Serialize;
 use std::io::{IsTerminal as _, Write};
+use std::sync::Arc;
 
 /// Check every entry, hash, index and signature; exit with 1 if anything is not as it was written.
 #[derive(Debug, Args)]
 pub(super) struct Options {
     #[command(flatten)]
     source: Source,
-    /// Check signatures with this public key (64 hex digits) instead of the folder's own.
-    #[arg(long, value_name = "HEX", value_parser = key)]
-    key: Option<PublicKey>,
+    /// Check signatures with this public key (64 hex digits) instead of those that the folder names. May be repeated, for a
+    /// journal that had several.
+    #[arg(long = "key", value_name = "HEX", value_parser = key)]
+    keys: Vec<PublicKey>,
+    /// Also put together again what history has of sealed segments, removed ones too, and compare it with what was signed.
+    #[arg(long)]
+    history: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -36,9 +49,41 @@ struct View {
     sealed: u64,
     unsealed: u64,
     removed: u64,
+    provable: u64,
     entries: u64,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history: Option<HistoryView>,
     problems: Vec<ProblemView>,
+    /// Where the chain of seals goes on with another key, or after a loss.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    begins: Vec<BeginView>,
+    /// Files that are none of the journal's.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    strange: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct BeginView {
+    record: u64,
+    time: Time,
+    other_key: bool,
+    seals_lost: bool,
+    public_key: String,
+}
+
+#[derive(Serialize)]
+struct HistoryView {
+    segments: u64,
+    devices: u64,
+    passed_over: u64,
+    wrong: Vec<WrongView>,
+}
+
+#[derive(Serialize)]
+struct WrongView {
+    segment: u64,
+    device: String,
 }
 
 #[derive(Serialize)]
@@ -63,8 +108,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         let what = format!("there is no journal in {}", folder.journal(config.journal.node).display());
         return Err(Failure::new(Status::NoInput, what).into());
     };
-    // What a running server calls durable must be readable; without one, nobody knows how far writing came.
-    let durable = client::durable(&folder)?;
+    // What a running server calls durable must be readable; without one, nobody knows how far writing came. A server that
+    // does not answer, or is just ending, is no reason not to look.
+    let durable = client::durable(&folder).unwrap_or_else(|error| {
+        eprintln!("warning: a server runs and does not say how far it has come: {error:#}");
+        None
+    });
     let shown = std::io::stderr().is_terminal();
     let mut progress = |progress: Progress| {
         if shown {
@@ -72,27 +121,87 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
             eprint!("\r\x1b[K{done} of {total} bytes");
         }
     };
-    let report = reader.verify(options.key, durable, &mut progress)?;
+    let report = reader.verify(&options.keys, durable, &mut progress)?;
     if shown {
         eprint!("\r\x1b[K");
     }
-    let Report { sealed, unsealed, removed, entries, bytes, problems } = report;
-    let sound = problems.is_empty();
-    if options.json {
+    let proven = if options.history { Some(history(options, &config, &folder, &reader)?) } else { None };
+    tell(report, proven, options.json, out)
+}
+
+fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
+    let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
+    let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len());
+    let sound = problems.is_empty() && wrong == 0;
+    let begins: Vec<BeginView> = begins.iter().map(begin).collect();
+    let strange: Vec<String> = strange.iter().map(|path| path.display().to_string()).collect();
+    if json {
         let problems = problems.iter().map(view).collect();
-        let view = View { sound, sealed, unsealed, removed, entries, bytes, problems };
-        writeln!(out, "{}", serde_json::to_string(&view)?)?;
+        let history = proven.map(history_view);
+        let view =
+            View { sound, sealed, unsealed, removed, provable, entries, bytes, history, problems, begins, strange };
+        writeln!(out, "{}", visible_json(&serde_json::to_string(&view)?))?;
     } else {
         for problem in &problems {
-            writeln!(out, "{problem}")?;
+            writeln!(out, "{}", visible(&problem.to_string()))?;
+        }
+        for BeginView { record, time, other_key, seals_lost, public_key } in begins {
+            let what = match (seals_lost, other_key) {
+                (true, false) => "seals before it were lost",
+                (true, true) => "seals before it and the signing key were lost",
+                (false, _) => "the signing key before it was lost or exchanged",
+            };
+            writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
+        }
+        for path in strange {
+            writeln!(out, "note: {}: not a file of the journal", visible(&path))?;
+        }
+        if let Some(proven) = &proven {
+            for (segment, device) in &proven.wrong {
+                writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
+            }
+            let Proven { segments, devices, passed_over, .. } = proven;
+            writeln!(
+                out,
+                "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
+            )?;
         }
         writeln!(
             out,
             "{entries} entries in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
-            if sound { "all as they were written".to_owned() } else { format!("{} problems", problems.len()) }
+            if sound { "all as they were written".to_owned() } else { format!("{} problems", problems.len() + wrong) }
         )?;
     }
     Ok(if sound { Outcome::Done } else { Outcome::Problems })
+}
+
+fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader) -> Result<Proven> {
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let cursors = CursorStore::open(disk.clone(), &folder.journal(config.journal.node))?;
+    let until = cursors.cursor(FRAMES).unwrap_or_default();
+    let lake = Lake::of_frames(&disk, &lake_folder(folder)?)?;
+    let key = match options.keys.first().copied() {
+        Some(key) => key,
+        None => reader.public_key()?,
+    };
+    // The first day that is still kept begins up to a day after this.
+    let first = |days: usize| i64::try_from(days).unwrap_or(i64::MAX).saturating_mul(DAY_MS).saturating_sub(DAY_MS);
+    let kept = config.lake.keep_frames_days.map(|days| Time(SystemClock::new().now()).plus_ms(-first(days)));
+    compare(reader, &lake, &key, until, kept)
+}
+
+fn history_view(proven: Proven) -> HistoryView {
+    let Proven { segments, devices, passed_over, wrong } = proven;
+    let wrong = wrong.into_iter().map(|(segment, device)| WrongView { segment: segment.0, device });
+    HistoryView { segments, devices, passed_over, wrong: wrong.collect() }
+}
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn begin((record, begin): &(u64, Begin)) -> BeginView {
+    let Begin { other_key, seals_lost, public_key, .. } = begin;
+    let (time, public_key) = (Time(begin.at), to_hex(public_key));
+    BeginView { record: *record, time, other_key: *other_key, seals_lost: *seals_lost, public_key }
 }
 
 fn view(problem: &Problem) -> ProblemView {

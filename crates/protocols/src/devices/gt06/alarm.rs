@@ -10,13 +10,11 @@ pub(super) fn alarm(value: u16, x: Context) -> Option<Alarm> {
     let special = match (value, x.variant, x.model) {
         (0x09, Variant::Trx16i, _) => Some(Alarm::Geofence),
         (0x09, _, Model::Vl) => Some(Alarm::Tow),
-        (0x0E, Variant::Trx16i, _) => Some(Alarm::LowPower),
         (0x18, _, Model::Lw) => Some(Alarm::Accident),
         (0x19, _, Model::Lw) => Some(Alarm::HardAcceleration),
         (0x28, _, Model::Seeworld) => Some(Alarm::HardCornering),
         (0x28, _, Model::Vl) => Some(Alarm::PowerOff),
         (0x29, _, Model::Seeworld) => Some(Alarm::Accident),
-        (0x30, _, Model::Vl) => Some(Alarm::HardBraking),
         _ => None,
     };
     special.or_else(|| find(ALARMS, value))
@@ -73,7 +71,8 @@ pub(super) fn event(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result<Re
     Ok(record)
 }
 
-/// Alarm numbers of packets with a status; sorted.
+/// Alarm numbers of packets with a status, sorted: those of the maker's tables (JM-VL03 1.1.2, JM-VW01 1.1.8), and between
+/// them those that only other makers have.
 const ALARMS: &[(u16, Alarm)] = &[
     (0x01, Alarm::Sos),
     (0x02, Alarm::PowerCut),
@@ -81,18 +80,20 @@ const ALARMS: &[(u16, Alarm)] = &[
     (0x04, Alarm::GeofenceEnter),
     (0x05, Alarm::GeofenceExit),
     (0x06, Alarm::Overspeed),
-    (0x09, Alarm::Vibration),
-    (0x0C, Alarm::Tampering),
-    (0x0E, Alarm::LowBattery),
-    (0x0F, Alarm::LowBattery),
+    (0x09, Alarm::Movement),
+    (0x0C, Alarm::PowerOn),
+    (0x0E, Alarm::LowPower),
+    (0x0F, Alarm::LowPower),
     (0x11, Alarm::PowerOff),
     (0x13, Alarm::Tampering),
     (0x14, Alarm::Door),
+    (0x15, Alarm::PowerOff),
     (0x18, Alarm::Removing),
     (0x19, Alarm::LowBattery),
     (0x1A, Alarm::HardBraking),
     (0x1B, Alarm::HardCornering),
     (0x23, Alarm::FallDown),
+    (0x24, Alarm::PowerRestored),
     (0x25, Alarm::Tampering),
     (0x26, Alarm::HardAcceleration),
     (0x27, Alarm::HardBraking),
@@ -101,14 +102,18 @@ const ALARMS: &[(u16, Alarm)] = &[
     (0x2A, Alarm::HardCornering),
     (0x2B, Alarm::HardCornering),
     (0x2C, Alarm::Accident),
+    (0x2D, Alarm::Accident),
     (0x2E, Alarm::HardCornering),
-    (0x30, Alarm::Jamming),
+    (0x30, Alarm::HardBraking),
     (0x32, Alarm::Tampering),
     (0x33, Alarm::Lock),
     (0x34, Alarm::Unlock),
+    (0x4C, Alarm::HardCornering),
+    (0x4D, Alarm::LaneChange),
     (0x53, Alarm::FuelLeak),
     (0x5B, Alarm::Temperature),
     (0x5C, Alarm::Temperature),
+    (0x5E, Alarm::Tampering),
     (0xC9, Alarm::Idle),
     (0xF0, Alarm::HardAcceleration),
     (0xF1, Alarm::HardBraking),

@@ -31,7 +31,7 @@ pub(super) fn cut(bytes: &[u8]) -> Cut {
         }
     }
     if let ([0x78, _], [count, WIFI | WIFI_2, _]) = (*head, field) {
-        match wifi_end(bytes, *count) {
+        match counted_end(bytes, (*count).into()) {
             Err(need) if need <= FRAME_MAX => return Cut::Need(need),
             Ok(end) if ends_at(bytes, end) == Some(true) => return Cut::Frame(end),
             _ => {}
@@ -70,7 +70,8 @@ fn ends_at(bytes: &[u8], end: usize) -> Option<bool> {
 }
 
 /// Where a packet of so many access points ends: they are followed by the number of cells, country, network and cells.
-fn wifi_end(bytes: &[u8], count: u8) -> std::result::Result<usize, usize> {
+/// Where `bytes` are too few for that, how many it needs.
+pub(super) fn counted_end(bytes: &[u8], count: u16) -> std::result::Result<usize, usize> {
     let cells_at = usize::from(count).saturating_mul(7).saturating_add(10);
     let Some(cells) = bytes.get(cells_at) else { return Err(cells_at.saturating_add(1)) };
     let end = usize::from(*cells).saturating_mul(5).saturating_add(cells_at).saturating_add(6);

@@ -2,7 +2,7 @@
 
 use super::{Context, Message, answer, epoch, hex, hundredths, moment, text, timed, trimmed};
 use crate::{Answer, Out};
-use compact_str::CompactString;
+use compact_str::{CompactString, format_compact};
 use odograph_model::{Key, Record, Time};
 use odograph_wire::{Cursor, Fields, Result, bits};
 
@@ -93,7 +93,7 @@ pub(super) fn transfer(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result
     let mut record = Record::new();
     let kind = c.u8("information type")?;
     match kind {
-        0x00 => record.set(Key::AinN(1), hundredths(c.u16("voltage")?)),
+        0x00 => voltage_of_input(&mut c, &mut record)?,
         0x04 => states(&mut c, &mut record),
         0x05 => {
             if c.left() >= 7 {
@@ -103,6 +103,8 @@ pub(super) fn transfer(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result
             record.set(Key::DoorStatus, bits::is_set(flags, 0));
             record.raw("1", bits::is_set(flags, 2));
         }
+        0x08 => record.raw("selfCheck", trimmed(&text(c.take_rest("self-check")))),
+        0x09 => satellites(&mut c, &mut record)?,
         0x0A => {
             c.skip("IMEI", 8)?;
             c.skip("IMSI", 8)?;
@@ -126,12 +128,50 @@ pub(super) fn transfer(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result
             record.set(Key::TemperatureN(1), f64::from(c.i32("temperature")?) / 10.0);
             record.set(Key::HumidityN(1), f64::from(c.i32("humidity")?) / 10.0);
         }
+        0x21 => record.raw("bluetooth.address", hex(c.bytes("Bluetooth address", 6)?)),
         _ => {
             out.note(format!("information of type {kind:#04x} is not decoded"));
-            return Ok(None);
+            record.raw(format_compact!("information.{kind:02x}"), hex(c.take_rest("information")));
         }
     }
     Ok(Some(record))
+}
+
+/// The supply, measured at the first analogue input; devices with two say which one it was.
+fn voltage_of_input(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
+    let volts = hundredths(c.u16("voltage")?);
+    match c.left() {
+        1 if c.u8("input")? == 1 => record.set(Key::AinN(2), volts),
+        _ => {
+            record.set(Key::ExternalPowerVoltage, volts);
+            record.set(Key::AinN(1), volts);
+        }
+    }
+    Ok(())
+}
+
+/// The state of the satellite receiver; the satellites of a second system follow in the same way.
+fn satellites(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
+    const STATES: [&str; 5] = ["off", "search", "2d", "3d", "sleep"];
+    let (mut used, mut visible) = (0_u16, 0_u16);
+    for system in 0..2 {
+        if c.left() < 3 {
+            break;
+        }
+        let state = c.u8("receiver state")?;
+        if system == 0 {
+            record.set_some(Key::GnssState, STATES.get(usize::from(state)).copied());
+        }
+        for sum in [&mut used, &mut visible] {
+            let count = c.u8("satellites")?;
+            c.skip("signals", count.into())?;
+            *sum = sum.saturating_add(count.into());
+        }
+    }
+    record.set(Key::PositionSatellites, used);
+    // What is visible is counted without what is used.
+    record.set(Key::PositionSatellitesVisible, used.saturating_add(visible));
+    Ok(())
 }
 
 /// `ALM1=C4;STA1=40;DYD=01…`: states under the device's own names.
@@ -176,20 +216,21 @@ fn fuel(c: &mut Cursor<'_>, mut record: Record, out: &mut Out<'_>) -> Result<Opt
         let temperature: f64 = f.num("temperature").ok()?;
         f.text("version").ok()?;
         f.num::<u32>("state").ok()?;
-        let volume: f64 = f.num("measured").ok()?;
+        let level: f64 = f.num("measured").ok()?;
         f.num::<u8>("movement").ok()?;
         f.num::<u32>("excited waves").ok()?;
-        // Two hex digits: with them it is known that no digit of the volume is cut off.
+        // Two hex digits: with them it is known that no digit of the level is cut off.
         let sum = f.text("checksum").ok()?;
         let is_whole = sum.len() == 2 && sum.bytes().all(|digit| digit.is_ascii_hexdigit());
-        (is_whole && !f.has_more()).then_some((temperature, volume))
+        (is_whole && !f.has_more()).then_some((temperature, level))
     });
-    let Some((temperature, volume)) = found else {
+    let Some((temperature, level)) = found else {
         out.note("not the text of a fuel sensor");
         return Ok(None);
     };
     record.set(Key::TemperatureN(1), temperature);
-    record.set(Key::FuelVolume, volume);
+    // Centimetres of fuel, by the maker: how many litres that is, only the tank's shape tells.
+    record.set(Key::FuelVolumeN(1), level);
     Ok(Some(record))
 }
 

@@ -14,6 +14,10 @@ use odograph_wire::{Cursor, Result, bits};
 
 /// A degree is 60 minutes of 30,000 units each.
 const UNITS_PER_DEGREE: f64 = 1_800_000.0;
+/// A pole, in units.
+const LATITUDE_MAX: u32 = 90 * 1_800_000;
+/// The antimeridian, in units.
+const LONGITUDE_MAX: u32 = 180 * 1_800_000;
 
 /// A cell of 4G and the status behind it, in a fence's alarm.
 const FENCE_4G: usize = 20;
@@ -215,13 +219,19 @@ pub(super) fn place(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// Sets place, speed and course; at 0, 0 without a fix there is none.
+/// Sets place, speed and course; at 0, 0 without a fix there is none, and numbers of no place are kept as sent.
 pub(super) fn set_place(record: &mut Record, latitude: u32, longitude: u32, speed: Option<u16>, flags: u16) {
     let valid = bits::is_set(flags, 12);
     if bits::is_set(flags, 14) {
         record.set(Key::EngineIgnitionStatus, bits::is_set(flags, 15));
     }
     if !valid && latitude == 0 && longitude == 0 {
+        return;
+    }
+    if latitude > LATITUDE_MAX || longitude > LONGITUDE_MAX {
+        // Not on earth.
+        record.raw("latitude", latitude);
+        record.raw("longitude", longitude);
         return;
     }
     let degrees = |units: u32, negative: bool| {
@@ -232,7 +242,8 @@ pub(super) fn set_place(record: &mut Record, latitude: u32, longitude: u32, spee
     record.set(Key::PositionLongitude, degrees(longitude, bits::is_set(flags, 11)));
     record.set(Key::PositionValid, valid);
     record.set_some(Key::PositionSpeed, speed.map(f64::from));
-    record.set(Key::PositionDirection, f64::from(flags & 0x03FF));
+    let course = flags & 0x03FF;
+    record.set_some(Key::PositionDirection, (course <= 360).then(|| f64::from(course)));
 }
 
 /// Metres, as km.
@@ -267,6 +278,8 @@ fn extras(c: &mut Cursor<'_>, m: &Message<'_>, x: Context, record: &mut Record) 
             Ok(())
         }
         GPS_LBS_STATUS_3 | FENCE_MULTI if !c.is_empty() => c.u8("language").map(|_| ()),
+        // The mileage that newer devices send with an alarm stands behind it.
+        GPS_LBS_STATUS_2 if c.left() == 5 => c.u8("language").map(|_| ()),
         GPS_LBS_STATUS_4 if x.variant == Variant::Sl4x => {
             if !c.is_empty() {
                 c.u8("language")?;
@@ -403,8 +416,12 @@ fn seeworld_extras(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     raw_unless_zero(record, "travel.time", c.u32("travel time")?.into());
     let temperature = c.u16("temperature")?;
     let degrees = hundredths(temperature & 0x7FFF);
-    record.set(Key::TemperatureN(1), if temperature >= 0x8000 { -degrees } else { degrees });
-    record.set(Key::HumidityN(1), hundredths(c.u16("humidity")?));
+    // All ones where there is no sensor.
+    let is_measured = temperature != u16::MAX;
+    record
+        .set_some(Key::TemperatureN(1), is_measured.then_some(if temperature >= 0x8000 { -degrees } else { degrees }));
+    let humidity = hundredths(c.u16("humidity")?);
+    record.set_some(Key::HumidityN(1), (humidity <= 100.0).then_some(humidity));
     Ok(())
 }
 

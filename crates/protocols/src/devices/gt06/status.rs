@@ -10,7 +10,11 @@ use crate::Out;
 use odograph_model::{Alarm, Key, Record};
 use odograph_wire::{Cursor, Result, bits};
 
-/// 0x23: GK310's heartbeat.
+/// The maker calls the voltage of this heartbeat the supply's, as it is in vehicles. Locks and other devices that live
+/// on a battery send that one's, and no cell has more than this.
+const CELL_VOLTS_MAX: f64 = 6.0;
+
+/// 0x23: the heartbeat of GK310, EG02, EG03 and of locks.
 pub(super) fn heartbeat(m: &Message<'_>, out: &mut Out<'_>) -> Result<Record> {
     let mut c = m.content;
     let mut record = Record::new();
@@ -19,7 +23,9 @@ pub(super) fn heartbeat(m: &Message<'_>, out: &mut Out<'_>) -> Result<Record> {
     record.set(Key::EngineIgnitionStatus, bits::is_set(status, 1));
     record.set(Key::BatteryChargingStatus, bits::is_set(status, 2));
     if c.left() >= 2 {
-        record.set(Key::BatteryVoltage, hundredths(c.u16("voltage")?));
+        let volts = hundredths(c.u16("voltage")?);
+        let key = if volts > CELL_VOLTS_MAX { Key::ExternalPowerVoltage } else { Key::BatteryVoltage };
+        record.set(key, volts);
     }
     if !c.is_empty() {
         record.set(Key::GsmSignalStrength, c.u8("signal")?);
@@ -44,7 +50,8 @@ pub(super) fn temperature(m: &Message<'_>, out: &mut Out<'_>) -> Result<Record> 
     raw_unless_zero(&mut record, "working.time", c.u16("working time")?.into());
     let word = c.u16("temperature")?;
     let degrees = f64::from(word & 0x7FFF) / 10.0;
-    record.set(Key::TemperatureN(1), if word >= 0x8000 { degrees } else { -degrees });
+    let is_measured = word != u16::MAX;
+    record.set_some(Key::TemperatureN(1), is_measured.then_some(if word >= 0x8000 { degrees } else { -degrees }));
     out.reply(answer(m, m.kind));
     Ok(record)
 }

@@ -142,7 +142,9 @@ fn position(c: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) -> Resul
     record.set(Key::PositionAltitude, altitude);
     // Without a fix the place is the last known one, and course and speed are zero: nothing was measured.
     let is_fix = satellites != 0;
-    if is_fix || course != 0 {
+    if course > 360 {
+        out.note("course beyond 360 degrees left out");
+    } else if is_fix || course != 0 {
         record.set(Key::PositionDirection, course);
     }
     if is_fix || speed != 0 {

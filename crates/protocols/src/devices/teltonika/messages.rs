@@ -28,6 +28,9 @@ const DRIVER_READER: &str = "GTSL";
 /// A picture is asked for in pieces of this many bytes, which a packet of every device holds.
 const PHOTO_PIECE_MAX: u32 = 2048;
 
+/// So many times a piece is asked for again where another one came. A camera that sends nothing else is left alone.
+const REPEATS_MAX: u32 = 8;
+
 /// Some cameras do not say how long a picture is: then a piece shorter than asked for is the last.
 const SIZE_UNKNOWN: u32 = u32::MAX;
 
@@ -42,17 +45,22 @@ pub(super) struct Photo {
     id: u32,
     size: u32,
     next: u32,
+    /// How often in a row another piece came than was asked for.
+    repeats: u32,
 }
 
 impl Photo {
     pub(super) fn restore(context: &[u8]) -> Option<Self> {
         let mut c = Cursor::new(context);
-        let photo = Self { id: c.u32("id").ok()?, size: c.u32("size").ok()?, next: c.u32("next").ok()? };
+        let (id, size, next) = (c.u32("id").ok()?, c.u32("size").ok()?, c.u32("next").ok()?);
+        // Earlier versions did not count.
+        let repeats = if c.is_empty() { 0 } else { c.u32("repeats").ok()? };
+        let photo = Self { id, size, next, repeats };
         c.is_empty().then_some(photo)
     }
 
     pub(super) fn save(&self, context: &mut Vec<u8>) {
-        for number in [self.id, self.size, self.next] {
+        for number in [self.id, self.size, self.next, self.repeats] {
             context.extend(number.to_be_bytes());
         }
     }
@@ -168,7 +176,7 @@ fn camera(c: &mut Cursor<'_>, photo: &mut Option<Photo>, span: &[u8], out: &mut 
         1 => {
             let id = c.u32("picture")?;
             let size = if c.is_empty() { SIZE_UNKNOWN } else { c.u32("picture size")? };
-            ask(Photo { id, size, next: 0 }, photo, span, out);
+            ask(Photo { id, size, next: 0, repeats: 0 }, photo, span, out);
         }
         2 => {
             let id = c.u32("picture")?;
@@ -180,13 +188,19 @@ fn camera(c: &mut Cursor<'_>, photo: &mut Option<Photo>, span: &[u8], out: &mut 
                 return Ok(());
             };
             let is_next = known.next == offset;
+            let repeats = if is_next { 0 } else { known.repeats.saturating_add(1) };
             if !is_next {
                 out.note("a piece of a picture that was not asked for");
+            }
+            if repeats > REPEATS_MAX {
+                out.note("the picture is given up: its next piece does not come");
+                *photo = None;
+                return Ok(());
             }
             let next = if is_next { offset.saturating_add(length.into()) } else { known.next };
             let is_last = known.size == SIZE_UNKNOWN && is_next && u32::from(length) < PHOTO_PIECE_MAX;
             let size = if is_last { next } else { known.size };
-            ask(Photo { size, next, ..known }, photo, span, out);
+            ask(Photo { size, next, repeats, ..known }, photo, span, out);
         }
         _ => {}
     }
@@ -302,11 +316,14 @@ mod tests {
 
     #[test]
     fn a_picture_survives_being_put_away() {
-        let photo = Photo { id: 7, size: 5000, next: 2048 };
+        let photo = Photo { id: 7, size: 5000, next: 2048, repeats: 3 };
         let mut context = Vec::new();
         photo.save(&mut context);
         assert!(Photo::restore(&context) == Some(photo));
-        assert!(Photo::restore(&[]).is_none() && Photo::restore(&[0; 13]).is_none());
+        assert!(Photo::restore(&context[..12]) == Some(Photo { repeats: 0, ..photo }));
+        assert!(
+            Photo::restore(&[]).is_none() && Photo::restore(&[0; 13]).is_none() && Photo::restore(&[0; 17]).is_none()
+        );
     }
 
     #[test]

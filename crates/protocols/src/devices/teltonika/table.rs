@@ -251,6 +251,7 @@ pub(super) const ROWS: &[Row] = &[
     row(298, 1, TAT100, Piece(parts::HEARD + 15)),
     row(298, 2, TAT100, Piece(parts::HEARD + 15)),
     row(298, 4, TAT100, Piece(parts::HEARD + 15)),
+    row(318, 1, FMB, Alarms(Alarm::Jamming)),
     row(380, 1, ANY, Flag(Key::DoutN(3))),
     row(389, 4, ANY, Plain(Key::CanVehicleMileage, 1.0)),
     row(390, 4, FMB, Plain(Key::FuelVolume, 10.0)),

@@ -15,12 +15,22 @@ fn pings_logins_and_packets_are_cut() {
     assert_eq!(cut(&[0, 0, 0]), Cut::Need(8));
     assert_eq!(cut(&[0, 0, 0, 0, 0, 0, 0]), Cut::Need(8));
     assert_eq!(cut(&[0, 0, 0, 0, 0, 0, 0, 3]), Cut::Need(15));
+    assert_eq!(cut(&[0; 8]), Cut::Need(12));
     assert_eq!(cut(&[0; 12]), Cut::Frame(12));
 }
 
 #[test]
+fn messages_of_length_zero_are_skipped() {
+    let packet = [0, 0, 0, 0, 0, 0, 1, 2, 8];
+    assert_eq!(cut(&[&[0, 0], LOGIN].concat()), Cut::Skip(2));
+    assert_eq!(cut(&[&[0, 0], &packet[..]].concat()), Cut::Need(12));
+    assert_eq!(cut(&[&[0, 0], &packet[..], &[1]].concat()), Cut::Skip(2));
+    assert_eq!(cut(&[&packet[..], &[1, 0, 0]].concat()), Cut::Need(0x102 + 12));
+}
+
+#[test]
 fn bytes_that_begin_nothing_end_the_stream() {
-    assert_eq!(cut(&[0, 0, 1, 0]), Cut::Lost("a packet begins with four zero bytes"));
+    assert_eq!(cut(&[1, 0, 0, 0]), Cut::Lost("neither a login nor a packet"));
     assert_eq!(cut(&[0, 0, 0, 0, 0, 1, 0, 0]), Cut::Lost("the packet's length is beyond all bounds"));
     assert_eq!(cut(&[0, 0, 0, 0, 0xFF, 0xFF, 0xFF, 0xFF]), Cut::Lost("the packet's length is beyond all bounds"));
     assert_eq!(cut(b"GET / HTTP/1.1\r\n"), Cut::Lost("neither a login nor a packet"));

@@ -49,7 +49,7 @@ impl Tachograph {
 }
 
 impl WialonSession {
-    /// `size;index;count;date;time;name[;CRC]`
+    /// `size;index;last index;date;time;name[;CRC]`
     pub(super) fn picture(&self, packet: &Packet<'_>, out: &mut Out<'_>) -> Result<()> {
         let [_, _, at, _] = packet.at;
         let (fields, stated) = split(packet.body, 6);
@@ -59,7 +59,7 @@ impl WialonSession {
         let mut record = |out: &mut Out<'_>| -> Result<(Record, bool)> {
             let size = f.num::<u32>("size")?;
             index = Some(f.num::<u32>("index")?);
-            let count = f.num::<u32>("count")?;
+            let last = f.num::<u32>("last index")?;
             let time = point::moment(&mut f, out)?;
             let mut record = Record::new();
             record.time = time;
@@ -67,11 +67,11 @@ impl WialonSession {
             record.raw("image.name", f.take_rest("name"));
             record.raw("image.size", size);
             record.raw("image.block", index.unwrap_or_default());
-            record.raw("image.blocks", count);
-            Ok((record, index.is_some_and(|index| index.checked_add(1) == Some(count))))
+            record.raw("image.blocks", last.saturating_add(1));
+            Ok((record, index == Some(last)))
         };
         let record = record(out);
-        let answer = index.map_or("#AI#".to_owned(), |index| format!("#AI#{index};"));
+        let answer = index.map_or("#AI#NA;".to_owned(), |index| format!("#AI#{index};"));
         let (record, last) = record.map_err(|malformed| Fault { malformed, code: "0" }.tell(&answer, out))?;
         self.whole(packet, fields, stated, out).map_err(|fault| fault.tell(&answer, out))?;
         out.record(record.hash_span(b"I").hash_span(fields).hash_span(packet.block));
@@ -126,10 +126,7 @@ impl WialonSession {
         Ok(())
     }
 
-    /// Whether the block is all there, and fits its checksum.
-    ///
-    /// The maker's text does not say which bytes the checksum of these packets covers, and no capture shows it: the
-    /// fields, the block, or both are taken for right.
+    /// Whether the block is all there, and fits its checksum, which covers nothing else.
     fn whole(
         &self,
         packet: &Packet<'_>,
@@ -148,12 +145,7 @@ impl WialonSession {
         let reason = match stated {
             None if packet.sealed => Some(Reason::Truncated { need: 1, have: 0 }),
             None => None,
-            Some(stated) => {
-                let sealed = packet.body.get(..sealed_length).unwrap_or(packet.body);
-                let both = [sealed, packet.block].concat();
-                let fits = [sealed, packet.block, &both].iter().any(|bytes| text::fits(bytes, stated));
-                if fits { None } else { text::mismatch(packet.block, stated) }
-            }
+            Some(stated) => text::mismatch(packet.block, stated),
         };
         match reason {
             None => Ok(()),

@@ -1,0 +1,248 @@
+//! What is done to a table aside from the thread that fills it: one piece of work at a time for each table, few at once.
+
+use crate::buffer::Waits;
+use crate::compaction;
+use crate::files::{self, File};
+use crate::maintenance::{Grace, Step};
+use crate::query;
+use crate::shape::Shape;
+use crate::table::{Change, Table};
+use crate::tables::Common;
+use crate::tenant::{Shelf, application, grown};
+use crate::{Error, columns};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::SchemaRef;
+use deltalake::kernel::Add;
+use deltalake::protocol::{DeltaOperation, SaveMode};
+use odograph_model::{Lsn, Time};
+use std::sync::Arc;
+
+/// A piece of work.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Makes files of what is on its way, of these streams.
+    Flush(Vec<usize>),
+    /// One step of maintenance, with so many days that are kept.
+    Care(Option<u32>, Grace),
+}
+
+/// How it went.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// Streams whose rows are in files, with the place that was reached in the journal.
+    pub(crate) flushed: Vec<(usize, Lsn)>,
+    /// Commits that were made.
+    pub(crate) commits: usize,
+    /// Whether there is more of the same.
+    pub(crate) more: bool,
+    /// Why it ended early.
+    pub(crate) error: Option<Error>,
+}
+
+/// Does it.
+pub(crate) async fn run<B: Waits>(shelf: &Shelf<B>, table: &mut Table, work: Work, common: &Common, now: Time) -> Done {
+    let mut done = Done::default();
+    match work {
+        Work::Flush(streams) => {
+            for stream in streams {
+                match flush(shelf, table, stream, common.node, now).await {
+                    Ok(Some(until)) => {
+                        done.flushed.push((stream, until));
+                        done.commits += 1;
+                    }
+                    Ok(None) => {}
+                    Err(error) => {
+                        done.error = Some(error);
+                        return done;
+                    }
+                }
+            }
+            // Rows are safe by now: what fails here is tried again after the next flush.
+            match tidy_up(shelf, table, common.checkpoint_commits, now).await {
+                Ok(commits) => done.commits += commits,
+                Err(error) => tracing::warn!(%error, table = B::SHAPE.name, "small files stay as they are for now"),
+            }
+        }
+        Work::Care(keep, grace) => match care(shelf, table, keep, grace, common.checkpoint_commits, now).await {
+            Ok(step) => done.more = step.more,
+            Err(error) => tracing::warn!(%error, table = B::SHAPE.name, "maintenance is tried again later"),
+        },
+    }
+    done
+}
+
+/// Puts a stream's rows that are on their way into files, and moves its cursor, in one commit.
+async fn flush<B: Waits>(
+    shelf: &Shelf<B>,
+    table: &mut Table,
+    stream: usize,
+    node: u16,
+    now: Time,
+) -> Result<Option<Lsn>, Error> {
+    let Some((rows, until)) = shelf.leaving(stream)? else { return Ok(None) };
+    let cursor = application(node, B::STREAMS[stream]);
+    table.settle().await?;
+    // An earlier attempt may have made the commit, and failed only to learn of it.
+    if table.cursor(&cursor).await?.is_none_or(|reached| reached < until) {
+        let (rows, schema) = fitted(rows, table.schema())?;
+        // No other commit of this stream has this cursor, and what an earlier attempt left is overwritten.
+        let name = format!("{}-{}", cursor.replace('/', "-"), until.0);
+        let add = write(table, rows, &schema, name, now).await?;
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let (schema, remove, cursor) = (Some(schema), Vec::new(), Some((cursor, until)));
+        table.commit(&Change { add, schema, remove, cursor, changes_rows: true, operation, now }).await?;
+    }
+    shelf.publish(table, Some(stream)).await?;
+    Ok(Some(until))
+}
+
+/// Makes one file of many small ones, where there are many, and a checkpoint, where that is due.
+async fn tidy_up<B: Waits>(
+    shelf: &Shelf<B>,
+    table: &mut Table,
+    checkpoint_commits: u64,
+    now: Time,
+) -> Result<usize, Error> {
+    let merged = compact(shelf, table, now).await?;
+    table.write_checkpoint(checkpoint_commits).await?;
+    Ok(usize::from(merged))
+}
+
+async fn care<B: Waits>(
+    shelf: &Shelf<B>,
+    table: &mut Table,
+    keep: Option<u32>,
+    grace: Grace,
+    checkpoint_commits: u64,
+    now: Time,
+) -> Result<Step, Error> {
+    // What somebody else added is shown, and is not taken for files that nobody needs.
+    if table.catch_up().await? {
+        shelf.publish(table, None).await?;
+    }
+    if let Some(keep) = keep {
+        let retired = table.retire(keep, now).await?;
+        if retired.changed {
+            shelf.publish(table, None).await?;
+        }
+        if retired.changed || retired.more {
+            return Ok(Step { more: true, ..retired });
+        }
+    }
+    if compact(shelf, table, now).await? {
+        return Ok(Step { changed: true, more: true });
+    }
+    let summed_up = table.write_checkpoint(checkpoint_commits).await?;
+    if summed_up.more {
+        return Ok(summed_up);
+    }
+    table.clean_log(grace.log, now).await?;
+    table.vacuum(grace.files, shelf.oldest_version(), now).await
+}
+
+async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Result<bool, Error> {
+    table.settle().await?;
+    let parts: Vec<_> = table.parts().into_iter().filter(|part| !table.large.contains(&part.path)).collect();
+    let schema = table.schema().clone();
+    let (mut paths, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
+    for part in compaction::decide(parts) {
+        let more = query::rows(table.part(std::slice::from_ref(&part.path)).await?, &schema).await?;
+        bytes += more.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
+        if bytes > MERGED_BYTES_MAX && !paths.is_empty() {
+            if paths.len() == 1 {
+                table.large.extend([part.path, paths.remove(0)]);
+            }
+            break;
+        }
+        rows.extend(more);
+        paths.push(part.path);
+    }
+    if paths.len() < 2 {
+        return Ok(false);
+    }
+    // The version is this commit's alone, and what an earlier attempt left is overwritten.
+    let name = format!("merged-{}", table.version() + 1);
+    let files = paths.len();
+    let add = write(table, rows, &schema, name, now).await?;
+    let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
+    let change = Change { add, schema: None, remove: paths, cursor: None, changes_rows: false, operation, now };
+    let merged = table.commit(&change).await?;
+    shelf.publish(table, None).await?;
+    tracing::debug!(files, "small files became one");
+    Ok(merged)
+}
+
+/// Puts rows in the place of others, in one commit: what `others` leaves of the files of some days stays.
+pub(crate) async fn replace<B: Waits>(
+    shelf: &Shelf<B>,
+    table: &mut Table,
+    is_of: impl Fn(&str) -> bool,
+    others: impl Fn(&RecordBatch) -> Result<RecordBatch, Error>,
+    new: RecordBatch,
+    now: Time,
+) -> Result<(), Error> {
+    for _ in 0..REPLACE_TRIES_MAX {
+        table.settle().await?;
+        let remove = table.paths_of(&is_of);
+        let schema = table.schema().clone();
+        let mut rows = Vec::new();
+        if !remove.is_empty() {
+            for batch in query::rows(table.part(&remove).await?, &schema).await? {
+                rows.push(others(&batch)?);
+            }
+        }
+        rows.push(new.clone());
+        let (rows, schema) = fitted(rows, &schema)?;
+        let add = match rows.iter().all(|batch| batch.num_rows() == 0) {
+            true => Vec::new(),
+            false => write(table, rows, &schema, format!("replaced-{}", table.version() + 1), now).await?,
+        };
+        if add.is_empty() && remove.is_empty() {
+            return Ok(());
+        }
+        let operation = DeltaOperation::Write { mode: SaveMode::Overwrite, partition_by: None, predicate: None };
+        let (version, schema) = (table.version(), Some(schema));
+        let change = Change { add, schema, remove, cursor: None, changes_rows: true, operation, now };
+        // What somebody else adds meanwhile stays; what they take away is looked at again.
+        let made = table.commit(&change).await?;
+        shelf.publish(table, None).await?;
+        if made {
+            return Ok(());
+        }
+        tracing::warn!(version, table = table.shape().name, "files that were to be replaced are gone: looking again");
+    }
+    Err(Error::Refused(format!("somebody else changes the table {} all the time", table.shape().name)))
+}
+
+/// Rows with all columns of the table and their own.
+fn fitted(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch>, SchemaRef), Error> {
+    let rows: Vec<_> = rows.into_iter().map(|batch| columns::renamed(batch, schema)).collect::<Result<_, _>>()?;
+    let schema = grown(schema, &rows);
+    let rows = rows.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<_, _>>()?;
+    Ok((rows, schema))
+}
+
+/// Makes files of rows, durably.
+async fn write(
+    table: &Table,
+    rows: Vec<RecordBatch>,
+    schema: &SchemaRef,
+    name: String,
+    now: Time,
+) -> Result<Vec<Add>, Error> {
+    let (shape, schema): (&'static Shape, Arc<_>) = (table.shape(), schema.clone());
+    let encode = move || files::encode(&rows, &schema, shape, &name);
+    let encoded: Vec<File> = tokio::task::spawn_blocking(encode)
+        .await
+        .map_err(|error| Error::Refused(format!("rows cannot be made into a file: {error}")))??;
+    let (store, mut added) = (table.store(), Vec::new());
+    for file in encoded {
+        added.push(files::write(&*store, file, now).await?);
+    }
+    Ok(added)
+}
+
+/// What is merged at once has to fit into memory, a few times.
+const MERGED_BYTES_MAX: usize = 128 << 20;
+/// As often as a commit.
+const REPLACE_TRIES_MAX: usize = 16;

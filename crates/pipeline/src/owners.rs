@@ -1,0 +1,106 @@
+//! Whose the entries of the journal are: as the journal's seals have it, and with the tenant.
+
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use odograph_journal::{Entry, Kind};
+use odograph_model::Lsn;
+use odograph_protocols::Binding;
+
+/// Tells whose entries are that are given to it in their order, from the beginning of a segment on.
+#[derive(Default)]
+pub struct Owners {
+    /// Those streams of the segment that are bound to a device.
+    streams: HashMap<u64, Owner>,
+    segment: Lsn,
+    /// Whose the stream was that ended last.
+    closed: Option<Owner>,
+}
+
+/// Whose an entry is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The device; empty for what is nobody's.
+    pub device: CompactString,
+    /// Whom the device belongs to.
+    pub tenant: CompactString,
+}
+
+/// Whose everything is that is nobody's.
+static NOBODY: Owner = Owner { device: CompactString::const_new(""), tenant: CompactString::const_new(DEFAULT_TENANT) };
+
+/// The tenant of what belongs to no other: streams whose device nobody knows yet, and what the journal says of itself.
+pub const DEFAULT_TENANT: &str = "default";
+
+impl Owners {
+    /// Whose the next entry is, of the segment that begins at `segment`.
+    pub fn of(&mut self, entry: &Entry<'_>, segment: Lsn) -> &Owner {
+        if segment != self.segment {
+            // Every stream that goes on there says again whose it is.
+            self.streams.clear();
+            self.segment = segment;
+        }
+        if let Some(identity) = entry.identity {
+            if identity.device.is_empty() {
+                self.streams.remove(&entry.stream);
+            } else {
+                let owner =
+                    Owner { device: identity.device.into(), tenant: tenant(identity.device, identity.decision) };
+                self.streams.insert(entry.stream, owner);
+            }
+        }
+        if entry.kind == Kind::CLOSE {
+            self.closed = self.streams.remove(&entry.stream);
+            return self.closed.as_ref().unwrap_or(&NOBODY);
+        }
+        self.streams.get(&entry.stream).unwrap_or(&NOBODY)
+    }
+}
+
+/// The tenant by what was decided. What cannot be read belongs to the one who keeps what is nobody's.
+fn tenant(device: &str, decision: &[u8]) -> CompactString {
+    Binding::read(device, decision).map_or(NOBODY.tenant.clone(), |binding| binding.tenant)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use odograph_journal::Identity;
+    use odograph_protocols::{Decision, Settings};
+
+    fn decision(tenant: &str) -> Vec<u8> {
+        let (device, tenant) = ("".into(), tenant.into());
+        let mut bytes = Vec::new();
+        Binding { device, tenant, decision: Decision::Accepted, settings: Settings::default() }.write(&mut bytes);
+        bytes
+    }
+
+    #[test]
+    fn an_entry_belongs_to_whom_its_stream_was_bound_to_last() {
+        let mut owners = Owners::default();
+        let mut of = |stream: u64, kind: Kind, identity: Option<(&str, &[u8])>, segment: u64| {
+            let identity = identity.map(|(device, decision)| Identity { device, decision });
+            let (lsn, context, payload, bytes): (_, _, &[u8], &[u8]) = (Lsn(1), None, &[], &[]);
+            let entry = Entry { lsn, stream, at: 0, kind, context, identity, payload, bytes };
+            let owner = owners.of(&entry, Lsn(segment));
+            (owner.device.to_string(), owner.tenant.to_string())
+        };
+        let told = |device: &str, tenant: &str| (device.to_owned(), tenant.to_owned());
+        let (blue, red) = (decision("blue"), decision("red"));
+        assert_eq!(of(1, Kind::OPEN, None, 0), told("", "default"));
+        assert_eq!(of(1, Kind::FRAME, Some(("a", &blue)), 0), told("a", "blue"), "from the entry that says so");
+        assert_eq!(of(1, Kind::SENT, None, 0), told("a", "blue"));
+        assert_eq!(of(2, Kind::FRAME, None, 0), told("", "default"), "each stream for itself");
+        assert_eq!(of(1, Kind::FRAME, Some(("b", &red)), 0), told("b", "red"), "another device on the same stream");
+        assert_eq!(of(1, Kind::CLOSE, None, 0), told("b", "red"), "the end belongs to it as well");
+        assert_eq!(of(1, Kind::SENT, None, 0), told("", "default"));
+        assert_eq!(of(3, Kind::FRAME, Some(("c", b"unreadable")), 0), told("c", "default"));
+        assert_eq!(
+            of(3, Kind::FRAME, None, 64),
+            told("", "default"),
+            "another segment says it again, or it is nobody's"
+        );
+        assert_eq!(of(3, Kind::FRAME, Some(("c", &blue)), 64), told("c", "blue"));
+        assert_eq!(of(3, Kind::FRAME, Some(("", b"")), 64), told("", "default"), "nobody's any more");
+        assert_eq!(of(3, Kind::FRAME, None, 64), told("", "default"));
+    }
+}
