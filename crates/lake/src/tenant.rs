@@ -114,16 +114,18 @@ impl<B: Waits> Shelf<B> {
 
     /// The place in the journal of the first row that is not in files yet.
     pub(crate) fn first_place(&self) -> Option<Lsn> {
-        let state = self.lock();
-        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
-        state.buffers.iter().chain(leaving).filter_map(|rows| rows.first().map(|first| first.place)).min()
+        self.least(|first| first.place)
     }
 
     /// Since when the row waits, by the monotonic clock, that waits longest to be in a file.
     pub(crate) fn waiting_since(&self) -> Option<Duration> {
+        self.least(|first| first.since)
+    }
+
+    fn least<T: Ord>(&self, of: impl Fn(First) -> T) -> Option<T> {
         let state = self.lock();
         let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
-        state.buffers.iter().chain(leaving).filter_map(|rows| rows.first().map(|first| first.since)).min()
+        state.buffers.iter().chain(leaving).filter_map(Waits::first).map(of).min()
     }
 
     /// Everything at this moment, each row once.

@@ -60,7 +60,9 @@ pub(crate) async fn run<B: Waits>(shelf: &Shelf<B>, table: &mut Table, work: Wor
             // Rows are safe by now: what fails here is tried again after the next flush.
             match tidy_up(shelf, table, common.checkpoint_commits, now).await {
                 Ok(commits) => done.commits += commits,
-                Err(error) => tracing::warn!(%error, table = B::SHAPE.name, "small files stay as they are for now"),
+                Err(error) => {
+                    tracing::warn!(%error, table = B::SHAPE.name, "small files are merged after a later flush");
+                }
             }
         }
         Work::Care(keep, grace) => match care(shelf, table, keep, grace, common.checkpoint_commits, now).await {
