@@ -41,6 +41,9 @@ pub enum Error {
     /// A query asks for more than it may.
     #[error("{0}")]
     Refused(String),
+    /// What was to be replaced is not what it was.
+    #[error("history changed while it was looked at")]
+    Changed,
     /// The table has a column of another type than records have.
     #[error(
         "the column {column} of the table {table} is {found}, and records have {wanted}: somebody else changed the table"

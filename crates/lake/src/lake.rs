@@ -69,7 +69,7 @@ impl Default for Options {
 }
 
 impl Options {
-    fn keep_of(&self, tenant: &str) -> Keep {
+    pub(crate) fn keep_of(&self, tenant: &str) -> Keep {
         self.keep_of.get(tenant).copied().unwrap_or(self.keep)
     }
 
@@ -125,12 +125,12 @@ pub struct Latest {
 
 /// The one who writes.
 pub struct Writer {
-    lake: Lake,
-    common: Common,
-    clock: Arc<dyn Clock>,
+    pub(crate) lake: Lake,
+    pub(crate) common: Common,
+    pub(crate) clock: Arc<dyn Clock>,
     folder: PathBuf,
-    options: Options,
-    records: Tables<Buffer>,
+    pub(crate) options: Options,
+    pub(crate) records: Tables<Buffer>,
     frames: Tables<FrameBuffer>,
     events: Tables<NoRows>,
 }
@@ -228,7 +228,7 @@ impl Writer {
     pub fn latest(&mut self) -> Result<Vec<Latest>, Error> {
         let mut latest = Vec::new();
         for open in self.records.iter() {
-            latest.extend(self.common.runtime.block_on(query::latest(open.shelf.files(), &open.tenant))?);
+            latest.extend(self.common.runtime.block_on(query::latest(open.shelf.files(), &open.tenant, None))?);
         }
         Ok(latest)
     }
@@ -331,7 +331,7 @@ impl Writer {
             || self.events.care(common, now, every, today, events)
     }
 
-    fn records(&mut self, tenant: &str) -> Result<&mut Open<Buffer>, Error> {
+    pub(crate) fn records(&mut self, tenant: &str) -> Result<&mut Open<Buffer>, Error> {
         // Looked up twice, because the borrow of a found table would last for the whole function.
         if self.records.find(tenant).is_none() {
             let shelf = self.records.open(&self.common, tenant, &self.folder_of(tenant, &RECORDS))?.shelf.clone();
@@ -409,6 +409,13 @@ impl Lake {
     pub(crate) fn frames_in_files(&self) -> Vec<View> {
         let tenants = self.shared.tenants.lock().expect("nobody panics holding it");
         tenants.values().filter_map(|tables| Some(tables.frames.as_ref()?.files())).collect()
+    }
+
+    /// What files have of a tenant's records and frames.
+    pub(crate) fn in_files(&self, tenant: &str) -> (Option<View>, Option<View>) {
+        let tenants = self.shared.tenants.lock().expect("nobody panics holding it");
+        let Some(tables) = tenants.get(tenant) else { return (None, None) };
+        (tables.records.as_ref().map(|shelf| shelf.files()), tables.frames.as_ref().map(|shelf| shelf.files()))
     }
 
     pub(crate) fn start() -> Result<Self, Error> {

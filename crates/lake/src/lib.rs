@@ -14,6 +14,7 @@ mod frames;
 mod lake;
 mod maintenance;
 mod query;
+mod replace;
 mod rows;
 mod sealed;
 mod shape;
@@ -30,6 +31,9 @@ pub use frames::FrameRow;
 pub use lake::{Lake, Latest, Options, Writer};
 pub use maintenance::{Grace, Keep};
 pub use query::{Answer, Limits};
+pub use replace::{
+    DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,
+};
 pub use rows::Row;
 pub use sealed::StoredFrame;
 pub use store::{DiskStore, disk_is_full};

@@ -6,6 +6,7 @@ use crate::lake::{Lake, Latest, Views};
 use crate::shape::{RECORDS, Shape};
 use crate::tenant::{Files, View};
 use crate::{Error, columns, files::day_name, sealed};
+use compact_str::CompactString;
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
@@ -128,7 +129,7 @@ async fn ids(view: View, wanted: Expr) -> Result<Vec<RecordId>, Error> {
 }
 
 /// Up to where there are records of each device, by the files.
-pub(crate) async fn latest(view: View, tenant: &str) -> Result<Vec<Latest>, Error> {
+pub(crate) async fn latest(view: View, tenant: &str, devices: Option<&[CompactString]>) -> Result<Vec<Latest>, Error> {
     let has = |key| view.schema.field_with_name(columns::of(key).name()).is_ok();
     let claimed = if has(Key::DeviceTime) { "device_time" } else { "NULL" };
     let source = if has(Key::TimeSource) { "time_source" } else { "NULL" };
@@ -138,7 +139,11 @@ pub(crate) async fn latest(view: View, tenant: &str) -> Result<Vec<Latest>, Erro
          FROM files GROUP BY device"
     );
     let context = session(QUERY_BYTES)?;
-    context.register_table("files", view.files)?;
+    let mut files = context.read_table(view.files)?;
+    if let Some(devices) = devices {
+        files = files.filter(is_of(devices))?;
+    }
+    context.register_table("files", files.into_view())?;
     let mut latest = Vec::new();
     for batch in context.sql(&sql).await?.collect().await? {
         let devices = batch.column(0).as_string::<i32>();
@@ -156,6 +161,11 @@ pub(crate) async fn latest(view: View, tenant: &str) -> Result<Vec<Latest>, Erro
         }));
     }
     Ok(latest)
+}
+
+/// Rows of these devices.
+pub(crate) fn is_of(devices: &[CompactString]) -> Expr {
+    col(columns::DEVICE).in_list(devices.iter().map(|device| lit(device.as_str())).collect(), false)
 }
 
 /// What files have of a segment, by device and place.
@@ -191,7 +201,7 @@ pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> R
     rows.iter().map(|batch| Ok(columns::fitted(batch, schema)?)).collect()
 }
 
-fn session(memory: usize) -> Result<SessionContext, Error> {
+pub(crate) fn session(memory: usize) -> Result<SessionContext, Error> {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(PARTITIONS);
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
@@ -234,7 +244,7 @@ fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
 }
 
 /// Files with the columns `has`, as rows with the columns of `schema`.
-fn of_files(
+pub(crate) fn of_files(
     context: &SessionContext,
     files: Arc<dyn TableProvider>,
     has: &SchemaRef,
@@ -278,6 +288,6 @@ const QUERY_TIME: Duration = Duration::from_secs(60);
 /// More than anyone reads on a screen; whole tables go by export.
 const QUERY_ROWS: usize = 1_000_000;
 /// Queries share the machine with ingest.
-const QUERY_BYTES: usize = 512 << 20;
+pub(crate) const QUERY_BYTES: usize = 512 << 20;
 /// One for each core of a small machine.
 const PARTITIONS: usize = 2;

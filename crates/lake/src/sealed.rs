@@ -18,6 +18,8 @@ use std::sync::Arc;
 pub struct StoredFrame<'a> {
     /// Its place.
     pub place: Lsn,
+    /// Where its segment begins.
+    pub segment: Lsn,
     /// The place of the first entry of its stream.
     pub stream: u64,
     /// When it happened.
@@ -82,17 +84,18 @@ impl Lake {
     }
 }
 
-fn give(rows: &RecordBatch, each: &mut impl FnMut(StoredFrame<'_>)) {
+pub(crate) fn give(rows: &RecordBatch, each: &mut impl FnMut(StoredFrame<'_>)) {
     let column = |name| rows.column_by_name(name).expect("the query asked for it");
     let number = |name| column(name).as_primitive::<Int64Type>();
     let bytes = |name| column(name).as_binary::<i32>();
-    let (places, streams) = (number(PLACE), number(STREAM));
+    let (places, segments, streams) = (number(PLACE), number(SEGMENT), number(STREAM));
     let times = column(columns::RECEIVED).as_primitive::<TimestampMicrosecondType>();
     let (kinds, devices) = (column(KIND).as_string::<i32>(), column(columns::DEVICE).as_string::<i32>());
     let (payloads, contexts, decisions) = (bytes(PAYLOAD), bytes(CONTEXT), bytes(DECISION));
     for row in 0..rows.num_rows() {
         each(StoredFrame {
             place: Lsn(places.value(row).cast_unsigned()),
+            segment: Lsn(segments.value(row).cast_unsigned()),
             stream: streams.value(row).cast_unsigned(),
             at: Time(times.value(row).div_euclid(1000)),
             kind: kinds.value(row),
@@ -110,6 +113,6 @@ fn given(values: &BinaryArray, row: usize) -> Option<&[u8]> {
 
 /// What [`give`] needs.
 pub(crate) const COLUMNS: &[&str] =
-    &[PLACE, STREAM, columns::RECEIVED, KIND, columns::DEVICE, DECISION, CONTEXT, PAYLOAD];
+    &[PLACE, SEGMENT, STREAM, columns::RECEIVED, KIND, columns::DEVICE, DECISION, CONTEXT, PAYLOAD];
 /// What says which segment.
 pub(crate) const WHERE: (&str, &str) = (NODE, SEGMENT);

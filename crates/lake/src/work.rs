@@ -217,7 +217,7 @@ pub(crate) async fn replace<B: Waits>(
 }
 
 /// Rows with all columns of the table and their own.
-fn fitted(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch>, SchemaRef), Error> {
+pub(crate) fn fitted(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch>, SchemaRef), Error> {
     let rows: Vec<_> = rows.into_iter().map(|batch| columns::renamed(batch, schema)).collect::<Result<_, _>>()?;
     let schema = grown(schema, &rows);
     let rows = rows.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<_, _>>()?;
@@ -225,7 +225,7 @@ fn fitted(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch
 }
 
 /// Makes files of rows, durably.
-async fn write(
+pub(crate) async fn write(
     table: &Table,
     rows: Vec<RecordBatch>,
     schema: &SchemaRef,

@@ -13,6 +13,7 @@ mod journal;
 mod output;
 mod pairs;
 mod protocols;
+mod replay;
 mod serve;
 mod sql;
 mod table;
@@ -50,6 +51,7 @@ enum Command {
     Serve(serve::Options),
     Export(export::Options),
     Sql(sql::Options),
+    Replay(replay::Options),
     Device(device::Options),
     Journal(journal::Options),
     Doctor(doctor::Options),
@@ -98,6 +100,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Serve(options) => serve::run(&options),
         Command::Export(options) => export::run(&options),
         Command::Sql(options) => sql::run(&options),
+        Command::Replay(options) => replay::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
         Command::Journal(options) => journal::run(&options, &mut out),
         Command::Doctor(options) => doctor::run(&options, &mut out),

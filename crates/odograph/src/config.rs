@@ -9,6 +9,7 @@ mod keys;
 mod setting;
 mod show;
 
+pub(crate) use check::device_settings;
 pub(crate) use keys::{Config, ListenerConfig};
 pub(crate) use setting::LogFormat;
 pub(crate) use show::{Row, markdown, rows};

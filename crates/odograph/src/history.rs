@@ -1,9 +1,14 @@
 //! The lake beside a journal: filled by a thread of the server, or by a command that has the folder to itself.
 
+mod ask;
 mod tables;
+
+pub(crate) use ask::Own;
+pub(crate) use tables::row;
 
 use crate::config::Config;
 use crate::folder::Folder;
+use crate::replay::Current;
 use anyhow::{Context as _, Result};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk};
@@ -14,7 +19,7 @@ use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -48,6 +53,15 @@ impl Place {
         })
     }
 
+    /// Fills the lake with all that the journal holds, and keeps it open. The folder must be this process's own.
+    pub(crate) fn own(&self) -> Result<Own> {
+        let (mut pipeline, cursors) = self.open()?;
+        while !pipeline.read(None)? {
+            pipeline.flush(false)?;
+        }
+        Ok(Own::new(pipeline, cursors))
+    }
+
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
         if self.release == cursors.cursor(EXPORT).is_some() {
@@ -75,15 +89,21 @@ impl Place {
 
 /// The thread that fills the lake while devices send.
 pub(crate) struct Historian {
-    stop: Sender<()>,
+    history: Arc<History>,
     thread: JoinHandle<()>,
 }
 
+/// Something to be done by the thread that fills the lake, between two of its turns. After an error it begins again.
+type Job = Box<dyn FnOnce(&mut Pipeline, &mut CursorStore) -> Result<()> + Send>;
+
 /// History, as far as it has come.
-#[derive(Default)]
 pub(crate) struct History {
     state: Mutex<State>,
     moved: Condvar,
+    /// What a replay decodes with.
+    current: Arc<Current>,
+    /// The way to the thread, until it is to end.
+    jobs: Mutex<Option<SyncSender<Job>>>,
 }
 
 #[derive(Default)]
@@ -95,18 +115,31 @@ struct State {
 }
 
 impl History {
+    pub(crate) fn new(current: Current) -> Self {
+        Self { state: Mutex::default(), moved: Condvar::new(), current: Arc::new(current), jobs: Mutex::default() }
+    }
+
+    /// What the configuration says of settings.
+    pub(crate) const fn current(&self) -> &Arc<Current> {
+        &self.current
+    }
+
     /// Runs a query that sees everything in the journal before `until`.
     pub(crate) fn query(&self, tenant: &str, sql: &str, limits: Limits, until: Lsn) -> Result<Answer> {
+        Ok(self.reached(until, limits.time)?.query(tenant, sql, limits)?)
+    }
+
+    /// Waits until history has everything in the journal before `until`, but not for ever.
+    fn reached(&self, until: Lsn, time: Duration) -> Result<Lake> {
         let state = self.state.lock().expect("nobody panics holding it");
         let behind = |state: &mut State| state.problem.is_none() && (state.lake.is_none() || state.read < until);
-        let (state, _) = self.moved.wait_timeout_while(state, limits.time, behind).expect("nobody panics holding it");
+        let (state, _) = self.moved.wait_timeout_while(state, time, behind).expect("nobody panics holding it");
         let lag = until.0.saturating_sub(state.read.0);
         let Some(lake) = state.lake.clone().filter(|_| lag == 0) else {
             let why = state.problem.as_deref().unwrap_or("there is more to read than could be read meanwhile");
             anyhow::bail!("history is {lag} bytes of the journal behind: {why}");
         };
-        drop(state);
-        Ok(lake.query(tenant, sql, limits)?)
+        Ok(lake)
     }
 
     fn publish(&self, lake: Option<Lake>, progress: Progress) {
@@ -130,18 +163,20 @@ impl History {
 
 impl Historian {
     pub(crate) fn start(place: Place, journal: Journal, outlet: Outlet, history: Arc<History>) -> io::Result<Self> {
-        let (stop, stopped) = channel();
+        let (sender, jobs) = sync_channel(JOBS_MAX);
+        *history.jobs.lock().expect("nobody panics holding it") = Some(sender);
+        let run = Run { place, journal, history: history.clone(), jobs };
         let run = move || {
             odograph_env::yield_to_others();
-            Run { place, journal, history, stopped }.run(outlet);
+            run.run(outlet);
         };
         let thread = std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
-        Ok(Self { stop, thread })
+        Ok(Self { history, thread })
     }
 
     /// Makes files of all that waits, and ends. The journal must take nothing more.
     pub(crate) fn stop(self) {
-        drop(self.stop);
+        *self.history.jobs.lock().expect("nobody panics holding it") = None;
         // A panic there was logged when it happened.
         let _ = self.thread.join();
     }
@@ -151,7 +186,14 @@ struct Run {
     place: Place,
     journal: Journal,
     history: Arc<History>,
-    stopped: Receiver<()>,
+    jobs: Receiver<Job>,
+}
+
+/// Why a wait ended.
+enum Woken {
+    Time,
+    Job(Job),
+    End,
 }
 
 impl Run {
@@ -166,7 +208,8 @@ impl Run {
                 }
             }
             counter!("odograph_pipeline_restarts_total").increment(1);
-            if self.waits(AGAIN) {
+            // A job that comes now is dropped: whoever waits for it learns that history does not go on.
+            if matches!(self.wait(AGAIN), Woken::End) {
                 return;
             }
         }
@@ -198,7 +241,10 @@ impl Run {
                 (false, true) => Duration::ZERO,
                 (_, false) => AGAIN,
             };
-            if self.waits(pause) {
+            let woken = self.wait(pause);
+            if let Woken::Job(job) = woken {
+                job(&mut pipeline, &mut cursors)?;
+            } else if let Woken::End = woken {
                 let last = *ending.get_or_insert(now + ENDING);
                 let all_read = caught_up && self.journal.durable() == progress.read;
                 if all_read || !flushed || now >= last {
@@ -234,9 +280,12 @@ impl Run {
         counter!("odograph_lake_commits_total").absolute(progress.commits);
     }
 
-    /// Waits; whether it is time to end.
-    fn waits(&self, pause: Duration) -> bool {
-        self.stopped.recv_timeout(pause) != Err(RecvTimeoutError::Timeout)
+    fn wait(&self, pause: Duration) -> Woken {
+        match self.jobs.recv_timeout(pause) {
+            Ok(job) => Woken::Job(job),
+            Err(RecvTimeoutError::Timeout) => Woken::Time,
+            Err(RecvTimeoutError::Disconnected) => Woken::End,
+        }
     }
 }
 
@@ -335,5 +384,7 @@ const SAVE: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(20);
 /// So long it reads on when the server stops; what is not read then is read at the next start.
 const ENDING: Duration = Duration::from_secs(5);
+/// There is one replay at a time.
+const JOBS_MAX: usize = 1;
 /// Long enough not to fill the log.
 const AGAIN: Duration = Duration::from_secs(2);

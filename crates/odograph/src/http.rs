@@ -8,6 +8,7 @@ mod devices;
 mod export;
 mod health;
 mod journal;
+mod replay;
 mod sql;
 
 use crate::exit::{Failure, Status};
@@ -44,6 +45,7 @@ pub(crate) struct App {
     metrics: PrometheusHandle,
     alarms: Arc<Alarms>,
     exports: Arc<Semaphore>,
+    replays: Arc<Semaphore>,
     stopping: AtomicBool,
 }
 
@@ -58,7 +60,8 @@ impl App {
         alarms: Arc<Alarms>,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
-        Self { gateway, journal, reader, roster, history, metrics, alarms, exports, stopping: AtomicBool::new(false) }
+        let (replays, stopping) = (Arc::new(Semaphore::new(REPLAYS_MAX)), AtomicBool::new(false));
+        Self { gateway, journal, reader, roster, history, metrics, alarms, exports, replays, stopping }
     }
 
     /// From now on the server is not ready, and exports that follow end.
@@ -73,6 +76,9 @@ impl App {
 
 /// Exports at a time: each has a thread, and reads the disk that devices wait for.
 const EXPORTS_MAX: usize = 8;
+
+/// Each takes half a gigabyte of memory at most, and two could change the same rows.
+const REPLAYS_MAX: usize = 1;
 
 /// The bound sockets, not yet served.
 pub(crate) struct Bound {
@@ -193,6 +199,7 @@ fn control(app: &Arc<App>) -> Router {
         .route("/api/v1/export/records", post(export::records))
         .route("/api/v1/export/frames", post(export::frames))
         .route("/api/v1/sql", post(sql::sql))
+        .route("/api/v1/replay", post(replay::replay))
         .route("/api/v1/journal/stat", get(journal::stat))
         .route("/api/v1/devices", get(devices::list))
         .route("/api/v1/devices/{id}/accept", post(devices::accept))

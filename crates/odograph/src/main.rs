@@ -11,6 +11,7 @@ mod http;
 #[cfg(test)]
 mod pages;
 mod ports;
+mod replay;
 mod server;
 mod sql;
 

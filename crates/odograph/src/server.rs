@@ -15,6 +15,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
 use crate::history::{self, Historian, History, Place};
 use crate::http::{App, Http};
+use crate::replay::Current;
 use anyhow::{Context as _, Result};
 use keeper::Keeper;
 use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
@@ -101,7 +102,7 @@ impl Server {
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock, limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
-        let history = Arc::<History>::default();
+        let history = Arc::new(History::new(Current::new(config, listen)));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));

@@ -1,11 +1,12 @@
 //! What the journal's frames say: decoded again, or as it was decoded when they came.
 
+use crate::replay::Resettle;
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use odograph_handover::Item;
 use odograph_journal::{Entry, Kind};
 use odograph_model::{Lsn, Record, Time};
-use odograph_protocols::{Binding, Dialogue, Malformed, Out, ResumeError};
+use odograph_protocols::{Binding, Context, Dialogue, Malformed, Out, ResumeError, find};
 use std::sync::Arc;
 
 /// Decodes entries that are given to it in the order of the journal, from the beginning of a segment on.
@@ -17,6 +18,10 @@ pub struct Decoder {
     place: Lsn,
     /// Entries of this segment were lost to damage: who a stream belongs to may have changed unseen.
     gap: bool,
+    /// Where the segment begins whose entries are read out of history.
+    segment: Option<Place>,
+    /// What holds instead of the settings that were recorded.
+    resettle: Option<Arc<dyn Resettle>>,
     out: Out<'static>,
     frames: FrameCounts,
 }
@@ -29,6 +34,9 @@ pub struct FrameCounts {
     /// Decoded again.
     pub redecoded: u64,
 }
+
+/// A segment of a node's journal.
+type Place = (i32, Lsn);
 
 /// What a frame gave.
 pub struct Decoded<'a> {
@@ -83,9 +91,34 @@ impl Decoder {
             self.gap = false;
         }
         self.place = entry.end();
+        self.take(entry, item)
+    }
+
+    /// Decodes under other settings than those that were recorded.
+    #[must_use]
+    pub(crate) fn resettled(resettle: Arc<dyn Resettle>) -> Self {
+        Self { resettle: Some(resettle), ..Self::default() }
+    }
+
+    /// Takes the next entry as history has it, of a segment of a node's journal. Entries between them may be missing.
+    pub(crate) fn stored(&mut self, entry: &Entry<'_>, segment: Place) -> Result<Option<Decoded<'_>>, Undecoded> {
+        if self.segment != Some(segment) {
+            self.dialogues.clear();
+            self.segment = Some(segment);
+        }
+        // Nobody can tell whether all entries are here that were there.
+        self.gap = true;
+        self.take(entry, None)
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
         if let Some(context) = entry.context {
-            let dialogue = Dialogue::resume(context).map_err(Undecoded::Context)?;
-            self.dialogues.insert(entry.stream, dialogue);
+            let dialogue = self.resume(context);
+            if dialogue.is_err() {
+                // What it was before is not what it is now.
+                self.dialogues.remove(&entry.stream);
+            }
+            self.dialogues.insert(entry.stream, dialogue.map_err(Undecoded::Context)?);
         }
         match entry.kind {
             Kind::FRAME => self.frame(entry, item),
@@ -95,6 +128,17 @@ impl Decoder {
             }
             _ => Ok(None),
         }
+    }
+
+    fn resume(&self, context: &[u8]) -> Result<Dialogue, ResumeError> {
+        let Some(resettle) = &self.resettle else { return Dialogue::resume(context) };
+        let mut context = Context::read(context).map_err(ResumeError::Context)?;
+        let protocol = find(&context.protocol).ok_or_else(|| ResumeError::Protocol(context.protocol.clone()))?;
+        resettle.listener(protocol, &mut context);
+        if let Some(binding) = &mut context.binding {
+            resettle.device(protocol, binding);
+        }
+        Ok(Dialogue::go_on(protocol, context))
     }
 
     /// The reader went on behind damage, at `place`: what was known before still holds, until a device says otherwise.
@@ -120,7 +164,12 @@ impl Decoder {
             // Nobody's from here on: nothing was decided about a device.
             Some(identity) if identity.device.is_empty() && identity.decision.is_empty() => None,
             Some(identity) => {
-                Some(Arc::new(Binding::read(identity.device, identity.decision).map_err(Undecoded::Decision)?))
+                let read = Binding::read(identity.device, identity.decision);
+                let mut binding = read.map_err(Undecoded::Decision)?;
+                if let Some(resettle) = &self.resettle {
+                    resettle.device(dialogue.protocol(), &mut binding);
+                }
+                Some(Arc::new(binding))
             }
             None => None,
         };
@@ -132,10 +181,14 @@ impl Decoder {
             dialogue.follow(decided, item.state.as_deref());
             (item.records, item.malformed)
         } else {
-            let (gap, mut lost) = (self.gap, false);
+            let (gap, mut lost, resettle) = (self.gap, false, self.resettle.as_deref());
+            let is_its = |ids: &[CompactString], bound: &Binding| {
+                let other_name = |id| resettle.is_some_and(|resettle| resettle.is_name_of(id, &bound.device));
+                ids.first().is_some_and(|id| *id == bound.device || other_name(id))
+            };
             let turn = dialogue.frame(entry.payload, received, &mut self.out, |ids, bound| {
                 // Under another of its names it may still be the same device, but nothing is given to a wrong one.
-                lost = gap && decided.is_none() && bound.is_none_or(|bound| ids.first() != Some(&bound.device));
+                lost = gap && decided.is_none() && bound.is_none_or(|bound| !is_its(ids, bound));
                 decided
             });
             if lost {

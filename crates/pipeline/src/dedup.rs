@@ -113,6 +113,16 @@ impl Dedup {
         seen.wrong_clock = known.wrong_clock;
     }
 
+    /// Remembers what there is of devices now, and nothing else: their records in history are not those that were there.
+    pub fn renew<'a>(&mut self, devices: impl IntoIterator<Item = (Device<'a>, Known)>) {
+        // Whose days they are is not worth looking for: what is needed is looked up again.
+        self.looked_up = LookedUp::default();
+        for (device, known) in devices {
+            *self.seen(device) = Seen::default();
+            self.restore(device, known);
+        }
+    }
+
     /// Whether the record is new; then it is known from now on.
     pub fn is_new<H: History>(
         &mut self,

@@ -1,10 +1,12 @@
 //! The journal's entries as records, in their order: with their event time, not yet each once.
 
-use crate::{Decoder, FrameCounts, Undecoded, Window};
+use crate::replay::Resettle;
+use crate::{Decoded, Decoder, FrameCounts, Undecoded, Window};
 use odograph_handover::{Item, Outlet};
 use odograph_journal::{Broken, Entries, Entry, Error, Kind};
 use odograph_model::{Lsn, Record, RecordId, RecordView, Time};
 use odograph_protocols::Binding;
+use std::sync::Arc;
 
 /// A record as it comes out.
 pub struct Event<'a> {
@@ -145,24 +147,24 @@ impl Frames {
 
     /// Gives the records of an entry.
     fn records<T: Taker>(&mut self, entry: &Entry<'_>, item: Option<Item>, taker: &mut T) -> Result<(), T::Error> {
-        let decoded = match self.decoder.entry_or_item(entry, item) {
-            Ok(Some(decoded)) => decoded,
-            Ok(None) => return Ok(()),
-            Err(undecoded) => {
-                self.lost.undecoded += 1;
-                taker.trouble(Trouble::Undecoded(entry.lsn, &undecoded));
-                return Ok(());
-            }
-        };
-        let (place, protocol, received) = (entry.lsn, decoded.protocol, decoded.received);
-        for mut record in decoded.records {
-            let id = RecordId::new(&decoded.binding.device, &record, received);
-            let claimed = record.time;
-            self.window.apply(&mut record, received);
-            let (binding, record) = (&**decoded.binding, &record);
-            taker.take(&Event { binding, protocol, record, claimed, received, id, place })?;
-        }
-        Ok(())
+        let Self { decoder, window, lost } = self;
+        give(decoder.entry_or_item(entry, item), entry.lsn, *window, lost, taker)
+    }
+
+    /// Decodes under other settings than those that were recorded.
+    pub(crate) fn resettled(window: Window, resettle: Arc<dyn Resettle>) -> Self {
+        Self { decoder: Decoder::resettled(resettle), window, ..Self::default() }
+    }
+
+    /// Gives the records of an entry as history has it, of a segment of a node's journal.
+    pub(crate) fn stored<T: Taker>(
+        &mut self,
+        entry: &Entry<'_>,
+        segment: (i32, Lsn),
+        taker: &mut T,
+    ) -> Result<(), T::Error> {
+        let Self { decoder, window, lost } = self;
+        give(decoder.stored(entry, segment), entry.lsn, *window, lost, taker)
     }
 
     pub(crate) const fn lost(&self) -> Lost {
@@ -172,4 +174,32 @@ impl Frames {
     pub(crate) const fn counts(&self) -> FrameCounts {
         self.decoder.frames()
     }
+}
+
+/// Gives the records of what was decoded at a place.
+fn give<T: Taker>(
+    decoded: Result<Option<Decoded<'_>>, Undecoded>,
+    place: Lsn,
+    window: Window,
+    lost: &mut Lost,
+    taker: &mut T,
+) -> Result<(), T::Error> {
+    let decoded = match decoded {
+        Ok(Some(decoded)) => decoded,
+        Ok(None) => return Ok(()),
+        Err(undecoded) => {
+            lost.undecoded += 1;
+            taker.trouble(Trouble::Undecoded(place, &undecoded));
+            return Ok(());
+        }
+    };
+    let (protocol, received) = (decoded.protocol, decoded.received);
+    for mut record in decoded.records {
+        let id = RecordId::new(&decoded.binding.device, &record, received);
+        let claimed = record.time;
+        window.apply(&mut record, received);
+        let (binding, record) = (&**decoded.binding, &record);
+        taker.take(&Event { binding, protocol, record, claimed, received, id, place })?;
+    }
+    Ok(())
 }

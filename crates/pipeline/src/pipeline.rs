@@ -93,6 +93,14 @@ pub struct KnownDevice {
     pub known: Known,
 }
 
+/// What came of a change to tables.
+pub struct Amended<R> {
+    /// Devices whose records are not those that were there, and what there is of them now.
+    pub devices: Vec<KnownDevice>,
+    /// What whoever asked for it wants to know.
+    pub result: R,
+}
+
 /// Reads the journal and fills tables.
 pub struct Pipeline<T> {
     entries: Entries,
@@ -221,6 +229,19 @@ where
         self.progress.committed = Places { records, frames };
         self.progress.commits += flushed.map_err(PipelineError::Tables)? as u64;
         Ok(())
+    }
+
+    /// Lets somebody change what the tables hold. Everything that waits has to be committed before.
+    ///
+    /// # Errors
+    ///
+    /// When that fails. What is known of the devices may then not be what the tables hold: begin again with
+    /// [`Pipeline::open`], unless nothing was changed.
+    pub fn amend<R>(&mut self, amend: impl FnOnce(&mut T) -> Result<Amended<R>, T::Error>) -> Result<R, T::Error> {
+        let amended = amend(&mut self.tables)?;
+        let devices = amended.devices.iter();
+        self.dedup.renew(devices.map(|of| (Device { tenant: &of.tenant, id: &of.id }, of.known)));
+        Ok(amended.result)
     }
 
     /// What was done so far.

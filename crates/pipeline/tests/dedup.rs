@@ -128,3 +128,32 @@ fn what_comes_in_order_is_never_looked_up_and_a_backlog_once_a_day() {
     }
     assert_eq!(table.lookups, 4, "the days of minutes 5,680 to 9,999");
 }
+
+#[test]
+fn a_device_whose_history_became_another_is_known_by_what_it_is_now() {
+    let (mut table, mut dedup) = (Table::default(), Dedup::default());
+    let device = Device { tenant: "t", id: "d" };
+    let record = |id: u64, minute: i64| {
+        let time = Time(minute * 60_000);
+        Candidate { id: RecordId(id), time, claimed: Some(time) }
+    };
+    let keep = |table: &mut Table, records: &[Candidate]| {
+        table.kept.insert(("t".to_owned(), "d".to_owned()), records.to_vec());
+    };
+    let then = [record(1, 600), record(2, 620), record(3, 5_000)];
+    for record in then {
+        assert!(dedup.is_new(device, record, &mut table).unwrap());
+    }
+    keep(&mut table, &then);
+    assert!(!dedup.is_new(device, then[0], &mut table).unwrap());
+    // Two hours earlier, all of them, under other ids.
+    let now = [record(11, 480), record(12, 500), record(13, 4_880)];
+    keep(&mut table, &now);
+    let known = Known { by_device: Some(now[2].time), ..Known::default() };
+    dedup.renew([(device, known)]);
+    for record in now {
+        assert!(!dedup.is_new(device, record, &mut table).unwrap(), "sent again, as it is read now: {record:?}");
+    }
+    assert!(dedup.is_new(device, record(14, 4_900), &mut table).unwrap(), "newer than what there is now");
+    assert!(dedup.is_new(device, then[0], &mut table).unwrap(), "what is gone is not known any more");
+}

@@ -124,7 +124,7 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
 }
 
 /// A device's protocol is not known before it comes, so a setting must be right for one of them.
-fn device_settings(settings: &BTreeMap<String, String>) -> Vec<String> {
+pub(crate) fn device_settings(settings: &BTreeMap<String, String>) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, value) in settings {
         let pair = [(name.as_str(), value.as_str())];

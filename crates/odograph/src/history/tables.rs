@@ -1,8 +1,10 @@
 //! The lake as the pipeline sees it.
 
-use odograph_lake::{Error, FrameRow, Lake, Row, Writer};
+use compact_str::CompactString;
+use odograph_lake::{Error, FrameRow, Lake, Latest, Past, Replaced, Replacement, Row, Writer};
 use odograph_model::{Lsn, RecordId, Time};
-use odograph_pipeline::{Device, Event, Frame, History, Known, KnownDevice, Places};
+use odograph_pipeline::{Amended, Device, Event, Frame, History, Known, KnownDevice, Places};
+use std::collections::HashMap;
 
 /// The lake, written by the pipeline.
 pub(super) struct Tables(pub(super) Writer);
@@ -10,6 +12,26 @@ pub(super) struct Tables(pub(super) Writer);
 impl Tables {
     pub(super) fn lake(&self) -> Lake {
         self.0.lake()
+    }
+
+    /// A tenant's history as its files have it.
+    pub(super) fn past(&self, tenant: &str) -> Past {
+        self.0.past(tenant)
+    }
+
+    /// Replaces records, and says up to where there are records of their devices now.
+    pub(super) fn replace(
+        &mut self,
+        tenant: &str,
+        replacement: &Replacement,
+    ) -> Result<Amended<Option<Replaced>>, Error> {
+        let result = self.0.replace_records(tenant, replacement)?;
+        let latest = self.0.latest_of(tenant, replacement.devices())?.into_iter().map(known);
+        let mut latest: HashMap<_, _> = latest.map(|device| (device.id.clone(), device)).collect();
+        let nothing =
+            |id: &CompactString| KnownDevice { tenant: tenant.into(), id: id.clone(), known: Known::default() };
+        let devices = replacement.devices().iter().map(|id| latest.remove(id).unwrap_or_else(|| nothing(id)));
+        Ok(Amended { devices: devices.collect(), result })
     }
 }
 
@@ -27,12 +49,7 @@ impl History for Tables {
 
 impl odograph_pipeline::Tables for Tables {
     fn devices(&mut self) -> Result<Vec<KnownDevice>, Error> {
-        let known = self.0.latest()?.into_iter().map(|latest| {
-            let (by_device, by_receipt, wrong_clock) = (latest.by_device, latest.by_receipt, latest.wrong_clock);
-            let known = Known { by_device, by_receipt, wrong_clock };
-            KnownDevice { tenant: latest.tenant, id: latest.device, known }
-        });
-        Ok(known.collect())
+        Ok(self.0.latest()?.into_iter().map(known).collect())
     }
 
     fn has(&mut self, event: &Event<'_>) -> Result<bool, Error> {
@@ -69,7 +86,13 @@ impl odograph_pipeline::Tables for Tables {
     }
 }
 
-fn row<'a>(event: &'a Event<'_>) -> Row<'a> {
+fn known(latest: Latest) -> KnownDevice {
+    let (by_device, by_receipt, wrong_clock) = (latest.by_device, latest.by_receipt, latest.wrong_clock);
+    let known = Known { by_device, by_receipt, wrong_clock };
+    KnownDevice { tenant: latest.tenant, id: latest.device, known }
+}
+
+pub(crate) fn row<'a>(event: &'a Event<'_>) -> Row<'a> {
     Row {
         device: event.device(),
         time: event.time(),

@@ -1,0 +1,218 @@
+//! A period decoded again, by this version and with settings as they were or as they should have been, and compared with
+//! what history has: device by device, so that memory does not grow with the period.
+//!
+//! The same whether a server runs or not; what came of it goes out as lines of JSON while it is found.
+
+mod settings;
+mod told;
+
+pub(crate) use settings::{Current, checked};
+pub(crate) use told::{Counts, KeyTold, Line, Told, Total};
+
+use crate::export::Sink;
+use crate::history::row;
+use anyhow::{Result, bail};
+use compact_str::CompactString;
+use odograph_journal::{Entry, Identity, Kind};
+use odograph_lake::{Gathered, Load, Past, Period, Replaced, Replacement, StoredFrame};
+use odograph_model::Time;
+use odograph_pipeline::{Again, CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Came, Event, Window};
+use odograph_protocols::Decision;
+use serde::{Deserialize, Serialize};
+use settings::Settled;
+use std::collections::HashSet;
+use std::sync::Arc;
+
+/// What to replay.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ReplayQuery {
+    /// What was received not before this moment, in milliseconds since 1970 UTC.
+    pub(crate) from: i64,
+    /// What was received before this moment.
+    pub(crate) to: i64,
+    /// Of these devices; none: of all.
+    pub(crate) devices: Vec<CompactString>,
+    pub(crate) tenant: String,
+    pub(crate) settings: Choice,
+    /// Settings of protocols that stand above all others.
+    pub(crate) set: Vec<(String, String)>,
+    /// Put what comes out in the place of what is there.
+    pub(crate) apply: bool,
+}
+
+/// With which settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Choice {
+    /// Those that held when the bytes came.
+    Recorded,
+    /// Those that the configuration has now.
+    Current,
+}
+
+/// Where history is.
+pub(crate) trait Source {
+    /// A tenant's history, with everything that was acknowledged before.
+    fn past(&mut self, tenant: &str) -> Result<Past>;
+
+    /// Replaces records in one commit.
+    fn replace(&mut self, tenant: &str, replacement: Replacement) -> Result<Option<Replaced>>;
+}
+
+/// Replays. Everything that is found goes to `out`, and so does an error.
+pub(crate) fn run(
+    source: &mut dyn Source,
+    current: &Arc<Current>,
+    query: &ReplayQuery,
+    out: &mut dyn Sink,
+) -> Result<()> {
+    let told = replay(source, current, query, out);
+    let last = match told {
+        Ok(total) => Line::Total(total),
+        Err(_) if out.is_gone() => return Ok(()),
+        Err(error) => {
+            tracing::warn!("a replay ended early: {error:#}");
+            Line::Error(format!("{error:#}"))
+        }
+    };
+    last.write(out)
+}
+
+fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, out: &mut dyn Sink) -> Result<Total> {
+    let settled = Arc::new(Settled::new(current.clone(), query.settings, checked(&query.set)?));
+    let past = source.past(&query.tenant)?;
+    let period = Period {
+        from: Time(query.from),
+        to: Time(query.to),
+        lead_ms: current.lead_ms,
+        behind_ms: CLOCK_BEHIND_MAX_MS,
+        ahead_ms: CLOCK_AHEAD_MAX_MS,
+    };
+    let replay = Replay { past: &past, period, query, settled: &settled };
+    let parts = parts(past.loads(&period, &query.devices)?)?;
+    let companions = past.companions(&period)?;
+    let of: usize = parts.iter().map(Vec::len).sum();
+    let (mut total, mut replacement, mut done) = (Total::default(), Replacement::default(), 0);
+    for devices in parts {
+        let mut read: HashSet<CompactString> = devices.iter().cloned().collect();
+        read.extend(devices.iter().filter_map(|device| companions.get(device)).flatten().cloned());
+        let gathered = replay.gather(&devices, &read.into_iter().collect::<Vec<_>>(), &mut total)?;
+        let difference = past.compare(&period, &devices, gathered)?;
+        for (device, difference) in difference.devices {
+            total.add(&difference);
+            if let Some(told) = Told::of(device, difference) {
+                Line::Device(told).write(out)?;
+            }
+        }
+        if query.apply {
+            replacement.extend(difference.replacement)?;
+        }
+        done += devices.len();
+        Line::Progress { devices: done, of }.write(out)?;
+        out.flush()?;
+    }
+    settled.require_use()?;
+    // What is read must not be held while files are written: none of them could be deleted.
+    drop(past);
+    if query.apply && !replacement.is_empty() {
+        total.applied = source.replace(&query.tenant, replacement)?.map(Into::into);
+    }
+    Ok(total)
+}
+
+/// Devices that are looked at together: as many as fit into memory.
+fn parts(loads: Vec<Load>) -> Result<Vec<Vec<CompactString>>> {
+    let (mut parts, mut rows) = (vec![Vec::new()], 0);
+    for Load { device, frames, records } in loads {
+        let more = frames.max(records);
+        if more > DEVICE_ROWS_MAX {
+            bail!(
+                "{device} has {more} frames or records in that period, more than {DEVICE_ROWS_MAX}: take a shorter one"
+            );
+        }
+        let part: &mut Vec<CompactString> = parts.last_mut().expect("there is always one");
+        if !part.is_empty() && (rows + more > PART_ROWS || part.len() >= PART_DEVICES) {
+            parts.push(vec![device]);
+            rows = more;
+        } else {
+            part.push(device);
+            rows += more;
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    Ok(parts)
+}
+
+struct Replay<'a> {
+    past: &'a Past,
+    period: Period,
+    query: &'a ReplayQuery,
+    settled: &'a Arc<Settled>,
+}
+
+impl Replay<'_> {
+    /// Decodes what some devices sent; for that, what all of `read` said is read.
+    fn gather(&self, devices: &[CompactString], read: &[CompactString], total: &mut Total) -> Result<Gathered> {
+        let wanted: HashSet<&str> = devices.iter().map(CompactString::as_str).collect();
+        let (mut again, mut gathered) = (Again::new(Window::default(), self.settled.clone()), Gathered::default());
+        let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
+        self.past.frames(&self.period, read, |node, frame| {
+            let Some(entry) = entry(frame) else { return Ok(()) };
+            let is_wanted = wanted.contains(frame.device) && self.period.holds(frame.at);
+            let take = |event: &Event<'_>| {
+                if !is_wanted || event.binding.decision != Decision::Accepted {
+                    return;
+                }
+                if event.device() != event.binding.device || event.binding.tenant != self.query.tenant {
+                    carried += 1;
+                    return;
+                }
+                self.settled.used_by(event.protocol);
+                gathered.push(&row(event), event.claimed);
+            };
+            let came = again.entry(&entry, node, frame.segment, take);
+            if is_wanted && entry.kind == Kind::FRAME {
+                match came {
+                    Came::Read => {}
+                    Came::Malformed => malformed += 1,
+                    Came::Unreadable => unreadable += 1,
+                }
+                if came != Came::Unreadable {
+                    gathered.readable(frame.device, frame.at);
+                }
+            }
+            if gathered.bytes() > GATHERED_BYTES_MAX {
+                bail!("these devices said too much for one go: take a shorter period, or one device after the other");
+            }
+            Ok(())
+        })?;
+        total.carried += carried;
+        total.malformed += malformed;
+        total.unreadable += unreadable;
+        Ok(gathered)
+    }
+}
+
+/// An entry of the journal as history has it; nothing where this version does not know what it is.
+fn entry<'a>(frame: &StoredFrame<'a>) -> Option<Entry<'a>> {
+    Some(Entry {
+        lsn: frame.place,
+        stream: frame.stream,
+        at: frame.at.0,
+        kind: frame.kind.parse().ok()?,
+        context: frame.context,
+        identity: frame.decision.map(|decision| Identity { device: frame.device, decision }),
+        payload: frame.payload,
+        bytes: &[],
+    })
+}
+
+/// So many frames or records are looked at together: some hundred bytes of memory each, a few times.
+const PART_ROWS: u64 = 200_000;
+/// So many devices: a query that names more takes long to plan.
+const PART_DEVICES: usize = 500;
+/// No device sends so many in a year.
+const DEVICE_ROWS_MAX: u64 = 2_000_000;
+/// What is decoded of devices that are looked at together, where records are long or a frame has many.
+const GATHERED_BYTES_MAX: usize = 512 << 20;

@@ -1,0 +1,229 @@
+//! A period decoded again: shown, and put in the place of what was there, with a running server and without.
+
+mod common;
+
+use common::{Place, Server, errors};
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+const DEVICE: &str = "123456789012345";
+/// All that is ever received.
+const ALWAYS: [&str; 4] = ["--from", "2020-01-01", "--to", "2100-01-01"];
+
+/// A GT06 device, whose messages say the time of its clock without saying of which zone.
+struct Tracker(TcpStream);
+
+impl Tracker {
+    fn connect(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).expect("the listener answers");
+        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        let mut tracker = Self(stream);
+        let id = format!("0{DEVICE}");
+        let digits = id.as_bytes().chunks(2).map(|pair| (pair[0] & 15) << 4 | (pair[1] & 15));
+        tracker.say(&packet(0x01, &digits.collect::<Vec<_>>()));
+        tracker.hear();
+        tracker
+    }
+
+    /// Sends positions of these hours and minutes of 2026-11-23, and waits until they are acknowledged.
+    fn positions(&mut self, times: &[(u8, u8)]) {
+        for (hour, minute) in times {
+            let mut content = vec![26, 11, 23, *hour, *minute, 0, 0xC9];
+            content.extend(97_200_000_u32.to_be_bytes());
+            content.extend(49_500_000_u32.to_be_bytes());
+            content.push(40);
+            content.extend((1_u16 << 12 | 1 << 10 | 90).to_be_bytes());
+            content.extend([0x01, 0xCC, 0x00, 0x28, 0x7D, 0x00, 0x1F, 0x71, 0x01, 0x00, 0x00]);
+            self.say(&packet(0x22, &content));
+        }
+        self.say(&packet(0x13, &[0x44, 0x04, 0x03, 0x00, 0x01]));
+        self.hear();
+    }
+
+    fn say(&mut self, packet: &[u8]) {
+        self.0.write_all(packet).expect("a packet is sent");
+    }
+
+    fn hear(&mut self) {
+        self.0.read_exact(&mut [0; 10]).expect("an answer");
+    }
+}
+
+fn packet(kind: u8, content: &[u8]) -> Vec<u8> {
+    let mut covered = vec![u8::try_from(content.len() + 5).expect("it is short"), kind];
+    covered.extend_from_slice(content);
+    covered.extend([0, 1]);
+    let crc = covered.iter().fold(0xFFFF_u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0x8408 } else { crc >> 1 })
+    });
+    [&[0x78, 0x78][..], &covered, &(!crc).to_be_bytes(), &[0x0D, 0x0A]].concat()
+}
+
+fn serve(place: &Place, more: &[&str]) -> Server {
+    let mut command = place.command(&[&["serve", "--listen", "gt06=127.0.0.1:0"], more].concat());
+    command.env("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms").env("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms");
+    Server::start(command)
+}
+
+/// A data folder with three positions of a device whose zone nobody set.
+fn told() -> Place {
+    let place = Place::new();
+    let server = serve(&place, &[]);
+    Tracker::connect(server.listener("tcp")).positions(&[(0, 30), (1, 0), (12, 0)]);
+    assert!(server.stop().success());
+    place
+}
+
+fn replay(place: &Place, more: &[&str]) -> String {
+    place.text(&[&["replay"], &ALWAYS[..], more].concat())
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+/// The times of all records with a position, and whether one is there twice.
+fn times(place: &Place) -> Vec<String> {
+    let sql = "SELECT to_char(time, '%d %H:%M') AS at FROM records WHERE position_latitude IS NOT NULL ORDER BY time";
+    let rows = lines(&place.text(&["sql", "--json", sql]));
+    rows.iter().map(|row| row["at"].as_str().expect("a text").to_owned()).collect()
+}
+
+fn versions(place: &Place) -> Vec<PathBuf> {
+    let log = std::fs::read_dir(place.data().join("lake/default/records/_delta_log")).expect("the table is there");
+    let paths = log.map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.extension().is_some_and(|is| is == "json")).collect()
+}
+
+#[test]
+fn with_nothing_to_correct_nothing_changes() {
+    let place = told();
+    let before = versions(&place).len();
+    assert_eq!(replay(&place, &[]), "Nothing changes: 4 records are as they were.\n");
+    assert_eq!(replay(&place, &["--apply"]), "Nothing changes: 4 records are as they were.\n");
+    let server = serve(&place, &[]);
+    assert_eq!(replay(&place, &["--apply", "--settings", "current"]), "Nothing changes: 4 records are as they were.\n");
+    let none = place.text(&["replay", "--from", "2020-01-01", "--to", "2020-02-01"]);
+    assert_eq!(none, "Nothing changes: 0 records are as they were.\n");
+    assert!(server.stop().success());
+    assert_eq!(versions(&place).len(), before, "and nothing was committed");
+}
+
+#[test]
+fn a_corrected_zone_is_shown_applied_and_recognised_when_it_is_sent_again() {
+    let place = told();
+    let wrong = ["23 00:30", "23 01:00", "23 12:00"];
+    let right = ["22 22:30", "22 23:00", "23 10:00"];
+    assert_eq!(times(&place), wrong);
+    assert_eq!(
+        replay(&place, &["--set", "zone=+02:00"]),
+        format!(
+            "DEVICE           SAME  CHANGED  NEW  GONE  OTHER DAY  KEPT\n\
+             {DEVICE}  1     3        0    0     2          0\n\n\
+             DEVICE           PARAMETER  CHANGED  APPEARED  VANISHED  BEFORE                NOW\n\
+             {DEVICE}  time       3        0         0         2026-11-23T00:30:00Z  2026-11-22T22:30:00Z\n\n\
+             3 records of 1 devices would be otherwise: --apply replaces them.\n"
+        )
+    );
+    assert_eq!(times(&place), wrong, "shown, and no more");
+    let config = place
+        .write("odograph.toml", &format!("[[device]]\nids = [\"{DEVICE}\"]\nsettings = {{ zone = \"+02:00\" }}\n"));
+    let config = ["--config", config.to_str().expect("a path")];
+    let server = serve(&place, &config);
+    let before = versions(&place).len();
+    let text = replay(&place, &["--settings", "current", "--apply", "--json"]);
+    let said = lines(&text);
+    let total = &said[1]["total"];
+    assert_eq!((said.len(), &said[0]["device"]["changed"], &total["moved_days"]), (2, &json!(3), &json!(2)), "{text}");
+    let (old, new) = (total["applied"]["before"].as_u64(), total["applied"]["after"].as_u64());
+    assert_eq!((old.map(|old| old + 1), versions(&place).len()), (new, before + 1), "{text}");
+    assert_eq!(times(&place), right);
+    // The device did not hear of it, and sends once more what it sent, and something new.
+    let mut tracker = Tracker::connect(server.listener("tcp"));
+    tracker.positions(&[(0, 30), (1, 0), (12, 0), (12, 10)]);
+    let right = [&right[..], &["23 10:10"]].concat();
+    assert_eq!(times(&place), right);
+    server.kill();
+    assert_eq!(times(&place), right, "and after a crash");
+    let again = place.text(&[&["replay"], &ALWAYS[..], &["--settings", "current", "--apply"], &config].concat());
+    assert!(again.starts_with("Nothing changes: "), "{again}");
+    // Without a server, and back.
+    let back = replay(&place, &["--device", DEVICE, "--set", "zone=UTC", "--apply"]);
+    assert!(back.contains("records of 1 devices were replaced: version "), "{back}");
+    assert_eq!(times(&place), ["23 00:30", "23 01:00", "23 12:00", "23 12:10"]);
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_with_what_is_possible() {
+    let place = told();
+    for (more, status, expected) in [
+        (
+            &["--set", "zone=Paris"][..],
+            64,
+            "setting zone: \"Paris\" is not an offset from UTC such as +02:00; what can be set: ",
+        ),
+        (&["--set", "speed=1"], 64, "no protocol takes the setting speed"),
+        (&["--set", "password=1"], 64, "says who may send"),
+        (&["--set", "charset=utf-8"], 1, "none of those devices takes the setting charset; they take: zone, model"),
+    ] {
+        let output = place.run(&[&["replay"], &ALWAYS[..], more].concat());
+        assert_eq!(output.status.code(), Some(status), "{more:?}: {}", errors(&output));
+        assert!(errors(&output).contains(expected), "{more:?}: {}", errors(&output));
+    }
+    let output = place.run(&["replay", "--from", "2026-01-02", "--to", "2026-01-02"]);
+    assert_eq!(output.status.code(), Some(64), "{}", errors(&output));
+    let server = serve(&place, &[]);
+    let output = place.run(&[&["replay"], &ALWAYS[..], &["--set", "charset=utf-8", "--apply"]].concat());
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    assert!(errors(&output).contains("none of those devices takes the setting charset"), "{}", errors(&output));
+    assert!(server.stop().success());
+    assert_eq!(times(&place), ["23 00:30", "23 01:00", "23 12:00"]);
+}
+
+/// Waits for a file that a replay of a version writes.
+fn written(place: &Place, version: usize) -> bool {
+    let Ok(days) = std::fs::read_dir(place.data().join("lake/default/records")) else { return false };
+    let mut files = days.filter_map(Result::ok).filter_map(|day| std::fs::read_dir(day.path()).ok()).flatten();
+    let name = format!("replayed-{version}-");
+    files.any(|file| file.is_ok_and(|file| file.file_name().to_string_lossy().starts_with(&name)))
+}
+
+#[test]
+fn who_is_killed_meanwhile_leaves_the_old_history_or_the_new_one() {
+    let place = told();
+    let of = |zone: u8| -> Vec<String> {
+        let minutes = [30, 60, 720].map(|minute: i32| 23 * 1440 + minute - i32::from(zone) * 60);
+        minutes.map(|at| format!("{:02} {:02}:{:02}", at / 1440, at / 60 % 24, at % 60)).to_vec()
+    };
+    let mut is = of(0);
+    for zone in 1..=6_u8 {
+        let set = format!("zone=+{zone:02}:00");
+        let server = (zone % 2 == 0).then(|| serve(&place, &[]));
+        // A server that starts commits nothing by itself.
+        let next = versions(&place).len();
+        let mut command = place.command(&[&["replay"], &ALWAYS[..], &["--set", &set, "--apply"]].concat());
+        let mut replay = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        // In the middle of it where that can be seen, or at the end.
+        while !written(&place, next) && replay.try_wait().expect("it can be asked").is_none() {
+            std::thread::yield_now();
+        }
+        if zone > 4 {
+            while versions(&place).len() == next && replay.try_wait().expect("it can be asked").is_none() {
+                std::thread::yield_now();
+            }
+        }
+        match server {
+            Some(server) => server.kill(),
+            None => replay.kill().expect("it can be killed"),
+        }
+        replay.wait().expect("it ends");
+        let found = times(&place);
+        assert!(found == is || found == of(zone), "zone {zone}: {found:?}");
+        assert!(zone <= 4 || found == of(zone), "the commit was there");
+        is = found;
+    }
+}
