@@ -4,6 +4,7 @@
 //! that decides. What is older is looked up in the history of its device and day, once for each day of a backlog.
 
 use compact_str::CompactString;
+use hashbrown::hash_map::EntryRef;
 use hashbrown::{HashMap, HashSet};
 use lru::LruCache;
 use odograph_model::{RecordId, Time};
@@ -75,9 +76,12 @@ impl Candidate {
 
 /// Remembers what it takes to tell.
 pub struct Dedup {
-    tenants: HashMap<CompactString, HashMap<CompactString, Seen>>,
+    tenants: Tenants,
     looked_up: LookedUp,
 }
+
+/// Devices of tenants.
+type Tenants = HashMap<CompactString, HashMap<CompactString, Seen>>;
 
 /// What is remembered of each device.
 #[derive(Default)]
@@ -131,7 +135,7 @@ impl Dedup {
         history: &mut H,
     ) -> Result<bool, H::Error> {
         let clock = record.clock();
-        let seen = self.seen(device);
+        let seen = seen(&mut self.tenants, device);
         if seen.recent.contains(&record.id) {
             return Ok(false);
         }
@@ -141,6 +145,11 @@ impl Dedup {
             Clock::Wrong => None,
         };
         let was_wrong = clock == Clock::Wrong || clock == Clock::Device && seen.wrong_clock;
+        if decided == Some(true) && !was_wrong && self.looked_up.is_empty() {
+            // Nearly every record: newer than all that its device sent before, and no backlog anywhere.
+            seen.remember(&record, clock);
+            return Ok(true);
+        }
         let mut new = decided.unwrap_or(true);
         if decided.is_none() {
             // A claim that cannot be now could be when it came first, and the other way round.
@@ -162,17 +171,20 @@ impl Dedup {
     }
 
     fn seen(&mut self, device: Device<'_>) -> &mut Seen {
-        let devices = entry(&mut self.tenants, device.tenant);
-        entry(devices, device.id)
+        seen(&mut self.tenants, device)
     }
+}
+
+fn seen<'a>(tenants: &'a mut Tenants, device: Device<'_>) -> &'a mut Seen {
+    entry(entry(tenants, device.tenant), device.id)
 }
 
 /// The value of a name, which is copied only when it is new.
 fn entry<'a, V: Default>(map: &'a mut HashMap<CompactString, V>, name: &str) -> &'a mut V {
-    if !map.contains_key(name) {
-        map.insert(name.into(), V::default());
+    match map.entry_ref(name) {
+        EntryRef::Occupied(known) => known.into_mut(),
+        EntryRef::Vacant(new) => new.insert_with_key(name.into(), V::default()),
     }
-    map.get_mut(name).expect("it is there now")
 }
 
 impl Mark {
@@ -188,7 +200,11 @@ impl Mark {
 
     fn remember(&mut self, record: &Candidate) {
         if self.time.is_none_or(|time| record.time > time) {
-            *self = Self { time: Some(record.time), ids: Some(vec![record.id]) };
+            self.time = Some(record.time);
+            // Its memory is used again: this is done for nearly every record.
+            let ids = self.ids.get_or_insert_default();
+            ids.clear();
+            ids.push(record.id);
         } else if self.time == Some(record.time) {
             // With too many at one moment, they are looked up instead.
             self.ids = self.ids.take().filter(|ids| ids.len() < MARK_IDS_MAX);
@@ -253,11 +269,12 @@ impl LookedUp {
         Ok(self.days.get(place).expect("it was put there"))
     }
 
+    fn is_empty(&self) -> bool {
+        self.days.is_empty()
+    }
+
     /// What was looked up must not grow old.
     fn remember(&mut self, place: &Place, id: RecordId) {
-        if self.days.is_empty() {
-            return;
-        }
         if let Some(ids) = self.days.peek_mut(place) {
             self.ids += usize::from(ids.insert(id));
             self.shrink();
