@@ -38,6 +38,9 @@ fn connection(criterion: &mut Criterion) {
     group.bench_function("receive, commit and release", |bencher| {
         bencher.iter_batched_ref(Receiving::default, group_of, BatchSize::PerIteration);
     });
+    group.bench_function("receive, commit, release and hand over", |bencher| {
+        bencher.iter_batched_ref(Receiving::with_ring, |(receiving, _)| group_of(receiving), BatchSize::PerIteration);
+    });
 }
 
 fn history(criterion: &mut Criterion) {

@@ -10,7 +10,7 @@ pub use reading::Reading;
 
 use odograph_env::Disk;
 use odograph_fleet::Speech;
-use odograph_handover::Inlet;
+use odograph_handover::{Inlet, Outlet, ring};
 use odograph_ingest::{Connection, Intake, Listener, Now, Roster, Scratch};
 use odograph_journal::{Committer, Journal, Kind, NewEntry, Options, Reader, Step, Stream};
 use odograph_model::{Lsn, Time};
@@ -90,6 +90,12 @@ impl Default for Receiving {
 }
 
 impl Receiving {
+    /// One that hands over what it decodes, and where that comes out.
+    pub fn with_ring() -> (Self, Outlet) {
+        let (inlet, outlet) = ring(u64::MAX);
+        (Self::handing_over(&FaultDisk::new(), Some(inlet)), outlet)
+    }
+
     /// One that hands over what it decodes, if anyone wants it.
     pub(crate) fn handing_over(disk: &FaultDisk, handover: Option<Inlet>) -> Self {
         let (journal, committer) = open(disk);
