@@ -1,9 +1,14 @@
 //! What is measured: `cargo bench -p odograph-bench` says how long it takes, and `cargo test` that it still works.
+//! Of a whole server, with `month` and `questions`: see docs/internals/measuring.md.
 //!
 //! The disk is in memory, so what counts is our own work. Compare numbers of one machine and one run only.
 
+mod arguments;
 mod frames;
+pub mod month;
+pub mod questions;
 
+pub use arguments::Arguments;
 pub use frames::{TELTONIKA_RECORDS, gt06, teltonika, wialon};
 
 use odograph_env::Disk;
