@@ -1,6 +1,7 @@
 //! Rows that are not in files yet: what a query sees besides the files.
 
 use crate::Error;
+use crate::latest::Devices;
 use crate::rows::{Row, Rows};
 use datafusion::arrow::array::RecordBatch;
 use hashbrown::HashMap;
@@ -17,6 +18,8 @@ pub(crate) struct Buffer {
     /// The ids of rows under the hash of what they are looked up by. Two under one hash are harmless: ids decide.
     ids: HashMap<u64, Vec<RecordId>>,
     first: Option<First>,
+    /// What its rows say of their devices.
+    devices: Devices,
 }
 
 /// The row that waits longest.
@@ -32,6 +35,7 @@ impl Buffer {
     /// Adds a row that came from the journal's entry at `place`.
     pub(crate) fn push(&mut self, row: &Row<'_>, place: Lsn, now: Duration) -> Result<(), Error> {
         self.open.push(row);
+        self.devices.push(row);
         self.count += 1;
         self.first.get_or_insert(First { place, since: now });
         self.remember(row.device, Some(row.day()), row.id);
@@ -43,6 +47,15 @@ impl Buffer {
             self.open = Rows::default();
         }
         Ok(())
+    }
+
+    /// What its rows say of their devices.
+    pub(crate) const fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    pub(crate) fn into_devices(self) -> Devices {
+        self.devices
     }
 
     pub(crate) const fn count(&self) -> usize {
@@ -79,4 +92,4 @@ impl Buffer {
 }
 
 /// What is copied for each query that comes while the batch is open: small enough not to be felt.
-const OPEN_ROWS_MAX: usize = 8192;
+const OPEN_ROWS_MAX: usize = 2048;

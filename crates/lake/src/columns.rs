@@ -115,7 +115,8 @@ pub(crate) fn fitted(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBat
     RecordBatch::try_new(schema.clone(), columns)
 }
 
-fn moment() -> DataType {
+/// The type of a moment.
+pub(crate) fn moment() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
 }
 

@@ -1,6 +1,7 @@
 //! All tenants' history: opened by whoever reads, written by one.
 
 use crate::rows::Row;
+use crate::source::{self, Footers};
 use crate::table::Table;
 use crate::tenant::{Stream, Tenant, View};
 use crate::{DiskStore, Error, query};
@@ -67,6 +68,7 @@ pub struct Writer {
     clock: Arc<dyn Clock>,
     folder: PathBuf,
     options: Options,
+    footers: Arc<Footers>,
     tables: HashMap<CompactString, Open>,
 }
 
@@ -76,6 +78,10 @@ struct Open {
     tenant: Arc<Tenant>,
     /// What is in the table, by stream.
     cursors: [Lsn; 2],
+    /// Commits since the latest records were saved.
+    unsaved: usize,
+    /// When they were.
+    saved: Duration,
 }
 
 impl Writer {
@@ -90,9 +96,10 @@ impl Writer {
             .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
         let shared = Shared { runtime: Some(runtime), tenants: Mutex::new(BTreeMap::new()) };
         let lake = Lake { shared: Arc::new(shared) };
-        let mut writer = Self { lake, disk, clock, folder: folder.to_owned(), options, tables: HashMap::new() };
+        let (folder, footers) = (folder.to_owned(), source::footers());
+        let mut writer = Self { lake, disk, clock, folder, options, footers, tables: HashMap::new() };
         // What an earlier process was writing when it ended.
-        DiskStore::new(writer.disk.clone(), folder).clean().map_err(|source| Error::Folder { source })?;
+        DiskStore::new(writer.disk.clone(), &writer.folder).clean().map_err(|source| Error::Folder { source })?;
         for tenant in writer.tenants_on_disk()? {
             writer.table(&tenant)?;
         }
@@ -133,13 +140,8 @@ impl Writer {
     }
 
     /// Up to where there are records of each device, by the files.
-    pub fn latest(&mut self) -> Result<Vec<Latest>, Error> {
-        let mut latest = Vec::new();
-        for (tenant, open) in &self.tables {
-            let files = open.tenant.files();
-            latest.extend(self.lake.shared.runtime().block_on(query::latest(files, tenant))?);
-        }
-        Ok(latest)
+    pub fn latest(&self) -> Vec<Latest> {
+        self.tables.iter().flat_map(|(tenant, open)| open.tenant.known(tenant)).collect()
     }
 
     /// Everything before this place is in files, durably, if everything before `read` was given to [`Writer::push`].
@@ -169,10 +171,12 @@ impl Writer {
                 self.lake.shared.runtime().block_on(flush)?;
                 open.cursors[stream as usize] = read;
                 commits += 1;
+                open.unsaved += 1;
                 // One at a time: what is left is looked at after the next commit.
                 let compact = open.tenant.compact(&mut open.table, today);
                 commits += usize::from(self.lake.shared.runtime().block_on(compact)?);
             }
+            open.save(self.lake.shared.runtime(), now, all);
         }
         Ok(commits)
     }
@@ -189,7 +193,7 @@ impl Writer {
     fn open_table(&self, name: &str) -> Result<Open, Error> {
         let folder = self.folder.join(folder_name(name)).join(RECORDS);
         let runtime = self.lake.shared.runtime();
-        let table = runtime.block_on(Table::open(&self.disk, &folder))?;
+        let table = runtime.block_on(Table::open(&self.disk, &folder))?.sharing(&self.footers);
         let mut cursors = [Lsn(0); 2];
         for stream in Stream::ALL {
             let cursor = runtime.block_on(table.cursor(&stream.application(self.options.node)))?;
@@ -197,12 +201,32 @@ impl Writer {
         }
         let tenant = Arc::new(runtime.block_on(Tenant::new(&table))?);
         self.lake.shared.tenants.lock().expect("nobody panics holding it").insert(name.into(), tenant.clone());
-        Ok(Open { table, tenant, cursors })
+        let (unsaved, saved) = (0, self.clock.monotonic());
+        Ok(Open { table, tenant, cursors, unsaved, saved })
     }
 
     fn tenants_on_disk(&self) -> Result<Vec<String>, Error> {
         let Ok(folders) = self.disk.list(&self.folder) else { return Ok(Vec::new()) };
         Ok(folders.iter().filter_map(|folder| tenant_name(folder.file_name()?.to_str()?)).collect())
+    }
+}
+
+impl Open {
+    /// Saves what is known of devices, if that is due, or if `ending` and there is something to save.
+    fn save(&mut self, runtime: &Runtime, now: Duration, ending: bool) {
+        let due = self.unsaved >= SAVE_COMMITS || now.saturating_sub(self.saved) >= SAVE_AFTER;
+        if self.unsaved == 0 || !due && !ending {
+            return;
+        }
+        self.saved = now;
+        match runtime.block_on(self.tenant.save(&self.table)) {
+            Ok(()) => self.unsaved = 0,
+            // A start takes longer, and that is all: it is tried again in a while.
+            Err(error) => {
+                self.unsaved = 1;
+                tracing::warn!("the latest records of {} are not saved: {error}", self.table.name());
+            }
+        }
     }
 }
 
@@ -220,6 +244,11 @@ impl Lake {
     pub fn query(&self, tenant: &str, sql: &str, limits: query::Limits) -> Result<query::Answer, Error> {
         let view = self.view(tenant)?;
         self.wait(query::run(self.clone(), view, sql, limits))
+    }
+
+    /// How many files a tenant's table of records has, by day.
+    pub fn files(&self, tenant: &str) -> Result<BTreeMap<String, usize>, Error> {
+        Ok(self.view(tenant)?.map(|view| view.files.by_day()).unwrap_or_default())
     }
 
     /// Waits for something that runs on the lake's threads.
@@ -280,6 +309,10 @@ const FLUSH_ROWS: usize = 1 << 18;
 const IN_TIME_FLUSH: Duration = Duration::from_secs(60);
 /// A late row makes a file of its day: ten minutes of them make fewer.
 const LATE_FLUSH: Duration = Duration::from_secs(600);
+/// A start reads the files of this many commits at most, besides what was saved.
+const SAVE_COMMITS: usize = 64;
+/// So that what was committed is still there, commit by commit, at the next start.
+const SAVE_AFTER: Duration = Duration::from_secs(15 * 60);
 /// Enough to read and decompress on while one encodes.
 const LAKE_THREADS: usize = 2;
 

@@ -1,19 +1,24 @@
 //! SQL over a tenant's files and what waits to become files, as one table that can only be read.
 
-use crate::lake::{Lake, Latest};
+use crate::lake::Lake;
+use crate::latest::{DevicesTable, LastTable};
+use crate::source::Records;
 use crate::tenant::View;
 use crate::{Error, columns, files::day_name};
-use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
-use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use datafusion::catalog::{
+    CatalogProvider as _, CatalogProviderList as _, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, TableProvider,
+};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::{MemTable, TableProvider};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::prelude::{DataFrame, Expr, SQLOptions, SessionConfig, SessionContext, cast, col, lit};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
+use datafusion::prelude::{Expr, SQLOptions, SessionConfig, SessionContext, col, lit};
 use futures::StreamExt as _;
-use odograph_model::{Key, RecordId, Time};
-use std::sync::Arc;
+use odograph_model::{Key, RecordId};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// What a query may take.
@@ -88,7 +93,7 @@ pub(crate) async fn run(lake: Lake, view: Option<View>, sql: &str, limits: Limit
     let deadline = tokio::time::Instant::now() + limits.time;
     let begin = async {
         let context = session(limits.memory)?;
-        register(&context, view).await?;
+        register(&context, view)?;
         let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         Ok::<_, Error>(context.sql_with_options(sql, only_read).await?.execute_stream().await?)
     };
@@ -120,122 +125,62 @@ async fn ids(view: View, wanted: Expr) -> Result<Vec<RecordId>, Error> {
     Ok(ids.map(|id| RecordId(id.cast_unsigned())).collect())
 }
 
-/// Up to where there are records of each device, by the files.
-pub(crate) async fn latest(view: View, tenant: &str) -> Result<Vec<Latest>, Error> {
-    let has = |key| view.schema.field_with_name(columns::of(key).name()).is_ok();
-    let claimed = if has(Key::DeviceTime) { "device_time" } else { "NULL" };
-    let source = if has(Key::TimeSource) { "time_source" } else { "NULL" };
-    let sql = format!(
-        "SELECT arrow_cast(device, 'Utf8'), max(time) FILTER (WHERE {source} IS NULL), \
-         max(time) FILTER (WHERE {source} IS NOT NULL AND {claimed} IS NULL), count({claimed}) > 0 \
-         FROM files GROUP BY device"
-    );
-    let context = session(QUERY_BYTES)?;
-    context.register_table("files", view.files)?;
-    let mut latest = Vec::new();
-    for batch in context.sql(&sql).await?.collect().await? {
-        let devices = batch.column(0).as_string::<i32>();
-        let wrong = batch.column(3).as_boolean();
-        let time = |column: usize, row| {
-            let times = batch.column(column).as_primitive::<TimestampMicrosecondType>();
-            times.is_valid(row).then(|| Time(times.value(row).div_euclid(1000)))
-        };
-        latest.extend((0..batch.num_rows()).map(|row| Latest {
-            tenant: tenant.into(),
-            device: devices.value(row).into(),
-            by_device: time(1, row),
-            by_receipt: time(2, row),
-            wrong_clock: wrong.value(row),
-        }));
-    }
-    Ok(latest)
+/// All rows of files, as they come.
+pub(crate) async fn all(files: Arc<dyn TableProvider>) -> Result<SendableRecordBatchStream, Error> {
+    Ok(session(QUERY_BYTES)?.read_table(files)?.execute_stream().await?)
 }
 
 /// All rows of files, with exactly the columns of `schema`.
 pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
-    let context = session(QUERY_BYTES)?;
-    let rows = of_files(&context, files, schema, schema)?.collect().await?;
+    let rows = session(QUERY_BYTES)?.read_table(files)?.collect().await?;
     rows.iter().map(|batch| Ok(columns::fitted(batch, schema)?)).collect()
 }
 
-fn session(memory: usize) -> Result<SessionContext, Error> {
+/// A session of its own for each query: with the tables of one tenant, and a bound on memory.
+pub(crate) fn session(memory: usize) -> Result<SessionContext, Error> {
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
+    let (list, catalog) = (MemoryCatalogProviderList::new(), MemoryCatalogProvider::new());
+    let names = BASE.config_options().catalog.clone();
+    catalog.register_schema(&names.default_schema, Arc::new(MemorySchemaProvider::new()))?;
+    list.register_catalog(names.default_catalog, Arc::new(catalog));
+    let state = SessionStateBuilder::new_from_existing(BASE.clone());
+    let state = state.with_runtime_env(runtime).with_catalog_list(Arc::new(list)).build();
+    Ok(SessionContext::new_with_state(state))
+}
+
+/// What all sessions have in common. Making it takes longer than many a query.
+static BASE: LazyLock<SessionState> = LazyLock::new(|| {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(PARTITIONS);
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
-    Ok(SessionContext::new_with_config_rt(config, runtime))
-}
+    SessionStateBuilder::new().with_config(config).with_default_features().build()
+});
 
 /// The tables that people would want first.
-async fn register(context: &SessionContext, view: Option<View>) -> Result<(), Error> {
-    let records = match view {
-        Some(view) => whole(context, view)?,
-        None => context.read_batch(RecordBatch::new_empty(Arc::new(Schema::new(columns::fixed()))))?,
+fn register(context: &SessionContext, view: Option<View>) -> Result<(), Error> {
+    let Some(view) = view else {
+        let empty = |schema| context.read_batch(RecordBatch::new_empty(schema));
+        let records: SchemaRef = Arc::new(Schema::new(columns::fixed()));
+        context.register_table(RECORDS, empty(records.clone())?.into_view())?;
+        context.register_table(LAST, empty(records)?.into_view())?;
+        context.register_table(DEVICES, empty(DevicesTable::columns())?.into_view())?;
+        return Ok(());
     };
-    context.register_table("records", records.into_view())?;
-    for (name, sql) in VIEWS {
-        let view = context.sql(sql).await?.into_view();
-        context.register_table(*name, view)?;
-    }
+    let tenant = view.tenant.clone();
+    let records = Records::new(view.files, view.hot);
+    context.register_table(LAST, Arc::new(LastTable::new(tenant.clone(), records.schema())))?;
+    context.register_table(DEVICES, Arc::new(DevicesTable::new(tenant)))?;
+    context.register_table(RECORDS, Arc::new(records))?;
     Ok(())
 }
 
-/// Files and rows besides them, as one table with the columns of both.
-fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
-    let mut schema = view.schema.clone();
-    for batch in &view.hot {
-        schema = columns::merged(&schema, &batch.schema());
-    }
-    let files = of_files(context, view.files, &view.schema, &schema)?;
-    if view.hot.is_empty() {
-        return Ok(files);
-    }
-    let hot = view.hot.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<Vec<_>, _>>()?;
-    let hot = context.read_table(Arc::new(MemTable::try_new(schema, vec![hot])?))?;
-    Ok(files.union(hot)?)
-}
-
-/// Files with the columns `has`, as rows with the columns of `schema`.
-fn of_files(
-    context: &SessionContext,
-    files: Arc<dyn TableProvider>,
-    has: &SchemaRef,
-    schema: &SchemaRef,
-) -> Result<DataFrame, Error> {
-    let missing = |name: &str| has.field_with_name(name).is_err();
-    let columns = schema.fields().iter().map(|field| {
-        let name = field.name();
-        let column = if missing(name) { nothing(field.data_type())? } else { Expr::from(column(name)) };
-        // Readers of files may give texts in another layout.
-        Ok::<_, Error>(cast(column, field.data_type().clone()).alias(name))
-    });
-    Ok(context.read_table(files)?.select(columns.collect::<Result<Vec<_>, _>>()?)?)
-}
-
-fn nothing(data_type: &datafusion::arrow::datatypes::DataType) -> Result<Expr, Error> {
-    Ok(lit(ScalarValue::try_from(data_type)?))
-}
-
-/// By its exact name: a parameter's name is not SQL.
-fn column(name: &str) -> datafusion::common::Column {
-    datafusion::common::Column::from_name(name)
-}
-
-/// In the order of their dependence.
-const VIEWS: &[(&str, &str)] = &[
-    (
-        "last",
-        "SELECT records.* FROM records JOIN (SELECT device AS of, max(time) AS greatest FROM records GROUP BY device) \
-         ON device = of AND time = greatest",
-    ),
-    (
-        "devices",
-        "SELECT device, count(*) AS records, min(time) AS first, max(time) AS last, max(received) AS received \
-         FROM records GROUP BY device",
-    ),
-];
-
+/// Each record.
+const RECORDS: &str = "records";
+/// Each device's latest record.
+const LAST: &str = "last";
+/// Each device.
+const DEVICES: &str = "devices";
 /// Long enough for a month of a fleet; a person does not wait longer.
 const QUERY_TIME: Duration = Duration::from_secs(60);
 /// More than anyone reads on a screen; whole tables go by export.

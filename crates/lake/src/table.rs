@@ -1,14 +1,13 @@
 //! One Delta table: opened or created, and committed to, files and cursor in one step.
 
 use crate::compaction::Part;
+use crate::source::{self, Files, Footers};
 use crate::{DiskStore, Error, columns};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
-use datafusion::datasource::TableProvider;
-use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, StructType, Transaction};
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore, get_actions};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
@@ -26,6 +25,7 @@ pub(crate) struct Table {
     log: LogStoreRef,
     snapshot: EagerSnapshot,
     schema: SchemaRef,
+    footers: Arc<Footers>,
 }
 
 impl Table {
@@ -46,10 +46,20 @@ impl Table {
             table = create(&log).await.map_err(failed(&name, "created"))?;
         }
         let snapshot = table.snapshot().map_err(failed(&name, "opened"))?.snapshot().clone();
-        let mut opened = Self { name, log, schema: snapshot.arrow_schema(), snapshot };
+        let mut opened = Self { name, log, schema: snapshot.arrow_schema(), snapshot, footers: source::footers() };
         opened.check()?;
         opened.schema = in_order(&opened.schema);
         Ok(opened)
+    }
+
+    /// Keeps what it reads of files' ends where others do too.
+    pub(crate) fn sharing(self, footers: &Arc<Footers>) -> Self {
+        Self { footers: footers.clone(), ..self }
+    }
+
+    /// Its name, for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// The columns: the fixed ones first, then the others in the order in which they appeared.
@@ -106,10 +116,27 @@ impl Table {
     }
 
     /// Some of its files as a table that can be queried.
-    pub(crate) async fn part(&self, paths: &[String]) -> Result<Arc<dyn TableProvider>, Error> {
-        let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
-        let builder = builder.with_eager_snapshot(self.snapshot.clone()).with_file_paths(paths.iter().cloned());
-        Ok(Arc::new(builder.build().await?))
+    pub(crate) fn part(&self, paths: &[String]) -> Result<Arc<Files>, Error> {
+        Ok(Arc::new(Files::new(&self.log, &self.snapshot, &self.schema, Some(paths), &self.footers)?))
+    }
+
+    /// The files that the commit of a version added with rows that no file had before. `None`: that cannot be told any
+    /// more, or the commit also took rows away for them.
+    pub(crate) async fn added(&self, version: u64) -> Result<Option<Option<Arc<Files>>>, Error> {
+        let entry = self.log.read_commit_entry(version).await.map_err(failed(&self.name, "read"))?;
+        let Some(entry) = entry else { return Ok(None) };
+        let (mut adds, mut rewritten) = (Vec::new(), false);
+        for action in get_actions(version, &entry).map_err(failed(&self.name, "read"))? {
+            match action {
+                Action::Add(add) if add.data_change => adds.push(add),
+                Action::Remove(remove) => rewritten |= remove.data_change,
+                _ => {}
+            }
+        }
+        if rewritten && !adds.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Files::added(&self.log, &self.schema, &adds, &self.footers)?.map(Arc::new)))
     }
 
     /// Puts other files in the place of some, with the same rows: all of it or nothing, durably.
@@ -132,9 +159,8 @@ impl Table {
     }
 
     /// The files as a table that can be queried.
-    pub(crate) async fn provider(&self) -> Result<Arc<dyn TableProvider>, Error> {
-        let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
-        Ok(Arc::new(builder.with_eager_snapshot(self.snapshot.clone()).build().await?))
+    pub(crate) fn provider(&self) -> Result<Arc<Files>, Error> {
+        Ok(Arc::new(Files::new(&self.log, &self.snapshot, &self.schema, None, &self.footers)?))
     }
 
     /// Whether the columns are what records have: anyone may write to the folder.

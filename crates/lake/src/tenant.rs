@@ -1,11 +1,13 @@
 //! One tenant's history: the table's files and what waits to become files, seen as one.
 
 use crate::buffer::{Buffer, First};
+use crate::lake::Latest;
+use crate::latest::{self, Checkpoint, Devices, SHARDS};
 use crate::rows::{Row, day_of};
+use crate::source::Files;
 use crate::{Error, columns, compaction, files, query, table::Table};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::datasource::TableProvider;
 use object_store::ObjectStore;
 use odograph_model::{Lsn, RecordId, Time};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -55,16 +57,28 @@ pub(crate) struct Tenant {
 }
 
 struct State {
-    files: Arc<dyn TableProvider>,
+    files: Arc<Files>,
     schema: SchemaRef,
     buffers: [Buffer; 2],
     /// Rows on their way into files.
     leaving: Option<Buffer>,
+    /// What the rows in files say of their devices.
+    devices: Devices,
+    /// The version of the table whose rows these are.
+    version: u64,
+}
+
+impl std::fmt::Debug for Tenant {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Tenant").finish_non_exhaustive()
+    }
 }
 
 /// A tenant's records at one moment.
 pub(crate) struct View {
-    pub(crate) files: Arc<dyn TableProvider>,
+    /// Whose.
+    pub(crate) tenant: Arc<Tenant>,
+    pub(crate) files: Arc<Files>,
     /// The columns of the files.
     pub(crate) schema: SchemaRef,
     /// Rows besides the files.
@@ -73,8 +87,9 @@ pub(crate) struct View {
 
 impl Tenant {
     pub(crate) async fn new(table: &Table) -> Result<Self, Error> {
-        let (files, schema) = (table.provider().await?, table.schema().clone());
-        let state = State { files, schema, buffers: <[Buffer; 2]>::default(), leaving: None };
+        let (files, schema) = (table.provider()?, table.schema().clone());
+        let (devices, version, buffers) = (latest::open(table).await?, table.version(), <[Buffer; 2]>::default());
+        let state = State { files, schema, buffers, leaving: None, devices, version };
         Ok(Self { state: Mutex::new(state) })
     }
 
@@ -96,7 +111,7 @@ impl Tenant {
     }
 
     /// Everything at this moment, each row once.
-    pub(crate) fn view(&self) -> Result<View, Error> {
+    pub(crate) fn view(self: &Arc<Self>) -> Result<View, Error> {
         let mut state = self.lock();
         let mut hot = Vec::new();
         for buffer in &mut state.buffers {
@@ -105,13 +120,38 @@ impl Tenant {
         if let Some(leaving) = &mut state.leaving {
             hot.extend(leaving.batches()?);
         }
-        Ok(View { files: state.files.clone(), schema: state.schema.clone(), hot })
+        let (files, schema) = (state.files.clone(), state.schema.clone());
+        Ok(View { tenant: self.clone(), files, schema, hot })
     }
 
     /// What is in files at this moment, without what waits.
-    pub(crate) fn files(&self) -> View {
+    pub(crate) fn files(self: &Arc<Self>) -> View {
         let state = self.lock();
-        View { files: state.files.clone(), schema: state.schema.clone(), hot: Vec::new() }
+        let (files, schema) = (state.files.clone(), state.schema.clone());
+        View { tenant: self.clone(), files, schema, hot: Vec::new() }
+    }
+
+    /// Shows what is known of devices, in parts: see [`latest::each`].
+    pub(crate) fn devices(&self, show: impl FnOnce(&[&Devices])) {
+        let state = self.lock();
+        let waiting = state.buffers.iter().chain(&state.leaving).map(Buffer::devices);
+        show(&std::iter::once(&state.devices).chain(waiting).collect::<Vec<_>>());
+    }
+
+    /// Up to where there are records of each device in files.
+    pub(crate) fn known(&self, tenant: &str) -> Vec<Latest> {
+        self.lock().devices.known(tenant).collect()
+    }
+
+    /// Saves what the rows in files say of their devices, so that a start need not read them.
+    pub(crate) async fn save(&self, table: &Table) -> Result<(), Error> {
+        let mut checkpoint = Checkpoint::new(self.lock().version);
+        // Only the one who saves moves rows into files: in between, nothing of this changes.
+        for shard in 0..SHARDS {
+            checkpoint.add(&self.lock().devices, shard);
+        }
+        let store: Arc<dyn ObjectStore> = table.store();
+        latest::save(&*store, checkpoint).await
     }
 
     /// Puts a stream's rows into files and moves its cursor to `until`, in one commit. After an error the rows still
@@ -134,7 +174,7 @@ impl Tenant {
         let application = stream.application(node);
         let provider = async {
             write(table, &batches?, &application, until, now).await?;
-            table.provider().await
+            table.provider()
         };
         let provider = provider.await;
         let mut state = self.lock();
@@ -143,7 +183,9 @@ impl Tenant {
             Ok(provider) => {
                 state.files = provider;
                 state.schema = table.schema().clone();
-                Ok(())
+                state.devices.merge(leaving.map(Buffer::into_devices).unwrap_or_default());
+                drop(state);
+                self.moved(table).await
             }
             Err(error) => {
                 // Nothing came in between: the one who flushes is the one who adds.
@@ -161,7 +203,7 @@ impl Tenant {
         }
         let paths: Vec<String> = parts.into_iter().map(|part| part.path).collect();
         let schema = table.schema().clone();
-        let rows = query::rows(table.part(&paths).await?, &schema).await?;
+        let rows = query::rows(table.part(&paths)?, &schema).await?;
         // The version is this commit's alone, and what an earlier try left is overwritten.
         let name = format!("merged-{}", table.version() + 1);
         let mut added = Vec::new();
@@ -170,10 +212,27 @@ impl Tenant {
             added.push(files::write(&*store, file, now).await?);
         }
         table.replace(&paths, added).await?;
-        let provider = table.provider().await?;
+        let provider = table.provider()?;
         self.lock().files = provider;
+        self.moved(table).await?;
         tracing::debug!(files = paths.len(), "small files became one");
         Ok(true)
+    }
+
+    /// After a commit of ours. Others may write to the table too, though nobody should: what they committed before it is
+    /// taken in.
+    async fn moved(&self, table: &Table) -> Result<(), Error> {
+        let (before, now) = (self.lock().version, table.version());
+        if now > before + 1 {
+            let devices = self.lock().devices.clone();
+            let devices = match latest::catch_up(devices, table, before, now - 1).await? {
+                Some(devices) => devices,
+                None => latest::all(table).await?,
+            };
+            self.lock().devices = devices;
+        }
+        self.lock().version = now;
+        Ok(())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -27,7 +27,7 @@ impl History for Tables {
 
 impl odograph_pipeline::Tables for Tables {
     fn devices(&mut self) -> Result<Vec<KnownDevice>, Error> {
-        let known = self.0.latest()?.into_iter().map(|latest| {
+        let known = self.0.latest().into_iter().map(|latest| {
             let (by_device, by_receipt, wrong_clock) = (latest.by_device, latest.by_receipt, latest.wrong_clock);
             let known = Known { by_device, by_receipt, wrong_clock };
             KnownDevice { tenant: latest.tenant, id: latest.device, known }
