@@ -176,20 +176,24 @@ impl Tenant {
             write(table, &batches?, &application, until, now).await?;
             table.provider()
         };
-        let provider = provider.await;
+        self.flushed(provider.await, table.schema(), stream)?;
+        self.moved(table).await
+    }
+
+    /// Lets go of what was on its way into files, or keeps it if it is not there.
+    fn flushed(&self, files: Result<Arc<Files>, Error>, schema: &SchemaRef, stream: Stream) -> Result<(), Error> {
         let mut state = self.lock();
-        let leaving = state.leaving.take();
-        match provider {
-            Ok(provider) => {
-                state.files = provider;
-                state.schema = table.schema().clone();
-                state.devices.merge(leaving.map(Buffer::into_devices).unwrap_or_default());
-                drop(state);
-                self.moved(table).await
+        let leaving = state.leaving.take().unwrap_or_default();
+        match files {
+            Ok(files) => {
+                state.files = files;
+                state.schema = schema.clone();
+                state.devices.merge(leaving.into_devices());
+                Ok(())
             }
             Err(error) => {
                 // Nothing came in between: the one who flushes is the one who adds.
-                state.buffers[stream.index()] = leaving.unwrap_or_default();
+                state.buffers[stream.index()] = leaving;
                 Err(error)
             }
         }
