@@ -2,9 +2,13 @@
 //!
 //! The disk is in memory, so what counts is our own work. Compare numbers of one machine and one run only.
 
+mod arguments;
 mod frames;
+pub mod month;
+pub mod questions;
 mod reading;
 
+pub use arguments::Arguments;
 pub use frames::{TELTONIKA_RECORDS, gt06, teltonika, teltonika_from, wialon};
 pub use reading::Reading;
 

@@ -5,7 +5,10 @@
 
 mod gt06;
 mod teltonika;
+mod truck;
 mod wialon;
+
+pub use truck::{Telemetry, Truck};
 
 /// A language that simulated devices speak.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +79,14 @@ impl Speech {
             Self::Teltonika => teltonika::frame(readings),
             Self::Gt06 => gt06::frame(readings, serial),
             Self::Wialon => wialon::frame(readings),
+        }
+    }
+
+    /// One frame with all that trucks measure, where the protocol has been taught it: at least one and at most 255.
+    pub fn telemetry(self, measured: &[Telemetry]) -> Option<Vec<u8>> {
+        match self {
+            Self::Teltonika => Some(teltonika::telemetry(measured)),
+            Self::Gt06 | Self::Wialon => None,
         }
     }
 

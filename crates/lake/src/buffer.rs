@@ -1,6 +1,7 @@
 //! Rows that are not in files yet: what a query sees besides the files.
 
 use crate::Error;
+use crate::latest::{Devices, Summary};
 use crate::rows::{Row, Rows, bytes_of};
 use crate::shape::{RECORDS, Shape};
 use datafusion::arrow::array::RecordBatch;
@@ -15,6 +16,8 @@ pub(crate) trait Waits: Default + Send + 'static {
     const STREAMS: &'static [&'static str];
     /// The table.
     const SHAPE: &'static Shape;
+    /// What is known of all rows of the table, those in files and those that wait.
+    type Summary: Summary;
 
     /// How many there are.
     fn count(&self) -> usize;
@@ -24,6 +27,10 @@ pub(crate) trait Waits: Default + Send + 'static {
     fn first(&self) -> Option<First>;
     /// All of them; each batch has the columns that occurred in it.
     fn batches(&mut self) -> Result<Vec<RecordBatch>, Error>;
+    /// What is known of these rows.
+    fn summary(&self) -> &Self::Summary;
+    /// The same, when they are needed no more.
+    fn into_summary(self) -> Self::Summary;
 }
 
 /// The rows of one stream of a table, in the order in which they came.
@@ -36,6 +43,8 @@ pub(crate) struct Buffer {
     /// The ids of rows under the hash of what they are looked up by. Two under one hash are harmless: ids decide.
     ids: HashMap<u64, Vec<RecordId>>,
     first: Option<First>,
+    /// What its rows say of their devices.
+    devices: Devices,
 }
 
 /// The row that waits longest.
@@ -51,6 +60,7 @@ impl Buffer {
     /// Adds a row that came from the journal's entry at `place`.
     pub(crate) fn push(&mut self, row: &Row<'_>, place: Lsn, now: Duration) -> Result<(), Error> {
         self.open.push(row);
+        self.devices.push(row);
         self.count += 1;
         self.bytes += bytes_of(row);
         self.first.get_or_insert(First { place, since: now });
@@ -84,6 +94,7 @@ impl Buffer {
 impl Waits for Buffer {
     const STREAMS: &'static [&'static str] = &["in-time", "late"];
     const SHAPE: &'static Shape = &RECORDS;
+    type Summary = Devices;
 
     fn count(&self) -> usize {
         self.count
@@ -104,7 +115,15 @@ impl Waits for Buffer {
         }
         Ok(batches)
     }
+
+    fn summary(&self) -> &Devices {
+        &self.devices
+    }
+
+    fn into_summary(self) -> Devices {
+        self.devices
+    }
 }
 
 /// What is copied for each query that comes while the batch is open: small enough not to be felt.
-const OPEN_ROWS_MAX: usize = 8192;
+const OPEN_ROWS_MAX: usize = 2048;

@@ -130,6 +130,7 @@ pub(crate) struct NoRows;
 impl Waits for NoRows {
     const STREAMS: &'static [&'static str] = &[];
     const SHAPE: &'static Shape = &EVENTS;
+    type Summary = ();
 
     fn count(&self) -> usize {
         0
@@ -146,4 +147,10 @@ impl Waits for NoRows {
     fn batches(&mut self) -> Result<Vec<RecordBatch>, Error> {
         Ok(Vec::new())
     }
+
+    fn summary(&self) -> &() {
+        &()
+    }
+
+    fn into_summary(self) {}
 }

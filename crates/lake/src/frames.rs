@@ -188,6 +188,7 @@ impl FrameBuffer {
 impl Waits for FrameBuffer {
     const STREAMS: &'static [&'static str] = &["frames"];
     const SHAPE: &'static Shape = &FRAMES;
+    type Summary = ();
 
     fn count(&self) -> usize {
         self.count
@@ -208,6 +209,12 @@ impl Waits for FrameBuffer {
         }
         Ok(batches)
     }
+
+    fn summary(&self) -> &() {
+        &()
+    }
+
+    fn into_summary(self) {}
 }
 
 /// What is copied for each query that comes while the batch is open: small enough not to be felt.

@@ -9,7 +9,7 @@ use crate::rows::Row;
 use crate::shape::{RECORDS, Shape};
 use crate::tables::{Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
-use crate::{DiskStore, Error, query, work};
+use crate::{DiskStore, Error, query, source, work};
 use compact_str::CompactString;
 use odograph_env::{Clock, Disk};
 use odograph_model::{Lsn, RecordId, Time};
@@ -106,6 +106,8 @@ pub(crate) struct Views {
     pub(crate) records: Option<View>,
     pub(crate) frames: Option<View>,
     pub(crate) events: Option<View>,
+    /// What is known of its devices.
+    pub(crate) devices: Option<Arc<Shelf<Buffer>>>,
 }
 
 /// Up to where there are records of a device.
@@ -142,7 +144,8 @@ impl Writer {
         let at_once = Arc::new(Semaphore::new(WORK_AT_ONCE));
         let runtime = lake.shared.runtime().handle().clone();
         let (node, checkpoint_commits) = (options.node, options.checkpoint_commits);
-        let common = Common { runtime, disk, node, checkpoint_commits, at_once };
+        let footers = source::footers();
+        let common = Common { runtime, disk, node, checkpoint_commits, at_once, footers };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
         let folder = folder.to_owned();
         let mut writer = Self { lake, common, clock, folder, options, records, frames, events };
@@ -225,12 +228,8 @@ impl Writer {
     }
 
     /// Up to where there are records of each device, by the files.
-    pub fn latest(&mut self) -> Result<Vec<Latest>, Error> {
-        let mut latest = Vec::new();
-        for open in self.records.iter() {
-            latest.extend(self.common.runtime.block_on(query::latest(open.shelf.files(), &open.tenant, None))?);
-        }
-        Ok(latest)
+    pub fn latest(&self) -> Vec<Latest> {
+        self.records.iter().flat_map(|open| open.shelf.known(&open.tenant, |_| true)).collect()
     }
 
     /// All records before this place are in files, durably, if everything before `read` was given to [`Writer::push`].
@@ -266,6 +265,7 @@ impl Writer {
                 commits += self.flush_due(read, all)?;
                 commits += self.wait()?;
             }
+            self.records.save(&self.common, Time(self.clock.now()))?;
             return Ok(commits);
         }
         while self.records.bytes() + self.frames.bytes() > self.options.waiting_bytes_max {
@@ -390,6 +390,11 @@ impl Lake {
         self.wait(query::run(self.clone(), views, sql, limits))
     }
 
+    /// How many files a tenant's table of records has, by day.
+    pub fn files(&self, tenant: &str) -> BTreeMap<String, usize> {
+        self.in_files(tenant).0.map(|view| view.files.by_day()).unwrap_or_default()
+    }
+
     /// Waits for something that runs on the lake's threads.
     pub(crate) fn wait<T>(&self, work: impl Future<Output = T>) -> T {
         self.shared.runtime().block_on(work)
@@ -399,6 +404,7 @@ impl Lake {
         let known = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
         let Some(tables) = known else { return Ok(Views::default()) };
         Ok(Views {
+            devices: tables.records.clone(),
             records: tables.records.map(|shelf| shelf.view()).transpose()?,
             frames: tables.frames.map(|shelf| shelf.view()).transpose()?,
             events: tables.events.map(|shelf| shelf.view()).transpose()?,

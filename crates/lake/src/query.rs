@@ -2,22 +2,27 @@
 
 use crate::events::EVENTS;
 use crate::frames::{self, FRAMES};
-use crate::lake::{Lake, Latest, Views};
+use crate::lake::{Lake, Views};
+use crate::latest::{DevicesTable, LastTable};
 use crate::shape::{RECORDS, Shape};
-use crate::tenant::{Files, View};
+use crate::source::Whole;
+use crate::tenant::{Version, View};
 use crate::{Error, columns, files::day_name, sealed};
 use compact_str::CompactString;
-use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
-use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
+use datafusion::arrow::array::{AsArray as _, RecordBatch};
+use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use datafusion::catalog::{
+    CatalogProvider as _, CatalogProviderList as _, MemoryCatalogProvider, MemoryCatalogProviderList,
+    MemorySchemaProvider, TableProvider,
+};
 use datafusion::common::ScalarValue;
-use datafusion::datasource::{MemTable, TableProvider};
-use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::prelude::{DataFrame, Expr, SQLOptions, SessionConfig, SessionContext, cast, col, lit};
 use futures::StreamExt as _;
-use odograph_model::{Key, Lsn, RecordId, Time};
-use std::sync::Arc;
+use odograph_model::{Key, Lsn, RecordId};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 /// What a query may take.
@@ -46,7 +51,7 @@ pub struct Answer {
     limits: Limits,
     rows: usize,
     /// The files that it reads, so that none is deleted.
-    _held: Vec<Arc<Files>>,
+    _held: Vec<Arc<Version>>,
 }
 
 impl std::fmt::Debug for Answer {
@@ -96,7 +101,7 @@ pub(crate) async fn run(lake: Lake, views: Views, sql: &str, limits: Limits) -> 
     let held = tables.into_iter().flatten().map(|view| view.held.clone()).collect();
     let begin = async {
         let context = session(limits.memory)?;
-        register(&context, views).await?;
+        register(&context, views)?;
         let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
         Ok::<_, Error>(context.sql_with_options(sql, only_read).await?.execute_stream().await?)
     };
@@ -128,39 +133,9 @@ async fn ids(view: View, wanted: Expr) -> Result<Vec<RecordId>, Error> {
     Ok(ids.map(|id| RecordId(id.cast_unsigned())).collect())
 }
 
-/// Up to where there are records of each device, by the files.
-pub(crate) async fn latest(view: View, tenant: &str, devices: Option<&[CompactString]>) -> Result<Vec<Latest>, Error> {
-    let has = |key| view.schema.field_with_name(columns::of(key).name()).is_ok();
-    let claimed = if has(Key::DeviceTime) { "device_time" } else { "NULL" };
-    let source = if has(Key::TimeSource) { "time_source" } else { "NULL" };
-    let sql = format!(
-        "SELECT arrow_cast(device, 'Utf8'), max(time) FILTER (WHERE {source} IS NULL), \
-         max(time) FILTER (WHERE {source} IS NOT NULL AND {claimed} IS NULL), count({claimed}) > 0 \
-         FROM files GROUP BY device"
-    );
-    let context = session(QUERY_BYTES)?;
-    let mut files = context.read_table(view.files)?;
-    if let Some(devices) = devices {
-        files = files.filter(is_of(devices))?;
-    }
-    context.register_table("files", files.into_view())?;
-    let mut latest = Vec::new();
-    for batch in context.sql(&sql).await?.collect().await? {
-        let devices = batch.column(0).as_string::<i32>();
-        let wrong = batch.column(3).as_boolean();
-        let time = |column: usize, row| {
-            let times = batch.column(column).as_primitive::<TimestampMicrosecondType>();
-            times.is_valid(row).then(|| Time(times.value(row).div_euclid(1000)))
-        };
-        latest.extend((0..batch.num_rows()).map(|row| Latest {
-            tenant: tenant.into(),
-            device: devices.value(row).into(),
-            by_device: time(1, row),
-            by_receipt: time(2, row),
-            wrong_clock: wrong.value(row),
-        }));
-    }
-    Ok(latest)
+/// All rows of files, as they come.
+pub(crate) async fn all(files: Arc<dyn TableProvider>) -> Result<SendableRecordBatchStream, Error> {
+    Ok(session(QUERY_BYTES)?.read_table(files)?.execute_stream().await?)
 }
 
 /// Rows of these devices.
@@ -196,51 +171,59 @@ pub(crate) async fn frames_of_segment(
 
 /// All rows of files, with exactly the columns of `schema`.
 pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> Result<Vec<RecordBatch>, Error> {
-    let context = session(QUERY_BYTES)?;
-    let rows = of_files(&context, files, schema, schema)?.collect().await?;
+    let rows = session(QUERY_BYTES)?.read_table(files)?.collect().await?;
     rows.iter().map(|batch| Ok(columns::fitted(batch, schema)?)).collect()
 }
 
+/// A session of its own for each query: with the tables of one tenant, and a bound on memory.
 pub(crate) fn session(memory: usize) -> Result<SessionContext, Error> {
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
+    let (list, catalog) = (MemoryCatalogProviderList::new(), MemoryCatalogProvider::new());
+    let names = BASE.config_options().catalog.clone();
+    catalog.register_schema(&names.default_schema, Arc::new(MemorySchemaProvider::new()))?;
+    list.register_catalog(names.default_catalog, Arc::new(catalog));
+    let state = SessionStateBuilder::new_from_existing(BASE.clone());
+    let state = state.with_runtime_env(runtime).with_catalog_list(Arc::new(list)).build();
+    Ok(SessionContext::new_with_state(state))
+}
+
+/// What all sessions have in common. Making it takes longer than many a query.
+static BASE: LazyLock<SessionState> = LazyLock::new(|| {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(PARTITIONS);
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
-    Ok(SessionContext::new_with_config_rt(config, runtime))
-}
+    SessionStateBuilder::new().with_config(config).with_default_features().build()
+});
 
 /// The tables that people would want first.
-async fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
-    let Views { records, frames, events } = views;
+fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
+    let Views { records, frames, events, devices } = views;
     let tables: [(&'static Shape, Option<View>); 3] = [(&RECORDS, records), (&FRAMES, frames), (&EVENTS, events)];
+    let mut columns_of_records = Arc::new(Schema::new((RECORDS.fixed)()));
     for (shape, view) in tables {
-        let table = match view {
-            Some(view) => whole(context, view)?,
-            None => context.read_batch(RecordBatch::new_empty(Arc::new(Schema::new((shape.fixed)()))))?,
+        let Some(view) = view else {
+            register_empty(context, shape.name, Arc::new(Schema::new((shape.fixed)())))?;
+            continue;
         };
-        context.register_table(shape.name, table.into_view())?;
+        let whole = Whole::new(view.files, view.hot);
+        if shape.name == RECORDS.name {
+            columns_of_records = whole.schema();
+        }
+        context.register_table(shape.name, Arc::new(whole))?;
     }
-    for (name, sql) in VIEWS {
-        let view = context.sql(sql).await?.into_view();
-        context.register_table(*name, view)?;
-    }
+    let Some(devices) = devices else {
+        register_empty(context, LAST, columns_of_records)?;
+        return register_empty(context, DEVICES, DevicesTable::columns());
+    };
+    context.register_table(LAST, Arc::new(LastTable::new(devices.clone(), columns_of_records)))?;
+    context.register_table(DEVICES, Arc::new(DevicesTable::new(devices)))?;
     Ok(())
 }
 
-/// Files and rows besides them, as one table with the columns of both.
-fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
-    let mut schema = view.schema.clone();
-    for batch in &view.hot {
-        schema = columns::merged(&schema, &batch.schema());
-    }
-    let files = of_files(context, view.files, &view.schema, &schema)?;
-    if view.hot.is_empty() {
-        return Ok(files);
-    }
-    let hot = view.hot.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<Vec<_>, _>>()?;
-    let hot = context.read_table(Arc::new(MemTable::try_new(schema, vec![hot])?))?;
-    Ok(files.union(hot)?)
+fn register_empty(context: &SessionContext, name: &str, schema: SchemaRef) -> Result<(), Error> {
+    context.register_table(name, context.read_batch(RecordBatch::new_empty(schema))?.into_view())?;
+    Ok(())
 }
 
 /// Files with the columns `has`, as rows with the columns of `schema`.
@@ -269,20 +252,10 @@ fn column(name: &str) -> datafusion::common::Column {
     datafusion::common::Column::from_name(name)
 }
 
-/// In the order of their dependence.
-const VIEWS: &[(&str, &str)] = &[
-    (
-        "last",
-        "SELECT records.* FROM records JOIN (SELECT device AS of, max(time) AS greatest FROM records GROUP BY device) \
-         ON device = of AND time = greatest",
-    ),
-    (
-        "devices",
-        "SELECT device, count(*) AS records, min(time) AS first, max(time) AS last, max(received) AS received \
-         FROM records GROUP BY device",
-    ),
-];
-
+/// Each device's latest record.
+const LAST: &str = "last";
+/// Each device.
+const DEVICES: &str = "devices";
 /// Long enough for a month of a fleet; a person does not wait longer.
 const QUERY_TIME: Duration = Duration::from_secs(60);
 /// More than anyone reads on a screen; whole tables go by export.

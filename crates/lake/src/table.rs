@@ -3,16 +3,15 @@
 use crate::compaction::Part;
 use crate::maintenance::{CHECKPOINT_COMMITS, REMOVALS_KNOWN_DAYS};
 use crate::shape::Shape;
+use crate::source::{self, Files, Footers};
 use crate::{DiskStore, Error, columns};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
-use datafusion::datasource::TableProvider;
-use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{
     Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, Remove, StructType, Transaction,
 };
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore, get_actions};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaTable, DeltaTableError};
@@ -42,6 +41,8 @@ pub(crate) struct Table {
     pub(super) gone: HashMap<String, u64>,
     /// Files that are not to be merged again: with another one, they would not fit into memory.
     pub(crate) large: HashSet<String>,
+    /// What was read of files' ends.
+    footers: Arc<Footers>,
 }
 
 /// What a commit does, all of it or nothing.
@@ -92,10 +93,21 @@ impl Table {
         let checkpoint = last_checkpoint(&log).await;
         let (disk, folder) = (disk.clone(), folder.to_owned());
         let (gone, large) = (HashMap::new(), HashSet::new());
-        let is_doubtful = false;
-        let mut table = Self { name, shape, disk, folder, log, snapshot, schema, is_doubtful, checkpoint, gone, large };
+        let (is_doubtful, footers) = (false, source::footers());
+        let mut table =
+            Self { name, shape, disk, folder, log, snapshot, schema, is_doubtful, checkpoint, gone, large, footers };
         table.look()?;
         Ok(table)
+    }
+
+    /// Keeps what it reads of files' ends where others do too.
+    pub(crate) fn sharing(self, footers: &Arc<Footers>) -> Self {
+        Self { footers: footers.clone(), ..self }
+    }
+
+    /// Its name, for people.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// What kind it is.
@@ -249,10 +261,27 @@ impl Table {
     }
 
     /// Some of its files as a table that can be queried.
-    pub(crate) async fn part(&self, paths: &[String]) -> Result<Arc<dyn TableProvider>, Error> {
-        let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
-        let builder = builder.with_eager_snapshot(self.snapshot.clone()).with_file_paths(paths.iter().cloned());
-        Ok(Arc::new(builder.build().await?))
+    pub(crate) fn part(&self, paths: &[String]) -> Result<Arc<Files>, Error> {
+        self.files(Some(paths))
+    }
+
+    /// The files that the commit of a version added with rows that no file had before. `None`: that cannot be told any
+    /// more, or the commit also took rows away for them.
+    pub(crate) async fn added(&self, version: u64) -> Result<Option<Option<Arc<Files>>>, Error> {
+        let entry = self.log.read_commit_entry(version).await.map_err(failed(&self.name, "read"))?;
+        let Some(entry) = entry else { return Ok(None) };
+        let (mut adds, mut rewritten) = (Vec::new(), false);
+        for action in get_actions(version, &entry).map_err(failed(&self.name, "read"))? {
+            match action {
+                Action::Add(add) if add.data_change => adds.push(add),
+                Action::Remove(remove) => rewritten |= remove.data_change,
+                _ => {}
+            }
+        }
+        if rewritten && !adds.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Files::added(&self.log, &self.schema, self.shape.time, &adds, &self.footers)?.map(Arc::new)))
     }
 
     /// The version of the table: how many commits there were before.
@@ -261,9 +290,13 @@ impl Table {
     }
 
     /// The files as a table that can be queried.
-    pub(crate) async fn provider(&self) -> Result<Arc<dyn TableProvider>, Error> {
-        let builder = TableProviderBuilder::default().with_log_store(self.log.clone());
-        Ok(Arc::new(builder.with_eager_snapshot(self.snapshot.clone()).build().await?))
+    pub(crate) fn provider(&self) -> Result<Arc<Files>, Error> {
+        self.files(None)
+    }
+
+    fn files(&self, only: Option<&[String]>) -> Result<Arc<Files>, Error> {
+        let (schema, time) = (&self.schema, self.shape.time);
+        Ok(Arc::new(Files::new(&self.log, &self.snapshot, schema, time, only, &self.footers)?))
     }
 
     /// For errors.

@@ -3,6 +3,7 @@
 use crate::Error;
 use crate::buffer::Waits;
 use crate::maintenance::Grace;
+use crate::source::Footers;
 use crate::table::Table;
 use crate::tenant::{Shelf, application};
 use crate::work::{self, Done, Work};
@@ -26,10 +27,12 @@ pub(crate) struct Common {
     pub(crate) checkpoint_commits: u64,
     /// How many pieces of work may be under way: each takes memory and a core.
     pub(crate) at_once: Arc<Semaphore>,
+    /// What was read of files' ends, of all tables.
+    pub(crate) footers: Arc<Footers>,
 }
 
 /// Tables of one kind.
-pub(crate) struct Tables<B> {
+pub(crate) struct Tables<B: Waits> {
     list: Vec<Open<B>>,
     numbers: HashMap<CompactString, usize>,
     /// The one that was asked for last: most often it is the next one, too.
@@ -37,7 +40,7 @@ pub(crate) struct Tables<B> {
 }
 
 /// A tenant's table, open for writing.
-pub(crate) struct Open<B> {
+pub(crate) struct Open<B: Waits> {
     pub(crate) tenant: CompactString,
     pub(crate) shelf: Arc<Shelf<B>>,
     /// What is in the table, by stream.
@@ -75,7 +78,7 @@ pub(crate) struct Due<'a> {
     pub(crate) longest: &'a [Duration],
 }
 
-impl<B> Default for Tables<B> {
+impl<B: Waits> Default for Tables<B> {
     fn default() -> Self {
         Self { list: Vec::new(), numbers: HashMap::new(), last: 0 }
     }
@@ -93,7 +96,7 @@ impl<B: Waits> Tables<B> {
     /// Opens a tenant's table, or makes it.
     pub(crate) fn open(&mut self, common: &Common, tenant: &str, folder: &Path) -> Result<&mut Open<B>, Error> {
         let opened = common.runtime.block_on(async {
-            let table = Table::open(&common.disk, folder, B::SHAPE).await?;
+            let table = Table::open(&common.disk, folder, B::SHAPE).await?.sharing(&common.footers);
             let mut cursors = Vec::new();
             for stream in B::STREAMS {
                 cursors.push(table.cursor(&application(common.node, stream)).await?.unwrap_or_default());
@@ -105,6 +108,15 @@ impl<B: Waits> Tables<B> {
         self.numbers.insert(tenant.into(), self.last);
         self.list.push(opened);
         Ok(&mut self.list[self.last])
+    }
+
+    /// Saves what is known of the rows in files, of all tables where that changed.
+    pub(crate) fn save(&mut self, common: &Common, now: Time) -> Result<(), Error> {
+        for open in &mut self.list {
+            let shelf = open.shelf.clone();
+            common.runtime.block_on(shelf.save(open.table(common)?, now, true));
+        }
+        Ok(())
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Open<B>> {

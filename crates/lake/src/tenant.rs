@@ -1,12 +1,14 @@
 //! One table of a tenant: its files and what waits to become files, seen as one.
 
 use crate::buffer::{Buffer, First, Waits};
+use crate::lake::Latest;
+use crate::latest::{self, Checkpoint, Devices, SHARDS, Summary};
 use crate::rows::{Row, day_of};
+use crate::source::Files;
 use crate::{Error, columns, table::Table};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use datafusion::datasource::TableProvider;
-use odograph_model::{Lsn, RecordId};
+use odograph_model::{Lsn, RecordId, Time};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -38,59 +40,88 @@ pub(crate) fn application(node: u16, stream: &str) -> String {
 }
 
 /// What queries see of a table, and what the writer adds to.
-pub(crate) struct Shelf<B> {
+pub(crate) struct Shelf<B: Waits> {
     state: Mutex<State<B>>,
 }
 
-struct State<B> {
-    files: Arc<Files>,
-    /// Earlier ones that somebody may still read.
-    before: Vec<Weak<Files>>,
+impl<B: Waits> std::fmt::Debug for Shelf<B> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shelf").finish_non_exhaustive()
+    }
+}
+
+struct State<B: Waits> {
+    files: Arc<Version>,
+    /// What is known of the rows in files.
+    summary: B::Summary,
+    saved: Saved,
+    /// Earlier files that somebody may still read.
+    before: Vec<Weak<Version>>,
     /// What waits, by stream.
     buffers: Vec<B>,
     /// Rows on their way into files, by stream, with the place in the journal that is reached with them.
     leaving: Vec<Option<(B, Lsn)>>,
 }
 
-/// The files of a table at one version.
-pub(crate) struct Files {
-    pub(crate) provider: Arc<dyn TableProvider>,
-    /// Their columns.
-    pub(crate) schema: SchemaRef,
-    /// The table's version.
+/// What was saved of a summary.
+#[derive(Default)]
+struct Saved {
+    /// The table's version that it stands for; 0 where that is not known.
     version: u64,
+    /// When that was; not known before the first look.
+    at: Option<Time>,
+}
+
+/// The files of a table at one version.
+pub(crate) struct Version {
+    files: Arc<Files>,
+    /// Their columns.
+    schema: SchemaRef,
+    number: u64,
 }
 
 /// A table at one moment.
 pub(crate) struct View {
-    pub(crate) files: Arc<dyn TableProvider>,
+    pub(crate) files: Arc<Files>,
     /// The columns of the files.
     pub(crate) schema: SchemaRef,
     /// Rows besides the files.
     pub(crate) hot: Vec<RecordBatch>,
     /// As long as somebody has it, none of the files is deleted.
-    pub(crate) held: Arc<Files>,
+    pub(crate) held: Arc<Version>,
 }
 
-impl Files {
-    async fn of(table: &Table) -> Result<Arc<Self>, Error> {
-        let (provider, schema) = (table.provider().await?, table.schema().clone());
-        Ok(Arc::new(Self { provider, schema, version: table.version() }))
+/// What became of a table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Came {
+    /// A stream's rows that were on their way are in files. `now`: by our commit; else by one that was made before.
+    Rows { stream: usize, now: bool },
+    /// The same rows are in other files, by our commit.
+    Same,
+    /// Anything: other rows, or somebody else's commits.
+    Other,
+}
+
+impl Version {
+    fn of(table: &Table) -> Result<Arc<Self>, Error> {
+        let (files, schema) = (table.provider()?, table.schema().clone());
+        Ok(Arc::new(Self { files, schema, number: table.version() }))
     }
 }
 
 impl View {
-    fn new(held: Arc<Files>, hot: Vec<RecordBatch>) -> Self {
-        Self { files: held.provider.clone(), schema: held.schema.clone(), hot, held }
+    fn new(held: Arc<Version>, hot: Vec<RecordBatch>) -> Self {
+        Self { files: held.files.clone(), schema: held.schema.clone(), hot, held }
     }
 }
 
 impl<B: Waits> Shelf<B> {
     pub(crate) async fn new(table: &Table) -> Result<Self, Error> {
-        let files = Files::of(table).await?;
+        let (files, summary) = (Version::of(table)?, B::Summary::open(table).await?);
         let buffers = B::STREAMS.iter().map(|_| B::default()).collect();
         let leaving = B::STREAMS.iter().map(|_| None).collect();
-        Ok(Self { state: Mutex::new(State { files, before: Vec::new(), buffers, leaving }) })
+        let (saved, before) = (Saved::default(), Vec::new());
+        Ok(Self { state: Mutex::new(State { files, summary, saved, before, buffers, leaving }) })
     }
 
     /// Changes what waits of a stream.
@@ -168,25 +199,65 @@ impl<B: Waits> Shelf<B> {
         leaving.map(|(rows, until)| Ok((rows.batches()?, *until))).transpose()
     }
 
-    /// Shows the table as it is now; rows of `stream` that were on their way are part of its files.
-    pub(crate) async fn publish(&self, table: &Table, stream: Option<usize>) -> Result<(), Error> {
-        let files = Files::of(table).await?;
+    /// Shows the table as it is now.
+    pub(crate) async fn publish(&self, table: &Table, came: Came) -> Result<(), Error> {
+        let files = Version::of(table)?;
+        let (before, known) = {
+            let state = self.lock();
+            let (before, own) = (state.files.number, matches!(came, Came::Rows { now: true, .. } | Came::Same));
+            // Of a commit of our own, everything is known. Otherwise the log and the files tell what came.
+            let is_known = files.number == before || own && files.number == before + 1;
+            (before, (!is_known).then(|| state.summary.clone()))
+        };
+        let renewed = match known {
+            Some(summary) => Some(summary.renewed(table, before).await?),
+            None => None,
+        };
         let mut state = self.lock();
-        let before = Arc::downgrade(&state.files);
-        state.files = files;
+        let is_new = renewed.is_none() && files.number != before;
+        state.summary = renewed.unwrap_or_else(|| std::mem::take(&mut state.summary));
+        let before = Arc::downgrade(&std::mem::replace(&mut state.files, files));
         state.before.push(before);
         state.before.retain(|files| files.strong_count() > 0);
-        if let Some(stream) = stream {
-            state.leaving[stream] = None;
+        if let Came::Rows { stream, .. } = came
+            && let Some((rows, _)) = state.leaving[stream].take()
+            && is_new
+        {
+            state.summary.merge(rows.into_summary());
         }
         Ok(())
+    }
+
+    /// Saves what is known of the rows in files, if that is due: after so many commits, or so long after the last time, or
+    /// at once. What fails is only told: a start takes longer then.
+    pub(crate) async fn save(&self, table: &Table, now: Time, at_once: bool) {
+        let version = {
+            let mut state = self.lock();
+            let (version, saved) = (state.files.number, &mut state.saved);
+            let waited = now.0.abs_diff(saved.at.get_or_insert(now).0);
+            let is_due = at_once || version >= saved.version + SAVE_COMMITS || waited >= SAVE_AFTER_MS;
+            if !B::Summary::IS_SAVED || version == saved.version || !is_due {
+                return;
+            }
+            *saved = Saved { version, at: Some(now) };
+            version
+        };
+        let mut checkpoint = Checkpoint::new(version);
+        // Only whoever saves moves rows into files: in between, nothing of this changes.
+        for shard in 0..SHARDS {
+            self.lock().summary.save(&mut checkpoint, shard);
+        }
+        if let Err(error) = latest::save(&*table.store(), checkpoint).await {
+            self.lock().saved.version = 0;
+            tracing::warn!("the latest records of {} are not saved: {error}", table.name());
+        }
     }
 
     /// The oldest version of the table that somebody reads.
     pub(crate) fn oldest_version(&self) -> u64 {
         let state = self.lock();
-        let read = state.before.iter().filter_map(|files| Some(files.upgrade()?.version));
-        read.fold(state.files.version, u64::min)
+        let read = state.before.iter().filter_map(|files| Some(files.upgrade()?.number));
+        read.fold(state.files.number, u64::min)
     }
 
     fn lock(&self) -> MutexGuard<'_, State<B>> {
@@ -206,9 +277,27 @@ impl Shelf<Buffer> {
         let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
         state.buffers.iter().chain(leaving).flat_map(|buffer| buffer.ids(device, day)).copied().collect()
     }
+
+    /// Shows what is known of devices, in parts: see [`latest::each`].
+    pub(crate) fn devices(&self, show: impl FnOnce(&[&Devices])) {
+        let state = self.lock();
+        let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
+        let waiting = state.buffers.iter().chain(leaving).map(Waits::summary);
+        show(&std::iter::once(&state.summary).chain(waiting).collect::<Vec<_>>());
+    }
+
+    /// Up to where there are records of each device in files.
+    pub(crate) fn known(&self, tenant: &str, wanted: impl Fn(&str) -> bool) -> Vec<Latest> {
+        self.lock().summary.known(tenant).filter(|latest| wanted(&latest.device)).collect()
+    }
 }
 
 /// All columns of batches, behind those of `schema`.
 pub(crate) fn grown(schema: &SchemaRef, batches: &[RecordBatch]) -> SchemaRef {
     batches.iter().fold(schema.clone(), |schema, batch| columns::merged(&schema, &batch.schema()))
 }
+
+/// A start reads the files of so many commits at most, besides what was saved.
+const SAVE_COMMITS: u64 = 64;
+/// So that what was committed is still there, commit by commit, at the next start: 15 minutes.
+const SAVE_AFTER_MS: u64 = 15 * 60 * 1000;

@@ -8,7 +8,7 @@ use crate::query;
 use crate::shape::Shape;
 use crate::table::{Change, Table};
 use crate::tables::Common;
-use crate::tenant::{Shelf, application, grown};
+use crate::tenant::{Came, Shelf, application, grown};
 use crate::{Error, columns};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -85,6 +85,7 @@ async fn flush<B: Waits>(
     let cursor = application(node, B::STREAMS[stream]);
     table.settle().await?;
     // An earlier attempt may have made the commit, and failed only to learn of it.
+    let mut now_made = false;
     if table.cursor(&cursor).await?.is_none_or(|reached| reached < until) {
         let (rows, schema) = fitted(rows, table.schema())?;
         // No other commit of this stream has this cursor, and what an earlier attempt left is overwritten.
@@ -92,9 +93,10 @@ async fn flush<B: Waits>(
         let add = write(table, rows, &schema, name, now).await?;
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let (schema, remove, cursor) = (Some(schema), Vec::new(), Some((cursor, until)));
-        table.commit(&Change { add, schema, remove, cursor, changes_rows: true, operation, now }).await?;
+        let change = Change { add, schema, remove, cursor, changes_rows: true, operation, now };
+        now_made = table.commit(&change).await?;
     }
-    shelf.publish(table, Some(stream)).await?;
+    shelf.publish(table, Came::Rows { stream, now: now_made }).await?;
     Ok(Some(until))
 }
 
@@ -107,6 +109,7 @@ async fn tidy_up<B: Waits>(
 ) -> Result<usize, Error> {
     let merged = compact(shelf, table, now).await?;
     table.write_checkpoint(checkpoint_commits).await?;
+    shelf.save(table, now, false).await;
     Ok(usize::from(merged))
 }
 
@@ -120,12 +123,12 @@ async fn care<B: Waits>(
 ) -> Result<Step, Error> {
     // What somebody else added is shown, and is not taken for files that nobody needs.
     if table.catch_up().await? {
-        shelf.publish(table, None).await?;
+        shelf.publish(table, Came::Other).await?;
     }
     if let Some(keep) = keep {
         let retired = table.retire(keep, now).await?;
         if retired.changed {
-            shelf.publish(table, None).await?;
+            shelf.publish(table, Came::Other).await?;
         }
         if retired.changed || retired.more {
             return Ok(Step { more: true, ..retired });
@@ -148,7 +151,7 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
     let schema = table.schema().clone();
     let (mut paths, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
     for part in compaction::decide(parts) {
-        let more = query::rows(table.part(std::slice::from_ref(&part.path)).await?, &schema).await?;
+        let more = query::rows(table.part(std::slice::from_ref(&part.path))?, &schema).await?;
         bytes += more.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
         if bytes > MERGED_BYTES_MAX && !paths.is_empty() {
             if paths.len() == 1 {
@@ -169,7 +172,7 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
     let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
     let change = Change { add, schema: None, remove: paths, cursor: None, changes_rows: false, operation, now };
     let merged = table.commit(&change).await?;
-    shelf.publish(table, None).await?;
+    shelf.publish(table, if merged { Came::Same } else { Came::Other }).await?;
     tracing::debug!(files, "small files became one");
     Ok(merged)
 }
@@ -189,7 +192,7 @@ pub(crate) async fn replace<B: Waits>(
         let schema = table.schema().clone();
         let mut rows = Vec::new();
         if !remove.is_empty() {
-            for batch in query::rows(table.part(&remove).await?, &schema).await? {
+            for batch in query::rows(table.part(&remove)?, &schema).await? {
                 rows.push(others(&batch)?);
             }
         }
@@ -207,7 +210,7 @@ pub(crate) async fn replace<B: Waits>(
         let change = Change { add, schema, remove, cursor: None, changes_rows: true, operation, now };
         // What somebody else adds meanwhile stays; what they take away is looked at again.
         let made = table.commit(&change).await?;
-        shelf.publish(table, None).await?;
+        shelf.publish(table, Came::Other).await?;
         if made {
             return Ok(());
         }

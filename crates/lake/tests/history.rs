@@ -131,6 +131,42 @@ fn a_table_that_lost_a_column_of_ours_is_refused_with_its_name() {
 }
 
 #[test]
+fn a_question_opens_only_files_that_can_have_what_it_asks_for() {
+    let mut writer = open(&FaultDisk::new()).unwrap();
+    for day in 0..5 {
+        for (device, number) in [("a", 0), ("m", 1), ("z", 2)] {
+            let time = Time(NOW + day * DAY_MS);
+            let (id, record) = (RecordId(day.cast_unsigned() * 3 + number), Record::at(time));
+            let row = Row { device, time, received: time, id, protocol: "test", record: &record };
+            writer.push("default", &row, Lsn(1)).unwrap();
+        }
+    }
+    writer.flush(Lsn(2), true).unwrap();
+    let lake = writer.lake();
+    let plan = |wanted: &str| {
+        let sql = format!("EXPLAIN SELECT device, time FROM records WHERE {wanted}");
+        let rows = json(&lake, &sql);
+        rows.iter().find(|row| row["plan_type"] == "physical_plan").unwrap()["plan"].as_str().unwrap().to_owned()
+    };
+    for (wanted, files) in [
+        ("true", 5),
+        ("day = '2026-01-03'", 1),
+        ("time >= '2026-01-04T00:00:00Z'", 2),
+        ("time < '2026-01-01T00:00:01Z' AND device = 'm'", 1),
+        ("device = 'zz'", 0),
+    ] {
+        let plan = plan(wanted);
+        assert_eq!(plan.matches(".parquet").count(), files, "{wanted}: {plan}");
+        // What is left to ask is asked where the file is read.
+        assert!(files == 0 || !plan.contains("FilterExec"), "{wanted}: {plan}");
+    }
+    // And with rows in memory besides.
+    push(&mut writer, 7);
+    let plan = plan("device = 'm' AND day = '2026-01-02'");
+    assert_eq!(plan.matches(".parquet").count(), 1, "{plan}");
+}
+
+#[test]
 fn many_small_files_become_few_and_hold_the_same_rows() {
     let disk = FaultDisk::new();
     let mut writer = open(&disk).unwrap();

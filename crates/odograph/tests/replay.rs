@@ -227,3 +227,32 @@ fn who_is_killed_meanwhile_leaves_the_old_history_or_the_new_one() {
         is = found;
     }
 }
+
+#[test]
+fn a_period_may_begin_in_the_middle_of_a_conversation() {
+    let place = told();
+    let received = "SELECT DISTINCT to_char(received, '%Y-%m-%dT%H:%M:%S%.3fZ') AS at FROM records ORDER BY at";
+    let moments = lines(&place.text(&["sql", "--json", received]));
+    let from = moments.last().and_then(|row| row["at"].as_str()).expect("a time").to_owned();
+    let count =
+        format!("SELECT count(*) AS rows FROM records WHERE received >= '{from}' AND position_latitude IS NOT NULL");
+    let rows = lines(&place.text(&["sql", "--json", &count]))[0]["rows"].as_u64().expect("a number");
+    let text = place.text(&["replay", "--from", &from, "--to", "2100-01-01", "--set", "zone=+02:00", "--json"]);
+    let total = lines(&text).pop().expect("a line")["total"].clone();
+    assert_eq!(
+        (&total["changed"], &total["unreadable"], &total["kept"]),
+        (&json!(rows), &json!(0), &json!(0)),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_device_that_waits_for_a_person_is_left_out() {
+    let place = Place::new();
+    let listener = "[ingest]\ndefault_ports = false\n[[listener]]\nprotocol = \"gt06\"\nlisten = \"127.0.0.1:0\"\nunknown = \"quarantine\"\n";
+    let config = place.write("odograph.toml", listener);
+    let server = place.serve_with(&["--config", config.to_str().expect("a path")]);
+    Tracker::connect(server.listener("tcp")).positions(&[(0, 30)]);
+    assert_eq!(replay(&place, &["--set", "zone=+02:00", "--apply"]), "Nothing changes: 0 records are as they were.\n");
+    assert!(server.stop().success());
+}

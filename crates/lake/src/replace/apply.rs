@@ -1,11 +1,11 @@
 //! The change itself: rows that go and rows that come, in one commit of the table.
 
-use super::{DEVICES_AT_ONCE, ids};
+use super::ids;
 use crate::buffer::Buffer;
 use crate::files::day_name;
 use crate::lake::{Latest, Writer};
 use crate::table::{Change, Table};
-use crate::tenant::Shelf;
+use crate::tenant::{Came, Shelf};
 use crate::work::{fitted, write};
 use crate::{Error, columns, query};
 use compact_str::CompactString;
@@ -113,15 +113,9 @@ impl Writer {
     ///
     /// # Errors
     ///
-    /// When files cannot be read.
+    /// When the tenant's table cannot be opened.
     pub fn latest_of(&mut self, tenant: &str, devices: &BTreeSet<CompactString>) -> Result<Vec<Latest>, Error> {
-        let (shelf, common) = (self.records(tenant)?.shelf.clone(), self.common.clone());
-        let devices: Vec<CompactString> = devices.iter().cloned().collect();
-        let mut latest = Vec::new();
-        for devices in devices.chunks(DEVICES_AT_ONCE) {
-            latest.extend(common.runtime.block_on(query::latest(shelf.files(), tenant, Some(devices)))?);
-        }
-        Ok(latest)
+        Ok(self.records(tenant)?.shelf.known(tenant, |device| devices.contains(device)))
     }
 }
 
@@ -134,7 +128,7 @@ async fn replace(
     table.settle().await?;
     let before = table.version();
     // What this process sees must be what is there, also where somebody else wrote to the table.
-    shelf.publish(table, None).await?;
+    shelf.publish(table, Came::Other).await?;
     nobody_else_has(shelf, replacement).await?;
     let schema = table.schema().clone();
     let days: HashSet<String> = replacement.removed_days.iter().map(|day| day_name(*day)).collect();
@@ -148,7 +142,7 @@ async fn replace(
             return Err(Error::Refused(what));
         }
         let (mut others, mut changes) = (Vec::new(), false);
-        for rows in query::rows(table.part(std::slice::from_ref(&path)).await?, &schema).await? {
+        for rows in query::rows(table.part(std::slice::from_ref(&path))?, &schema).await? {
             let stays = replacement.stays(&rows, &mut found);
             changes |= stays.false_count() > 0;
             others.push(filter_record_batch(&rows, &stays)?);
@@ -172,7 +166,7 @@ async fn replace(
     let change = Change { add, schema: Some(schema), remove, cursor: None, changes_rows: true, operation, now };
     let made = table.commit(&change).await?;
     let after = table.version();
-    shelf.publish(table, None).await?;
+    shelf.publish(table, Came::Other).await?;
     // Somebody else took away a file that was written again.
     if made { Ok(Replaced { before: after - 1, after }) } else { Err(Error::Changed) }
 }

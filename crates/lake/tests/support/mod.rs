@@ -45,6 +45,34 @@ pub(crate) fn push(writer: &mut Writer, number: u64) -> bool {
     new
 }
 
+/// A record.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) number: u64,
+    pub(crate) device: String,
+    pub(crate) time: i64,
+    /// Ten days, else not at all.
+    pub(crate) late: bool,
+    /// In the journal; 0: by its number.
+    pub(crate) place: u64,
+}
+
+/// Adds a record, if the table does not have it already.
+pub(crate) fn push_sent(writer: &mut Writer, sent: &Sent) -> bool {
+    let time = Time(sent.time);
+    let received = if sent.late { time.plus_ms(10 * DAY_MS) } else { time };
+    let mut record = Record::at(time);
+    record.set(Key::PositionSpeed, sent.number as f64);
+    let (device, id) = (sent.device.as_str(), RecordId(sent.number));
+    let row = Row { device, time, received, id, protocol: "test", record: &record };
+    let place = Lsn(if sent.place == 0 { sent.number * 100 } else { sent.place });
+    let new = !writer.has("default", &row, place).unwrap();
+    if new {
+        writer.push("default", &row, place).unwrap();
+    }
+    new
+}
+
 /// Adds the entry of a number: ten to a segment, of one of three devices.
 pub(crate) fn push_frame(writer: &mut Writer, number: u64) {
     push_bytes(writer, number, &payload(number));

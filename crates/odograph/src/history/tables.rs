@@ -49,7 +49,7 @@ impl History for Tables {
 
 impl odograph_pipeline::Tables for Tables {
     fn devices(&mut self) -> Result<Vec<KnownDevice>, Error> {
-        Ok(self.0.latest()?.into_iter().map(known).collect())
+        Ok(self.0.latest().into_iter().map(known).collect())
     }
 
     fn has(&mut self, event: &Event<'_>) -> Result<bool, Error> {

@@ -8,7 +8,7 @@ use odograph_handover::ring;
 use odograph_ingest::{Connection, Devices, Intake, Limits, Listener, Now, Peers, Scratch};
 use odograph_journal::{Committer, Entry, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Record, RecordId, Time};
-use odograph_pipeline::{Decoder, FrameCounts, Records, Window};
+use odograph_pipeline::{Again, Decoder, FrameCounts, Records, Resettle, Window};
 use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, Protocol, Settings, Transport};
 use odograph_simtest::{Book, Historian};
 use odograph_testkit::vectors::{Paragraph, parse};
@@ -339,6 +339,7 @@ impl Gateway {
             );
         }
         assert_eq!(once(&reader), ids(&live), "{:?}: record ids", self.variant);
+        assert_eq!(stored(&reader), ids(&live), "{:?}: as history has the entries", self.variant);
         Compared { frames: self.counted.frames, records: self.counted.records, beginnings: bases.len() }
     }
 
@@ -491,4 +492,33 @@ fn first_difference(expected: &[&Frame], found: &[Frame]) -> String {
 
 fn folder() -> PathBuf {
     PathBuf::from("data/journal/0")
+}
+
+/// The same, from entries as a table of history keeps them: with what is only in the journal left out.
+fn stored(reader: &Reader) -> Vec<(RecordId, CompactString, Record)> {
+    let mut entries = reader.entries(Lsn(0), None).unwrap();
+    let (mut again, mut found) = (Again::new(Window::default(), Arc::new(AsRecorded)), Vec::new());
+    let mut seen = HashSet::new();
+    while let Some((entry, segment)) = entries.next_in_segment().unwrap() {
+        again.entry(&Entry { bytes: &[], ..entry }, 0, segment, |event| {
+            if seen.insert(event.id) {
+                found.push((event.id, event.binding.device.clone(), event.record.clone()));
+            }
+        });
+    }
+    found
+}
+
+/// No settings but those that held then.
+struct AsRecorded;
+
+impl Resettle for AsRecorded {
+    fn listener(&self, _: &'static Protocol, _: &mut Context) {}
+
+    fn device(&self, _: &'static Protocol, _: &mut Binding) {}
+
+    /// Nothing is missing, so whoever spoke was known.
+    fn is_name_of(&self, _: &str, _: &str) -> bool {
+        true
+    }
 }

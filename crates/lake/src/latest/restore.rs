@@ -1,0 +1,82 @@
+//! Devices at a start: from the checkpoint and what was committed behind it, or else from all files.
+
+use super::Devices;
+use super::checkpoint::{Loaded, load};
+use crate::source::Files;
+use crate::table::Table;
+use crate::{Error, query};
+use futures::TryStreamExt as _;
+use std::sync::Arc;
+
+/// The devices of all records that are in files.
+///
+/// # Errors
+///
+/// When files cannot be read.
+pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
+    let (version, name) = (table.version(), table.name());
+    match load(&*table.store()).await? {
+        Loaded::Devices(devices, saved) if saved <= version => match catch_up(devices, table, saved, version).await {
+            Ok(Some(devices)) => return Ok(devices),
+            Ok(None) => tracing::info!(
+                "the latest records of the table {name} are looked for in all files: what was committed since they were \
+                 saved is not there commit by commit any more"
+            ),
+            Err(error) => tracing::warn!(
+                "the latest records of the table {name} are looked for in all files: what was committed since they were \
+                 saved cannot be read: {error}"
+            ),
+        },
+        Loaded::Devices(..) => tracing::warn!(
+            "the latest records of the table {name} are looked for in all files: what was saved of them is of a later \
+             version than the table"
+        ),
+        Loaded::Damaged => tracing::warn!(
+            "the latest records of the table {name} are looked for in all files: what was saved of them is damaged"
+        ),
+        Loaded::Missing if version > 0 => {
+            tracing::info!("the latest records of the table {name} are looked for in all files: none were saved");
+        }
+        Loaded::Missing => {}
+    }
+    all(table).await
+}
+
+/// The devices of all files.
+///
+/// # Errors
+///
+/// When files cannot be read.
+pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
+    let mut devices = Devices::default();
+    read(&mut devices, table.provider()?).await?;
+    Ok(devices)
+}
+
+/// Takes in what commits behind the version `from`, up to `to`, added. `None`: that cannot be told from them.
+///
+/// # Errors
+///
+/// When files cannot be read.
+pub(crate) async fn catch_up(
+    mut devices: Devices,
+    table: &Table,
+    from: u64,
+    to: u64,
+) -> Result<Option<Devices>, Error> {
+    for version in from + 1..=to {
+        let Some(files) = table.added(version).await? else { return Ok(None) };
+        if let Some(files) = files {
+            read(&mut devices, files).await?;
+        }
+    }
+    Ok(Some(devices))
+}
+
+async fn read(devices: &mut Devices, files: Arc<Files>) -> Result<(), Error> {
+    let mut rows = query::all(files).await?;
+    while let Some(rows) = rows.try_next().await? {
+        devices.push_batch(&rows)?;
+    }
+    Ok(())
+}
