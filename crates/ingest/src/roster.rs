@@ -7,7 +7,7 @@
 
 use crate::{Devices, Listener, Unknown};
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use odograph_env::{Disk, DiskFile};
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Decision, Settings};
@@ -85,6 +85,8 @@ struct Inner {
     devices: HashMap<CompactString, Entry>,
     registered: usize,
     unsaved: Vec<Known>,
+    /// Those that had to wait for a person at some time.
+    waited: HashSet<CompactString>,
 }
 
 struct Entry {
@@ -125,7 +127,7 @@ impl Roster {
         let mut text = vec![0; usize::try_from(file.length().map_err(failed)?).unwrap_or(usize::MAX)];
         let read = file.read_at(&mut text, 0).map_err(failed)?;
         text.truncate(read);
-        let mut inner = Inner { devices: HashMap::new(), registered: 0, unsaved: Vec::new() };
+        let mut inner = Inner { devices: HashMap::new(), registered: 0, unsaved: Vec::new(), waited: HashSet::new() };
         let (saved_until, whole) =
             inner.read(&text).map_err(|(line, source)| RosterError::Line { path: path.clone(), line, source })?;
         if whole < text.len() {
@@ -181,6 +183,12 @@ impl Roster {
     /// What is known about a device.
     pub fn get(&self, device: &str) -> Option<Known> {
         self.read().devices.get(device).map(|entry| entry.known(device))
+    }
+
+    /// The devices that had to wait for a person's decision at some time, in no order: what they sent meanwhile is in the
+    /// journal alone.
+    pub fn waited(&self) -> Vec<CompactString> {
+        self.read().waited.iter().cloned().collect()
     }
 
     /// Decides about a device, known so far or not; says what it was before. A configured device stays as it is.
@@ -316,6 +324,9 @@ impl Inner {
 
     fn put(&mut self, known: Known, settings: Settings) -> Arc<Binding> {
         let binding = known.binding(settings);
+        if known.state == State::Quarantined {
+            self.waited.insert(known.device.clone());
+        }
         let entry = Entry { binding: binding.clone(), state: known.state, protocol: known.protocol };
         if self.devices.insert(known.device, entry).is_none() {
             self.registered += 1;

@@ -227,7 +227,12 @@ impl Lake {
         self.shared.runtime().block_on(work)
     }
 
-    fn view(&self, tenant: &str) -> Result<Option<View>, Error> {
+    /// The tenants of which there are tables.
+    pub fn tenants(&self) -> Vec<CompactString> {
+        self.shared.tenants.lock().expect("nobody panics holding it").keys().cloned().collect()
+    }
+
+    pub(crate) fn view(&self, tenant: &str) -> Result<Option<View>, Error> {
         let known = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
         known.map(|tenant| tenant.view()).transpose()
     }

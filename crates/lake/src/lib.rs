@@ -12,14 +12,17 @@ mod files;
 mod lake;
 mod query;
 mod rows;
+mod scan;
 mod store;
 mod table;
 mod tenant;
 
-pub use datafusion::arrow;
+pub use columns::key as parameter;
+pub use datafusion::{arrow, parquet};
 pub use error::Error;
 pub use lake::{Lake, Latest, Options, Writer};
 pub use query::{Answer, Limits};
 pub use rows::Row;
+pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Wanted, export_columns, stored};
 pub use store::{DiskStore, disk_is_full};
 pub use tenant::Stream;

@@ -8,6 +8,7 @@ use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicros
 use datafusion::common::ScalarValue;
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{DataFrame, Expr, SQLOptions, SessionConfig, SessionContext, cast, col, lit};
@@ -158,12 +159,14 @@ pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> R
     rows.iter().map(|batch| Ok(columns::fitted(batch, schema)?)).collect()
 }
 
-fn session(memory: usize) -> Result<SessionContext, Error> {
+pub(crate) fn session(memory: usize) -> Result<SessionContext, Error> {
     let mut config = SessionConfig::new().with_information_schema(true).with_target_partitions(PARTITIONS);
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
+    let disk = DiskManagerBuilder::default().with_max_temp_directory_size(SPILL_BYTES_MAX);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory)));
+    let runtime = runtime.with_disk_manager_builder(disk).build_arc()?;
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }
 
@@ -182,7 +185,7 @@ async fn register(context: &SessionContext, view: Option<View>) -> Result<(), Er
 }
 
 /// Files and rows besides them, as one table with the columns of both.
-fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
+pub(crate) fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
     let mut schema = view.schema.clone();
     for batch in &view.hot {
         schema = columns::merged(&schema, &batch.schema());
@@ -242,5 +245,7 @@ const QUERY_TIME: Duration = Duration::from_secs(60);
 const QUERY_ROWS: usize = 1_000_000;
 /// Queries share the machine with ingest.
 const QUERY_BYTES: usize = 512 << 20;
+/// What does not fit a query's memory goes through temporary files: so much of them.
+const SPILL_BYTES_MAX: u64 = 8 << 30;
 /// One for each core of a small machine.
 const PARTITIONS: usize = 2;

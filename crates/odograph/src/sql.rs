@@ -18,6 +18,9 @@ pub(crate) struct SqlQuery {
     pub(crate) tenant: String,
     #[serde(default)]
     pub(crate) format: SqlFormat,
+    /// Whether whoever asks wants to know how far it is.
+    #[serde(default)]
+    pub(crate) progress: bool,
 }
 
 /// How an answer is written.

@@ -5,7 +5,6 @@ use super::output::Output;
 use crate::client::Access;
 use crate::config::Source;
 use crate::exit::{Failure, Status};
-use crate::export::Sink as _;
 use crate::folder::Folder;
 use crate::history::Place;
 use crate::sql::{self, SqlFormat, SqlQuery};
@@ -59,21 +58,18 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
     let config = options.source.load()?.config;
     let folder = Folder::of(&config);
     let access = Access::of(&folder)?;
-    let mut out = Output::open(options.output.as_deref(), "rows")?;
-    let query = SqlQuery { sql: options.sql.clone(), tenant: options.tenant.clone(), format };
+    let mut out = Output::open(options.output.as_deref(), "rows", "")?;
+    let query =
+        SqlQuery { sql: options.sql.clone(), tenant: options.tenant.clone(), format, progress: out.shows_progress() };
     let totals = match access {
-        Access::Server(server) => {
-            let body = serde_json::to_vec(&query)?.into();
-            let trailers = server.stream("POST", "/api/v1/sql", body, |chunk| Ok(out.write(chunk)?))?;
-            crate::export::totals(&trailers)?
-        }
+        Access::Server(server) => out.receive(server, "/api/v1/sql", serde_json::to_vec(&query)?)?,
         Access::Own(_lock) => {
             let Some(reader) = folder.reader(config.journal.node)? else {
                 let what = format!("there is no journal in {}: nothing was ever received", folder.path().display());
                 return Err(Failure::new(Status::NoInput, what).into());
             };
             let place = Place::new(&config, &folder, reader, Arc::new(SystemClock::new()))?;
-            let mut answer = place.fill()?.query(&query.tenant, &query.sql, Limits::default())?;
+            let mut answer = place.fill()?.0.query(&query.tenant, &query.sql, Limits::default())?;
             sql::write(&mut answer, format, &mut out)?
         }
     };
