@@ -9,6 +9,7 @@ mod columns;
 mod compaction;
 mod error;
 mod files;
+mod guard;
 mod lake;
 mod query;
 mod rows;

@@ -15,9 +15,10 @@ mod track;
 mod xml;
 
 pub(crate) use follow::follow;
-pub(crate) use formats::RecordFormat;
+pub(crate) use formats::{Encoder, RecordFormat};
 pub(crate) use frames::frames;
 pub(crate) use parameters::parameter;
+pub(crate) use parquet::Parquet;
 pub(crate) use progress::{Framed, Progress, Unframed};
 
 use crate::exit::{Failure, Status};

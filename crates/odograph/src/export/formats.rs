@@ -28,7 +28,7 @@ pub(crate) enum RecordFormat {
 }
 
 /// Turns rows into a format.
-pub(super) trait Encoder {
+pub(crate) trait Encoder {
     /// Writes what stands before all records.
     fn begin(&mut self, out: &mut dyn Sink) -> Result<()>;
 

@@ -10,12 +10,12 @@ use odograph_lake::parquet::basic::{Compression, ZstdLevel};
 use odograph_lake::parquet::file::properties::WriterProperties;
 
 /// Writes rows in groups, each as soon as it is full.
-pub(super) struct Parquet {
+pub(crate) struct Parquet {
     writer: Option<ArrowWriter<Vec<u8>>>,
 }
 
 impl Parquet {
-    pub(super) fn new(schema: &SchemaRef) -> Result<Self> {
+    pub(crate) fn new(schema: &SchemaRef) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(COMPRESSION)?))
             .set_max_row_group_row_count(Some(GROUP_ROWS))
