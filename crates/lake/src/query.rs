@@ -5,16 +5,17 @@ use crate::frames::{self, FRAMES};
 use crate::lake::{Lake, Latest, Views};
 use crate::shape::{RECORDS, Shape};
 use crate::tenant::{Files, View};
-use crate::{Error, columns, files::day_name, sealed};
+use crate::{Error, columns, files::day_name, guard, sealed};
 use compact_str::CompactString;
 use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use datafusion::common::ScalarValue;
 use datafusion::datasource::{MemTable, TableProvider};
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::prelude::{DataFrame, Expr, SQLOptions, SessionConfig, SessionContext, cast, col, lit};
+use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext, cast, col, lit};
 use futures::StreamExt as _;
 use odograph_model::{Key, Lsn, RecordId, Time};
 use std::sync::Arc;
@@ -84,7 +85,7 @@ impl Answer {
 
 impl Limits {
     fn too_long(self) -> Error {
-        let seconds = self.time.as_secs();
+        let seconds = self.time.as_secs_f64();
         Error::Refused(format!("the query took longer than {seconds} s: ask for less time or fewer devices"))
     }
 }
@@ -97,8 +98,7 @@ pub(crate) async fn run(lake: Lake, views: Views, sql: &str, limits: Limits) -> 
     let begin = async {
         let context = session(limits.memory)?;
         register(&context, views).await?;
-        let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        Ok::<_, Error>(context.sql_with_options(sql, only_read).await?.execute_stream().await?)
+        Ok::<_, Error>(guard::plan(&context, sql).await?.execute_stream().await?)
     };
     let stream = tokio::time::timeout_at(deadline, begin).await.map_err(|_| limits.too_long())??;
     Ok(Answer { stream, lake, deadline, limits, rows: 0, _held: held })
@@ -206,7 +206,9 @@ pub(crate) fn session(memory: usize) -> Result<SessionContext, Error> {
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
+    let disk = DiskManagerBuilder::default().with_max_temp_directory_size(SPILL_BYTES_MAX);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory)));
+    let runtime = runtime.with_disk_manager_builder(disk).build_arc()?;
     Ok(SessionContext::new_with_config_rt(config, runtime))
 }
 
@@ -229,7 +231,7 @@ async fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
 }
 
 /// Files and rows besides them, as one table with the columns of both.
-fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
+pub(crate) fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
     let mut schema = view.schema.clone();
     for batch in &view.hot {
         schema = columns::merged(&schema, &batch.schema());
@@ -289,5 +291,7 @@ const QUERY_TIME: Duration = Duration::from_secs(60);
 const QUERY_ROWS: usize = 1_000_000;
 /// Queries share the machine with ingest.
 pub(crate) const QUERY_BYTES: usize = 512 << 20;
+/// What does not fit a query's memory goes through temporary files: so much of them.
+const SPILL_BYTES_MAX: u64 = 8 << 30;
 /// One for each core of a small machine.
 const PARTITIONS: usize = 2;
