@@ -39,11 +39,11 @@ fn with_row<T>(number: u64, take: impl FnOnce(&Row<'_>) -> T) -> T {
 /// A hundred records in no order, of which some are in files and some wait.
 fn filled() -> Writer {
     let mut writer = open(&FaultDisk::new());
-    for number in 0..100 {
-        let number = number * 37 % 100;
-        with_row(number, |row| writer.push("default", row, Lsn(number)).unwrap());
+    for place in 0..100 {
+        let number = place * 37 % 100;
+        with_row(number, |row| writer.push("default", row, Lsn(place)).unwrap());
         if [20, 40, 60].contains(&number) {
-            writer.flush(Lsn(1000 + number), true).unwrap();
+            writer.flush(Lsn(place + 1), true).unwrap();
         }
     }
     writer
