@@ -13,7 +13,7 @@ pub use lines::Damage;
 use crate::{Devices, Listener, Unknown};
 use compact_str::CompactString;
 use file::File;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use odograph_env::Disk;
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Decision, Settings};
@@ -97,6 +97,8 @@ struct Inner {
     announced: Arc<BTreeSet<CompactString>>,
     /// Those that it announced when what the journal may have beyond the file was written.
     announced_before: BTreeSet<CompactString>,
+    /// Those that had to wait for a person at some time.
+    waited: HashSet<CompactString>,
 }
 
 struct Entry {
@@ -116,6 +118,7 @@ impl Roster {
             unsaved: Vec::new(),
             announced: Arc::default(),
             announced_before: content.configured_since,
+            waited: content.waited,
         };
         content.devices.into_iter().for_each(|known| drop(inner.put(known, Settings::default())));
         let (inner, file, damage) = (RwLock::new(inner), Mutex::new(file), content.damage);
@@ -177,6 +180,12 @@ impl Roster {
         self.read().devices.get(device).map(|entry| entry.known(device))
     }
 
+    /// The devices that had to wait for a person's decision at some time, in no order: what they sent meanwhile is in no
+    /// table of records.
+    pub fn waited(&self) -> Vec<CompactString> {
+        self.read().waited.iter().cloned().collect()
+    }
+
     /// Decides about a device, known so far or not; says what it was before. A configured device stays as it is. When it
     /// returns, the decision is durable and holds; when it fails, nothing has changed. `durable` is that of
     /// [`Roster::save`].
@@ -195,10 +204,10 @@ impl Roster {
             return Err(error);
         }
         let mut inner = self.change();
-        // It may have registered itself meanwhile: that line must not come to stand behind ours.
-        inner.unsaved.retain(|known| known.device != device);
+        // It may have registered itself meanwhile: then the decision has to stand behind that line once more.
+        let registered = inner.unsaved.iter().any(|known| known.device == device);
         let now = self::decided(device, state, inner.devices.get(device).map(|entry| entry.known(device)));
-        if now != decided {
+        if registered || now != decided {
             inner.unsaved.push(now.clone());
         }
         inner.put(now, Settings::default());
@@ -311,6 +320,9 @@ impl Inner {
 
     fn put(&mut self, known: Known, settings: Settings) -> Arc<Binding> {
         let binding = known.binding(settings);
+        if known.state == State::Quarantined {
+            self.waited.insert(known.device.clone());
+        }
         let entry = Entry { binding: binding.clone(), state: known.state, protocol: known.protocol };
         if self.devices.insert(known.device, entry).is_none() {
             self.registered += 1;

@@ -60,7 +60,7 @@ pub(crate) fn raw() -> Field {
 }
 
 /// The parameter that a column holds.
-pub(crate) fn key(field: &Field) -> Option<Key> {
+pub fn key(field: &Field) -> Option<Key> {
     Key::from_name(field.metadata().get(PARAMETER)?)
 }
 

@@ -4,6 +4,7 @@ use crate::store;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
+use datafusion::sql::sqlparser::parser::ParserError;
 use deltalake::DeltaTableError;
 
 /// Why history could not be written or read.
@@ -36,7 +37,7 @@ pub enum Error {
     #[error("a Parquet file cannot be made")]
     Parquet(#[from] ParquetError),
     /// A query failed.
-    #[error("{0}")]
+    #[error("{}", said(.0))]
     Query(Box<DataFusionError>),
     /// A query asks for more than it may.
     #[error("{0}")]
@@ -62,9 +63,30 @@ pub enum Error {
 
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
-        Self::Query(Box::new(error))
+        match error.find_root() {
+            DataFusionError::ResourcesExhausted(_) => Self::Refused(TOO_MUCH.to_owned()),
+            _ => Self::Query(Box::new(error)),
+        }
     }
 }
+
+/// What is wrong with a query, for people: the library wraps it, and shows some of it as it is in memory.
+fn said(error: &DataFusionError) -> String {
+    match error.find_root() {
+        DataFusionError::SQL(error, _) => match &**error {
+            ParserError::TokenizerError(what) | ParserError::ParserError(what) => format!("this is not SQL: {what}"),
+            ParserError::RecursionLimitExceeded => "the query is nested too deeply".to_owned(),
+        },
+        DataFusionError::Plan(what) | DataFusionError::Execution(what) => what.clone(),
+        DataFusionError::NotImplemented(what) => format!("this is not possible: {what}"),
+        DataFusionError::SchemaError(error, _) => error.to_string(),
+        DataFusionError::ArrowError(error, _) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+const TOO_MUCH: &str =
+    "the query needs more memory than it may take: ask for less time, fewer devices or columns, or sort and group less";
 
 impl Error {
     /// Whether it failed because the disk is full: nothing was lost, and it can be tried again once there is space.

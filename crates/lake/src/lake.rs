@@ -400,7 +400,12 @@ impl Lake {
         self.shared.runtime().block_on(work)
     }
 
-    fn views(&self, tenant: &str) -> Result<Views, Error> {
+    /// The tenants of which there are tables.
+    pub(crate) fn tenants(&self) -> Vec<CompactString> {
+        self.shared.tenants.lock().expect("nobody panics holding it").keys().cloned().collect()
+    }
+
+    pub(crate) fn views(&self, tenant: &str) -> Result<Views, Error> {
         let known = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
         let Some(tables) = known else { return Ok(Views::default()) };
         Ok(Views {

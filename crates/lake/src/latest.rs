@@ -7,7 +7,6 @@
 mod checkpoint;
 mod packed;
 mod restore;
-mod stored;
 mod tables;
 
 pub(crate) use checkpoint::{Checkpoint, save};
@@ -15,6 +14,7 @@ pub(crate) use tables::{DevicesTable, LastTable};
 
 use crate::lake::Latest as Known;
 use crate::rows::Row;
+use crate::scan::{not_ours, stored};
 use crate::table::Table;
 use crate::{Error, columns};
 use compact_str::CompactString;
@@ -153,11 +153,11 @@ impl Devices {
     /// Takes in rows of files.
     fn push_batch(&mut self, rows: &RecordBatch) -> Result<(), Error> {
         let column = |name: &str| rows.column_by_name(name);
-        let fixed = |name: &str| column(name).cloned().ok_or_else(|| stored::not_ours(name));
+        let fixed = |name: &str| column(name).cloned().ok_or_else(|| not_ours(name));
         let names = fixed(columns::DEVICE)?;
-        let names = names.as_string_opt::<i32>().ok_or_else(|| stored::not_ours(columns::DEVICE))?;
+        let names = names.as_string_opt::<i32>().ok_or_else(|| not_ours(columns::DEVICE))?;
         let (times, received, ids) = (fixed(columns::TIME)?, fixed(columns::RECEIVED)?, fixed(columns::ID)?);
-        let ids = ids.as_primitive_opt::<Int64Type>().ok_or_else(|| stored::not_ours(columns::ID))?;
+        let ids = ids.as_primitive_opt::<Int64Type>().ok_or_else(|| not_ours(columns::ID))?;
         let (times, received) = (moments(&times)?, moments(&received)?);
         let (claims, sources) = (column(&column_of(Key::DeviceTime)), column(&column_of(Key::TimeSource)));
         let has = |column: Option<&ArrayRef>, row| column.is_some_and(|values| values.is_valid(row));
@@ -179,7 +179,7 @@ impl Devices {
             }
             for (wrong, row) in [false, true].into_iter().zip(remain) {
                 let (Some(row), Some(latest)) = (row, device.slot(wrong)) else { continue };
-                for record in stored::stored(&rows.slice(row, 1))? {
+                for record in stored(&rows.slice(row, 1))? {
                     latest.packed = Packed::new(record.protocol, &record.record);
                 }
             }
@@ -309,7 +309,7 @@ fn column_of(key: Key) -> String {
 }
 
 fn moments(column: &ArrayRef) -> Result<impl Fn(usize) -> Time, Error> {
-    let moments = column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| stored::not_ours("time"))?;
+    let moments = column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| not_ours("time"))?;
     Ok(|row| Time(moments.value(row).div_euclid(1000)))
 }
 

@@ -11,12 +11,14 @@ mod error;
 mod events;
 mod files;
 mod frames;
+mod guard;
 mod lake;
 mod latest;
 mod maintenance;
 mod query;
 mod replace;
 mod rows;
+mod scan;
 mod sealed;
 mod shape;
 mod source;
@@ -26,7 +28,8 @@ mod tables;
 mod tenant;
 mod work;
 
-pub use datafusion::arrow;
+pub use columns::key as parameter;
+pub use datafusion::{arrow, parquet};
 pub use error::Error;
 pub use events::{Event, Scope};
 pub use frames::FrameRow;
@@ -37,6 +40,7 @@ pub use replace::{
     DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,
 };
 pub use rows::Row;
+pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Wanted, export_columns, stored};
 pub use sealed::StoredFrame;
 pub use store::{DiskStore, disk_is_full};
 pub use tenant::Stream;

@@ -7,7 +7,7 @@ use crate::latest::{DevicesTable, LastTable};
 use crate::shape::{RECORDS, Shape};
 use crate::source::Whole;
 use crate::tenant::{Version, View};
-use crate::{Error, columns, files::day_name, sealed};
+use crate::{Error, columns, files::day_name, guard, sealed};
 use compact_str::CompactString;
 use datafusion::arrow::array::{AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
@@ -16,10 +16,11 @@ use datafusion::catalog::{
     MemorySchemaProvider, TableProvider,
 };
 use datafusion::common::ScalarValue;
+use datafusion::execution::disk_manager::DiskManagerBuilder;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
-use datafusion::prelude::{DataFrame, Expr, SQLOptions, SessionConfig, SessionContext, cast, col, lit};
+use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext, cast, col, lit};
 use futures::StreamExt as _;
 use odograph_model::{Key, Lsn, RecordId};
 use std::sync::{Arc, LazyLock};
@@ -89,7 +90,7 @@ impl Answer {
 
 impl Limits {
     fn too_long(self) -> Error {
-        let seconds = self.time.as_secs();
+        let seconds = self.time.as_secs_f64();
         Error::Refused(format!("the query took longer than {seconds} s: ask for less time or fewer devices"))
     }
 }
@@ -102,8 +103,7 @@ pub(crate) async fn run(lake: Lake, views: Views, sql: &str, limits: Limits) -> 
     let begin = async {
         let context = session(limits.memory)?;
         register(&context, views)?;
-        let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
-        Ok::<_, Error>(context.sql_with_options(sql, only_read).await?.execute_stream().await?)
+        Ok::<_, Error>(guard::plan(&context, sql).await?.execute_stream().await?)
     };
     let stream = tokio::time::timeout_at(deadline, begin).await.map_err(|_| limits.too_long())??;
     Ok(Answer { stream, lake, deadline, limits, rows: 0, _held: held })
@@ -177,7 +177,9 @@ pub(crate) async fn rows(files: Arc<dyn TableProvider>, schema: &SchemaRef) -> R
 
 /// A session of its own for each query: with the tables of one tenant, and a bound on memory.
 pub(crate) fn session(memory: usize) -> Result<SessionContext, Error> {
-    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory))).build_arc()?;
+    let disk = DiskManagerBuilder::default().with_max_temp_directory_size(SPILL_BYTES_MAX);
+    let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory)));
+    let runtime = runtime.with_disk_manager_builder(disk).build_arc()?;
     let (list, catalog) = (MemoryCatalogProviderList::new(), MemoryCatalogProvider::new());
     let names = BASE.config_options().catalog.clone();
     catalog.register_schema(&names.default_schema, Arc::new(MemorySchemaProvider::new()))?;
@@ -262,5 +264,7 @@ const QUERY_TIME: Duration = Duration::from_secs(60);
 const QUERY_ROWS: usize = 1_000_000;
 /// Queries share the machine with ingest.
 pub(crate) const QUERY_BYTES: usize = 512 << 20;
+/// What does not fit a query's memory goes through temporary files: so much of them.
+const SPILL_BYTES_MAX: u64 = 8 << 30;
 /// One for each core of a small machine.
 const PARTITIONS: usize = 2;

@@ -1,8 +1,25 @@
-//! What leaves the journal: records, each once, and the bytes themselves. The same whether a server runs or not.
+//! What leaves history: records, each once, and the bytes themselves. The same whether a server runs or not.
 
+mod besides;
+mod csv;
+mod follow;
+mod formats;
 mod frames;
+mod geojson;
+mod gpx;
+mod kml;
+mod parameters;
+mod parquet;
+mod progress;
+mod track;
+mod xml;
 
+pub(crate) use follow::follow;
+pub(crate) use formats::{Encoder, RecordFormat};
 pub(crate) use frames::frames;
+pub(crate) use parameters::parameter;
+pub(crate) use parquet::Parquet;
+pub(crate) use progress::{Framed, Progress, Unframed};
 
 use crate::exit::{Failure, Status};
 use anyhow::Result;
@@ -10,11 +27,12 @@ use axum::http::{HeaderMap, HeaderValue};
 use compact_str::CompactString;
 use odograph_ingest::{Roster, State};
 use odograph_journal::Reader;
-use odograph_model::Lsn;
-use odograph_pipeline::{Event, ReadError, Records, Trouble, Window};
+use odograph_lake::{Lake, Wanted};
+use odograph_model::{Lsn, Time};
 use odograph_protocols::{Binding, Decision};
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which records.
@@ -32,6 +50,11 @@ pub(crate) struct RecordQuery {
     pub(crate) quarantined: bool,
     /// Go on with what comes.
     pub(crate) follow: bool,
+    pub(crate) format: RecordFormat,
+    /// Only these parameters, and records that have one of them; none: all.
+    pub(crate) parameters: Vec<CompactString>,
+    /// Whether whoever asks wants to know how far it is.
+    pub(crate) progress: bool,
 }
 
 /// Which bytes.
@@ -46,6 +69,8 @@ pub(crate) struct FrameQuery {
     pub(crate) direction: Direction,
     /// The bytes as they are, one after the other, instead of lines about them.
     pub(crate) raw: bool,
+    /// Whether whoever asks wants to know how far it is.
+    pub(crate) progress: bool,
 }
 
 /// Which way bytes went.
@@ -65,10 +90,8 @@ pub(crate) enum Direction {
 pub(crate) struct Totals {
     /// Records or pieces that were given.
     pub(crate) given: u64,
-    /// Records that had been given before.
-    pub(crate) duplicates: u64,
-    /// Frames that cannot be decoded.
-    pub(crate) undecoded: u64,
+    /// Records that a map cannot show: without a position, or without a valid one.
+    pub(crate) unplaced: u64,
     /// Places where the journal is damaged.
     pub(crate) damaged: u64,
 }
@@ -76,17 +99,30 @@ pub(crate) struct Totals {
 /// The header behind the data in which a server tells the totals.
 pub(crate) const TOTALS_TRAILER: &str = "odograph-totals";
 
-/// The totals that a server told behind the data; an answer without them was cut short.
+/// The header behind the data in which a server tells why there is no more of it.
+pub(crate) const ERROR_TRAILER: &str = "odograph-error";
+
+/// The totals that a server told behind the data, or why it failed; an answer without either was cut short.
 pub(crate) fn totals(trailers: &HeaderMap) -> Result<Totals> {
+    let error = trailers.get(ERROR_TRAILER).and_then(|error| serde_json::from_slice::<String>(error.as_bytes()).ok());
+    if let Some(error) = error {
+        return Err(Failure::new(Status::Problems, error).into());
+    }
     let totals = trailers.get(TOTALS_TRAILER).and_then(|totals| serde_json::from_slice(totals.as_bytes()).ok());
     let cut = || Failure::new(Status::Unavailable, "the server's answer was cut short: its log says why");
     Ok(totals.ok_or_else(cut)?)
 }
 
 impl Totals {
-    pub(crate) fn to_header(self) -> io::Result<HeaderValue> {
-        let text = serde_json::to_string(&self)?;
-        HeaderValue::from_str(&text).map_err(io::Error::other)
+    /// What a server tells behind the data.
+    pub(crate) fn trailers(result: Result<Self>) -> io::Result<HeaderMap> {
+        let (name, text) = match result {
+            Ok(totals) => (TOTALS_TRAILER, serde_json::to_vec(&totals)?),
+            Err(error) => (ERROR_TRAILER, serde_json::to_vec(&format!("{error:#}"))?),
+        };
+        let mut trailers = HeaderMap::new();
+        trailers.insert(name, HeaderValue::from_bytes(&text).map_err(io::Error::other)?);
+        Ok(trailers)
     }
 }
 
@@ -99,73 +135,87 @@ pub(crate) trait Sink {
 
     /// Whether nobody takes it any more.
     fn is_gone(&self) -> bool;
-}
 
-/// Exports records up to the durable mark `until`, or else as far as can be read, and then on to what `next` says.
-pub(crate) fn records(
-    reader: &Reader,
-    roster: &Roster,
-    query: &RecordQuery,
-    until: Option<Lsn>,
-    next: impl Fn() -> Option<Lsn>,
-    out: &mut dyn Sink,
-) -> Result<Totals> {
-    let mut entries = reader.entries(Lsn(0), until)?;
-    let mut records = Records::new(Window::default());
-    let mut given = 0;
-    let mut line = Vec::new();
-    let mut reached = until;
-    loop {
-        let take = |event: &Event<'_>| -> io::Result<()> {
-            if !query.wants(event, roster) {
-                return Ok(());
-            }
-            line.clear();
-            serde_json::to_writer(&mut line, &event.view())?;
-            line.push(b'\n');
-            given += 1;
-            out.write(&line)
-        };
-        let tell = |trouble: Trouble<'_>| match trouble {
-            Trouble::Damaged(broken) => tracing::warn!("the journal is damaged: {broken}"),
-            Trouble::Undecoded(lsn, why) => tracing::debug!(%lsn, "a frame cannot be decoded: {why}"),
-        };
-        match records.read(&mut entries, take, tell) {
-            Ok(()) => {}
-            Err(ReadError::Journal(error)) => return Err(error.into()),
-            Err(ReadError::Taker(error)) => return Err(error.into()),
-        }
-        match next() {
-            None => break,
-            further if further == reached => {
-                out.flush()?;
-                if out.is_gone() {
-                    return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
-                }
-                std::thread::sleep(FOLLOW);
-            }
-            further => {
-                reached = further;
-                entries.set_until(further);
-            }
-        }
+    /// Hears how far it is, where anyone wants to know.
+    fn reached(&mut self, progress: Progress) -> io::Result<()> {
+        let _ = progress;
+        Ok(())
     }
-    let totals = records.totals();
-    let (duplicates, undecoded, damaged) = (totals.duplicates, totals.undecoded, totals.damaged);
-    Ok(Totals { given, duplicates, undecoded, damaged })
 }
 
-/// How often an export that follows looks for more.
-const FOLLOW: Duration = Duration::from_millis(100);
+/// Where records come from.
+pub(crate) struct Origin {
+    /// Filled with everything that was acknowledged before the export began.
+    pub(crate) lake: Lake,
+    /// Places where the journal was damaged when the lake was filled.
+    pub(crate) damaged: u64,
+    pub(crate) reader: Reader,
+    pub(crate) roster: Arc<Roster>,
+    /// Up to where the journal is durable; `None`: as far as it can be read.
+    pub(crate) until: Option<Lsn>,
+}
+
+/// How long an export waits for history to come up with what was acknowledged.
+pub(crate) const WAIT: Duration = Duration::from_secs(60);
+
+/// Exports records.
+pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) -> Result<Totals> {
+    let wanted = query.wanted()?;
+    let besides = besides::gather(&origin.reader, &origin.roster, query, origin.until)?;
+    let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
+    let shown = move |device: &str| shows(&roster, device, quarantined);
+    let mut scan = origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?;
+    let mut encoder = query.format.encoder(scan.schema())?;
+    encoder.begin(out)?;
+    let mut totals = Totals { damaged: origin.damaged, ..Totals::default() };
+    while let Some(rows) = scan.next_rows()? {
+        encoder.rows(&rows, out)?;
+        totals.given += rows.num_rows() as u64;
+        let reached = scan.reached();
+        out.reached(Progress { given: totals.given, done: reached.done as u64, of: reached.of as u64 })?;
+    }
+    totals.unplaced = encoder.finish(out)?;
+    totals.given -= totals.unplaced;
+    let reached = scan.reached();
+    out.reached(Progress { given: totals.given, done: reached.done as u64, of: reached.of as u64 })?;
+    Ok(totals)
+}
+
+/// An export where nothing was ever received.
+pub(crate) fn nothing(query: &RecordQuery, out: &mut dyn Sink) -> Result<Totals> {
+    let chosen = parameters::parameters(&query.parameters)?;
+    let mut encoder = query.format.encoder(&odograph_lake::export_columns(chosen.as_ref()))?;
+    encoder.begin(out)?;
+    encoder.finish(out)?;
+    Ok(Totals::default())
+}
 
 impl RecordQuery {
-    fn wants(&self, event: &Event<'_>, roster: &Roster) -> bool {
-        let device = event.record.device.as_deref().unwrap_or(&event.binding.device);
-        let time = event.record.time.unwrap_or(event.received).0;
-        (self.devices.is_empty() || self.devices.iter().any(|wanted| wanted == device))
-            && self.tenant.as_ref().is_none_or(|tenant| *tenant == event.binding.tenant)
-            && within(time, self.from, self.to)
-            && counts(event.binding, roster, self.quarantined)
+    /// Whether it makes sense.
+    pub(crate) fn check(&self) -> Result<()> {
+        let usage = |what: &str| Err(Failure::new(Status::Usage, what).into());
+        if self.follow && self.format != RecordFormat::Jsonl {
+            return usage("--follow is for --format jsonl: the other formats have an end");
+        }
+        if self.format.is_map() && !self.parameters.is_empty() {
+            return usage("--parameters is for the formats jsonl, csv and parquet: a map has positions");
+        }
+        parameters::parameters(&self.parameters).map(drop)
+    }
+
+    fn wanted(&self) -> Result<Wanted> {
+        let chosen = parameters::parameters(&self.parameters)?;
+        let track = self.format.parameters();
+        Ok(Wanted {
+            devices: self.devices.clone(),
+            from: self.from.map(Time),
+            to: self.to.map(Time),
+            // Records without a position are counted, so they have to come.
+            without_them: track.is_some(),
+            parameters: track.or(chosen),
+            order: self.format.order(),
+            part_rows: 0,
+        })
     }
 }
 
@@ -179,10 +229,17 @@ fn counts(binding: &Binding, roster: &Roster, quarantined: bool) -> bool {
     if binding.decision == Decision::Refused {
         return false;
     }
-    match roster.get(&binding.device).map(|known| known.state) {
-        Some(State::Configured | State::New | State::Accepted) => true,
+    match roster.get(&binding.device) {
+        Some(_) => shows(roster, &binding.device, quarantined),
+        None => binding.decision == Decision::Accepted || quarantined,
+    }
+}
+
+/// Whether the data of a device counts that was accepted when it came.
+fn shows(roster: &Roster, device: &str, quarantined: bool) -> bool {
+    match roster.get(device).map(|known| known.state) {
+        Some(State::Configured | State::New | State::Accepted) | None => true,
         Some(State::Quarantined) => quarantined,
         Some(State::Rejected) => false,
-        None => binding.decision == Decision::Accepted || quarantined,
     }
 }

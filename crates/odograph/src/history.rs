@@ -77,13 +77,14 @@ impl Place {
         Ok((Pipeline::open(&self.reader, Tables(writer), from)?, cursors))
     }
 
-    /// Fills the lake with all that the journal holds, and gives it. The folder must be this process's own.
-    pub(crate) fn fill(&self) -> Result<Lake> {
+    /// Fills the lake with all that the journal holds, and gives it, with the number of places where the journal is
+    /// damaged. The folder must be this process's own.
+    pub(crate) fn fill(&self) -> Result<(Lake, u64)> {
         let (mut pipeline, _) = self.open()?;
         while !pipeline.read(None)? {
             pipeline.flush(false)?;
         }
-        Ok(pipeline.tables().lake())
+        Ok((pipeline.tables().lake(), pipeline.progress().damaged))
     }
 }
 
@@ -110,6 +111,8 @@ pub(crate) struct History {
 struct State {
     lake: Option<Lake>,
     read: Lsn,
+    /// Places where the journal was damaged.
+    damaged: u64,
     /// Why it does not go on.
     problem: Option<String>,
 }
@@ -126,11 +129,12 @@ impl History {
 
     /// Runs a query that sees everything in the journal before `until`.
     pub(crate) fn query(&self, tenant: &str, sql: &str, limits: Limits, until: Lsn) -> Result<Answer> {
-        Ok(self.reached(until, limits.time)?.query(tenant, sql, limits)?)
+        Ok(self.reach(until, limits.time)?.0.query(tenant, sql, limits)?)
     }
 
-    /// Waits until history has everything in the journal before `until`, but not for ever.
-    fn reached(&self, until: Lsn, time: Duration) -> Result<Lake> {
+    /// Waits, at most for `time`, until the lake has everything in the journal before `until`, and gives it, with the
+    /// number of places where the journal was damaged.
+    pub(crate) fn reach(&self, until: Lsn, time: Duration) -> Result<(Lake, u64)> {
         let state = self.state.lock().expect("nobody panics holding it");
         let behind = |state: &mut State| state.problem.is_none() && (state.lake.is_none() || state.read < until);
         let (state, _) = self.moved.wait_timeout_while(state, time, behind).expect("nobody panics holding it");
@@ -139,12 +143,12 @@ impl History {
             let why = state.problem.as_deref().unwrap_or("there is more to read than could be read meanwhile");
             anyhow::bail!("history is {lag} bytes of the journal behind: {why}");
         };
-        Ok(lake)
+        Ok((lake, state.damaged))
     }
 
     fn publish(&self, lake: Option<Lake>, progress: Progress) {
         let mut state = self.state.lock().expect("nobody panics holding it");
-        state.read = progress.read;
+        (state.read, state.damaged) = (progress.read, progress.damaged);
         state.problem = None;
         if lake.is_some() {
             state.lake = lake;

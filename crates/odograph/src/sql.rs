@@ -1,13 +1,16 @@
 //! Answers of queries as text: for people, and for programs.
 
-use crate::export::{Sink, Totals};
+use crate::export::{Encoder as _, Parquet, Sink, Totals};
 use anyhow::Result;
 use odograph_lake::Answer;
+use odograph_lake::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use odograph_lake::arrow::csv::WriterBuilder;
+use odograph_lake::arrow::datatypes::{DataType, Field, Schema};
 use odograph_lake::arrow::json::LineDelimitedWriter;
 use odograph_lake::arrow::util::pretty::pretty_format_batches_with_schema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
+use std::sync::Arc;
 
 /// A query, as it is sent to a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -18,6 +21,9 @@ pub(crate) struct SqlQuery {
     pub(crate) tenant: String,
     #[serde(default)]
     pub(crate) format: SqlFormat,
+    /// Whether whoever asks wants to know how far it is.
+    #[serde(default)]
+    pub(crate) progress: bool,
 }
 
 /// How an answer is written.
@@ -30,6 +36,8 @@ pub(crate) enum SqlFormat {
     Csv,
     /// Columns for people.
     Table,
+    /// A Parquet file.
+    Parquet,
 }
 
 /// Writes an answer.
@@ -45,13 +53,13 @@ pub(crate) fn write(answer: &mut Answer, format: SqlFormat, out: &mut dyn Sink) 
             writer.finish()?;
         }
         SqlFormat::Csv => {
-            let mut heading = true;
+            WriterBuilder::new().build(Into(out)).write(&flat(&RecordBatch::new_empty(answer.schema()))?)?;
             while let Some(rows) = answer.next_rows()? {
                 given += rows.num_rows() as u64;
-                WriterBuilder::new().with_header(heading).build(Into(out)).write(&rows)?;
-                heading = false;
+                WriterBuilder::new().with_header(false).build(Into(out)).write(&flat(&rows)?)?;
             }
         }
+        SqlFormat::Parquet => given = parquet(answer, out)?,
         SqlFormat::Table => {
             let mut all = Vec::new();
             while let Some(rows) = answer.next_rows()? {
@@ -63,6 +71,43 @@ pub(crate) fn write(answer: &mut Answer, format: SqlFormat, out: &mut dyn Sink) 
         }
     }
     Ok(Totals { given, ..Totals::default() })
+}
+
+/// The rows with lists and maps as JSON: a cell of CSV is one text.
+fn flat(rows: &RecordBatch) -> Result<RecordBatch> {
+    let (mut fields, mut columns) = (Vec::new(), Vec::new());
+    for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
+        if field.data_type().is_nested() {
+            fields.push(Arc::new(Field::new(field.name(), DataType::Utf8, true)));
+            columns.push(Arc::new(as_json(column)?) as ArrayRef);
+        } else {
+            fields.push(field.clone());
+            columns.push(column.clone());
+        }
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
+    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
+}
+
+fn as_json(column: &ArrayRef) -> Result<StringArray> {
+    let field = Field::new("value", column.data_type().clone(), true);
+    let mut writer = LineDelimitedWriter::new(Vec::new());
+    writer.write(&RecordBatch::try_new(Arc::new(Schema::new(vec![field])), vec![column.clone()])?)?;
+    writer.finish()?;
+    // Each row is a line, `{"value":…}`, and `{}` where there is nothing.
+    let text = String::from_utf8(writer.into_inner())?;
+    Ok(text.lines().map(|line| line.strip_prefix("{\"value\":")?.strip_suffix('}')).collect())
+}
+
+fn parquet(answer: &mut Answer, out: &mut dyn Sink) -> Result<u64> {
+    let mut given = 0;
+    let mut encoder = Parquet::new(&answer.schema())?;
+    while let Some(rows) = answer.next_rows()? {
+        given += rows.num_rows() as u64;
+        encoder.rows(&rows, out)?;
+    }
+    encoder.finish(out)?;
+    Ok(given)
 }
 
 pub(crate) fn default_tenant() -> String {

@@ -51,6 +51,66 @@ fn records_are_chosen_by_device_and_time() {
 }
 
 #[test]
+fn records_come_by_day_device_and_time_and_can_be_narrowed_to_parameters() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    for id in ["b", "a"] {
+        device.login(id);
+        for second in [5, 40_000, 3] {
+            assert_eq!(device.position(second), "#ASD#1");
+            assert_eq!(device.say(&position(second).replace("231126", "221126")), "#ASD#1");
+        }
+    }
+    let order: Vec<(String, String)> = ["22", "23"]
+        .iter()
+        .flat_map(|day| ["a", "b"].map(|id| (day, id)))
+        .flat_map(|(day, id)| {
+            [3, 5, 40_000].map(|second| (id.to_owned(), moment(second).replace("-23T", &format!("-{day}T"))))
+        })
+        .collect();
+    assert_eq!(told(&place.records(&[])), order);
+    server.kill();
+    assert_eq!(told(&place.records(&[])), order);
+    let narrow = place.records(&["--parameters", "position.speed,din", "--device", "a", "--from", &moment(40_000)]);
+    let names: Vec<&str> = narrow[0].as_object().expect("an object").keys().map(String::as_str).collect();
+    assert_eq!((narrow.len(), names), (1, vec!["device", "id", "position.speed", "protocol", "received", "time"]));
+    assert_eq!(place.records(&["--parameters", "raw,din"]).len(), 0);
+}
+
+#[test]
+fn what_a_device_sent_while_it_waited_is_there_once_it_is_accepted_and_once() {
+    let place = Place::new();
+    let listener = "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nunknown = \"quarantine\"\n";
+    let path = place.write("odograph.toml", &format!("[ingest]\ndefault_ports = false\n{listener}"));
+    let config = ["--config", path.to_str().expect("UTF-8")];
+    let server = place.serve_with(&config);
+    let say = |seconds: &[u32]| {
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("77"), "#AL#1");
+        for second in seconds {
+            assert_eq!(device.position(*second), "#ASD#1");
+        }
+    };
+    let of = |seconds: &[u32]| seconds.iter().map(|second| ("77".to_owned(), moment(*second))).collect::<Vec<_>>();
+    say(&[2, 1]);
+    assert_eq!(told(&place.records(&[])), []);
+    let kept = place.records(&["--quarantined"]);
+    assert_eq!(told(&kept), of(&[1, 2]));
+    place.text(&["device", "accept", "77"]);
+    // The second time it counts, and history has it; it was received first when it waited.
+    say(&[2, 3]);
+    let all = place.records(&[]);
+    assert_eq!((told(&all), &all[..2]), (of(&[1, 2, 3]), &kept[..]));
+    assert_eq!(place.records(&["--from", &moment(3)]).len(), 1);
+    place.text(&["device", "reject", "77"]);
+    assert_eq!(told(&place.records(&["--quarantined"])), []);
+    place.text(&["device", "accept", "77"]);
+    assert!(server.stop().success());
+    assert_eq!(place.records(&[]), all);
+}
+
+#[test]
 fn raw_frames_are_the_exact_bytes() {
     let place = Place::new();
     let _server = two_devices(&place);

@@ -41,7 +41,18 @@ impl Records {
         take: impl FnMut(&Event<'_>) -> Result<(), E>,
         trouble: impl FnMut(Trouble<'_>),
     ) -> Result<(), ReadError<E>> {
-        let mut once = Once { seen: &mut self.seen, duplicates: &mut self.duplicates, take, trouble };
+        self.read_some(entries, |_| true, take, trouble)
+    }
+
+    /// The same, for those records alone that are `wanted`; the others are not remembered either.
+    pub fn read_some<E>(
+        &mut self,
+        entries: &mut Entries,
+        wanted: impl FnMut(&Event<'_>) -> bool,
+        take: impl FnMut(&Event<'_>) -> Result<(), E>,
+        trouble: impl FnMut(Trouble<'_>),
+    ) -> Result<(), ReadError<E>> {
+        let mut once = Once { seen: &mut self.seen, duplicates: &mut self.duplicates, wanted, take, trouble };
         self.frames.read(entries, None, &mut once)
     }
 
@@ -53,17 +64,26 @@ impl Records {
     }
 }
 
-struct Once<'a, T, R> {
+struct Once<'a, W, T, R> {
     seen: &'a mut HashSet<RecordId>,
     duplicates: &'a mut u64,
+    wanted: W,
     take: T,
     trouble: R,
 }
 
-impl<E, T: FnMut(&Event<'_>) -> Result<(), E>, R: FnMut(Trouble<'_>)> Taker for Once<'_, T, R> {
+impl<E, W, T, R> Taker for Once<'_, W, T, R>
+where
+    W: FnMut(&Event<'_>) -> bool,
+    T: FnMut(&Event<'_>) -> Result<(), E>,
+    R: FnMut(Trouble<'_>),
+{
     type Error = E;
 
     fn take(&mut self, event: &Event<'_>) -> Result<(), E> {
+        if !(self.wanted)(event) {
+            return Ok(());
+        }
         if self.seen.insert(event.id) {
             return (self.take)(event);
         }

@@ -53,7 +53,7 @@ impl File {
             configured: Arc::new(content.configured.clone()),
             doubtful: false,
         };
-        opened.lines_max = lines_max(content.devices.len());
+        opened.lines_max = lines_max(content.kept().len());
         if content.damage.is_loss() {
             opened.keep_aside(&text);
         }
@@ -64,7 +64,7 @@ impl File {
         if opened.doubtful || opened.lines > opened.lines_max {
             // If there is no space for it now, the next writing tries again: what was read counts all the same.
             let configured = Arc::new(content.configured_since.clone());
-            let _ = opened.replace(&content.devices, content.saved_until, &configured);
+            let _ = opened.replace(&content.kept(), content.saved_until, &configured);
         }
         Ok((opened, content))
     }
@@ -137,7 +137,7 @@ impl File {
         all.extend(text(devices, saved_until, None));
         // What cannot be read was told when the file was opened.
         let content = Content::read(&all);
-        self.replace(&content.devices, saved_until, configured)
+        self.replace(&content.kept(), saved_until, configured)
     }
 
     fn replace(

@@ -3,9 +3,9 @@
 //! Lines of JSON: devices with their state, of which the last about a device counts, and marks. A mark ends what was
 //! written at a time, and says up to which place of the journal the file has everyone who registered.
 
-use super::Known;
+use super::{Known, State};
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::{HashMap, HashSet};
 use odograph_model::Lsn;
 use std::collections::BTreeSet;
 use std::fmt;
@@ -33,6 +33,8 @@ pub(super) struct Mark {
 pub(super) struct Content {
     /// Each device once, in the order of its first line.
     pub(super) devices: Vec<Known>,
+    /// Those that waited for a person at some time.
+    pub(super) waited: HashSet<CompactString>,
     /// From here on, the journal may have devices that the file lacks.
     pub(super) saved_until: Lsn,
     /// The devices that the configuration announced last.
@@ -74,6 +76,9 @@ impl Content {
             match serde_json::from_slice(line) {
                 Ok(Line::Device(known)) => {
                     content.damage.devices_unmarked += 1;
+                    if known.state == State::Quarantined {
+                        content.waited.insert(known.device.clone());
+                    }
                     match places.get(&known.device) {
                         Some(place) => content.devices[*place] = known,
                         None => {
@@ -105,6 +110,13 @@ impl Content {
             content.configured_since.clone_from(&content.configured);
         }
         content
+    }
+
+    /// What is worth keeping: the devices, and before each that waited once that it did.
+    pub(super) fn kept(&self) -> Vec<Known> {
+        let waited = |known: &Known| known.state != State::Quarantined && self.waited.contains(&known.device);
+        let before = |known: &Known| waited(known).then(|| Known { state: State::Quarantined, ..known.clone() });
+        self.devices.iter().flat_map(|known| before(known).into_iter().chain([known.clone()])).collect()
     }
 
     fn mark(&mut self, mark: Mark) {

@@ -189,6 +189,7 @@ fn superseded_lines_are_given_up_and_a_power_cut_meanwhile_loses_nothing() {
     let disk = empty();
     let (roster, _) = open(&disk);
     admit(&roster, Unknown::Register, &["other"]);
+    admit(&roster, Unknown::Quarantine, &["device"]);
     let images = Arc::new(Mutex::new(Vec::new()));
     disk.on_operation({
         let images = images.clone();
@@ -222,6 +223,7 @@ fn superseded_lines_are_given_up_and_a_power_cut_meanwhile_loses_nothing() {
         let (again, _) = open(&image);
         let found = states(&again);
         assert!(found.len() == 2 && again.damage().is_none(), "{found:?}: {}", again.damage());
+        assert_eq!(again.waited(), ["device"], "that it waited is known for as long as it is");
     }
     assert_eq!(states(&open(&disk.crash_image(PowerCut::Lost)).0), states(&roster));
 }

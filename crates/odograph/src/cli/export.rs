@@ -1,18 +1,23 @@
-//! `odograph export`: records and bytes out of the journal.
+//! `odograph export`: records out of history, and bytes out of the journal.
 
 use super::output::Output;
 use super::pairs::moment;
 use super::{Outcome, usage};
 use crate::client::Access;
-use crate::config::Source;
+use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
-use crate::export::{self, Direction, FrameQuery, RecordQuery, Sink as _, Totals};
+use crate::export::{self, Direction, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
 use crate::folder::Folder;
+use crate::history::Place;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
+use compact_str::CompactString;
+use odograph_env::SystemClock;
+use odograph_ingest::Roster;
+use odograph_journal::Reader;
 use odograph_model::Time;
-use serde::Serialize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Write records, or the bytes they came from, as files that other programs read.
 ///
@@ -21,6 +26,8 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:\n  \
     odograph export records --format jsonl > records.jsonl\n  \
     odograph export records --device 352093081452251 --from 2026-06-01 --to 2026-07-01\n  \
+    odograph export records --format csv --parameters position.speed,temperature.1 -o cold.csv\n  \
+    odograph export records --format gpx --from 2026-06-01 --to 2026-06-02 -o day.gpx\n  \
     odograph export records --follow | jq .position.speed\n  \
     odograph export frames --device 352093081452251 --direction in --format raw > bytes")]
 pub(super) struct Options {
@@ -30,7 +37,7 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// What devices said: one JSON object a line, each record once.
+    /// What devices said, each record once: by day, within a day by device, and then by time.
     Records(RecordOptions),
     /// The bytes of the conversations with devices, unmodified.
     Frames(FrameOptions),
@@ -67,7 +74,11 @@ struct RecordOptions {
     /// How they are written.
     #[arg(long, value_enum, default_value = "jsonl")]
     format: RecordFormat,
-    /// Go on with what comes, until interrupted. Needs a running server.
+    /// Only these parameters, and records that have one of them: `position.speed,temperature.1`. `raw` stands for all that
+    /// the dictionary has no name for. For jsonl, csv and parquet.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = export::parameter)]
+    parameters: Vec<CompactString>,
+    /// Go on with what comes, until interrupted: in the order of the journal, as jsonl. Needs a running server.
     #[arg(long)]
     follow: bool,
 }
@@ -85,11 +96,6 @@ struct FrameOptions {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum RecordFormat {
-    Jsonl,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum FrameFormat {
     Jsonl,
     Raw,
@@ -104,21 +110,47 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
 
 fn records(options: &RecordOptions) -> Result<Outcome> {
     let common = &options.common;
-    let query = RecordQuery {
+    let mut query = RecordQuery {
         devices: common.devices.iter().map(Into::into).collect(),
         tenant: common.tenant.as_ref().map(Into::into),
         from: common.from.map(|time| time.0),
         to: common.to.map(|time| time.0),
         quarantined: common.quarantined,
         follow: options.follow,
+        format: options.format,
+        parameters: options.parameters.clone(),
+        progress: false,
     };
-    let RecordFormat::Jsonl = options.format;
-    export(common, "records", &query, |reader, roster, out| {
-        if query.follow {
+    query.check()?;
+    let config = common.source.load()?.config;
+    let folder = Folder::of(&config);
+    let access = Access::of(&folder)?;
+    let mut out = Output::open(common.output.as_deref(), "records", options.format.units())?;
+    query.progress = out.shows_progress();
+    let totals = match access {
+        Access::Server(server) => out.receive(server, "/api/v1/export/records", serde_json::to_vec(&query)?)?,
+        Access::Own(_) if query.follow => {
             return usage("--follow needs a running server: nothing comes while none runs");
         }
-        export::records(reader, roster, &query, None, || None, out)
-    })
+        Access::Own(lock) => match own(&config, &folder)? {
+            None => export::nothing(&query, &mut out)?,
+            Some((reader, roster)) => {
+                let place = Place::new(&config, &folder, reader.clone(), Arc::new(SystemClock::new()))?;
+                let (lake, damaged) = place.fill()?;
+                let roster = Arc::new(roster);
+                let origin = Origin { lake, damaged, reader, roster, until: None };
+                // The rest is only reading, and a server must not wait for it.
+                drop(lock);
+                let totals = export::records(&origin, &query, &mut out)?;
+                with_damage(&origin.reader, totals)?
+            }
+        },
+    };
+    out.finish(&totals)?;
+    if totals.unplaced > 0 {
+        eprintln!("{} records without a valid position were left out", totals.unplaced);
+    }
+    outcome(&totals, &config, &folder)
 }
 
 fn frames(options: &FrameOptions) -> Result<Outcome> {
@@ -127,7 +159,7 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
     if raw && (common.devices.len() != 1 || options.direction == Direction::Both) {
         return usage("--format raw is for one --device and one --direction (in or out)");
     }
-    let query = FrameQuery {
+    let mut query = FrameQuery {
         devices: common.devices.iter().map(Into::into).collect(),
         tenant: common.tenant.as_ref().map(Into::into),
         from: common.from.map(|time| time.0),
@@ -135,47 +167,44 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
         quarantined: common.quarantined,
         direction: options.direction,
         raw,
+        progress: false,
     };
-    export(common, "frames", &query, |reader, roster, out| export::frames(reader, roster, &query, None, out))
-}
-
-fn export<Q: Serialize>(
-    common: &Common,
-    what: &'static str,
-    query: &Q,
-    own: impl FnOnce(&odograph_journal::Reader, &odograph_ingest::Roster, &mut Output) -> Result<Totals>,
-) -> Result<Outcome> {
     let config = common.source.load()?.config;
     let folder = Folder::of(&config);
     let access = Access::of(&folder)?;
-    let mut out = Output::open(common.output.as_deref(), what)?;
+    let mut out = Output::open(common.output.as_deref(), "frames", "")?;
+    query.progress = out.shows_progress();
     let totals = match access {
-        Access::Server(server) => {
-            let path = format!("/api/v1/export/{what}");
-            let body = serde_json::to_vec(query)?.into();
-            let trailers = server.stream("POST", &path, body, |chunk| {
-                out.write(chunk)?;
-                // The server has gathered enough already, or has nothing more for now.
-                Ok(out.flush()?)
-            })?;
-            export::totals(&trailers)?
-        }
-        Access::Own(lock) => match folder.reader(config.journal.node)? {
-            Some(reader) => {
-                let (roster, _) = folder.roster(&config, Some(&reader)).context("cannot read the devices")?;
-                // The rest is only reading, and a server must not wait for it.
-                drop(lock);
-                let mut totals = own(&reader, &roster, &mut out)?;
-                if let Some(broken) = reader.damage_before_end()? {
-                    eprintln!("warning: whole entries behind a damaged place were not read: {broken}");
-                    totals.damaged += 1;
-                }
-                totals
-            }
+        Access::Server(server) => out.receive(server, "/api/v1/export/frames", serde_json::to_vec(&query)?)?,
+        Access::Own(lock) => match own(&config, &folder)? {
             None => Totals::default(),
+            Some((reader, roster)) => {
+                drop(lock);
+                let totals = export::frames(&reader, &roster, &query, None, &mut out)?;
+                with_damage(&reader, totals)?
+            }
         },
     };
     out.finish(&totals)?;
+    outcome(&totals, &config, &folder)
+}
+
+/// The journal and the devices, where there is no server; `None` where nothing was ever received.
+fn own(config: &Config, folder: &Folder) -> Result<Option<(Reader, Roster)>> {
+    let Some(reader) = folder.reader(config.journal.node)? else { return Ok(None) };
+    let (roster, _) = folder.roster(config, Some(&reader)).context("cannot read the devices")?;
+    Ok(Some((reader, roster)))
+}
+
+fn with_damage(reader: &Reader, mut totals: Totals) -> Result<Totals> {
+    if let Some(broken) = reader.damage_before_end()? {
+        eprintln!("warning: whole entries behind a damaged place were not read: {broken}");
+        totals.damaged += 1;
+    }
+    Ok(totals)
+}
+
+fn outcome(totals: &Totals, config: &Config, folder: &Folder) -> Result<Outcome> {
     if totals.damaged == 0 {
         return Ok(Outcome::Done);
     }
@@ -185,11 +214,8 @@ fn export<Q: Serialize>(
         }
     }
     let places = totals.damaged;
-    Err(Failure::new(
-        Status::Problems,
-        format!(
-            "the journal is damaged in {places} places, which were passed over: `odograph journal verify` names them"
-        ),
-    )
-    .into())
+    let what = format!(
+        "the journal is damaged in {places} places, which were passed over: `odograph journal verify` names them"
+    );
+    Err(Failure::new(Status::Problems, what).into())
 }

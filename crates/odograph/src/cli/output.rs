@@ -1,7 +1,7 @@
 //! Where an export goes, and what a person at a terminal sees of it meanwhile.
 
 use crate::exit::{Failure, Status};
-use crate::export::{Sink, Totals};
+use crate::export::{self, Progress, Sink, Totals, Unframed};
 use anyhow::Result;
 use odograph_env::{Clock as _, SystemClock};
 use std::fs::File;
@@ -12,19 +12,23 @@ use std::time::Duration;
 /// A file or standard output.
 pub(super) struct Output {
     out: BufWriter<Box<dyn Write>>,
-    progress: Option<Progress>,
+    shown: Option<Shown>,
 }
 
-struct Progress {
+/// What a person sees.
+struct Shown {
+    /// What is given, and in what units that has its end.
     what: &'static str,
+    units: &'static str,
     clock: SystemClock,
-    shown: Duration,
-    lines: u64,
+    last: Duration,
+    progress: Progress,
     bytes: u64,
 }
 
 impl Output {
-    pub(super) fn open(path: Option<&Path>, what: &'static str) -> Result<Self> {
+    /// Opens it for `what` there is; `units` are what [`Progress::done`] counts.
+    pub(super) fn open(path: Option<&Path>, what: &'static str, units: &'static str) -> Result<Self> {
         let out: Box<dyn Write> = match path {
             Some(path) => Box::new(File::create(path).map_err(|error| {
                 Failure::new(Status::CannotCreate, format!("cannot write {}: {error}", path.display()))
@@ -32,17 +36,37 @@ impl Output {
             None => Box::new(io::stdout()),
         };
         // Not beside the data itself on one screen.
-        let shown = io::stderr().is_terminal() && (path.is_some() || !io::stdout().is_terminal());
-        let progress =
-            shown.then(|| Progress { what, clock: SystemClock::new(), shown: Duration::ZERO, lines: 0, bytes: 0 });
-        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, out), progress })
+        let is_shown = io::stderr().is_terminal() && (path.is_some() || !io::stdout().is_terminal());
+        let (last, progress, bytes) = (Duration::ZERO, Progress::default(), 0);
+        let shown = is_shown.then(|| Shown { what, units, clock: SystemClock::new(), last, progress, bytes });
+        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, out), shown })
+    }
+
+    /// Whether someone wants to know how far it is.
+    pub(super) const fn shows_progress(&self) -> bool {
+        self.shown.is_some()
+    }
+
+    /// Takes what a server answers, and gives what came of it.
+    pub(super) fn receive(&mut self, server: crate::client::Server, path: &str, query: Vec<u8>) -> Result<Totals> {
+        let mut unframed = self.shows_progress().then(Unframed::default);
+        let trailers = server.stream("POST", path, query.into(), |chunk| {
+            match &mut unframed {
+                Some(unframed) => unframed.take(chunk, self)?,
+                None => self.write(chunk)?,
+            }
+            // The server has gathered enough already, or has nothing more for now.
+            Ok(self.flush()?)
+        })?;
+        export::totals(&trailers)
     }
 
     /// Sends what is left, and says what it was.
     pub(super) fn finish(mut self, totals: &Totals) -> Result<()> {
         self.out.flush()?;
-        if let Some(progress) = &self.progress {
-            eprintln!("\r\x1b[K{} {}, {} bytes", totals.given, progress.what, progress.bytes);
+        if let Some(shown) = &mut self.shown {
+            shown.progress = Progress { given: totals.given, ..Progress::default() };
+            eprintln!("\r\x1b[K{}", shown.line());
         }
         Ok(())
     }
@@ -51,8 +75,8 @@ impl Output {
 impl Sink for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
-        if let Some(progress) = &mut self.progress {
-            progress.add(bytes);
+        if let Some(shown) = &mut self.shown {
+            shown.bytes += bytes.len() as u64;
         }
         Ok(())
     }
@@ -64,17 +88,25 @@ impl Sink for Output {
     fn is_gone(&self) -> bool {
         false
     }
+
+    fn reached(&mut self, progress: Progress) -> io::Result<()> {
+        if let Some(shown) = &mut self.shown {
+            shown.progress = progress;
+            let now = shown.clock.monotonic();
+            if now.saturating_sub(shown.last) >= SHOW {
+                shown.last = now;
+                eprint!("\r\x1b[K{}", shown.line());
+            }
+        }
+        Ok(())
+    }
 }
 
-impl Progress {
-    fn add(&mut self, bytes: &[u8]) {
-        self.bytes += bytes.len() as u64;
-        self.lines += bytes.iter().filter(|byte| **byte == b'\n').count() as u64;
-        let now = self.clock.monotonic();
-        if now.saturating_sub(self.shown) >= SHOW {
-            self.shown = now;
-            eprint!("\r\x1b[K{} {}, {} bytes", self.lines, self.what, self.bytes);
-        }
+impl Shown {
+    fn line(&self) -> String {
+        let Progress { given, done, of } = self.progress;
+        let part = if of > 0 { format!("{done} of {of} {}, ", self.units) } else { String::new() };
+        format!("{given} {}, {part}{} bytes", self.what, self.bytes)
     }
 }
 

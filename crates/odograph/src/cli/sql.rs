@@ -5,7 +5,6 @@ use super::output::Output;
 use crate::client::Access;
 use crate::config::Source;
 use crate::exit::{Failure, Status};
-use crate::export::Sink as _;
 use crate::folder::Folder;
 use crate::history::Place;
 use crate::sql::{self, SqlFormat, SqlQuery};
@@ -30,6 +29,7 @@ Examples:\n  \
     odograph sql \"SELECT device, time, position_speed FROM last ORDER BY device\"\n  \
     odograph sql \"SELECT time, temperature_1 FROM records WHERE device = '352093081452251' AND day = '2026-06-01' ORDER BY time\"\n  \
     odograph sql --csv \"SELECT device, day, max(temperature_1) FROM records GROUP BY device, day\" > max.csv\n  \
+    odograph sql --parquet june.parquet \"SELECT * FROM records WHERE day BETWEEN '2026-06-01' AND '2026-06-30'\"\n  \
     odograph sql \"DESCRIBE records\"")]
 pub(super) struct Options {
     /// The question.
@@ -45,6 +45,9 @@ pub(super) struct Options {
     /// Print comma-separated values instead of a table.
     #[arg(long)]
     csv: bool,
+    /// Write a Parquet file there.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv", "output"])]
+    parquet: Option<PathBuf>,
     /// Write there instead of to standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -54,26 +57,24 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
     let format = match (options.json, options.csv) {
         (true, _) => SqlFormat::Json,
         (_, true) => SqlFormat::Csv,
+        _ if options.parquet.is_some() => SqlFormat::Parquet,
         _ => SqlFormat::Table,
     };
     let config = options.source.load()?.config;
     let folder = Folder::of(&config);
     let access = Access::of(&folder)?;
-    let mut out = Output::open(options.output.as_deref(), "rows")?;
-    let query = SqlQuery { sql: options.sql.clone(), tenant: options.tenant.clone(), format };
+    let mut out = Output::open(options.parquet.as_deref().or(options.output.as_deref()), "rows", "")?;
+    let query =
+        SqlQuery { sql: options.sql.clone(), tenant: options.tenant.clone(), format, progress: out.shows_progress() };
     let totals = match access {
-        Access::Server(server) => {
-            let body = serde_json::to_vec(&query)?.into();
-            let trailers = server.stream("POST", "/api/v1/sql", body, |chunk| Ok(out.write(chunk)?))?;
-            crate::export::totals(&trailers)?
-        }
+        Access::Server(server) => out.receive(server, "/api/v1/sql", serde_json::to_vec(&query)?)?,
         Access::Own(_lock) => {
             let Some(reader) = folder.reader(config.journal.node)? else {
                 let what = format!("there is no journal in {}: nothing was ever received", folder.path().display());
                 return Err(Failure::new(Status::NoInput, what).into());
             };
             let place = Place::new(&config, &folder, reader, Arc::new(SystemClock::new()))?;
-            let mut answer = place.fill()?.query(&query.tenant, &query.sql, Limits::default())?;
+            let mut answer = place.fill()?.0.query(&query.tenant, &query.sql, Limits::default())?;
             sql::write(&mut answer, format, &mut out)?
         }
     };

@@ -1,6 +1,6 @@
 //! Exports the bytes themselves, as they came and went.
 
-use super::{Direction, FrameQuery, Sink, Totals, counts, within};
+use super::{Direction, FrameQuery, Progress, Sink, Totals, counts, within};
 use anyhow::Result;
 use odograph_ingest::Roster;
 use odograph_journal::{Entry, Error, Kind, Reader};
@@ -98,6 +98,7 @@ impl Writer<'_> {
             if let Some(binding) = binding.filter(|binding| self.query.wants(entry, binding, self.roster)) {
                 self.totals.given += 1;
                 write(self.query, entry, binding, direction, kind, self.out)?;
+                self.out.reached(Progress { given: self.totals.given, ..Progress::default() })?;
             }
         }
         if entry.kind == Kind::CLOSE {

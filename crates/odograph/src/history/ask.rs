@@ -69,7 +69,7 @@ impl History {
 
 impl Source for Running {
     fn past(&mut self, tenant: &str) -> Result<Past> {
-        self.history.reached(self.until, REACHED_MAX)?;
+        self.history.reach(self.until, REACHED_MAX)?;
         let tenant = tenant.to_owned();
         self.history.ask(move |pipeline, cursors| past(pipeline, cursors, &tenant))
     }

@@ -1,15 +1,19 @@
 //! Exports over the control socket: read on a thread of their own, sent as fast as the other side takes them.
 //!
-//! What came of it follows the data as the trailer `odograph-totals`; an answer without it was cut short.
+//! What came of it follows the data as the trailer `odograph-totals`, or why it failed as `odograph-error`; an answer
+//! without either was cut short.
 
 use super::App;
 use super::devices::problem;
-use crate::export::{self, FrameQuery, RecordQuery, Sink, TOTALS_TRAILER};
+use crate::export::{
+    self, ERROR_TRAILER, FrameQuery, Framed, Origin, Progress, RecordQuery, Sink, TOTALS_TRAILER, Totals,
+};
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::TRAILER;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
 use std::io;
@@ -19,60 +23,73 @@ use std::task::{Context, Poll};
 use tokio::sync::mpsc;
 
 pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<RecordQuery>) -> Response {
-    let follow = query.follow;
-    stream(&app.clone(), move |out| {
-        // Taken now: whatever was acknowledged before is in what follows.
-        let durable = app.journal.durable();
-        let next = || if follow && !app.is_stopping() { Some(app.journal.durable()) } else { None };
-        export::records(&app.reader, &app.roster, &query, Some(durable), next, out)
-    })
+    // Taken now: whatever was acknowledged before is in what follows.
+    let durable = app.journal.durable();
+    if let Err(error) = query.check() {
+        return problem(StatusCode::BAD_REQUEST, &format!("{error:#}"));
+    }
+    if query.follow {
+        return stream(&app.clone(), query.progress, move |out| {
+            let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };
+            export::follow(&app.reader, &app.roster, &query, durable, next, out)
+        });
+    }
+    let history = app.history.clone();
+    let reached = tokio::task::spawn_blocking(move || history.reach(durable, export::WAIT)).await;
+    let (lake, damaged) = match reached {
+        Ok(Ok(reached)) => reached,
+        Ok(Err(error)) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
+        Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the wait did not end: {error}")),
+    };
+    let (reader, roster) = (app.reader.clone(), app.roster.clone());
+    let origin = Origin { lake, damaged, reader, roster, until: Some(durable) };
+    stream(&app, query.progress, move |out| export::records(&origin, &query, out))
 }
 
 pub(super) async fn frames(State(app): State<Arc<App>>, Json(query): Json<FrameQuery>) -> Response {
-    stream(&app.clone(), move |out| {
+    stream(&app.clone(), query.progress, move |out| {
         let durable = app.journal.durable();
         export::frames(&app.reader, &app.roster, &query, Some(durable), out)
     })
 }
 
+/// Answers with what is written; `framed`: and how far that is, see [`Framed`].
 pub(super) fn stream(
     app: &Arc<App>,
-    export: impl FnOnce(&mut dyn Sink) -> anyhow::Result<export::Totals> + Send + 'static,
+    framed: bool,
+    export: impl FnOnce(&mut dyn Sink) -> anyhow::Result<Totals> + Send + 'static,
 ) -> Response {
     let Ok(seat) = app.exports.clone().try_acquire_owned() else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "as many exports as there may be at a time: try again later");
     };
     let (sender, receiver) = mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
-        let mut out = Chunks { sender, pending: Vec::with_capacity(CHUNK_BYTES) };
+        let progress = framed.then(Progress::default);
+        let mut out = Chunks { sender, pending: Vec::with_capacity(CHUNK_BYTES), progress };
         let result = export(&mut out).and_then(|totals| Ok(out.flush().map(|()| totals)?));
-        let last = match result {
-            Ok(totals) => totals.to_header().map(|header| {
-                let mut trailers = HeaderMap::new();
-                trailers.insert(TOTALS_TRAILER, header);
-                Frame::trailers(trailers)
-            }),
+        match &result {
+            Ok(_) => {}
             Err(error) if out.is_gone() => {
                 tracing::debug!("an export was given up by whoever asked for it: {error:#}");
                 return;
             }
-            Err(error) => {
-                tracing::error!("an export failed: {error:#}");
-                Err(io::Error::other(format!("{error:#}")))
-            }
-        };
+            Err(error) => tracing::warn!("an export ended with an error: {error:#}"),
+        }
+        let last = Totals::trailers(result).map(Frame::trailers);
         // An error means that nobody waits for it any more.
         let _ = out.sender.blocking_send(last);
         drop(seat);
     });
-    let trailer = [("trailer", HeaderValue::from_static(TOTALS_TRAILER))];
-    (trailer, Body::new(Chunked(receiver))).into_response()
+    let trailers = [TOTALS_TRAILER, ERROR_TRAILER].map(|name| (TRAILER, HeaderValue::from_static(name)));
+    (AppendHeaders(trailers), Body::new(Chunked(receiver))).into_response()
 }
 
 /// Gathers what is written into pieces worth sending.
 struct Chunks {
     sender: mpsc::Sender<io::Result<Frame<Bytes>>>,
     pending: Vec<u8>,
+    /// How far it is, for whoever wants to know.
+    progress: Option<Progress>,
 }
 
 impl Sink for Chunks {
@@ -85,13 +102,23 @@ impl Sink for Chunks {
         if self.pending.is_empty() {
             return Ok(());
         }
-        let chunk = std::mem::replace(&mut self.pending, Vec::with_capacity(CHUNK_BYTES));
+        let mut chunk = std::mem::replace(&mut self.pending, Vec::with_capacity(CHUNK_BYTES));
+        if let Some(progress) = self.progress {
+            chunk = Framed::piece(&chunk, progress);
+        }
         let sent = self.sender.blocking_send(Ok(Frame::data(chunk.into())));
         sent.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
     fn is_gone(&self) -> bool {
         self.sender.is_closed()
+    }
+
+    fn reached(&mut self, now: Progress) -> io::Result<()> {
+        if let Some(progress) = &mut self.progress {
+            *progress = now;
+        }
+        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) async fn replay(State(app): State<Arc<App>>, Json(query): Json<Replay
     let Ok(seat) = app.replays.clone().try_acquire_owned() else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "another replay is under way: try again later");
     };
-    stream(&app.clone(), move |out| {
+    stream(&app.clone(), false, move |out| {
         // Taken now: whatever was acknowledged before is looked at.
         let mut source = app.history.clone().running(app.journal.durable());
         let replayed = replay::run(&mut source, app.history.current(), &query, out);

@@ -59,6 +59,17 @@ impl Place {
         text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
     }
 
+    /// How many segments the journal has.
+    pub(crate) fn segments(&self) -> usize {
+        let files = std::fs::read_dir(self.data().join("journal/0")).expect("the journal is there");
+        files
+            .filter(|file| {
+                let file = file.as_ref().expect("it can be listed");
+                file.path().extension().is_some_and(|extension| extension == "segment")
+            })
+            .count()
+    }
+
     /// A server that listens for Wialon devices on a free port.
     pub(crate) fn serve(&self) -> Server {
         self.serve_with(&["--listen", "wialon=127.0.0.1:0"])
@@ -110,6 +121,14 @@ impl Server {
             if is_it(&line) {
                 return line;
             }
+        }
+    }
+
+    /// Waits until so many segments of the journal were removed since the start.
+    pub(crate) fn removes(&self, segments: usize) {
+        let is_it = |line: &Value| line["message"] == "journal segment removed";
+        for _ in self.start.iter().filter(|line| is_it(line)).count()..segments {
+            self.log_line(is_it);
         }
     }
 

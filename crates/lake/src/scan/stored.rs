@@ -7,27 +7,48 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, TimestampMicrosecondType};
 use datafusion::error::DataFusionError;
-use odograph_model::{AccessPoint, Cell, Item, Key, Record, Time, Value};
+use odograph_model::{AccessPoint, Cell, Item, Key, Record, RecordId, RecordView, Time, Value};
 
 /// A record with what is known about it besides.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Stored<'a> {
+pub struct Stored<'a> {
+    /// Whose it is.
+    pub device: &'a str,
+    /// When it was received first.
+    pub received: Time,
+    /// What it is known by.
+    pub id: RecordId,
     /// What it came by.
-    pub(super) protocol: &'a str,
+    pub protocol: &'a str,
     /// What it says, with the event time.
-    pub(super) record: Record,
+    pub record: Record,
 }
 
-/// The records of rows, in their order.
+impl Stored<'_> {
+    /// The event time.
+    pub fn time(&self) -> Time {
+        self.record.time.unwrap_or(self.received)
+    }
+
+    /// The record as one flat object.
+    pub fn view(&self) -> RecordView<'_> {
+        let received = Some((self.received, self.id));
+        RecordView { device: Some(self.device), protocol: self.protocol, record: &self.record, received }
+    }
+}
+
+/// The records of rows that a [`super::Scan`] gave, in their order.
 ///
 /// # Errors
 ///
 /// When the columns are not those of records.
-pub(super) fn stored(rows: &RecordBatch) -> Result<impl Iterator<Item = Stored<'_>>, Error> {
+pub fn stored(rows: &RecordBatch) -> Result<impl Iterator<Item = Stored<'_>>, Error> {
     let fixed = |name: &str| rows.column_by_name(name).ok_or_else(|| not_ours(name));
     let text = |name: &str| fixed(name)?.as_string_opt::<i32>().ok_or_else(|| not_ours(name));
     let moment = |name: &str| fixed(name)?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| not_ours(name));
-    let (protocols, times) = (text(columns::PROTOCOL)?, moment(columns::TIME)?);
+    let (devices, protocols) = (text(columns::DEVICE)?, text(columns::PROTOCOL)?);
+    let (times, received) = (moment(columns::TIME)?, moment(columns::RECEIVED)?);
+    let ids: &Int64Array = fixed(columns::ID)?.as_primitive_opt().ok_or_else(|| not_ours(columns::ID))?;
     let (mut parameters, mut raw) = (Vec::new(), None);
     for (field, column) in rows.schema().fields().iter().zip(rows.columns()) {
         if field.name() == columns::RAW {
@@ -47,7 +68,13 @@ pub(super) fn stored(rows: &RecordBatch) -> Result<impl Iterator<Item = Stored<'
         if let Some(raw) = raw {
             fill_raw(&mut record, raw, row);
         }
-        Stored { protocol: protocols.value(row), record }
+        Stored {
+            device: devices.value(row),
+            received: milliseconds(received.value(row)),
+            id: RecordId(ids.value(row).cast_unsigned()),
+            protocol: protocols.value(row),
+            record,
+        }
     }))
 }
 
@@ -126,6 +153,6 @@ fn fill_raw(record: &mut Record, raw: &MapArray, row: usize) {
     }
 }
 
-pub(super) fn not_ours(column: &str) -> Error {
+pub(crate) fn not_ours(column: &str) -> Error {
     DataFusionError::Internal(format!("the column {column} is not one of records")).into()
 }

@@ -1,0 +1,323 @@
+//! Rows in order, for exports: files and what waits as one, in memory that does not grow with the number of rows.
+//!
+//! A month of a fleet fits into no memory. So it is cut into parts: some days each, or some devices where the order asks
+//! for devices first. One part is read and sorted at a time, and what of it does not fit the memory either goes through
+//! temporary files.
+
+mod besides;
+mod parts;
+mod stored;
+
+pub use besides::Besides;
+pub(crate) use stored::not_ours;
+pub use stored::{Stored, stored};
+
+use crate::lake::Lake;
+use crate::rows::day_of;
+use crate::source::Whole;
+use crate::tenant::{Version, View};
+use crate::{Error, columns, query};
+use compact_str::CompactString;
+use datafusion::arrow::array::{AsArray, BooleanArray, RecordBatch};
+use datafusion::arrow::compute::filter_record_batch;
+use datafusion::arrow::datatypes::{DataType, Int64Type, Schema, SchemaRef};
+use datafusion::common::{Column, ScalarValue};
+use datafusion::datasource::MemTable;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::prelude::{DataFrame, Expr, SessionContext, lit};
+use futures::StreamExt as _;
+use hashbrown::HashSet;
+use odograph_model::{Key, RecordId, Time};
+use parts::Part;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+/// Which rows, and what of them.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Of these devices; none: of all.
+    pub devices: Vec<CompactString>,
+    /// Not before this moment.
+    pub from: Option<Time>,
+    /// Before this moment.
+    pub to: Option<Time>,
+    /// These parameters; `None`: all that there are.
+    pub parameters: Option<Parameters>,
+    /// Whether rows without any of these parameters are wanted too.
+    pub without_them: bool,
+    /// In which order.
+    pub order: Order,
+    /// So many rows are sorted at a time; 0: as many as are good for a small machine.
+    pub part_rows: usize,
+}
+
+/// Parameters by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Parameters {
+    /// Those of the dictionary, in the order of their columns.
+    pub keys: Vec<Key>,
+    /// Whether what the dictionary does not name is among them.
+    pub raw: bool,
+}
+
+/// In which order rows come. Tenants come one after the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Order {
+    /// By day, within a day by device, and then by time.
+    #[default]
+    Day,
+    /// By device, and then by time.
+    Device,
+}
+
+/// How far a scan has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Reached {
+    /// Days, or devices where these come first, of which all rows were given.
+    pub done: usize,
+    /// Of so many.
+    pub of: usize,
+}
+
+/// Rows, as they come.
+pub struct Scan {
+    lake: Lake,
+    wanted: Wanted,
+    schema: SchemaRef,
+    tenants: Vec<DataFrame>,
+    parts: VecDeque<Part>,
+    now: Option<(Part, SendableRecordBatchStream)>,
+    reached: Reached,
+    /// Ids of rows that come from elsewhere.
+    besides: HashSet<RecordId>,
+    shown: Box<dyn Fn(&str) -> bool + Send>,
+    /// The files that it reads, so that none is deleted.
+    _held: Vec<Arc<Version>>,
+}
+
+impl Lake {
+    /// Reads what there is at this moment: of a tenant or of all, together with rows that are not in the lake. Devices
+    /// that are not `shown` are left out.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn scan(
+        &self,
+        tenant: Option<&str>,
+        wanted: Wanted,
+        besides: Besides,
+        shown: impl Fn(&str) -> bool + Send + 'static,
+    ) -> Result<Scan, Error> {
+        let (more, ids) = besides.into_batches()?;
+        let mut names: BTreeSet<CompactString> = self.tenants().into_iter().collect();
+        names.extend(more.keys().cloned());
+        names.retain(|name| tenant.is_none_or(|tenant| tenant == name));
+        let mut views = Vec::new();
+        for name in names {
+            views.push((self.views(&name)?.records, more.get(&name).cloned().unwrap_or_default()));
+        }
+        let (shown, held) =
+            (Box::new(shown), views.iter().filter_map(|(view, _)| Some(view.as_ref()?.held.clone())).collect());
+        self.wait(async {
+            let context = query::session(SCAN_BYTES)?;
+            let mut schema = Arc::new(Schema::new(columns::fixed()));
+            let mut tenants = Vec::new();
+            for (view, more) in views {
+                let frame = frame(&context, view, &more, !ids.is_empty(), &mut schema)?;
+                tenants.push(chosen(frame, &wanted)?);
+            }
+            let schema = Arc::new(in_order(&schema, wanted.parameters.as_ref()));
+            let rows_max = if wanted.part_rows == 0 { PART_ROWS } else { wanted.part_rows };
+            let (mut parts, mut of) = (VecDeque::new(), 0);
+            for (index, frame) in tenants.iter().enumerate() {
+                let cut = parts::cut(frame.clone(), index, wanted.order, rows_max).await?;
+                of += cut.iter().map(|part| part.units).sum::<usize>();
+                parts.extend(cut);
+            }
+            let reached = Reached { done: 0, of };
+            let lake = self.clone();
+            Ok(Scan { lake, wanted, schema, tenants, parts, now: None, reached, besides: ids, shown, _held: held })
+        })
+    }
+}
+
+impl Scan {
+    /// The columns that all rows have: the fixed ones, parameters in the order of the dictionary or in which they were
+    /// named, and last what the dictionary does not name.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// How far it has come.
+    pub const fn reached(&self) -> Reached {
+        self.reached
+    }
+
+    /// The next rows; `None` at the end. Not to be called on a thread that runs asynchronous tasks.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read. What was given so far is not all then.
+    pub fn next_rows(&mut self) -> Result<Option<RecordBatch>, Error> {
+        loop {
+            let Some((part, stream)) = &mut self.now else {
+                let Some(part) = self.parts.pop_front() else { return Ok(None) };
+                let frame = self.tenants[part.tenant].clone();
+                let stream = self.lake.clone().wait(self.begin(&part, frame))?;
+                self.now = Some((part, stream));
+                continue;
+            };
+            let units = part.units;
+            let Some(rows) = self.lake.wait(stream.next()).transpose()? else {
+                self.reached.done += units;
+                self.now = None;
+                continue;
+            };
+            let rows = self.fitted(&rows)?;
+            if rows.num_rows() > 0 {
+                return Ok(Some(rows));
+            }
+        }
+    }
+
+    async fn begin(&self, part: &Part, frame: DataFrame) -> Result<SendableRecordBatchStream, Error> {
+        let has = frame.schema().clone();
+        let mut columns = Vec::new();
+        for field in self.schema.fields() {
+            if has.has_column_with_unqualified_name(field.name()) {
+                columns.push(column(field.name()));
+            }
+        }
+        if !self.besides.is_empty() {
+            columns.push(column(BESIDES));
+        }
+        let by: &[&str] = match self.wanted.order {
+            Order::Day => &[columns::DAY, columns::DEVICE, columns::TIME, columns::RECEIVED, columns::ID],
+            Order::Device => &[columns::DEVICE, columns::TIME, columns::RECEIVED, columns::ID],
+        };
+        let by = by.iter().map(|name| column(name).sort(true, false)).collect();
+        Ok(frame.filter(part.filter())?.select(columns)?.sort(by)?.execute_stream().await?)
+    }
+
+    /// Exactly the columns that were promised, and the rows that shall be seen.
+    fn fitted(&self, rows: &RecordBatch) -> Result<RecordBatch, Error> {
+        let devices = text(rows, columns::DEVICE)?;
+        let devices = devices.as_string::<i32>();
+        let ids = rows.column_by_name(columns::ID).map(AsArray::as_primitive::<Int64Type>);
+        let elsewhere = rows.column_by_name(BESIDES).map(AsArray::as_boolean);
+        let (mut last, mut all, mut seen) = (None, true, Vec::with_capacity(rows.num_rows()));
+        for row in 0..rows.num_rows() {
+            let device = devices.value(row);
+            // Rows of a device come one after the other.
+            let shown = match last {
+                Some((same, shown)) if same == device => shown,
+                _ => (self.shown)(device),
+            };
+            last = Some((device, shown));
+            let twice = elsewhere.zip(ids).is_some_and(|(elsewhere, ids)| {
+                !elsewhere.value(row) && self.besides.contains(&RecordId(ids.value(row).cast_unsigned()))
+            });
+            seen.push(shown && !twice);
+            all &= shown && !twice;
+        }
+        let rows = columns::fitted(rows, &self.schema)?;
+        Ok(if all { rows } else { filter_record_batch(&rows, &BooleanArray::from(seen))? })
+    }
+}
+
+/// All rows of a tenant, and others. Their columns go into `schema`.
+fn frame(
+    context: &SessionContext,
+    view: Option<View>,
+    more: &[RecordBatch],
+    marked: bool,
+    schema: &mut SchemaRef,
+) -> Result<DataFrame, Error> {
+    let view_schema = view.as_ref().map(|view| {
+        view.hot.iter().fold(view.schema.clone(), |schema, batch| columns::merged(&schema, &batch.schema()))
+    });
+    let has = view_schema.unwrap_or_else(|| Arc::new(Schema::new(columns::fixed())));
+    let frame = match view {
+        Some(view) => context.read_table(Arc::new(Whole::new(view.files, view.hot)))?,
+        None => context.read_batch(RecordBatch::new_empty(has.clone()))?,
+    };
+    *schema = columns::merged(schema, &has);
+    if !marked {
+        return Ok(frame);
+    }
+    let frame = frame.with_column(BESIDES, lit(false))?;
+    if more.is_empty() {
+        return Ok(frame);
+    }
+    let all = more.iter().fold(has, |schema, batch| columns::merged(&schema, &batch.schema()));
+    *schema = columns::merged(schema, &all);
+    let more = more.iter().map(|batch| columns::fitted(batch, &all)).collect::<Result<Vec<_>, _>>()?;
+    let more = context.read_table(Arc::new(MemTable::try_new(all, vec![more])?))?;
+    Ok(frame.union_by_name(more.with_column(BESIDES, lit(true))?)?)
+}
+
+/// The rows that are wanted.
+fn chosen(mut frame: DataFrame, wanted: &Wanted) -> Result<DataFrame, Error> {
+    let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
+    let moment =
+        |time: Time| lit(ScalarValue::TimestampMicrosecond(Some(time.0.saturating_mul(1000)), Some("UTC".into())));
+    if !wanted.devices.is_empty() {
+        let devices = wanted.devices.iter().map(|device| lit(device.as_str())).collect();
+        frame = frame.filter(column(columns::DEVICE).in_list(devices, false))?;
+    }
+    // Days besides times: they decide which files are read at all.
+    if let Some(from) = wanted.from {
+        frame = frame
+            .filter(column(columns::DAY).gt_eq(day(day_of(from))).and(column(columns::TIME).gt_eq(moment(from))))?;
+    }
+    if let Some(to) = wanted.to {
+        frame = frame.filter(column(columns::DAY).lt_eq(day(day_of(to))).and(column(columns::TIME).lt(moment(to))))?;
+    }
+    let Some(parameters) = wanted.parameters.as_ref().filter(|_| !wanted.without_them) else { return Ok(frame) };
+    let names = parameters.keys.iter().map(|key| columns::of(*key).name().clone());
+    let names = names.chain(parameters.raw.then(|| columns::RAW.to_owned()));
+    let there = names.filter(|name| frame.schema().has_column_with_unqualified_name(name));
+    let any = there.map(|name| column(&name).is_not_null()).reduce(Expr::or);
+    Ok(frame.filter(any.unwrap_or_else(|| lit(false)))?)
+}
+
+/// The columns of an export of nothing.
+pub fn export_columns(parameters: Option<&Parameters>) -> SchemaRef {
+    Arc::new(in_order(&Schema::empty(), parameters))
+}
+
+/// The columns of an export: the same for the same records, whichever came first.
+fn in_order(schema: &Schema, parameters: Option<&Parameters>) -> Schema {
+    let mut fields = columns::fixed();
+    match parameters {
+        Some(parameters) => {
+            fields.extend(parameters.keys.iter().map(|key| columns::of(*key)));
+            fields.extend(parameters.raw.then(columns::raw));
+        }
+        None => {
+            let there: BTreeMap<Key, ()> =
+                schema.fields().iter().filter_map(|field| Some((columns::key(field)?, ()))).collect();
+            fields.extend(there.into_keys().map(columns::of));
+            fields.extend(schema.field_with_name(columns::RAW).is_ok().then(columns::raw));
+        }
+    }
+    Schema::new(fields)
+}
+
+fn text(rows: &RecordBatch, name: &str) -> Result<datafusion::arrow::array::ArrayRef, Error> {
+    let column = rows.column_by_name(name).expect("every row has the fixed columns");
+    Ok(datafusion::arrow::compute::cast(column, &DataType::Utf8)?)
+}
+
+/// By its exact name: a parameter's name is not SQL.
+fn column(name: &str) -> Expr {
+    Expr::from(Column::from_name(name))
+}
+
+/// Says of a row that it comes from elsewhere. No parameter has this name.
+const BESIDES: &str = "besides";
+/// So many are sorted at a time: a few hundred bytes each.
+const PART_ROWS: usize = 1 << 18;
+/// What sorting may take of memory; the rest goes through temporary files.
+const SCAN_BYTES: usize = 256 << 20;
