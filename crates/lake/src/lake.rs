@@ -3,13 +3,13 @@
 use crate::rows::Row;
 use crate::table::Table;
 use crate::tenant::{Stream, Tenant, View};
-use crate::{DiskStore, Error, query};
+use crate::{Error, Place, Requests, query};
 use compact_str::CompactString;
 use hashbrown::HashMap;
 use odograph_env::{Clock, Disk};
 use odograph_model::{Lsn, RecordId, Time};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -42,6 +42,7 @@ pub struct Lake {
 struct Shared {
     /// There until the end.
     runtime: Option<Runtime>,
+    place: Place,
     tenants: Mutex<BTreeMap<CompactString, Arc<Tenant>>>,
 }
 
@@ -63,9 +64,8 @@ pub struct Latest {
 /// The one who writes.
 pub struct Writer {
     lake: Lake,
-    disk: Arc<dyn Disk>,
     clock: Arc<dyn Clock>,
-    folder: PathBuf,
+    place: Place,
     options: Options,
     tables: HashMap<CompactString, Open>,
 }
@@ -81,6 +81,15 @@ struct Open {
 impl Writer {
     /// Opens the lake in a folder, which only one process may do at a time.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, folder: &Path, options: Options) -> Result<Self, Error> {
+        Self::open_at(Place::folder(disk, folder), clock, options)
+    }
+
+    /// Opens the lake at a place, where no other process may write as the same node.
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be read, or its tables are not ours to write.
+    pub fn open_at(place: Place, clock: Arc<dyn Clock>, options: Options) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(LAKE_THREADS)
             .thread_name("lake")
@@ -88,12 +97,12 @@ impl Writer {
             .enable_all()
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
-        let shared = Shared { runtime: Some(runtime), tenants: Mutex::new(BTreeMap::new()) };
+        let shared = Shared { runtime: Some(runtime), place: place.clone(), tenants: Mutex::new(BTreeMap::new()) };
         let lake = Lake { shared: Arc::new(shared) };
-        let mut writer = Self { lake, disk, clock, folder: folder.to_owned(), options, tables: HashMap::new() };
+        let mut writer = Self { lake, clock, place, options, tables: HashMap::new() };
         // What an earlier process was writing when it ended.
-        DiskStore::new(writer.disk.clone(), folder).clean().map_err(|source| Error::Folder { source })?;
-        for tenant in writer.tenants_on_disk()? {
+        writer.place.clean()?;
+        for tenant in writer.tenants()? {
             writer.table(&tenant)?;
         }
         Ok(writer)
@@ -119,7 +128,7 @@ impl Writer {
     pub fn ids_of_day(&mut self, tenant: &str, device: &str, day: i32) -> Result<Vec<RecordId>, Error> {
         let tenant = self.table(tenant)?.tenant.clone();
         let mut ids = tenant.hot_ids(device, Some(day));
-        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_day(tenant.files(), device, day))?);
+        ids.extend(self.lake.ask(query::ids_of_day(tenant.files(), device, day))?);
         Ok(ids)
     }
 
@@ -128,7 +137,7 @@ impl Writer {
     pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<Vec<RecordId>, Error> {
         let tenant = self.table(tenant)?.tenant.clone();
         let mut ids = tenant.hot_ids(device, None);
-        ids.extend(self.lake.shared.runtime().block_on(query::ids_of_wrong_clock(tenant.files(), device))?);
+        ids.extend(self.lake.ask(query::ids_of_wrong_clock(tenant.files(), device))?);
         Ok(ids)
     }
 
@@ -137,7 +146,7 @@ impl Writer {
         let mut latest = Vec::new();
         for (tenant, open) in &self.tables {
             let files = open.tenant.files();
-            latest.extend(self.lake.shared.runtime().block_on(query::latest(files, tenant))?);
+            latest.extend(self.lake.ask(query::latest(files, tenant))?);
         }
         Ok(latest)
     }
@@ -166,12 +175,12 @@ impl Writer {
                     continue;
                 }
                 let flush = open.tenant.flush(&mut open.table, stream, options.node, read, today);
-                self.lake.shared.runtime().block_on(flush)?;
+                self.lake.ask(flush)?;
                 open.cursors[stream as usize] = read;
                 commits += 1;
                 // One at a time: what is left is looked at after the next commit.
                 let compact = open.tenant.compact(&mut open.table, today);
-                commits += usize::from(self.lake.shared.runtime().block_on(compact)?);
+                commits += usize::from(self.lake.ask(compact)?);
             }
         }
         Ok(commits)
@@ -187,22 +196,21 @@ impl Writer {
     }
 
     fn open_table(&self, name: &str) -> Result<Open, Error> {
-        let folder = self.folder.join(folder_name(name)).join(RECORDS);
-        let runtime = self.lake.shared.runtime();
-        let table = runtime.block_on(Table::open(&self.disk, &folder))?;
+        let at = self.place.table(&[&folder_name(name), RECORDS])?;
+        let table = self.lake.ask(Table::open(at, self.options.node))?;
         let mut cursors = [Lsn(0); 2];
         for stream in Stream::ALL {
-            let cursor = runtime.block_on(table.cursor(&stream.application(self.options.node)))?;
+            let cursor = self.lake.ask(table.cursor(&stream.application(self.options.node)))?;
             cursors[stream as usize] = cursor.unwrap_or_default();
         }
-        let tenant = Arc::new(runtime.block_on(Tenant::new(&table))?);
+        let tenant = Arc::new(self.lake.ask(Tenant::new(&table))?);
         self.lake.shared.tenants.lock().expect("nobody panics holding it").insert(name.into(), tenant.clone());
         Ok(Open { table, tenant, cursors })
     }
 
-    fn tenants_on_disk(&self) -> Result<Vec<String>, Error> {
-        let Ok(folders) = self.disk.list(&self.folder) else { return Ok(Vec::new()) };
-        Ok(folders.iter().filter_map(|folder| tenant_name(folder.file_name()?.to_str()?)).collect())
+    fn tenants(&self) -> Result<Vec<String>, Error> {
+        let names = self.lake.ask(self.place.names())?;
+        Ok(names.iter().filter_map(|name| tenant_name(name)).collect())
     }
 }
 
@@ -219,7 +227,18 @@ impl Lake {
     /// Runs a query over a tenant's tables, which can only be read.
     pub fn query(&self, tenant: &str, sql: &str, limits: query::Limits) -> Result<query::Answer, Error> {
         let view = self.view(tenant)?;
-        self.wait(query::run(self.clone(), view, sql, limits))
+        self.ask(query::run(self.clone(), view, sql, limits))
+    }
+
+    /// How many requests were made of the object store; `None` where the lake is in a folder.
+    pub fn requests(&self) -> Option<Requests> {
+        self.shared.place.requests()
+    }
+
+    /// As [`Lake::wait`], for what may ask an object store, and fail of it.
+    pub(crate) fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let since = self.shared.place.failures();
+        self.wait(work).map_err(|error| self.shared.place.explained(since, error))
     }
 
     /// Waits for something that runs on the lake's threads.

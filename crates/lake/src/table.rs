@@ -1,54 +1,56 @@
 //! One Delta table: opened or created, and committed to, files and cursor in one step.
 
 use crate::compaction::Part;
-use crate::{DiskStore, Error, columns};
+use crate::place::{Owner, Place, TablePlace};
+use crate::{Error, columns};
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::TableProvider;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, StructType, Transaction};
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use deltalake::kernel::transaction::{CommitConflictError, TransactionError};
+use deltalake::logstore::LogStoreRef;
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
-use odograph_env::Disk;
 use odograph_model::Lsn;
-use std::path::Path;
 use std::sync::Arc;
-use url::Url;
 
 /// A table of records.
 pub(crate) struct Table {
     /// For errors.
     name: String,
     log: LogStoreRef,
+    place: Place,
+    node: u16,
     snapshot: EagerSnapshot,
     schema: SchemaRef,
 }
 
 impl Table {
-    /// Opens the table in a folder, or makes it.
-    pub(crate) async fn open(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Self, Error> {
-        let name = folder.display().to_string();
-        let own: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), folder));
-        let root: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), Path::new("/")));
-        let url = location(folder)?;
-        let log: LogStoreRef = default_logstore(own, root, &url, &StorageConfig::default());
+    /// Opens the table at a place, or makes it.
+    pub(crate) async fn open(at: TablePlace, node: u16) -> Result<Self, Error> {
+        let TablePlace { name, log, place, log_folder } = at;
         let mut table = DeltaTable::new(log.clone());
         if log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
             // A process that was killed between giving the last commit its name and making the name durable: it is there
             // now, and what is believed of it must still be there after a power cut.
-            disk.sync_folder(&folder.join("_delta_log")).map_err(|source| Error::Folder { source })?;
+            if let Some((disk, folder)) = log_folder {
+                disk.sync_folder(&folder).map_err(|source| Error::Folder { source })?;
+            }
             table.load().await.map_err(failed(&name, "opened"))?;
         } else {
             table = create(&log).await.map_err(failed(&name, "created"))?;
         }
         let snapshot = table.snapshot().map_err(failed(&name, "opened"))?.snapshot().clone();
-        let mut opened = Self { name, log, schema: snapshot.arrow_schema(), snapshot };
+        let mut opened = Self { name, log, place, node, schema: snapshot.arrow_schema(), snapshot };
         opened.check()?;
         opened.schema = in_order(&opened.schema);
+        if let Some(owner) = opened.place.owner() {
+            opened.check_owner(owner).await?;
+        }
         Ok(opened)
     }
 
@@ -64,8 +66,38 @@ impl Table {
 
     /// Everything of `stream` before this place is in the table.
     pub(crate) async fn cursor(&self, stream: &str) -> Result<Option<Lsn>, Error> {
-        let version = self.snapshot.transaction_version(&self.log, stream).await;
-        Ok(version.map_err(failed(&self.name, "read"))?.map(|version| Lsn(version.cast_unsigned())))
+        Ok(self.transaction(stream).await?.map(|version| Lsn(version.cast_unsigned())))
+    }
+
+    /// A name for files that no other process gives, and this one only until the commit that has them.
+    pub(crate) fn file_name(&self, name: &str) -> String {
+        match self.place.owner() {
+            Some(owner) => format!("{name}-{:016x}", owner.writer),
+            None => name.to_owned(),
+        }
+    }
+
+    async fn transaction(&self, application: &str) -> Result<Option<i64>, Error> {
+        self.snapshot.transaction_version(&self.log, application).await.map_err(failed(&self.name, "read"))
+    }
+
+    /// Whether it is ours to write: not if its places are those of another journal, nor if this process wrote here and
+    /// then another one did under the same number.
+    async fn check_owner(&self, owner: Owner) -> Result<(), Error> {
+        let (table, node) = (self.name.clone(), self.node);
+        let journal = self.transaction(&self.application(JOURNAL)).await?;
+        if journal.is_some_and(|journal| journal != number(owner.journal)) {
+            return Err(Error::OtherJournal { table, node });
+        }
+        let writer = self.transaction(&self.application(WRITER)).await?;
+        if self.place.is_claimed(&self.name) && writer != Some(number(owner.writer)) {
+            return Err(Error::TwoWriters { table, node });
+        }
+        Ok(())
+    }
+
+    fn application(&self, what: &str) -> String {
+        format!("odograph/{}/{what}", self.node)
     }
 
     /// Adds files, and columns that they have and the table had not, and moves the cursor of `stream`: all of it or
@@ -85,14 +117,65 @@ impl Table {
             actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.name, "changed")(error.into()))?));
         }
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let cursor = Transaction::new(stream, until.0.cast_signed());
-        let properties = CommitProperties::default().with_application_transaction(cursor);
+        let mut transactions = vec![Transaction::new(stream, until.0.cast_signed())];
+        if let Some(owner) = self.place.owner() {
+            let mark = |what, value| Transaction::new(self.application(what), number(value));
+            transactions.extend([mark(WRITER, owner.writer), mark(JOURNAL, owner.journal)]);
+        }
+        let properties = self.properties().with_application_transactions(transactions);
         let commit = CommitBuilder::from(properties).with_actions(actions);
-        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await;
-        let state = done.map_err(failed(&self.name, "written"))?.snapshot();
-        self.snapshot = state.snapshot().clone();
-        self.schema = grown;
+        match commit.build(Some(&self.snapshot), self.log.clone(), operation).await {
+            Ok(done) => self.adopt(done.snapshot().snapshot().clone()),
+            Err(error) if is_conflict(&error) => self.after_conflict(stream, until, error).await?,
+            Err(error) => return Err(failed(&self.name, "written")(error)),
+        }
+        self.place.claim(&self.name);
         Ok(())
+    }
+
+    /// Somebody committed what ours cannot follow. It may have been this process: the answer to an earlier try was lost.
+    async fn after_conflict(&mut self, stream: &str, until: Lsn, error: DeltaTableError) -> Result<(), Error> {
+        self.reload().await?;
+        let (table, node) = (self.name.clone(), self.node);
+        let outdated = |source| Error::Outdated { table: table.clone(), source: Box::new(source) };
+        let Some(owner) = self.place.owner() else { return Err(outdated(error)) };
+        let journal = self.transaction(&self.application(JOURNAL)).await?;
+        if journal.is_some_and(|journal| journal != number(owner.journal)) {
+            return Err(Error::OtherJournal { table, node });
+        }
+        let writer = self.transaction(&self.application(WRITER)).await?;
+        let is_ours = writer == Some(number(owner.writer));
+        if !is_ours && is_same_application(&error) {
+            // For good: it is not to be taken for one that may go on, after it began anew.
+            self.place.claim(&self.name);
+            return Err(Error::TwoWriters { table, node });
+        }
+        // The same place in the journal is the same rows: nothing was read since that try.
+        if is_ours && self.cursor(stream).await? == Some(until) {
+            tracing::warn!(table, "a commit was made although its answer was lost");
+            return Ok(());
+        }
+        Err(outdated(error))
+    }
+
+    async fn reload(&mut self) -> Result<(), Error> {
+        let mut table = DeltaTable::new(self.log.clone());
+        table.load().await.map_err(failed(&self.name, "read"))?;
+        let state = table.snapshot().map_err(failed(&self.name, "read"))?;
+        self.adopt(state.snapshot().clone());
+        Ok(())
+    }
+
+    /// Others may have committed as well: files and columns of theirs are here now.
+    fn adopt(&mut self, snapshot: EagerSnapshot) {
+        self.schema = in_order(&snapshot.arrow_schema());
+        self.snapshot = snapshot;
+    }
+
+    /// The log's old entries go with a checkpoint: looking for them means listing all of it.
+    fn properties(&self) -> CommitProperties {
+        let cleans = (self.version() + 2).is_multiple_of(u64::from(CHECKPOINT_COMMITS));
+        CommitProperties::default().with_cleanup_expired_logs(Some(cleans))
     }
 
     /// Its files.
@@ -112,18 +195,26 @@ impl Table {
         Ok(Arc::new(builder.build().await?))
     }
 
-    /// Puts other files in the place of some, with the same rows: all of it or nothing, durably.
-    pub(crate) async fn replace(&mut self, paths: &[String], files: Vec<Add>) -> Result<(), Error> {
+    /// Puts other files in the place of some, with the same rows: all of it or nothing, durably. Returns whether that was
+    /// so: another process may have done it before.
+    pub(crate) async fn replace(&mut self, paths: &[String], files: Vec<Add>) -> Result<bool, Error> {
         let same = files.into_iter().map(|add| Action::Add(Add { data_change: false, ..add }));
         let mut actions: Vec<Action> = same.collect();
         let gone = self.snapshot.log_data();
         let gone = gone.iter().filter(|file| paths.iter().any(|path| *path == file.path()));
         actions.extend(gone.map(|file| Action::Remove(file.remove_action(false))));
         let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-        let commit = CommitBuilder::from(CommitProperties::default()).with_actions(actions);
-        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await;
-        self.snapshot = done.map_err(failed(&self.name, "written"))?.snapshot().snapshot().clone();
-        Ok(())
+        let commit = CommitBuilder::from(self.properties()).with_actions(actions);
+        match commit.build(Some(&self.snapshot), self.log.clone(), operation).await {
+            Ok(done) => self.adopt(done.snapshot().snapshot().clone()),
+            Err(error) if is_conflict(&error) => {
+                tracing::info!(table = self.name, "small files stay for now: another process was faster");
+                self.reload().await?;
+                return Ok(false);
+            }
+            Err(error) => return Err(failed(&self.name, "written")(error)),
+        }
+        Ok(true)
     }
 
     /// The version of the table: how many commits there were before.
@@ -151,13 +242,6 @@ impl Table {
         }
         Ok(())
     }
-}
-
-/// A folder as the table's location. The scheme is ours: for files, the library would look at the disk past our own.
-fn location(folder: &Path) -> Result<Url, Error> {
-    let no = || Error::Refused(format!("{} is no absolute path", folder.display()));
-    let file = Url::from_directory_path(folder).map_err(|()| no())?;
-    Url::parse(&format!("odograph://lake{}", file.path())).map_err(|_| no())
 }
 
 async fn create(log: &LogStoreRef) -> Result<DeltaTable, DeltaTableError> {
@@ -189,6 +273,25 @@ fn failed(table: &str, doing: &'static str) -> impl Fn(DeltaTableError) -> Error
     move |source| Error::Table { table: table.to_owned(), doing, source: Box::new(source) }
 }
 
+fn is_conflict(error: &DeltaTableError) -> bool {
+    matches!(error, DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) })
+}
+
+/// Whether the other commit was one of the same stream, or at least of the same node.
+fn is_same_application(error: &DeltaTableError) -> bool {
+    let same = TransactionError::CommitConflict(CommitConflictError::ConcurrentTransaction);
+    matches!(error, DeltaTableError::Transaction { source } if source.to_string() == same.to_string())
+}
+
+/// Versions of application transactions are signed.
+const fn number(id: u64) -> i64 {
+    (id >> 1).cast_signed()
+}
+
+/// The process that committed last.
+const WRITER: &str = "writer";
+/// The journal whose places the cursors are.
+const JOURNAL: &str = "journal";
 /// Opening the table reads this many entries of the log at most, and a checkpoint.
 const CHECKPOINT_COMMITS: u32 = 100;
 /// How long old versions of the table can be read.

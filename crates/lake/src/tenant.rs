@@ -163,17 +163,20 @@ impl Tenant {
         let schema = table.schema().clone();
         let rows = query::rows(table.part(&paths).await?, &schema).await?;
         // The version is this commit's alone, and what an earlier try left is overwritten.
-        let name = format!("merged-{}", table.version() + 1);
+        let name = table.file_name(&format!("merged-{}", table.version() + 1));
         let mut added = Vec::new();
         let store: Arc<dyn ObjectStore> = table.store();
         for file in files::encode(&rows, &schema, &name)? {
             added.push(files::write(&*store, file, now).await?);
         }
-        table.replace(&paths, added).await?;
+        let replaced = table.replace(&paths, added).await?;
         let provider = table.provider().await?;
-        self.lock().files = provider;
-        tracing::debug!(files = paths.len(), "small files became one");
-        Ok(true)
+        let mut state = self.lock();
+        state.files = provider;
+        state.schema = table.schema().clone();
+        drop(state);
+        tracing::debug!(files = paths.len(), replaced, "small files became one");
+        Ok(replaced)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -188,7 +191,7 @@ async fn write(table: &mut Table, rows: &[RecordBatch], stream: &str, until: Lsn
     }
     let rows: Vec<_> = rows.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<_, _>>()?;
     // No other commit of this stream has this cursor, and what an earlier try left is overwritten.
-    let name = format!("{}-{}", stream.replace('/', "-"), until.0);
+    let name = table.file_name(&format!("{}-{}", stream.replace('/', "-"), until.0));
     let mut added = Vec::new();
     let store: Arc<dyn ObjectStore> = table.store();
     for file in files::encode(&rows, &schema, &name)? {

@@ -3,12 +3,13 @@
 mod tables;
 
 use crate::config::Config;
+use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use anyhow::{Context as _, Result};
 use metrics::{counter, gauge};
-use odograph_env::{Clock, LocalDisk};
+use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Lake, Limits, Options, Writer};
+use odograph_lake::{Answer, Lake, Limits, Options, Owner, Requests, Writer};
 use odograph_model::Lsn;
 use odograph_pipeline::{PipelineError, Progress};
 use std::io;
@@ -26,14 +27,19 @@ type Pipeline = odograph_pipeline::Pipeline<Tables>;
 pub(crate) struct Place {
     reader: Reader,
     journal: PathBuf,
-    lake: PathBuf,
+    lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
 }
 
 impl Place {
     pub(crate) fn new(config: &Config, folder: &Folder, reader: Reader, clock: Arc<dyn Clock>) -> Result<Self> {
-        let lake = std::path::absolute(folder.path()).context("cannot tell where the data folder is")?.join("lake");
+        let lake = lake(config, folder)?;
+        // Without its key, a journal cannot be told from another one.
+        let lake = match reader.public_key() {
+            Ok(key) => lake.owned_by(Owner { writer: random(), journal: id(&key) }),
+            Err(_) => lake,
+        };
         let (in_time_flush, late_flush) = (config.lake.flush_after, config.lake.late_flush_after);
         let options =
             Options { node: config.journal.node, flush_rows: config.lake.flush_rows, in_time_flush, late_flush };
@@ -46,7 +52,7 @@ impl Place {
             cursors.set([(FRAMES, Some(Lsn(0)))])?;
         }
         let from = cursors.cursor(RECORDS).unwrap_or_default();
-        let writer = Writer::open(Arc::new(LocalDisk), self.clock.clone(), &self.lake, self.options)?;
+        let writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options)?;
         Ok((Pipeline::open(&self.reader, Tables(writer), from)?, cursors))
     }
 
@@ -58,6 +64,27 @@ impl Place {
         }
         Ok(pipeline.tables().lake())
     }
+}
+
+/// The lake's place: in the data folder, or where the configuration says.
+fn lake(config: &Config, folder: &Folder) -> Result<odograph_lake::Place> {
+    if let Some(store) = config.lake.remote() {
+        let place = odograph_lake::Place::remote(&store);
+        return Ok(place.map_err(|error| Failure::new(Status::Config, error.to_string()))?);
+    }
+    let path = std::path::absolute(folder.path()).context("cannot tell where the data folder is")?.join("lake");
+    Ok(odograph_lake::Place::folder(Arc::new(LocalDisk), &path))
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    SystemRng.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Of a journal: a part of its public key, which no two have in common.
+fn id(key: &[u8; 32]) -> u64 {
+    key.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
 }
 
 /// The thread that fills the lake while devices send.
@@ -142,20 +169,27 @@ struct Run {
 }
 
 impl Run {
-    /// Begins again after whatever goes wrong: the journal has it all.
+    /// Begins again after whatever goes wrong: the journal has it all. Not where that would do harm.
     fn run(&self) {
+        let mut pause = AGAIN;
         loop {
-            match self.fill() {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::error!("history cannot go on, and begins again in a moment: {error:#}");
-                    self.history.stopped(format!("{error:#}"));
-                }
-            }
-            counter!("odograph_pipeline_restarts_total").increment(1);
-            if self.waits(AGAIN) {
+            let begun = self.place.clock.monotonic();
+            let Err(error) = self.fill() else { return };
+            self.history.stopped(format!("{error:#}"));
+            if error.chain().filter_map(|error| error.downcast_ref()).any(odograph_lake::Error::is_final) {
+                tracing::error!("history does not go on; devices are served, and the journal keeps all: {error:#}");
+                gauge!("odograph_pipeline_refused").set(1.0);
+                // Until the server ends.
+                let _ = self.stopped.recv();
                 return;
             }
+            tracing::error!("history cannot go on, and begins again in {} s: {error:#}", pause.as_secs());
+            counter!("odograph_pipeline_restarts_total").increment(1);
+            if self.waits(pause) {
+                return;
+            }
+            let lasted = self.place.clock.monotonic().saturating_sub(begun);
+            pause = if lasted > AGAIN_MAX * 2 { AGAIN } else { (pause * 2).min(AGAIN_MAX) };
         }
     }
 
@@ -164,18 +198,21 @@ impl Run {
         let (mut pipeline, mut cursors) = self.place.open()?;
         self.history.publish(Some(pipeline.tables().lake()), pipeline.progress());
         let (mut saved, mut ending) = (None, None);
+        let (mut caught_up, mut flushed) = (false, true);
         loop {
             let durable = self.journal.durable();
-            let caught_up = pipeline.read(Some(durable))?;
-            self.history.publish(None, pipeline.progress());
-            let flushed = Self::flush(&mut pipeline, false)?;
+            // With rows that cannot become files, reading on would only fill the memory.
+            if flushed {
+                caught_up = pipeline.read(Some(durable))?;
+                self.history.publish(None, pipeline.progress());
+            }
+            flushed = self.flush(&mut pipeline, false)?;
             let progress = pipeline.progress();
-            self.measure(&progress, durable);
+            self.measure(&pipeline, durable);
             if saved != Some(progress.committed) {
                 cursors.set([(RECORDS, Some(progress.committed))])?;
                 saved = Some(progress.committed);
             }
-            // With rows that cannot become files, reading on would only fill the memory.
             let pause = match (caught_up, flushed) {
                 (true, true) => LOOK,
                 (false, true) => Duration::ZERO,
@@ -186,7 +223,7 @@ impl Run {
                 let last = *ending.get_or_insert(now + ENDING);
                 let all_read = caught_up && self.journal.durable() == progress.read;
                 if all_read || !flushed || now >= last {
-                    Self::flush(&mut pipeline, true)?;
+                    self.flush(&mut pipeline, true)?;
                     cursors.set([(RECORDS, Some(pipeline.progress().committed))])?;
                     return Ok(());
                 }
@@ -194,20 +231,29 @@ impl Run {
         }
     }
 
-    /// Whether what was due became files. A full disk is waited for; after anything else nobody knows what is there, and
-    /// it begins again.
-    fn flush(pipeline: &mut Pipeline, all: bool) -> Result<bool> {
+    /// Whether what was due became files. A full disk or an object store is waited for; after anything else nobody knows
+    /// what is there, and it begins again.
+    fn flush(&self, pipeline: &mut Pipeline, all: bool) -> Result<bool> {
         match pipeline.flush(all) {
             Ok(()) => Ok(true),
-            Err(PipelineError::Tables(error)) if error.is_disk_full() => {
-                tracing::warn!("the disk is full: records wait in memory and in the journal to become files");
+            Err(PipelineError::Tables(error)) if error.is_waited_for() => {
+                let why = if error.is_disk_full() { "the disk is full".to_owned() } else { error.to_string() };
+                tracing::warn!("records wait in memory and in the journal to become files: {why}");
+                self.history.stopped(why);
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn measure(&self, progress: &Progress, durable: Lsn) {
+    fn measure(&self, pipeline: &Pipeline, durable: Lsn) {
+        let progress = pipeline.progress();
+        if let Some(requests) = pipeline.tables().lake().requests() {
+            let Requests { puts, gets, lists, deletes } = requests;
+            for (kind, count) in [("put", puts), ("get", gets), ("list", lists), ("delete", deletes)] {
+                counter!("odograph_lake_requests_total", "kind" => kind).absolute(count);
+            }
+        }
         gauge!("odograph_pipeline_lag_bytes").set(durable.0.saturating_sub(progress.read.0) as f64);
         gauge!("odograph_pipeline_uncommitted_bytes").set(progress.read.0.saturating_sub(progress.committed.0) as f64);
         counter!("odograph_pipeline_records_total").absolute(progress.records);
@@ -233,6 +279,8 @@ pub(crate) fn describe() {
     describe_counter!("odograph_pipeline_records_total", "Records that went to history, each once.");
     describe_counter!("odograph_pipeline_duplicates_total", "Records that were in history before.");
     describe_counter!("odograph_pipeline_restarts_total", "Times that filling history began again after an error.");
+    describe_gauge!("odograph_pipeline_refused", "1: history waits for a person, as the log says.");
+    describe_counter!("odograph_lake_requests_total", "Requests to the object store, by kind.");
     describe_counter!("odograph_lake_commits_total", "Commits to tables of history.");
 }
 
@@ -244,5 +292,6 @@ const FRAMES: &str = "lake.frames";
 const LOOK: Duration = Duration::from_millis(20);
 /// So long it reads on when the server stops; what is not read then is read at the next start.
 const ENDING: Duration = Duration::from_secs(5);
-/// Long enough not to fill the log.
+/// Long enough not to fill the log; twice as long each time, up to the greatest.
 const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_MAX: Duration = Duration::from_secs(16);

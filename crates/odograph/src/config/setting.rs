@@ -98,6 +98,10 @@ pub(crate) struct Size(pub(crate) u64);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Name(pub(crate) CompactString);
 
+/// Where a lake is that is in no folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoreUrl(pub(crate) String);
+
 /// Which of a protocol's transports a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Transports {
@@ -242,6 +246,19 @@ impl Word for Size {
         let binary = SIZES.iter().filter(|(name, _)| name.ends_with("iB"));
         let fit = binary.rev().find(|(_, factor)| self.0 != 0 && self.0.is_multiple_of(*factor));
         json!(fit.map_or(format!("{} B", self.0), |(name, factor)| format!("{} {name}", self.0 / factor)))
+    }
+}
+
+impl Word for StoreUrl {
+    const EXPECTED: &'static str = "the address of an object store";
+
+    fn read(text: &str) -> Option<Self> {
+        // What is wrong with it in detail, the check of the whole says.
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
     }
 }
 
