@@ -108,6 +108,13 @@ impl Error {
         matches!(self, Self::TwoWriters { .. } | Self::OtherJournal { .. })
     }
 
+    /// Whether a query makes no sense, so that nobody was asked.
+    pub(crate) fn is_of_the_question(&self) -> bool {
+        use DataFusionError::{NotImplemented, Plan, SQL, SchemaError};
+        let Self::Query(error) = self else { return false };
+        matches!(error.find_root(), Plan(_) | SQL(..) | SchemaError(..) | NotImplemented(_))
+    }
+
     /// Whether an object store is to blame that is down, or slow, and will be back.
     pub fn is_unreachable(&self) -> bool {
         matches!(self, Self::Trouble(trouble) if trouble.kind == TroubleKind::Unreachable)

@@ -145,9 +145,10 @@ impl Place {
     /// errors, from which nothing can be told any more.
     pub(crate) fn explained(&self, since: u64, error: Error) -> Error {
         let Home::Remote { store, .. } = &self.home else { return error };
-        let mends = matches!(error, Error::TwoWriters { .. } | Error::OtherJournal { .. } | Error::Outdated { .. });
+        let is_something_else =
+            error.is_final() || error.is_of_the_question() || matches!(error, Error::Outdated { .. });
         match store.trouble_since(since) {
-            Some(trouble) if !mends => Error::Trouble(trouble),
+            Some(trouble) if !is_something_else => Error::Trouble(trouble),
             _ => error,
         }
     }

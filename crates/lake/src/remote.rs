@@ -222,14 +222,27 @@ impl ObjectStore for Remote {
         }
         self.count(Request::Get);
         let head = options.head;
+        let asked = tails::footer(location, &options).filter(|_| plain && !head);
+        let options = match &asked {
+            Some(footer) => GetOptions { range: Some(tails::before(footer).into()), ..options },
+            None => options,
+        };
         let found = self.shared.client.get_opts(location, options).await.map_err(|error| self.told(error))?;
-        let (meta, range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
+        let (meta, mut range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
         if !head {
             self.pace(range.end - range.start).await;
         }
-        let payload = if !head && plain && tails::is_kept(location, meta.size, &range) {
-            let bytes = found.bytes().await.map_err(|error| self.told(error))?;
-            self.shared.tails.read(location, Tail::new(meta.size, range.start, bytes.clone()));
+        let is_kept = !head && plain && tails::is_kept(location, meta.size, &range);
+        let payload = if is_kept || asked.is_some() {
+            let mut bytes = found.bytes().await.map_err(|error| self.told(error))?;
+            if is_kept {
+                self.shared.tails.read(location, Tail::new(meta.size, range.start, bytes.clone()));
+            }
+            if let Some(footer) = asked {
+                let skipped = usize::try_from(footer.start.saturating_sub(range.start)).unwrap_or(usize::MAX);
+                bytes = bytes.slice(skipped.min(bytes.len())..);
+                range = range.end - bytes.len() as u64..range.end;
+            }
             futures::stream::once(async { Ok(bytes) }).boxed()
         } else {
             let own = self.clone();
@@ -241,6 +254,11 @@ impl ObjectStore for Remote {
     async fn get_ranges(&self, location: &Location, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         if let Some(known) = self.shared.tails.ranges(location, ranges) {
             return Ok(known);
+        }
+        // The description of a Parquet file is asked for like this.
+        if let [range] = ranges {
+            let options = GetOptions { range: Some(range.clone().into()), ..GetOptions::default() };
+            return Ok(vec![self.get_opts(location, options).await?.bytes().await?]);
         }
         self.count(Request::Get);
         self.pace(ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum()).await;
@@ -260,12 +278,11 @@ impl ObjectStore for Remote {
         self.listed(self.shared.client.list(prefix))
     }
 
-    fn list_with_offset(
-        &self,
-        prefix: Option<&Location>,
-        offset: &Location,
-    ) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.listed(self.shared.client.list_with_offset(prefix, offset))
+    fn list_with_offset(&self, prefix: Option<&Location>, offset: &Location) -> BoxStream<'static, Result<ObjectMeta>> {
+        let found = self.listed(self.shared.client.list_with_offset(prefix, offset));
+        let offset = offset.clone();
+        // Not all servers know where to begin: some give everything, and a log that begins too early is no log.
+        found.try_filter(move |meta| futures::future::ready(meta.location > offset)).boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Location>) -> Result<ListResult> {

@@ -7,9 +7,9 @@ use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::datasource::TableProvider;
 use deltalake::delta_datafusion::TableProviderBuilder;
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
+use deltalake::kernel::transaction::TransactionError;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, StructType, Transaction};
-use deltalake::kernel::transaction::{CommitConflictError, TransactionError};
 use deltalake::logstore::LogStoreRef;
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::{DeltaOperation, SaveMode};
@@ -109,12 +109,35 @@ impl Table {
         stream: &str,
         until: Lsn,
     ) -> Result<(), Error> {
-        let mut actions: Vec<Action> = files.into_iter().map(Action::Add).collect();
+        for _ in 0..COMMIT_TRIES {
+            match self.try_commit(&files, schema, stream, until).await {
+                Ok(()) => {
+                    self.place.claim(&self.name);
+                    return Ok(());
+                }
+                Err(error) if is_conflict(&error) => {
+                    if self.is_there_after(stream, until, error).await? {
+                        return Ok(());
+                    }
+                }
+                Err(error) => return Err(failed(&self.name, "written")(error)),
+            }
+        }
+        Err(Error::Refused(format!("the table {} changes faster than it can be committed to", self.name)))
+    }
+
+    async fn try_commit(
+        &mut self,
+        files: &[Add],
+        schema: &SchemaRef,
+        stream: &str,
+        until: Lsn,
+    ) -> Result<(), DeltaTableError> {
+        let mut actions: Vec<Action> = files.iter().cloned().map(Action::Add).collect();
         let grown = columns::merged(&self.schema, schema);
         if grown.fields().len() > self.schema.fields().len() {
             let schema = kernel_schema(&grown)?;
-            let metadata = self.snapshot.metadata().clone().with_schema(&schema);
-            actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.name, "changed")(error.into()))?));
+            actions.push(Action::Metadata(self.snapshot.metadata().clone().with_schema(&schema)?));
         }
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let mut transactions = vec![Transaction::new(stream, until.0.cast_signed())];
@@ -124,38 +147,39 @@ impl Table {
         }
         let properties = self.properties().with_application_transactions(transactions);
         let commit = CommitBuilder::from(properties).with_actions(actions);
-        match commit.build(Some(&self.snapshot), self.log.clone(), operation).await {
-            Ok(done) => self.adopt(done.snapshot().snapshot().clone()),
-            Err(error) if is_conflict(&error) => self.after_conflict(stream, until, error).await?,
-            Err(error) => return Err(failed(&self.name, "written")(error)),
-        }
-        self.place.claim(&self.name);
+        let done = commit.build(Some(&self.snapshot), self.log.clone(), operation).await?;
+        self.adopt(done.snapshot().snapshot().clone());
         Ok(())
     }
 
-    /// Somebody committed what ours cannot follow. It may have been this process: the answer to an earlier try was lost.
-    async fn after_conflict(&mut self, stream: &str, until: Lsn, error: DeltaTableError) -> Result<(), Error> {
+    /// Whether the commit that failed is there: somebody committed what it cannot follow, and that may have been this
+    /// process, when the answer to an earlier try was lost. If not, and nothing speaks against it, it can be tried anew.
+    async fn is_there_after(&mut self, stream: &str, until: Lsn, error: DeltaTableError) -> Result<bool, Error> {
+        let application = self.application(WRITER);
+        let (cursor_before, writer_before) = (self.cursor(stream).await?, self.transaction(&application).await?);
         self.reload().await?;
+        let (cursor, writer) = (self.cursor(stream).await?, self.transaction(&application).await?);
         let (table, node) = (self.name.clone(), self.node);
-        let outdated = |source| Error::Outdated { table: table.clone(), source: Box::new(source) };
-        let Some(owner) = self.place.owner() else { return Err(outdated(error)) };
         let journal = self.transaction(&self.application(JOURNAL)).await?;
-        if journal.is_some_and(|journal| journal != number(owner.journal)) {
+        let owner = self.place.owner();
+        if owner.is_some_and(|owner| journal.is_some_and(|journal| journal != number(owner.journal))) {
             return Err(Error::OtherJournal { table, node });
         }
-        let writer = self.transaction(&self.application(WRITER)).await?;
-        let is_ours = writer == Some(number(owner.writer));
-        if !is_ours && is_same_application(&error) {
+        let is_ours = owner.is_some_and(|owner| writer == Some(number(owner.writer)));
+        if owner.is_some() && writer != writer_before && !is_ours {
             // For good: it is not to be taken for one that may go on, after it began anew.
             self.place.claim(&self.name);
             return Err(Error::TwoWriters { table, node });
         }
         // The same place in the journal is the same rows: nothing was read since that try.
-        if is_ours && self.cursor(stream).await? == Some(until) {
+        if is_ours && cursor == Some(until) {
             tracing::warn!(table, "a commit was made although its answer was lost");
-            return Ok(());
+            return Ok(true);
         }
-        Err(outdated(error))
+        if cursor != cursor_before {
+            return Err(Error::Outdated { table, source: Box::new(error) });
+        }
+        Ok(false)
     }
 
     async fn reload(&mut self) -> Result<(), Error> {
@@ -264,7 +288,7 @@ fn in_order(schema: &SchemaRef) -> SchemaRef {
     columns::merged(&Arc::new(Schema::new(columns::fixed())), schema)
 }
 
-fn kernel_schema(schema: &SchemaRef) -> Result<StructType, Error> {
+fn kernel_schema(schema: &SchemaRef) -> Result<StructType, DeltaTableError> {
     let converted: StructType = schema.as_ref().try_into_kernel()?;
     Ok(converted)
 }
@@ -277,21 +301,17 @@ fn is_conflict(error: &DeltaTableError) -> bool {
     matches!(error, DeltaTableError::Transaction { source: TransactionError::CommitConflict(_) })
 }
 
-/// Whether the other commit was one of the same stream, or at least of the same node.
-fn is_same_application(error: &DeltaTableError) -> bool {
-    let same = TransactionError::CommitConflict(CommitConflictError::ConcurrentTransaction);
-    matches!(error, DeltaTableError::Transaction { source } if source.to_string() == same.to_string())
-}
-
 /// Versions of application transactions are signed.
 const fn number(id: u64) -> i64 {
-    (id >> 1).cast_signed()
+    (id & u64::MAX >> 1).cast_signed()
 }
 
 /// The process that committed last.
 const WRITER: &str = "writer";
 /// The journal whose places the cursors are.
 const JOURNAL: &str = "journal";
+/// So often a commit is made anew that another node's made impossible, because both brought columns.
+const COMMIT_TRIES: u32 = 4;
 /// Opening the table reads this many entries of the log at most, and a checkpoint.
 const CHECKPOINT_COMMITS: u32 = 100;
 /// How long old versions of the table can be read.

@@ -34,7 +34,9 @@ pub fn check(config: &StoreConfig) -> Result<(), String> {
             return Err(format!("lake.store_options has no {name} for {}", config.url));
         };
         if REFUSED.iter().any(|refused| bare(key).starts_with(refused)) {
-            return Err(format!("lake.store_options.{name} cannot be set: lake.store says it, or the lake needs it so"));
+            return Err(format!(
+                "lake.store_options.{name} cannot be set: lake.store says it, or the lake needs it so"
+            ));
         }
         if bare(key) == "endpoint" && value.starts_with("http:") && !allows_http(&config.options) {
             return Err(format!(
@@ -119,7 +121,8 @@ fn key_of<'a>(scheme: &ObjectStoreScheme, name: &'a str) -> Option<(&'a str, boo
 
 fn content(name: &str, path: &str) -> Result<String, Error> {
     let read = std::fs::read_to_string(path);
-    let read = read.map_err(|error| Error::Refused(format!("lake.store_options.{name}: cannot read {path}: {error}")))?;
+    let read =
+        read.map_err(|error| Error::Refused(format!("lake.store_options.{name}: cannot read {path}: {error}")))?;
     Ok(read.trim().to_owned())
 }
 
@@ -247,15 +250,30 @@ mod tests {
         std::fs::write(&path, "bm90IGEgc2VjcmV0\n").unwrap();
         assert_eq!(prefix("az://c/x", &options), "x");
         // A file that the provider's own client reads is not ours to open.
-        assert_eq!(key_of(&ObjectStoreScheme::AmazonS3, "web_identity_token_file"), Some(("web_identity_token_file", false)));
+        assert_eq!(
+            key_of(&ObjectStoreScheme::AmazonS3, "web_identity_token_file"),
+            Some(("web_identity_token_file", false))
+        );
     }
 
     #[test]
     fn secrets_are_told_from_what_may_be_shown() {
-        for name in ["secret_access_key", "access_key_id", "aws_session_token", "account_key", "sas_token", "client_secret", "service_account_key", "proxy_url", "whatever"] {
+        for name in [
+            "secret_access_key",
+            "access_key_id",
+            "aws_session_token",
+            "account_key",
+            "sas_token",
+            "client_secret",
+            "service_account_key",
+            "proxy_url",
+            "whatever",
+        ] {
             assert!(is_secret(name, "x"), "{name}");
         }
-        for name in ["region", "aws_region", "endpoint", "account_name", "azure_storage_account_name", "account_key_file"] {
+        for name in
+            ["region", "aws_region", "endpoint", "account_name", "azure_storage_account_name", "account_key_file"]
+        {
             assert!(!is_secret(name, "x"), "{name}");
         }
         assert!(is_secret("endpoint", "https://user:password@example.org"));

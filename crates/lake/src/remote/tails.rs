@@ -51,6 +51,18 @@ pub(crate) fn is_kept(location: &Location, size: u64, range: &Range<u64>) -> boo
     range.end == size && short && (is_log_entry(location) || is_data(location))
 }
 
+/// The last bytes of a Parquet file, which say how many before them describe it: whoever asks for these, asks for those next.
+pub(crate) fn footer(location: &Location, options: &GetOptions) -> Option<Range<u64>> {
+    let Some(GetRange::Bounded(range)) = &options.range else { return None };
+    let is_footer = range.end.checked_sub(range.start) == Some(FOOTER_BYTES);
+    (is_footer && is_data(location)).then(|| range.clone())
+}
+
+/// As much before them as is kept, and they.
+pub(crate) fn before(footer: &Range<u64>) -> Range<u64> {
+    footer.end.saturating_sub(TAIL_BYTES as u64)..footer.end
+}
+
 /// Put once, and never again under this name.
 fn is_log_entry(location: &Location) -> bool {
     let name = location.filename().unwrap_or_default();
@@ -79,7 +91,8 @@ impl Tails {
     /// Keeps what was read.
     pub(crate) fn read(&self, location: &Location, tail: Tail) {
         let mut state = self.lock();
-        if state.by_location.get(location).is_some_and(|(_, known)| known.size == tail.size && known.from <= tail.from) {
+        if state.by_location.get(location).is_some_and(|(_, known)| known.size == tail.size && known.from <= tail.from)
+        {
             return;
         }
         state.forget(location);
@@ -108,7 +121,8 @@ impl Tails {
         let bytes = if options.head { Bytes::new() } else { tail.slice(&range).filter(|bytes| !bytes.is_empty())? };
         // Nobody who reads a part asks when the file was made.
         let last_modified = chrono::DateTime::UNIX_EPOCH;
-        let meta = ObjectMeta { location: location.clone(), last_modified, size: tail.size, e_tag: None, version: None };
+        let meta =
+            ObjectMeta { location: location.clone(), last_modified, size: tail.size, e_tag: None, version: None };
         let payload = GetResultPayload::Stream(Box::pin(futures::stream::once(async { Ok(bytes) })));
         Some(GetResult { payload, meta, range, attributes: Attributes::default() })
     }
@@ -152,6 +166,8 @@ impl State {
     }
 }
 
+/// A length, and four letters.
+const FOOTER_BYTES: u64 = 8;
 /// As much as the reader of Parquet asks for at first.
 const TAIL_BYTES: usize = 512 << 10;
 /// Names, and what a map takes for each.

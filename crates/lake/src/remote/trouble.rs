@@ -48,6 +48,8 @@ pub(crate) fn of(store: &str, error: &Error) -> Option<Trouble> {
         Error::NotFound { .. } => None,
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => refused(CREDENTIALS),
         _ if says(NO_BUCKET) => refused(MAKE_BUCKET),
+        // Of a listing.
+        _ if says(&["status code: 401", "status code: 403"]) => refused(CREDENTIALS),
         _ if says(WRONG_REGION) => refused(REGION),
         _ if says(METADATA_SERVICES) => refused(NO_CREDENTIALS),
         _ if is_of_the_line(error) => Some((TroubleKind::Unreachable, AGAIN)),
@@ -145,6 +147,8 @@ mod tests {
         assert_eq!(kind(&error("Server returned non-2xx status code: 503: SlowDown")), Some(Unreachable));
         assert_eq!(kind(&error("Server returned non-2xx status code: 429")), Some(Unreachable));
         assert_eq!(kind(&error("Server returned non-2xx status code: 400: InvalidArgument")), Some(Refused));
+        let listing = of("az://c", &error("Server returned non-2xx status code: 403 Forbidden: AuthorizationFailure"));
+        assert_eq!(listing.map(|trouble| trouble.what), Some(CREDENTIALS));
         assert_eq!(kind(&error("http://169.254.169.254/latest/api/token: connect")), Some(Refused));
         let trouble = of("s3://b", &error("status code: 400 <Code>AuthorizationHeaderMalformed</Code>\n  x")).unwrap();
         assert_eq!(

@@ -105,9 +105,18 @@ fn a_store_and_its_options_are_taken_and_its_secrets_not_shown() {
     assert!(!shown.contains("hush"), "{shown}");
     assert!(shown.contains("eu-central-1") && shown.contains("(set, and not shown)"), "{shown}");
     for (file, expected) in [
-        ("[lake]\nstore = \"ftp://x\"", "odograph.toml:2:1: \"ftp://x\" is no s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX"),
-        ("[lake]\nstore = \"s3://x\"\nstore_options = { regoin = \"x\" }", "odograph.toml:2:1: lake.store_options has no regoin for s3://x"),
-        ("[lake.store_options]\nregion = \"x\"", "odograph.toml:2:1: lake.store_options say nothing without lake.store"),
+        (
+            "[lake]\nstore = \"ftp://x\"",
+            "odograph.toml:2:1: \"ftp://x\" is no s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX",
+        ),
+        (
+            "[lake]\nstore = \"s3://x\"\nstore_options = { regoin = \"x\" }",
+            "odograph.toml:2:1: lake.store_options has no regoin for s3://x",
+        ),
+        (
+            "[lake.store_options]\nregion = \"x\"",
+            "odograph.toml:2:1: lake.store_options say nothing without lake.store",
+        ),
     ] {
         assert_eq!(refused(file), expected);
     }
