@@ -2,6 +2,7 @@
 
 mod changelog;
 mod demo;
+mod emulators;
 mod fuzz;
 mod protocol;
 mod steps;

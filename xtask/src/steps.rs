@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::{tools, workspace};
+use crate::{emulators, tools, workspace};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -33,6 +33,8 @@ struct Step {
     program: fn() -> Result<PathBuf>,
     arguments: &'static [&'static str],
     environment: &'static [(&'static str, &'static str)],
+    /// Finds the services that it needs, or installs them, and says by which variables it is told where they are.
+    services: fn() -> Result<Vec<(&'static str, PathBuf)>>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -70,6 +72,7 @@ fn run_step(step: &Step) -> Result<()> {
     let program = (step.program)()?;
     let mut command = Command::new(&program);
     command.current_dir(workspace::root()).args(step.arguments).envs(step.environment.iter().copied());
+    command.envs((step.services)()?);
     forget_package(&mut command);
     let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
     if !status.success() {
@@ -126,6 +129,11 @@ fn cargo() -> Result<PathBuf> {
     Ok(PathBuf::from("cargo"))
 }
 
+/// A step that needs no services.
+fn none() -> Result<Vec<(&'static str, PathBuf)>> {
+    Ok(Vec::new())
+}
+
 fn names() -> PossibleValuesParser {
     PossibleValuesParser::new(STEPS.iter().map(|step| step.name))
 }
@@ -138,6 +146,7 @@ const STEPS: &[Step] = &[
         program: cargo,
         arguments: &["fmt", "--all", "--check"],
         environment: &[],
+        services: none,
     },
     Step {
         name: "clippy",
@@ -145,6 +154,7 @@ const STEPS: &[Step] = &[
         program: cargo,
         arguments: &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"],
         environment: &[],
+        services: none,
     },
     Step {
         name: "test",
@@ -152,6 +162,7 @@ const STEPS: &[Step] = &[
         program: cargo,
         arguments: &["test", "--workspace", "--no-fail-fast"],
         environment: &[],
+        services: emulators::installed,
     },
     Step {
         name: "fuzz",
@@ -159,6 +170,7 @@ const STEPS: &[Step] = &[
         program: cargo,
         arguments: &["xtask", "fuzz", "--smoke", "--runs", "50000", "--seconds", "10"],
         environment: &[],
+        services: none,
     },
     Step {
         name: "doc",
@@ -166,6 +178,7 @@ const STEPS: &[Step] = &[
         program: cargo,
         arguments: &["doc", "--no-deps", "--workspace"],
         environment: &[("RUSTDOCFLAGS", "-Dwarnings")],
+        services: none,
     },
     Step {
         name: "deny",
@@ -174,6 +187,7 @@ const STEPS: &[Step] = &[
         // Advisories are left out: they need a database from the network, and would fail a change that did nothing.
         arguments: &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"],
         environment: &[],
+        services: none,
     },
 ];
 

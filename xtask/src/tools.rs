@@ -38,7 +38,7 @@ fn build(name: &str, version: &str, folder: &Path) -> Result<()> {
 }
 
 /// The project's own cache folder, as the desktop conventions have it.
-fn cache() -> Result<PathBuf> {
+pub(crate) fn cache() -> Result<PathBuf> {
     let from = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let caches = from("XDG_CACHE_HOME").or_else(|| Some(from("HOME")?.join(".cache")));
     Ok(caches.context("neither XDG_CACHE_HOME nor HOME is set: where is the cache?")?.join("odograph"))

@@ -1,5 +1,6 @@
 //! What can go wrong with the lake.
 
+use crate::remote::{Trouble, TroubleKind};
 use crate::store;
 use datafusion::arrow::error::ArrowError;
 use datafusion::error::DataFusionError;
@@ -29,6 +30,31 @@ pub enum Error {
     Folder {
         /// Why.
         source: std::io::Error,
+    },
+    /// The object store does not do what it is asked.
+    #[error("{0}")]
+    Trouble(Trouble),
+    /// Another process writes the same streams of the table.
+    #[error(
+        "the table {table} is written by another process that calls itself node {node} as well: stop one of the two, or \
+         give it a journal.node of its own, and start this one again"
+    )]
+    TwoWriters {
+        /// Which table.
+        table: String,
+        /// The number of both.
+        node: u16,
+    },
+    /// The table's cursors are places in another journal.
+    #[error(
+        "the table {table} holds what node {node} wrote from another journal than this one: set journal.node to a number \
+         that was never used there"
+    )]
+    OtherJournal {
+        /// Which table.
+        table: String,
+        /// The number of both.
+        node: u16,
     },
     /// Columns could not be made from records.
     #[error("records cannot be made into columns")]
@@ -89,6 +115,28 @@ const TOO_MUCH: &str =
     "the query needs more memory than it may take: ask for less time, fewer devices or columns, or sort and group less";
 
 impl Error {
+    /// Whether what was not written still waits and can be tried again as it is.
+    pub fn is_waited_for(&self) -> bool {
+        self.is_disk_full() || matches!(self, Self::Trouble(_))
+    }
+
+    /// Whether trying again, or beginning again, would do harm: a person has to decide first.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::TwoWriters { .. } | Self::OtherJournal { .. })
+    }
+
+    /// Whether a query makes no sense, so that nobody was asked.
+    pub(crate) fn is_of_the_question(&self) -> bool {
+        use DataFusionError::{NotImplemented, Plan, SQL, SchemaError};
+        let Self::Query(error) = self else { return false };
+        matches!(error.find_root(), Plan(_) | SQL(..) | SchemaError(..) | NotImplemented(_))
+    }
+
+    /// Whether an object store is to blame that is down, or slow, and will be back.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Trouble(trouble) if trouble.kind == TroubleKind::Unreachable)
+    }
+
     /// Whether it failed because the disk is full: nothing was lost, and it can be tried again once there is space.
     pub fn is_disk_full(&self) -> bool {
         match self {

@@ -1,20 +1,20 @@
 //! All tenants' history: opened by whoever reads, written by one.
 
 use crate::buffer::Buffer;
-use crate::events::{self, EVENTS, Event, NoRows, Scope};
+use crate::events::{self, Event, NoRows, Scope};
 use crate::files::day_name;
 use crate::frames::{FRAMES, FrameBuffer, FrameRow};
 use crate::maintenance::{CHECKPOINT_COMMITS, Grace, Keep};
 use crate::rows::Row;
-use crate::shape::{RECORDS, Shape};
+use crate::shape::RECORDS;
 use crate::tables::{Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
-use crate::{DiskStore, Error, query, source, work};
+use crate::{Error, Place, Requests, query, source, work};
 use compact_str::CompactString;
 use odograph_env::{Clock, Disk};
 use odograph_model::{Lsn, RecordId, Time};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -89,6 +89,7 @@ pub struct Lake {
 struct Shared {
     /// There until the end.
     runtime: Option<Runtime>,
+    place: Place,
     tenants: Mutex<BTreeMap<CompactString, Tenant>>,
 }
 
@@ -130,7 +131,6 @@ pub struct Writer {
     pub(crate) lake: Lake,
     pub(crate) common: Common,
     pub(crate) clock: Arc<dyn Clock>,
-    folder: PathBuf,
     pub(crate) options: Options,
     pub(crate) records: Tables<Buffer>,
     frames: Tables<FrameBuffer>,
@@ -140,22 +140,29 @@ pub struct Writer {
 impl Writer {
     /// Opens the lake in a folder, which only one process may do at a time.
     pub fn open(disk: Arc<dyn Disk>, clock: Arc<dyn Clock>, folder: &Path, options: Options) -> Result<Self, Error> {
-        let lake = Lake::start()?;
+        Self::open_at(Place::folder(disk, folder), clock, options)
+    }
+
+    /// Opens the lake at a place, where no other process may write as the same node.
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be read, or its tables are not ours to write.
+    pub fn open_at(place: Place, clock: Arc<dyn Clock>, options: Options) -> Result<Self, Error> {
+        let lake = Lake::start(place.clone())?;
         let at_once = Arc::new(Semaphore::new(WORK_AT_ONCE));
         let runtime = lake.shared.runtime().handle().clone();
         let (node, checkpoint_commits) = (options.node, options.checkpoint_commits);
         let footers = source::footers();
-        let common = Common { runtime, disk, node, checkpoint_commits, at_once, footers };
+        let common = Common { runtime, place, node, checkpoint_commits, at_once, footers };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
-        let folder = folder.to_owned();
-        let mut writer = Self { lake, common, clock, folder, options, records, frames, events };
+        let mut writer = Self { lake, common, clock, options, records, frames, events };
         // What an earlier process was writing when it ended.
-        let store = DiskStore::new(writer.common.disk.clone(), &writer.folder);
-        store.clean().map_err(|source| Error::Folder { source })?;
-        for (tenant, table) in tables_on_disk(&*writer.common.disk, &writer.folder) {
-            match table {
-                table if table == RECORDS.name => drop(writer.records(&tenant)?),
-                table if table == FRAMES.name => drop(writer.frames(&tenant)?),
+        writer.common.place.clean()?;
+        for (tenant, shape) in writer.lake.ask(writer.common.place.tables())? {
+            match shape.name {
+                name if name == RECORDS.name => drop(writer.records(&tenant)?),
+                name if name == FRAMES.name => drop(writer.frames(&tenant)?),
                 _ => drop(writer.events(&tenant)?),
             }
         }
@@ -206,7 +213,7 @@ impl Writer {
         let (first, last) = (day_name(scope.days.0), day_name(scope.days.1));
         let is_of = |day: &str| first.as_str() <= day && day <= last.as_str();
         let replaced = work::replace(&shelf, open.table(&common)?, is_of, |rows| scope.others(rows), new, now);
-        common.runtime.block_on(replaced)
+        common.ask(replaced)
     }
 
     /// The ids of a device's records of a day (since 1970, UTC, of the event time).
@@ -214,7 +221,7 @@ impl Writer {
         let shelf = self.records(tenant)?.shelf.clone();
         // First what waits: it may become a file in between, and would not be found at all the other way round.
         let mut ids = shelf.hot_ids(device, Some(day));
-        ids.extend(self.common.runtime.block_on(query::ids_of_day(shelf.files(), device, day))?);
+        ids.extend(self.common.ask(query::ids_of_day(shelf.files(), device, day))?);
         Ok(ids)
     }
 
@@ -223,7 +230,7 @@ impl Writer {
     pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<Vec<RecordId>, Error> {
         let shelf = self.records(tenant)?.shelf.clone();
         let mut ids = shelf.hot_ids(device, None);
-        ids.extend(self.common.runtime.block_on(query::ids_of_wrong_clock(shelf.files(), device))?);
+        ids.extend(self.common.ask(query::ids_of_wrong_clock(shelf.files(), device))?);
         Ok(ids)
     }
 
@@ -334,7 +341,7 @@ impl Writer {
     pub(crate) fn records(&mut self, tenant: &str) -> Result<&mut Open<Buffer>, Error> {
         // Looked up twice, because the borrow of a found table would last for the whole function.
         if self.records.find(tenant).is_none() {
-            let shelf = self.records.open(&self.common, tenant, &self.folder_of(tenant, &RECORDS))?.shelf.clone();
+            let shelf = self.records.open(&self.common, tenant)?.shelf.clone();
             self.lake.change(tenant, |tables| tables.records = Some(shelf));
         }
         Ok(self.records.find(tenant).expect("the table was opened"))
@@ -342,7 +349,7 @@ impl Writer {
 
     fn frames(&mut self, tenant: &str) -> Result<&mut Open<FrameBuffer>, Error> {
         if self.frames.find(tenant).is_none() {
-            let shelf = self.frames.open(&self.common, tenant, &self.folder_of(tenant, &FRAMES))?.shelf.clone();
+            let shelf = self.frames.open(&self.common, tenant)?.shelf.clone();
             self.lake.change(tenant, |tables| tables.frames = Some(shelf));
         }
         Ok(self.frames.find(tenant).expect("the table was opened"))
@@ -350,14 +357,10 @@ impl Writer {
 
     fn events(&mut self, tenant: &str) -> Result<&mut Open<NoRows>, Error> {
         if self.events.find(tenant).is_none() {
-            let shelf = self.events.open(&self.common, tenant, &self.folder_of(tenant, &EVENTS))?.shelf.clone();
+            let shelf = self.events.open(&self.common, tenant)?.shelf.clone();
             self.lake.change(tenant, |tables| tables.events = Some(shelf));
         }
         Ok(self.events.find(tenant).expect("the table was opened"))
-    }
-
-    fn folder_of(&self, tenant: &str, shape: &Shape) -> PathBuf {
-        self.folder.join(folder_name(tenant)).join(shape.name)
     }
 }
 
@@ -368,26 +371,32 @@ impl Drop for Writer {
     }
 }
 
-/// The tables that there are in a lake's folder.
-pub(crate) fn tables_on_disk(disk: &dyn Disk, folder: &Path) -> Vec<(String, &'static str)> {
-    let Ok(folders) = disk.list(folder) else { return Vec::new() };
-    let mut found = Vec::new();
-    for folder in folders {
-        let Some(tenant) = folder.file_name().and_then(|name| tenant_name(name.to_str()?)) else { continue };
-        for shape in [&RECORDS, &FRAMES, &EVENTS] {
-            if disk.inspect(&folder.join(shape.name)).is_ok_and(|found| found.is_folder) {
-                found.push((tenant.clone(), shape.name));
-            }
-        }
-    }
-    found
-}
-
 impl Lake {
     /// Runs a query over a tenant's tables, which can only be read.
     pub fn query(&self, tenant: &str, sql: &str, limits: query::Limits) -> Result<query::Answer, Error> {
         let views = self.views(tenant)?;
-        self.wait(query::run(self.clone(), views, sql, limits))
+        self.ask(query::run(self.clone(), views, sql, limits))
+    }
+
+    /// How many requests were made of the object store; `None` where the lake is in a folder.
+    pub fn requests(&self) -> Option<Requests> {
+        self.shared.place.requests()
+    }
+
+    /// Waits for something that runs on the lake's threads, may ask an object store, and fail of it.
+    pub(crate) fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let since = self.failures();
+        self.wait(work).map_err(|error| self.explained(since, error))
+    }
+
+    /// A number to give to [`Lake::explained`].
+    pub(crate) fn failures(&self) -> u64 {
+        self.shared.place.failures()
+    }
+
+    /// An error as the object store's trouble, if it had any since then.
+    pub(crate) fn explained(&self, since: u64, error: Error) -> Error {
+        self.shared.place.explained(since, error)
     }
 
     /// How many files a tenant's table of records has, by day.
@@ -429,7 +438,7 @@ impl Lake {
         (tables.records.as_ref().map(|shelf| shelf.files()), tables.frames.as_ref().map(|shelf| shelf.files()))
     }
 
-    pub(crate) fn start() -> Result<Self, Error> {
+    pub(crate) fn start(place: Place) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(LAKE_THREADS)
             .thread_name("lake")
@@ -437,7 +446,8 @@ impl Lake {
             .enable_all()
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
-        Ok(Self { shared: Arc::new(Shared { runtime: Some(runtime), tenants: Mutex::new(BTreeMap::new()) }) })
+        let tenants = Mutex::new(BTreeMap::new());
+        Ok(Self { shared: Arc::new(Shared { runtime: Some(runtime), place, tenants }) })
     }
 
     pub(crate) fn change(&self, tenant: &str, change: impl FnOnce(&mut Tenant)) {
@@ -472,7 +482,7 @@ pub(crate) fn folder_name(tenant: &str) -> String {
 }
 
 /// The tenant of a folder.
-fn tenant_name(folder: &str) -> Option<String> {
+pub(crate) fn tenant_name(folder: &str) -> Option<String> {
     let Some(digits) = folder.strip_prefix(ENCODED) else {
         return (folder_name(folder) == folder).then(|| folder.to_owned());
     };

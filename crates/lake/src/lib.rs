@@ -15,7 +15,9 @@ mod guard;
 mod lake;
 mod latest;
 mod maintenance;
+mod place;
 mod query;
+mod remote;
 mod replace;
 mod rows;
 mod scan;
@@ -35,7 +37,9 @@ pub use events::{Event, Scope};
 pub use frames::FrameRow;
 pub use lake::{Lake, Latest, Options, Writer};
 pub use maintenance::{Grace, Keep};
+pub use place::{Owner, Place};
 pub use query::{Answer, Limits};
+pub use remote::{Requests, StoreConfig, Trouble, TroubleKind, check_store, is_secret_option};
 pub use replace::{
     DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,
 };

@@ -3,7 +3,7 @@
 
 use crate::files::day_name;
 use crate::rows::day_of;
-use crate::table::{Change, Table};
+use crate::table::{Change, Table, last_checkpoint};
 use crate::{Error, columns};
 use deltalake::DeltaTable;
 use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
@@ -79,6 +79,13 @@ impl Table {
         if version < self.checkpoint.saturating_add(commits) {
             return Ok(Step::default());
         }
+        if self.place().is_shared() {
+            // Another node may have written one.
+            self.checkpoint = self.checkpoint.max(last_checkpoint(&self.log).await);
+            if version < self.checkpoint.saturating_add(commits) {
+                return Ok(Step::default());
+            }
+        }
         let mut table = DeltaTable::new(self.log.clone());
         table.state = Some(DeltaTableState::new(self.snapshot.clone()));
         create_checkpoint(&table, None).await.map_err(self.failed("summed up"))?;
@@ -104,12 +111,13 @@ impl Table {
     /// after [`Table::catch_up`] is younger than any grace.
     pub(crate) async fn vacuum(&mut self, grace: Duration, oldest: u64, now: Time) -> Result<Step, Error> {
         self.settle().await?;
-        let before = before(now, grace.min(Duration::from_secs(REMOVALS_KNOWN_DAYS * 24 * 60 * 60)));
         let went = self.went().await?;
         let there: HashSet<String> =
             self.snapshot.log_data().iter().map(|file| file.object_store_path().to_string()).collect();
         let store = self.store();
         let objects: Vec<ObjectMeta> = store.list(None).try_collect().await?;
+        let grace = grace.min(Duration::from_secs(REMOVALS_KNOWN_DAYS * 24 * 60 * 60));
+        let before = before(self.time_there(now, &objects), grace);
         let is_useless = |object: &&ObjectMeta| {
             let path = object.location.as_ref();
             let is_data = path.starts_with(PARTITION) && path.ends_with(ENDING);
@@ -132,6 +140,17 @@ impl Table {
             tracing::debug!(table = self.shape().name, files = useless.len(), "files that nobody needs were deleted");
         }
         Ok(Step { changed: false, more })
+    }
+
+    /// What time it is by the clock that the ages of files are from. An object store has its own, and others write there:
+    /// were ours ahead, a file that another node is about to commit would look old. There it is at least the time of the
+    /// youngest object, and is taken for no more than that.
+    fn time_there(&self, now: Time, objects: &[ObjectMeta]) -> Time {
+        if !self.place().is_shared() {
+            return now;
+        }
+        let youngest = objects.iter().map(|object| object.last_modified.timestamp_millis()).max();
+        youngest.map_or(now, |youngest| now.min(Time(youngest)))
     }
 
     /// When files went that the log still knows of.

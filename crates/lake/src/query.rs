@@ -74,9 +74,12 @@ impl Answer {
     /// When it fails, or takes more than it may.
     pub fn next_rows(&mut self) -> Result<Option<RecordBatch>, Error> {
         let Self { stream, lake, deadline, .. } = self;
-        let next = lake.wait(async { tokio::time::timeout_at(*deadline, stream.next()).await });
-        let Ok(next) = next else { return Err(self.limits.too_long()) };
-        let Some(rows) = next.transpose()? else { return Ok(None) };
+        let limits = self.limits;
+        let next = lake.ask(async {
+            let next = tokio::time::timeout_at(*deadline, stream.next()).await.map_err(|_| limits.too_long())?;
+            Ok(next.transpose()?)
+        });
+        let Some(rows) = next? else { return Ok(None) };
         self.rows += rows.num_rows();
         if self.rows > self.limits.rows {
             return Err(Error::Refused(format!(

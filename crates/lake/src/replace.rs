@@ -108,7 +108,7 @@ impl Past {
     pub fn loads(&self, period: &Period, devices: &[CompactString]) -> Result<Vec<Load>, Error> {
         let mut loads: BTreeMap<CompactString, Load> = BTreeMap::new();
         let wanted = |rows: Expr| if devices.is_empty() { rows } else { rows.and(query::is_of(devices)) };
-        self.lake.wait(async {
+        self.lake.ask(async {
             if let Some(frames) = &self.frames {
                 let of = days(period.from, period.to).and(period.received()).and(col(KIND).eq(lit("frame")));
                 let of = wanted(of.and(col(columns::DEVICE).not_eq(lit(""))));
@@ -134,7 +134,7 @@ impl Past {
     /// When files cannot be read.
     pub fn companions(&self, period: &Period) -> Result<HashMap<CompactString, HashSet<CompactString>>, Error> {
         let mut companions: HashMap<CompactString, HashSet<CompactString>> = HashMap::new();
-        let rows = self.lake.wait(async {
+        let rows = self.lake.ask(async {
             let context = query::session(query::QUERY_BYTES)?;
             let of = period.read().and(col(columns::DEVICE).not_eq(lit("")));
             let Some(rows) = self.everyones(&context, &of, &[columns::DEVICE, NODE, STREAM])? else {
@@ -172,17 +172,20 @@ impl Past {
     ) -> Result<(), E> {
         let mut named = devices.to_vec();
         named.push(CompactString::const_new(""));
+        let since = self.lake.failures();
+        let failed = |error: Error| E::from(self.lake.explained(since, error));
         self.lake.wait(async {
-            let context = query::session(query::QUERY_BYTES)?;
+            let context = query::session(query::QUERY_BYTES).map_err(failed)?;
             let columns: Vec<&str> = sealed::COLUMNS.iter().copied().chain([NODE]).collect();
-            let Some(rows) = self.everyones(&context, &period.read().and(query::is_of(&named)), &columns)? else {
+            let wanted = period.read().and(query::is_of(&named));
+            let Some(rows) = self.everyones(&context, &wanted, &columns).map_err(failed)? else {
                 return Ok(());
             };
             let order = [NODE, PLACE].map(|name| col(name).sort(true, true));
-            let rows = rows.sort(order.to_vec()).map_err(Error::from)?;
-            let mut rows = rows.execute_stream().await.map_err(Error::from)?;
+            let rows = rows.sort(order.to_vec()).map_err(|error| failed(error.into()))?;
+            let mut rows = rows.execute_stream().await.map_err(|error| failed(error.into()))?;
             while let Some(batch) = rows.next().await {
-                let batch = batch.map_err(Error::from)?;
+                let batch = batch.map_err(|error| failed(error.into()))?;
                 let nodes = batch.column_by_name(NODE).expect("the query asked for it");
                 let nodes = nodes.as_primitive::<datafusion::arrow::datatypes::Int32Type>();
                 let (mut row, mut failed) = (0, None);
@@ -204,7 +207,7 @@ impl Past {
             return Ok(RecordBatch::new_empty(Arc::new(Schema::new(columns::fixed()))));
         };
         let wanted = period.days().and(period.received()).and(query::is_of(devices));
-        self.lake.wait(async {
+        self.lake.ask(async {
             let context = query::session(query::QUERY_BYTES)?;
             let rows = context.read_table(records.files.clone())?.filter(wanted)?;
             let rows = query::of_files(&context, rows.into_view(), &records.schema, &records.schema)?.collect().await?;
@@ -219,7 +222,7 @@ impl Past {
     fn ids_outside(&self, period: &Period, devices: &[CompactString], days: (i32, i32)) -> Result<HashSet<i64>, Error> {
         let Some(records) = &self.records else { return Ok(HashSet::new()) };
         let outside = Expr::Not(Box::new(period.received()));
-        self.lake.wait(ids(records, devices, days, Some(outside)))
+        self.lake.ask(ids(records, devices, days, Some(outside)))
     }
 
     /// Rows of every tenant's frames.

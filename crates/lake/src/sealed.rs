@@ -1,16 +1,15 @@
 //! The journal's entries as history has them, put together again: for proofs of what was sealed long ago.
 
 use crate::frames::{CONTEXT, DECISION, FRAMES, KIND, NODE, PAYLOAD, PLACE, SEGMENT, STREAM};
-use crate::lake::{Lake, folder_name, tables_on_disk};
+use crate::lake::Lake;
+use crate::place::Place;
 use crate::table::Table;
 use crate::tenant::Shelf;
 use crate::{Error, columns, query};
 use datafusion::arrow::array::{Array as _, AsArray as _, BinaryArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::StreamExt as _;
-use odograph_env::Disk;
 use odograph_model::{Lsn, Time};
-use std::path::Path;
 use std::sync::Arc;
 
 /// An entry of the journal as history has it.
@@ -37,17 +36,19 @@ pub struct StoredFrame<'a> {
 }
 
 impl Lake {
-    /// Opens the tables of frames that there are in a folder, for reading alone, also while a server writes them.
+    /// Opens the tables of frames that there are at a place, for reading alone, also while a server writes them.
     ///
     /// # Errors
     ///
     /// When one of them cannot be read.
-    pub fn of_frames(disk: &Arc<dyn Disk>, folder: &Path) -> Result<Self, Error> {
-        let lake = Self::start()?;
-        for (tenant, _) in tables_on_disk(&**disk, folder).into_iter().filter(|(_, table)| *table == FRAMES.name) {
-            let folder = folder.join(folder_name(&tenant)).join(FRAMES.name);
-            let shelf = lake.wait(async {
-                let Some(table) = Table::find(disk, &folder, &FRAMES).await? else { return Ok(None) };
+    pub fn of_frames(place: Place) -> Result<Self, Error> {
+        let lake = Self::start(place.clone())?;
+        let tables = lake.ask(place.tables())?;
+        for (tenant, _) in tables.into_iter().filter(|(_, shape)| shape.name == FRAMES.name) {
+            let at = place.table(&tenant, &FRAMES)?;
+            let shelf = lake.ask(async {
+                // Whose it is does not matter: nothing is written.
+                let Some(table) = Table::find(at, 0, &FRAMES).await? else { return Ok(None) };
                 Shelf::new(&table).await.map(Some)
             });
             if let Some(shelf) = shelf? {
@@ -74,7 +75,7 @@ impl Lake {
         if views.is_empty() {
             return Ok(());
         }
-        self.wait(async {
+        self.ask(async {
             let mut rows = query::frames_of_segment(views, node, segment, device).await?;
             while let Some(batch) = rows.next().await {
                 give(&batch?, &mut each);

@@ -2,34 +2,31 @@
 
 use crate::compaction::Part;
 use crate::maintenance::{CHECKPOINT_COMMITS, REMOVALS_KNOWN_DAYS};
+use crate::place::{Owner, Place, TablePlace};
 use crate::shape::Shape;
 use crate::source::{self, Files, Footers};
-use crate::{DiskStore, Error, columns};
+use crate::tenant::application;
+use crate::{Error, columns};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
 use deltalake::kernel::{
     Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, Remove, StructType, Transaction,
 };
-use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore, get_actions};
+use deltalake::logstore::{LogStoreRef, get_actions};
 use deltalake::operations::create::CreateBuilder;
 use deltalake::protocol::DeltaOperation;
 use deltalake::{DeltaTable, DeltaTableError};
 use object_store::ObjectStore;
-use odograph_env::Disk;
 use odograph_model::{Lsn, Time};
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use url::Url;
 
 /// A table, for its one writer.
 pub(crate) struct Table {
-    /// For errors.
-    name: String,
     shape: &'static Shape,
-    disk: Arc<dyn Disk>,
-    folder: PathBuf,
+    at: TablePlace,
+    node: u16,
     pub(super) log: LogStoreRef,
     pub(super) snapshot: EagerSnapshot,
     schema: SchemaRef,
@@ -64,39 +61,36 @@ pub(crate) struct Change {
 }
 
 impl Table {
-    /// Opens the table in a folder, or makes it.
-    pub(crate) async fn open(disk: &Arc<dyn Disk>, folder: &Path, shape: &'static Shape) -> Result<Self, Error> {
-        let (name, log) = (folder.display().to_string(), log_of(disk, folder)?);
-        if !log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
-            create(&log, shape).await.map_err(failed(&name, "created"))?;
+    /// Opens the table at a place, or makes it.
+    pub(crate) async fn open(at: TablePlace, node: u16, shape: &'static Shape) -> Result<Self, Error> {
+        if !at.is_table().await?
+            && let Err(error) = create(&at.log, shape).await
+            // Another node may have made it just now.
+            && !at.is_table().await?
+        {
+            return Err(failed(&at.name, "created")(error));
         }
-        Self::load(disk, folder, shape, log).await
+        Self::load(at, node, shape).await
     }
 
-    /// Opens the table in a folder, if there is one.
-    pub(crate) async fn find(
-        disk: &Arc<dyn Disk>,
-        folder: &Path,
-        shape: &'static Shape,
-    ) -> Result<Option<Self>, Error> {
-        let (name, log) = (folder.display().to_string(), log_of(disk, folder)?);
-        if !log.is_delta_table_location().await.map_err(failed(&name, "opened"))? {
+    /// Opens the table at a place, if there is one.
+    pub(crate) async fn find(at: TablePlace, node: u16, shape: &'static Shape) -> Result<Option<Self>, Error> {
+        if !at.is_table().await? {
             return Ok(None);
         }
-        Self::load(disk, folder, shape, log).await.map(Some)
+        Self::load(at, node, shape).await.map(Some)
     }
 
-    async fn load(disk: &Arc<dyn Disk>, folder: &Path, shape: &'static Shape, log: LogStoreRef) -> Result<Self, Error> {
-        let name = folder.display().to_string();
-        let snapshot = latest(&name, &**disk, folder, &log).await?;
+    async fn load(at: TablePlace, node: u16, shape: &'static Shape) -> Result<Self, Error> {
+        let log = at.log.clone();
+        let snapshot = latest(&at).await?;
         let schema = snapshot.arrow_schema();
         let checkpoint = last_checkpoint(&log).await;
-        let (disk, folder) = (disk.clone(), folder.to_owned());
         let (gone, large) = (HashMap::new(), HashSet::new());
         let (is_doubtful, footers) = (false, source::footers());
-        let mut table =
-            Self { name, shape, disk, folder, log, snapshot, schema, is_doubtful, checkpoint, gone, large, footers };
+        let mut table = Self { shape, at, node, log, snapshot, schema, is_doubtful, checkpoint, gone, large, footers };
         table.look()?;
+        table.check_owner(None).await?;
         Ok(table)
     }
 
@@ -107,7 +101,7 @@ impl Table {
 
     /// Its name, for people.
     pub(crate) fn name(&self) -> &str {
-        &self.name
+        &self.at.name
     }
 
     /// What kind it is.
@@ -125,10 +119,63 @@ impl Table {
         self.log.object_store(None)
     }
 
+    /// Where it is.
+    pub(crate) const fn place(&self) -> &Place {
+        &self.at.place
+    }
+
     /// Everything of `stream` before this place is in the table.
     pub(crate) async fn cursor(&self, stream: &str) -> Result<Option<Lsn>, Error> {
-        let version = self.snapshot.transaction_version(&self.log, stream).await;
-        Ok(version.map_err(failed(&self.name, "read"))?.map(|version| Lsn(version.cast_unsigned())))
+        Ok(self.transaction(stream).await?.map(|version| Lsn(version.cast_unsigned())))
+    }
+
+    /// A name for files that no other process gives, and this one only until the commit that has them.
+    pub(crate) fn file_name(&self, name: &str) -> String {
+        match self.place().owner() {
+            Some(owner) => format!("{name}-{:016x}", owner.writer),
+            None => name.to_owned(),
+        }
+    }
+
+    async fn transaction(&self, application: &str) -> Result<Option<i64>, Error> {
+        self.snapshot.transaction_version(&self.log, application).await.map_err(self.failed("read"))
+    }
+
+    async fn writer(&self) -> Result<Option<i64>, Error> {
+        match self.place().owner() {
+            Some(_) => self.transaction(&application(self.node, WRITER)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Whether it is ours to write: not if its places are those of another journal, nor if another process wrote here
+    /// under the same number since this one did, or since the last one that was known, `before`.
+    async fn check_owner(&self, before: Option<Option<i64>>) -> Result<(), Error> {
+        let Some(owner) = self.place().owner() else { return Ok(()) };
+        let (table, node) = (self.at.name.clone(), self.node);
+        let journal = self.transaction(&application(node, JOURNAL)).await?;
+        if journal.is_some_and(|journal| journal != number(owner.journal)) {
+            return Err(Error::OtherJournal { table, node });
+        }
+        let writer = self.writer().await?;
+        let is_ours = writer == Some(number(owner.writer));
+        let came = before.is_some_and(|before| before != writer);
+        if !is_ours && (came || self.place().is_claimed(&table)) {
+            // For good: it is not to be taken for one that may go on, after it began anew.
+            self.place().claim(&table);
+            return Err(Error::TwoWriters { table, node });
+        }
+        if is_ours {
+            self.place().claim(&table);
+        }
+        Ok(())
+    }
+
+    /// What a commit says of whose it is.
+    fn marks(&self) -> Vec<Transaction> {
+        let Some(Owner { writer, journal }) = self.place().owner() else { return Vec::new() };
+        let mark = |what, value| Transaction::new(application(self.node, what), number(value));
+        vec![mark(WRITER, writer), mark(JOURNAL, journal)]
     }
 
     /// Makes a change, durably. Returns whether it was made now: not, where it was made before, or where somebody else
@@ -143,10 +190,13 @@ impl Table {
                 return Ok(false);
             }
             match self.try_commit(change).await {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.place().claim(&self.at.name);
+                    return Ok(true);
+                }
                 Err(Failed::Overtaken) => {
                     self.is_doubtful = true;
-                    tracing::warn!(table = self.name, "somebody else wrote to the table: looking at it again");
+                    tracing::warn!(table = self.at.name, "somebody else wrote to the table: looking at it again");
                 }
                 Err(Failed::Other(error)) => {
                     self.is_doubtful = true;
@@ -154,7 +204,7 @@ impl Table {
                 }
             }
         }
-        Err(Error::Refused(format!("somebody else writes to the table {} all the time", self.name)))
+        Err(Error::Refused(format!("somebody else writes to the table {} all the time", self.at.name)))
     }
 
     /// Looks at what is there, where that is not known for sure.
@@ -162,13 +212,14 @@ impl Table {
         if !self.is_doubtful {
             return Ok(());
         }
-        let before = self.paths();
-        self.snapshot = latest(&self.name, &*self.disk, &self.folder, &self.log).await?;
+        let (before, writer) = (self.paths(), self.writer().await?);
+        self.snapshot = latest(&self.at).await?;
         let now: HashSet<String> = self.paths().into_iter().collect();
         let version = self.version();
         self.gone.extend(before.into_iter().filter(|path| !now.contains(path)).map(|path| (path, version)));
         self.schema = self.snapshot.arrow_schema();
         self.look()?;
+        self.check_owner(Some(writer)).await?;
         self.is_doubtful = false;
         Ok(())
     }
@@ -205,7 +256,7 @@ impl Table {
         }
         if grown.fields().len() > self.schema.fields().len() {
             let metadata = self.snapshot.metadata().clone().with_schema(&kernel_schema(&grown)?);
-            actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.name, "changed")(error.into()))?));
+            actions.push(Action::Metadata(metadata.map_err(|error| failed(&self.at.name, "changed")(error.into()))?));
         }
         actions.extend(self.removals(change));
         let mut properties = CommitProperties::default()
@@ -214,12 +265,14 @@ impl Table {
             // Both are steps of their own: a commit that was made must not fail for them.
             .with_create_checkpoint(false)
             .with_cleanup_expired_logs(Some(false));
-        if let Some((stream, until)) = &change.cursor {
-            properties = properties.with_application_transaction(Transaction::new(stream, until.0.cast_signed()));
+        let cursor = change.cursor.as_ref().map(|(stream, until)| Transaction::new(stream, until.0.cast_signed()));
+        let transactions: Vec<Transaction> = cursor.into_iter().chain(self.marks()).collect();
+        if !transactions.is_empty() {
+            properties = properties.with_application_transactions(transactions);
         }
         let commit = CommitBuilder::from(properties).with_actions(actions);
         let done = commit.build(Some(&self.snapshot), self.log.clone(), change.operation.clone()).await;
-        let state = done.map_err(|error| Failed::of(&self.name, error))?.snapshot();
+        let state = done.map_err(|error| Failed::of(&self.at.name, error))?.snapshot();
         self.snapshot = state.snapshot().clone();
         self.schema = grown;
         let version = self.version();
@@ -268,10 +321,10 @@ impl Table {
     /// The files that the commit of a version added with rows that no file had before. `None`: that cannot be told any
     /// more, or the commit also took rows away for them.
     pub(crate) async fn added(&self, version: u64) -> Result<Option<Option<Arc<Files>>>, Error> {
-        let entry = self.log.read_commit_entry(version).await.map_err(failed(&self.name, "read"))?;
+        let entry = self.log.read_commit_entry(version).await.map_err(failed(&self.at.name, "read"))?;
         let Some(entry) = entry else { return Ok(None) };
         let (mut adds, mut rewritten) = (Vec::new(), false);
-        for action in get_actions(version, &entry).map_err(failed(&self.name, "read"))? {
+        for action in get_actions(version, &entry).map_err(failed(&self.at.name, "read"))? {
             match action {
                 Action::Add(add) if add.data_change => adds.push(add),
                 Action::Remove(remove) => rewritten |= remove.data_change,
@@ -301,7 +354,7 @@ impl Table {
 
     /// For errors.
     pub(super) fn failed(&self, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
-        failed(&self.name, doing)
+        failed(&self.at.name, doing)
     }
 
     /// Looks whether the columns are what such rows have (anyone may write to the folder), and puts them in order: the
@@ -311,7 +364,7 @@ impl Table {
         for own in &fixed {
             let found = self.schema.field_with_name(own.name()).ok().map(Field::data_type);
             if !found.is_some_and(|found| own.data_type().equals_datatype(found)) {
-                let (table, column, wanted) = (self.name.clone(), own.name().clone(), own.data_type().to_string());
+                let (table, column, wanted) = (self.at.name.clone(), own.name().clone(), own.data_type().to_string());
                 let found = found.map_or_else(|| "not there".to_owned(), ToString::to_string);
                 return Err(Error::Column { table, column, found, wanted });
             }
@@ -355,23 +408,19 @@ fn day_of(file: &LogicalFileView) -> Option<String> {
     file.partition_values_map().remove(columns::DAY).flatten()
 }
 
-fn log_of(disk: &Arc<dyn Disk>, folder: &Path) -> Result<LogStoreRef, Error> {
-    let own: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), folder));
-    let root: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), Path::new("/")));
-    Ok(default_logstore(own, root, &location(folder)?, &StorageConfig::default()))
-}
-
 /// The table as it is. A process that was killed, or a flush that failed, may have left the last commit with a name that
 /// is not durable: what is believed of it must still be there after a power cut.
-async fn latest(name: &str, disk: &dyn Disk, folder: &Path, log: &LogStoreRef) -> Result<EagerSnapshot, Error> {
-    disk.sync_folder(&folder.join("_delta_log")).map_err(|source| Error::Folder { source })?;
-    let mut table = DeltaTable::new(log.clone());
-    table.load().await.map_err(failed(name, "opened"))?;
-    Ok(table.snapshot().map_err(failed(name, "opened"))?.snapshot().clone())
+async fn latest(at: &TablePlace) -> Result<EagerSnapshot, Error> {
+    if let Some((disk, folder)) = &at.log_folder {
+        disk.sync_folder(folder).map_err(|source| Error::Folder { source })?;
+    }
+    let mut table = DeltaTable::new(at.log.clone());
+    table.load().await.map_err(failed(&at.name, "opened"))?;
+    Ok(table.snapshot().map_err(failed(&at.name, "opened"))?.snapshot().clone())
 }
 
 /// The version of the last checkpoint; 0 where that is not known: then one is written sooner than need be.
-async fn last_checkpoint(log: &LogStoreRef) -> u64 {
+pub(crate) async fn last_checkpoint(log: &LogStoreRef) -> u64 {
     use object_store::ObjectStoreExt as _;
     let read = async {
         let hint = log.object_store(None).get(&log.log_path().clone().join("_last_checkpoint")).await.ok()?;
@@ -379,13 +428,6 @@ async fn last_checkpoint(log: &LogStoreRef) -> u64 {
         hint["version"].as_u64()
     };
     read.await.unwrap_or(0)
-}
-
-/// A folder as the table's location. The scheme is ours: for files, the library would look at the disk past our own.
-fn location(folder: &Path) -> Result<Url, Error> {
-    let no = || Error::Refused(format!("{} is no absolute path", folder.display()));
-    let file = Url::from_directory_path(folder).map_err(|()| no())?;
-    Url::parse(&format!("odograph://lake{}", file.path())).map_err(|_| no())
 }
 
 async fn create(log: &LogStoreRef, shape: &Shape) -> Result<DeltaTable, DeltaTableError> {
@@ -411,9 +453,18 @@ fn kernel_schema(schema: &SchemaRef) -> Result<StructType, Error> {
     Ok(converted)
 }
 
-fn failed(table: &str, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
+pub(crate) fn failed(table: &str, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
     move |source| Error::Table { table: table.to_owned(), doing, source: Box::new(source) }
 }
 
+/// Versions of application transactions are signed.
+const fn number(id: u64) -> i64 {
+    (id & u64::MAX >> 1).cast_signed()
+}
+
+/// The process that committed last.
+const WRITER: &str = "writer";
+/// The journal whose places the cursors are.
+const JOURNAL: &str = "journal";
 /// Somebody who writes to the table as well is quicker now and then, not always.
 const COMMIT_TRIES_MAX: usize = 16;

@@ -3,15 +3,14 @@
 use crate::Error;
 use crate::buffer::Waits;
 use crate::maintenance::Grace;
+use crate::place::Place;
 use crate::source::Footers;
 use crate::table::Table;
 use crate::tenant::{Shelf, application};
 use crate::work::{self, Done, Work};
 use compact_str::CompactString;
 use hashbrown::HashMap;
-use odograph_env::Disk;
 use odograph_model::{Lsn, Time};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -22,13 +21,21 @@ use tokio::task::JoinHandle;
 #[derive(Clone)]
 pub(crate) struct Common {
     pub(crate) runtime: Handle,
-    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) place: Place,
     pub(crate) node: u16,
     pub(crate) checkpoint_commits: u64,
     /// How many pieces of work may be under way: each takes memory and a core.
     pub(crate) at_once: Arc<Semaphore>,
     /// What was read of files' ends, of all tables.
     pub(crate) footers: Arc<Footers>,
+}
+
+impl Common {
+    /// Waits for something that runs on the lake's threads, may ask an object store, and fail of it.
+    pub(crate) fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let since = self.place.failures();
+        self.runtime.block_on(work).map_err(|error| self.place.explained(since, error))
+    }
 }
 
 /// Tables of one kind.
@@ -94,9 +101,10 @@ impl<B: Waits> Tables<B> {
     }
 
     /// Opens a tenant's table, or makes it.
-    pub(crate) fn open(&mut self, common: &Common, tenant: &str, folder: &Path) -> Result<&mut Open<B>, Error> {
-        let opened = common.runtime.block_on(async {
-            let table = Table::open(&common.disk, folder, B::SHAPE).await?.sharing(&common.footers);
+    pub(crate) fn open(&mut self, common: &Common, tenant: &str) -> Result<&mut Open<B>, Error> {
+        let at = common.place.table(tenant, B::SHAPE)?;
+        let opened = common.ask(async {
+            let table = Table::open(at, common.node, B::SHAPE).await?.sharing(&common.footers);
             let mut cursors = Vec::new();
             for stream in B::STREAMS {
                 cursors.push(table.cursor(&application(common.node, stream)).await?.unwrap_or_default());
@@ -234,8 +242,10 @@ impl<B: Waits> Open<B> {
         let (shelf, common, runtime) = (self.shelf.clone(), common.clone(), common.runtime.clone());
         let job = async move {
             let _permit = common.at_once.acquire().await;
+            let since = common.place.failures();
             let done = work::run(&shelf, &mut table, work, &common, today).await;
-            (table, done)
+            let error = done.error.map(|error| common.place.explained(since, error));
+            (table, Done { error, ..done })
         };
         self.slot = Slot::Away(runtime.spawn(job), purpose);
     }

@@ -236,6 +236,7 @@ pub(crate) async fn write(
     now: Time,
 ) -> Result<Vec<Add>, Error> {
     let (shape, schema): (&'static Shape, Arc<_>) = (table.shape(), schema.clone());
+    let name = table.file_name(&name);
     let encode = move || files::encode(&rows, &schema, shape, &name);
     let encoded: Vec<File> = tokio::task::spawn_blocking(encode)
         .await

@@ -155,6 +155,12 @@ impl Loaded {
                 let part = element(&mut self.config.devices, number)?;
                 assign_element(part, DEVICE_KEYS, |part| &mut part.settings, rest, given)?;
             }
+            [lake, options, name] if lake == "lake" && options == "store_options" => {
+                let Given::Text(value) = given else {
+                    return Err(Refused::Wrong(format!("lake.store_options.{name}: a list, not a text")));
+                };
+                self.config.lake.store_options.insert(name.clone(), value.clone());
+            }
             _ => assign_in(&mut self.config, KEYS, &key.join("."), given)?,
         }
         self.origins.insert(key.join("."), origin);

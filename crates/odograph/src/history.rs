@@ -7,14 +7,15 @@ pub(crate) use ask::Own;
 pub(crate) use tables::row;
 
 use crate::config::Config;
+use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result};
 use metrics::{counter, gauge};
-use odograph_env::{Clock, LocalDisk};
+use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Writer};
+use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Owner, Requests, Writer};
 use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
@@ -32,7 +33,7 @@ type Pipeline = odograph_pipeline::Pipeline<Tables>;
 pub(crate) struct Place {
     reader: Reader,
     journal: PathBuf,
-    lake: PathBuf,
+    lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
     /// Whether the journal may give up what history has.
@@ -41,7 +42,12 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(config: &Config, folder: &Folder, reader: Reader, clock: Arc<dyn Clock>) -> Result<Self> {
-        let lake = lake_folder(folder)?;
+        let lake = lake(config, folder)?;
+        // Without its key, a journal cannot be told from another one.
+        let lake = match reader.public_key() {
+            Ok(key) => lake.owned_by(Owner { writer: random(), journal: id(&key) }),
+            Err(_) => lake,
+        };
         let options = options(config);
         Ok(Self {
             reader,
@@ -55,11 +61,23 @@ impl Place {
 
     /// Fills the lake with all that the journal holds, and keeps it open. The folder must be this process's own.
     pub(crate) fn own(&self) -> Result<Own> {
+        let (pipeline, cursors) = self.filled()?;
+        Ok(Own::new(pipeline, cursors))
+    }
+
+    /// Fills the lake with all that the journal holds, and gives it, with the number of places where the journal is
+    /// damaged. The folder must be this process's own.
+    pub(crate) fn fill(&self) -> Result<(Lake, u64)> {
+        let (pipeline, _) = self.filled()?;
+        Ok((pipeline.tables().lake(), pipeline.progress().damaged))
+    }
+
+    fn filled(&self) -> Result<(Pipeline, CursorStore)> {
         let (mut pipeline, cursors) = self.open()?;
         while !pipeline.read(None)? {
             pipeline.flush(false)?;
         }
-        Ok(Own::new(pipeline, cursors))
+        Ok((pipeline, cursors))
     }
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
@@ -73,19 +91,30 @@ impl Place {
             // Before a segment is complete: what has no cursor holds nothing back.
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
         }
-        let writer = Writer::open(Arc::new(LocalDisk), self.clock.clone(), &self.lake, self.options.clone())?;
+        let writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
         Ok((Pipeline::open(&self.reader, Tables(writer), from)?, cursors))
     }
+}
 
-    /// Fills the lake with all that the journal holds, and gives it, with the number of places where the journal is
-    /// damaged. The folder must be this process's own.
-    pub(crate) fn fill(&self) -> Result<(Lake, u64)> {
-        let (mut pipeline, _) = self.open()?;
-        while !pipeline.read(None)? {
-            pipeline.flush(false)?;
-        }
-        Ok((pipeline.tables().lake(), pipeline.progress().damaged))
+/// The lake's place: in the data folder, or where the configuration says.
+pub(crate) fn lake(config: &Config, folder: &Folder) -> Result<odograph_lake::Place> {
+    if let Some(store) = config.lake.remote() {
+        let place = odograph_lake::Place::remote(&store);
+        return Ok(place.map_err(|error| Failure::new(Status::Config, error.to_string()))?);
     }
+    let path = std::path::absolute(folder.path()).context("cannot tell where the data folder is")?.join("lake");
+    Ok(odograph_lake::Place::folder(Arc::new(LocalDisk), &path))
+}
+
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    SystemRng.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Of a journal: a part of its public key, which no two have in common.
+fn id(key: &[u8; 32]) -> u64 {
+    key.iter().take(8).fold(0, |id, byte| id << 8 | u64::from(*byte))
 }
 
 /// The thread that fills the lake while devices send.
@@ -201,21 +230,28 @@ enum Woken {
 }
 
 impl Run {
-    /// Begins again after whatever goes wrong: the journal has it all.
+    /// Begins again after whatever goes wrong: the journal has it all. Not where that would do harm.
     fn run(&self, mut outlet: Outlet) {
+        let mut pause = AGAIN;
         loop {
-            match self.fill(&mut outlet) {
-                Ok(()) => return,
-                Err(error) => {
-                    tracing::error!("history cannot go on, and begins again in a moment: {error:#}");
-                    self.history.stopped(format!("{error:#}"));
-                }
-            }
-            counter!("odograph_pipeline_restarts_total").increment(1);
-            // A job that comes now is dropped: whoever waits for it learns that history does not go on.
-            if matches!(self.wait(AGAIN), Woken::End) {
+            let begun = self.place.clock.monotonic();
+            let Err(error) = self.fill(&mut outlet) else { return };
+            self.history.stopped(format!("{error:#}"));
+            if error.chain().filter_map(|error| error.downcast_ref()).any(odograph_lake::Error::is_final) {
+                tracing::error!("history does not go on; devices are served, and the journal keeps all: {error:#}");
+                gauge!("odograph_pipeline_refused").set(1.0);
+                // Until the server ends. Whoever waits for a job learns that history does not go on.
+                while self.jobs.recv().is_ok() {}
                 return;
             }
+            tracing::error!("history cannot go on, and begins again in {} s: {error:#}", pause.as_secs());
+            counter!("odograph_pipeline_restarts_total").increment(1);
+            // A job that comes now is dropped: whoever waits for it learns that history does not go on.
+            if matches!(self.wait(pause), Woken::End) {
+                return;
+            }
+            let lasted = self.place.clock.monotonic().saturating_sub(begun);
+            pause = if lasted > AGAIN_MAX * 2 { AGAIN } else { (pause * 2).min(AGAIN_MAX) };
         }
     }
 
@@ -224,22 +260,25 @@ impl Run {
         let (mut pipeline, mut cursors) = self.place.open()?;
         self.history.publish(Some(pipeline.tables().lake()), pipeline.progress());
         let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
+        let (mut caught_up, mut flushed) = (false, true);
         loop {
             let durable = self.journal.durable();
-            let before = pipeline.progress().frames;
-            let caught_up = pipeline.read_live(durable, outlet)?;
-            self.history.publish(None, pipeline.progress());
-            let flushed = Self::flush(&mut pipeline, false)?;
+            // With rows that cannot become files, reading on would only fill the memory.
+            if flushed {
+                let before = pipeline.progress().frames;
+                caught_up = pipeline.read_live(durable, outlet)?;
+                self.history.publish(None, pipeline.progress());
+                measure_handover(before, pipeline.progress().frames, outlet);
+            }
+            flushed = self.flush(&mut pipeline, false)?;
             let progress = pipeline.progress();
-            self.measure(&progress, durable);
-            measure_handover(before, progress.frames, outlet);
+            self.measure(&pipeline, durable);
             let now = self.place.clock.monotonic();
             gauge!("odograph_lake_oldest_row_seconds").set(pipeline.tables().0.waits_longest(now).as_secs_f64());
             if saved != progress.committed && now >= save_at {
                 save(&mut cursors, progress.committed)?;
                 (saved, save_at) = (progress.committed, now + SAVE);
             }
-            // With rows that cannot become files, reading on would only fill the memory.
             let pause = match (caught_up, flushed) {
                 (true, true) => LOOK,
                 (false, true) => Duration::ZERO,
@@ -252,7 +291,7 @@ impl Run {
                 let last = *ending.get_or_insert(now + ENDING);
                 let all_read = caught_up && self.journal.durable() == progress.read;
                 if all_read || !flushed || now >= last {
-                    Self::flush(&mut pipeline, true)?;
+                    self.flush(&mut pipeline, true)?;
                     save(&mut cursors, pipeline.progress().committed)?;
                     return Ok(());
                 }
@@ -260,20 +299,29 @@ impl Run {
         }
     }
 
-    /// Whether what was due became files. A full disk is waited for; after anything else nobody knows what is there, and
-    /// it begins again.
-    fn flush(pipeline: &mut Pipeline, all: bool) -> Result<bool> {
+    /// Whether what was due became files. A full disk or an object store is waited for; after anything else nobody knows
+    /// what is there, and it begins again.
+    fn flush(&self, pipeline: &mut Pipeline, all: bool) -> Result<bool> {
         match pipeline.flush(all) {
             Ok(()) => Ok(true),
-            Err(PipelineError::Tables(error)) if error.is_disk_full() => {
-                tracing::warn!("the disk is full: records wait in memory and in the journal to become files");
+            Err(PipelineError::Tables(error)) if error.is_waited_for() => {
+                let why = if error.is_disk_full() { "the disk is full".to_owned() } else { error.to_string() };
+                tracing::warn!("records wait in memory and in the journal to become files: {why}");
+                self.history.stopped(why);
                 Ok(false)
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn measure(&self, progress: &Progress, durable: Lsn) {
+    fn measure(&self, pipeline: &Pipeline, durable: Lsn) {
+        let progress = pipeline.progress();
+        if let Some(requests) = pipeline.tables().lake().requests() {
+            let Requests { puts, gets, lists, deletes } = requests;
+            for (kind, count) in [("put", puts), ("get", gets), ("list", lists), ("delete", deletes)] {
+                counter!("odograph_lake_requests_total", "kind" => kind).absolute(count);
+            }
+        }
         gauge!("odograph_pipeline_lag_bytes").set(durable.0.saturating_sub(progress.read.0) as f64);
         gauge!("odograph_pipeline_uncommitted_bytes")
             .set(progress.read.0.saturating_sub(progress.committed.records.0) as f64);
@@ -291,11 +339,6 @@ impl Run {
             Err(RecvTimeoutError::Disconnected) => Woken::End,
         }
     }
-}
-
-/// Where a data folder has its history.
-pub(crate) fn lake_folder(folder: &Folder) -> Result<PathBuf> {
-    Ok(std::path::absolute(folder.path()).context("cannot tell where the data folder is")?.join("lake"))
 }
 
 fn save(cursors: &mut CursorStore, done: Places) -> Result<()> {
@@ -373,6 +416,8 @@ pub(crate) fn describe() {
     describe_counter!("odograph_pipeline_records_total", "Records that went to history, each once.");
     describe_counter!("odograph_pipeline_duplicates_total", "Records that were in history before.");
     describe_counter!("odograph_pipeline_restarts_total", "Times that filling history began again after an error.");
+    describe_gauge!("odograph_pipeline_refused", "1: history waits for a person, as the log says.");
+    describe_counter!("odograph_lake_requests_total", "Requests to the object store, by kind.");
     describe_counter!("odograph_lake_commits_total", "Commits to tables of history.");
 }
 
@@ -390,5 +435,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const ENDING: Duration = Duration::from_secs(5);
 /// There is one replay at a time.
 const JOBS_MAX: usize = 1;
-/// Long enough not to fill the log.
+/// Long enough not to fill the log; twice as long each time, up to the greatest.
 const AGAIN: Duration = Duration::from_secs(2);
+const AGAIN_MAX: Duration = Duration::from_secs(16);

@@ -106,7 +106,7 @@ impl Writer {
         }
         let shelf = open.shelf.clone();
         let replaced = replace(&shelf, open.table(&common)?, replacement, now);
-        common.runtime.block_on(replaced).map(Some)
+        common.ask(replaced).map(Some)
     }
 
     /// Up to where there are records of some devices, by the files; of a device that is not among them there are none.

@@ -14,6 +14,14 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     for number in 0..loaded.config.listeners.len() {
         listener(loaded, number, &mut problems);
     }
+    match loaded.config.lake.remote().map(|store| odograph_lake::check_store(&store)) {
+        Some(Err(what)) => problems.push(format!("{}: {what}", loaded.origin("lake.store"))),
+        None if !loaded.config.lake.store_options.is_empty() => {
+            let place = place(loaded, "lake.store_options");
+            problems.push(format!("{place}: lake.store_options say nothing without lake.store"));
+        }
+        Some(Ok(())) | None => {}
+    }
     let mut ids: HashMap<CompactString, usize> = HashMap::new();
     for (number, device) in loaded.config.devices.iter().enumerate() {
         let place = place(loaded, &format!("device.{number}"));

@@ -1,8 +1,9 @@
 //! Every key of the configuration, with what it means: the one table from which it is read, shown and documented.
 
-use super::setting::{LogFormat, LogLevel, Name, Setting, Size, Transports};
+use super::setting::{LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
 use compact_str::CompactString;
 use odograph_ingest::{Limits, UNKNOWN_DEVICES_MAX, Unknown};
+use odograph_lake::StoreConfig;
 use odograph_protocols::{Checksum, Protocol};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -60,6 +61,18 @@ pub(crate) struct LakeConfig {
     pub(crate) removed_files_after: Duration,
     pub(crate) log_entries_after: Duration,
     pub(crate) maintain_every: Duration,
+    pub(crate) store: Option<StoreUrl>,
+    pub(crate) store_options: BTreeMap<String, String>,
+    pub(crate) store_bandwidth: Option<Size>,
+}
+
+impl LakeConfig {
+    /// Where the lake is, if it is not in the data folder.
+    pub(crate) fn remote(&self) -> Option<StoreConfig> {
+        let StoreUrl(url) = self.store.clone()?;
+        let bytes_per_second = self.store_bandwidth.map(|size| size.0);
+        Some(StoreConfig { url, options: self.store_options.clone(), bytes_per_second })
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -129,6 +142,9 @@ impl Default for LakeConfig {
             removed_files_after: options.grace.files,
             log_entries_after: options.grace.log,
             maintain_every: options.care_every,
+            store: None,
+            store_options: BTreeMap::new(),
+            store_bandwidth: None,
         }
     }
 }
@@ -321,6 +337,22 @@ pub(crate) const KEYS: &[Key<Config>] = &[
             "Entries of a table's log are deleted after this time, if a checkpoint stands for them.",
         ),
     ),
+    free(
+        "lake.store",
+        |c| &mut c.lake.store,
+        "the folder `DATA/lake`",
+        "Where history is: `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or `gs://BUCKET/PREFIX`. See [object-stores.md](object-stores.md).",
+    ),
+    within(
+        1 << 10,
+        1 << 40,
+        &free(
+            "lake.store_bandwidth",
+            |c| &mut c.lake.store_bandwidth,
+            "as much as the line carries",
+            "So many bytes a second go to the object store and come from it, at most.",
+        ),
+    ),
     within(
         10,
         DAY,
@@ -424,6 +456,10 @@ pub(crate) const DEVICE_KEYS: &[Key<DeviceConfig>] = &[
     free("name", |c| &mut c.name, "its id", "What people call it."),
     key("tenant", |c| &mut c.tenant, "Whose it is."),
 ];
+
+/// What `lake.store_options` means.
+pub(crate) const STORE_OPTIONS_MEANING: &str = "A table of what the object store needs: `region`, `endpoint`, credentials. \
+    With `_file` at its end, a name takes a file that holds the value. See [object-stores.md](object-stores.md).";
 
 /// What `settings` means, for both.
 pub(crate) const SETTINGS_MEANING: &str =

@@ -143,6 +143,10 @@ impl Size {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Name(pub(crate) CompactString);
 
+/// Where a lake is that is in no folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoreUrl(pub(crate) String);
+
 /// Which of a protocol's transports a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Transports {
@@ -310,6 +314,19 @@ impl Word for Size {
 
     fn show_amount(amount: u64) -> String {
         Self(amount).write().as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Word for StoreUrl {
+    const EXPECTED: &'static str = "the address of an object store";
+
+    fn read(text: &str) -> Option<Self> {
+        // What is wrong with it in detail, the check of the whole says.
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
     }
 }
 

@@ -1,7 +1,8 @@
 //! The configuration for people: each key with its value, its default, and where it came from.
 
 use super::Loaded;
-use super::keys::{Config, DEVICE_KEYS, DeviceConfig, KEYS, Key, LISTENER_KEYS, ListenerConfig, SETTINGS_MEANING};
+use super::keys::{Config, DEVICE_KEYS, DeviceConfig, KEYS, Key, LISTENER_KEYS, ListenerConfig};
+use super::keys::{SETTINGS_MEANING, STORE_OPTIONS_MEANING};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -23,6 +24,11 @@ pub(crate) struct Row {
 pub(crate) fn rows(loaded: &Loaded) -> Vec<Row> {
     let mut config = loaded.config.clone();
     let mut rows = part(loaded, &mut config, Config::default(), KEYS, "");
+    rows.extend(config.lake.store_options.iter().map(|(name, value)| {
+        let key = format!("lake.store_options.{name}");
+        let shown = if odograph_lake::is_secret_option(name, value) { SECRET } else { value };
+        Row { origin: loaded.origin(&key).to_string(), key, value: shown.into(), default: Value::Null, unset: "" }
+    }));
     for (number, listener) in config.listeners.iter_mut().enumerate() {
         let prefix = format!("listener.{number}.");
         let settings = listener.settings.clone();
@@ -67,6 +73,9 @@ impl Row {
     }
 }
 
+/// Shown in the place of what nobody else should see.
+const SECRET: &str = "(set, and not shown)";
+
 /// JSON's notation of texts, numbers, switches and lists is TOML's too.
 fn shown(value: &Value, unset: &str) -> String {
     match value {
@@ -80,6 +89,8 @@ fn shown(value: &Value, unset: &str) -> String {
 pub(crate) fn markdown() -> String {
     let mut page = String::from(HEAD);
     table(&mut page, Config::default(), KEYS, |name| format!("`{}`", variable(name)));
+    let variable_of = variable("lake.store_options.name");
+    let _ = writeln!(page, "| `lake.store_options.NAME` | | `{variable_of}` | {STORE_OPTIONS_MEANING} |");
     page.push_str("\n## `[[listener]]`\n\nOne for each further place where devices arrive.\n\n");
     table(&mut page, ListenerConfig::default(), LISTENER_KEYS, |name| {
         format!("`{}`", variable(&format!("listener.0.{name}")))

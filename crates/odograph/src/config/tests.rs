@@ -179,6 +179,35 @@ fn two_sockets_on_one_address_are_told() {
 }
 
 #[test]
+fn a_store_and_its_options_are_taken_and_its_secrets_not_shown() {
+    let file = "[lake]\nstore = \"s3://bucket/odograph\"\nstore_bandwidth = \"1 MiB\"\n\
+                [lake.store_options]\nregion = \"eu-central-1\"\nallow_http = true\n";
+    let loaded = load(file, &[("ODOGRAPH_LAKE__STORE_OPTIONS__SECRET_ACCESS_KEY", "hush")]).unwrap();
+    let store = loaded.config.lake.remote().unwrap();
+    assert_eq!((store.url.as_str(), store.bytes_per_second), ("s3://bucket/odograph", Some(1 << 20)));
+    assert_eq!(store.options["secret_access_key"], "hush");
+    let shown = serde_json::to_string(&rows(&loaded)).unwrap();
+    assert!(!shown.contains("hush"), "{shown}");
+    assert!(shown.contains("eu-central-1") && shown.contains("(set, and not shown)"), "{shown}");
+    for (file, expected) in [
+        (
+            "[lake]\nstore = \"ftp://x\"",
+            "odograph.toml:2:1: \"ftp://x\" is no s3://BUCKET/PREFIX, az://CONTAINER/PREFIX or gs://BUCKET/PREFIX",
+        ),
+        (
+            "[lake]\nstore = \"s3://x\"\nstore_options = { regoin = \"x\" }",
+            "odograph.toml:2:1: lake.store_options has no regoin for s3://x",
+        ),
+        (
+            "[lake.store_options]\nregion = \"x\"",
+            "odograph.toml:2:1: lake.store_options say nothing without lake.store",
+        ),
+    ] {
+        assert_eq!(refused(file), expected);
+    }
+}
+
+#[test]
 fn every_key_has_a_meaning_and_stands_once() {
     let names: Vec<_> = KEYS.iter().map(|key| key.name).collect();
     let mut once = names.clone();

@@ -1,0 +1,229 @@
+//! Where a lake is, in a folder or in an object store, and who writes there.
+
+use crate::events::EVENTS;
+use crate::frames::FRAMES;
+use crate::lake::{folder_name, tenant_name};
+use crate::remote::{self, Remote, Requests, StoreConfig};
+use crate::shape::{RECORDS, Shape};
+use crate::table::failed;
+use crate::{DiskStore, Error};
+use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use object_store::path::Path as Location;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore, path};
+use odograph_env::Disk;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use url::Url;
+
+/// Where a lake is. Clones are the same place, and the same writer.
+#[derive(Clone)]
+pub struct Place {
+    home: Home,
+    owner: Option<Owner>,
+    /// Tables to which this process has committed: nobody else may from then on.
+    claimed: Arc<Mutex<BTreeSet<String>>>,
+}
+
+#[derive(Clone)]
+enum Home {
+    Folder { disk: Arc<dyn Disk>, folder: PathBuf },
+    Remote { store: Remote, prefix: Location },
+}
+
+/// Who writes: what a commit says of it, so that another one is noticed who takes itself for the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner {
+    /// Drawn anew by each process.
+    pub writer: u64,
+    /// Of the journal: places in one mean nothing in another.
+    pub journal: u64,
+}
+
+/// Where one table is.
+#[derive(Clone)]
+pub(crate) struct TablePlace {
+    /// For people.
+    pub(crate) name: String,
+    pub(crate) log: LogStoreRef,
+    pub(crate) place: Place,
+    /// Of the log, where it is a folder.
+    pub(crate) log_folder: Option<(Arc<dyn Disk>, PathBuf)>,
+}
+
+impl Place {
+    /// A folder, which need not be there yet.
+    pub fn folder(disk: Arc<dyn Disk>, folder: &Path) -> Self {
+        Self::new(Home::Folder { disk, folder: folder.to_owned() })
+    }
+
+    /// A bucket or container, or what lies below a prefix of one. Nothing is asked of it yet.
+    ///
+    /// # Errors
+    ///
+    /// When address or options make no sense.
+    pub fn remote(config: &StoreConfig) -> Result<Self, Error> {
+        let (client, prefix) = remote::client(config)?;
+        Ok(Self::store(client, &config.url, prefix, config.bytes_per_second))
+    }
+
+    /// Some object store, under the name that people know it by.
+    pub fn store(client: Arc<dyn ObjectStore>, name: &str, prefix: Location, bytes_per_second: Option<u64>) -> Self {
+        let name = name.trim_end_matches('/').to_owned();
+        Self::new(Home::Remote { store: Remote::new(client, name, bytes_per_second), prefix })
+    }
+
+    fn new(home: Home) -> Self {
+        Self { home, owner: None, claimed: Arc::default() }
+    }
+
+    /// The same place, with commits that say whose they are.
+    #[must_use]
+    pub fn owned_by(self, owner: Owner) -> Self {
+        Self { owner: Some(owner), ..self }
+    }
+
+    /// How many requests were made; `None` for a folder.
+    pub fn requests(&self) -> Option<Requests> {
+        match &self.home {
+            Home::Folder { .. } => None,
+            Home::Remote { store, .. } => Some(store.requests()),
+        }
+    }
+
+    pub(crate) const fn owner(&self) -> Option<Owner> {
+        self.owner
+    }
+
+    /// Removes what an earlier process was writing when it ended. In an object store nothing is ever half there.
+    pub(crate) fn clean(&self) -> Result<(), Error> {
+        let Home::Folder { disk, folder } = &self.home else { return Ok(()) };
+        DiskStore::new(disk.clone(), folder).clean().map_err(|source| Error::Folder { source })?;
+        Ok(())
+    }
+
+    /// The tables that there are, each with its tenant.
+    pub(crate) async fn tables(&self) -> Result<Vec<(String, &'static Shape)>, Error> {
+        let mut found = Vec::new();
+        for name in self.names(&[]).await? {
+            let Some(tenant) = tenant_name(&name) else { continue };
+            let tables = self.names(&[&name]).await?;
+            let there = SHAPES.into_iter().filter(|shape| tables.iter().any(|table| table == shape.name));
+            found.extend(there.map(|shape| (tenant.clone(), shape)));
+        }
+        Ok(found)
+    }
+
+    /// The folders in one, or in what an object store has for that.
+    async fn names(&self, below: &[&str]) -> Result<Vec<String>, Error> {
+        match &self.home {
+            Home::Folder { disk, folder } => {
+                let folder = below.iter().fold(folder.clone(), |folder, name| folder.join(name));
+                let Ok(found) = disk.list(&folder) else { return Ok(Vec::new()) };
+                let is_folder = |path: &&PathBuf| disk.inspect(path).is_ok_and(|found| found.is_folder);
+                let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
+                Ok(found.iter().filter(is_folder).filter_map(name).collect())
+            }
+            Home::Remote { store, prefix } => {
+                let below = below.iter().fold(prefix.clone(), |location, name| location.join(*name));
+                let found = store.list_with_delimiter(Some(&below)).await?;
+                let name = |location: &Location| location.filename().map(str::to_owned);
+                Ok(found.common_prefixes.iter().filter_map(name).collect())
+            }
+        }
+    }
+
+    /// The place of a tenant's table.
+    pub(crate) fn table(&self, tenant: &str, shape: &Shape) -> Result<TablePlace, Error> {
+        let names = [&folder_name(tenant), shape.name];
+        let (name, own, root, url, log_folder) = match &self.home {
+            Home::Folder { disk, folder } => {
+                let folder = names.iter().fold(folder.clone(), |folder, name| folder.join(name));
+                let own: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), &folder));
+                let root: Arc<dyn ObjectStore> = Arc::new(DiskStore::new(disk.clone(), Path::new("/")));
+                let log_folder = Some((disk.clone(), folder.join("_delta_log")));
+                (folder.display().to_string(), own, root, folder_address(&folder)?, log_folder)
+            }
+            Home::Remote { store, prefix } => {
+                let location = names.iter().fold(prefix.clone(), |location, name| location.join(*name));
+                let own: Arc<dyn ObjectStore> = Arc::new(PrefixStore::new(store.clone(), location.clone()));
+                let name = format!("{}/{}", store.name(), names.join("/"));
+                (name, own, Arc::new(store.clone()) as Arc<dyn ObjectStore>, address(&location)?, None)
+            }
+        };
+        let log = default_logstore(own, root, &url, &StorageConfig::default());
+        Ok(TablePlace { name, log, place: self.clone(), log_folder })
+    }
+
+    /// Whether other processes may be writing there, by a clock of the store's own.
+    pub(crate) const fn is_shared(&self) -> bool {
+        matches!(self.home, Home::Remote { .. })
+    }
+
+    /// A number to give to [`Place::explained`].
+    pub(crate) fn failures(&self) -> u64 {
+        match &self.home {
+            Home::Folder { .. } => 0,
+            Home::Remote { store, .. } => store.failures(),
+        }
+    }
+
+    /// An error as the store's trouble, if the store had any since then: libraries between here and there make texts of
+    /// errors, from which nothing can be told any more.
+    pub(crate) fn explained(&self, since: u64, error: Error) -> Error {
+        let Home::Remote { store, .. } = &self.home else { return error };
+        let is_something_else = error.is_final()
+            || error.is_of_the_question()
+            || matches!(error, Error::Refused(_) | Error::Changed | Error::Column { .. });
+        match store.trouble_since(since) {
+            Some(trouble) if !is_something_else => Error::Trouble(trouble),
+            _ => error,
+        }
+    }
+
+    pub(crate) fn claim(&self, table: &str) {
+        self.claimed.lock().expect("nobody panics holding it").insert(table.to_owned());
+    }
+
+    pub(crate) fn is_claimed(&self, table: &str) -> bool {
+        self.claimed.lock().expect("nobody panics holding it").contains(table)
+    }
+}
+
+impl TablePlace {
+    /// Whether there is a table.
+    pub(crate) async fn is_table(&self) -> Result<bool, Error> {
+        self.log.is_delta_table_location().await.map_err(failed(&self.name, "opened"))
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&match &self.home {
+            Home::Folder { folder, .. } => folder.display().to_string(),
+            Home::Remote { store, .. } => store.name().to_owned(),
+        })
+    }
+}
+
+/// The scheme is ours: for files, the library would look at the disk past our own.
+fn folder_address(folder: &Path) -> Result<Url, Error> {
+    let no = || Error::Refused(format!("{} is no absolute path", folder.display()));
+    let file = Url::from_directory_path(folder).map_err(|()| no())?;
+    Url::parse(&format!("{ADDRESS}{}", file.path())).map_err(|_| no())
+}
+
+fn address(location: &Location) -> Result<Url, Error> {
+    let no = |error: String| Error::Refused(format!("the lake's prefix cannot be {location}: {error}"));
+    let mut url = Url::parse(ADDRESS).map_err(|error| no(error.to_string()))?;
+    let mut parts = url.path_segments_mut().map_err(|()| no("it is no path".to_owned()))?;
+    let names: Vec<path::PathPart<'_>> = location.parts().collect();
+    parts.clear().extend(names.iter().map(AsRef::<str>::as_ref)).push("");
+    drop(parts);
+    Ok(url)
+}
+
+const SHAPES: [&Shape; 3] = [&RECORDS, &FRAMES, &EVENTS];
+/// What stands before a path in the addresses that the library sees.
+const ADDRESS: &str = "odograph://lake";

@@ -1,0 +1,139 @@
+//! An object store in memory that goes away, loses answers, and lets others in between.
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
+use object_store::memory::InMemory;
+use object_store::path::Path as Location;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use std::sync::{Arc, Mutex};
+
+#[derive(Default)]
+pub(crate) struct Flaky {
+    inner: InMemory,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    is_down: bool,
+    /// Answers to so many commits are lost, and then the store is away, or not.
+    lost_answers: u32,
+    down_then: bool,
+    before_commit: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl Flaky {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(crate) fn set_down(&self, is_down: bool) {
+        self.state.lock().unwrap().is_down = is_down;
+    }
+
+    pub(crate) fn lose_answers_to_commits(&self, count: u32, down_then: bool) {
+        let mut state = self.state.lock().unwrap();
+        (state.lost_answers, state.down_then) = (count, down_then);
+    }
+
+    /// Lets somebody in between the look at what is there and the commit.
+    pub(crate) fn before_next_commit(&self, action: impl FnOnce() + Send + 'static) {
+        self.state.lock().unwrap().before_commit = Some(Box::new(action));
+    }
+
+    pub(crate) fn names(&self) -> Vec<String> {
+        let found = futures::executor::block_on(self.inner.list(None).try_collect::<Vec<_>>()).unwrap();
+        found.iter().map(|meta| meta.location.to_string()).collect()
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.state.lock().unwrap().is_down {
+            return Err(Error::Generic { store: "test", source: "connection refused".into() });
+        }
+        Ok(())
+    }
+}
+
+impl std::fmt::Display for Flaky {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("flaky")
+    }
+}
+
+impl std::fmt::Debug for Flaky {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Flaky")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Flaky {
+    async fn put_opts(&self, location: &Location, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.check()?;
+        let is_commit = options.mode == PutMode::Create;
+        let action = if is_commit { self.state.lock().unwrap().before_commit.take() } else { None };
+        if let Some(action) = action {
+            // It is somebody else, with threads of its own.
+            std::thread::spawn(action).join().unwrap();
+        }
+        let put = self.inner.put_opts(location, payload, options).await?;
+        let mut state = self.state.lock().unwrap();
+        if is_commit && state.lost_answers > 0 {
+            state.lost_answers -= 1;
+            state.is_down |= state.down_then;
+            return Err(Error::Generic { store: "test", source: "the answer did not come in time".into() });
+        }
+        Ok(put)
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Location,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.check()?;
+        self.inner.put_multipart_opts(location, options).await
+    }
+
+    async fn get_opts(&self, location: &Location, options: GetOptions) -> Result<GetResult> {
+        self.check()?;
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Location>>) -> BoxStream<'static, Result<Location>> {
+        match self.check() {
+            Ok(()) => self.inner.delete_stream(locations),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Location>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.check() {
+            Ok(()) => self.inner.list(prefix),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    /// As some servers do: they do not know where to begin.
+    fn list_with_offset(
+        &self,
+        prefix: Option<&Location>,
+        _offset: &Location,
+    ) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Location>) -> Result<ListResult> {
+        self.check()?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Location, to: &Location, options: CopyOptions) -> Result<()> {
+        self.check()?;
+        self.inner.copy_opts(from, to, options).await
+    }
+}

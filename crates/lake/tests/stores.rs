@@ -1,0 +1,249 @@
+//! History in an object store that is away at times, loses answers, and has other writers: nothing is lost or doubled.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod flaky;
+
+use flaky::Flaky;
+use object_store::path::Path as Location;
+use odograph_lake::arrow::array::AsArray as _;
+use odograph_lake::arrow::datatypes::Int64Type;
+use odograph_lake::{Error, Lake, Limits, Options, Owner, Place, Requests, Row, Trouble, TroubleKind, Writer};
+use odograph_model::{Key, Lsn, Record, RecordId, Time};
+use odograph_testkit::TestClock;
+use std::sync::Arc;
+
+/// 2026-01-01T00:00:00Z.
+const NOW: i64 = 1_767_225_600_000;
+
+fn place(store: &Arc<Flaky>, owner: Owner) -> Place {
+    Place::store(store.clone(), "s3://bucket/odograph/", Location::from("odograph"), None).owned_by(owner)
+}
+
+fn open(place: &Place, node: u16) -> Result<Writer, Error> {
+    let options = Options { node, ..Options::default() };
+    Writer::open_at(place.clone(), Arc::new(TestClock::new(NOW)), options)
+}
+
+/// Adds the record of a number, as if it stood at 100 times the number in the journal, unless the table has it.
+fn push(writer: &mut Writer, number: u64, key: Key) -> bool {
+    let time = Time(NOW + i64::try_from(number % 1000).unwrap() * 60_000);
+    let mut record = Record::at(time);
+    record.set(key, number as f64);
+    let row = Row { device: "d", time, received: time, id: RecordId(number), protocol: "test", record: &record };
+    let place = Lsn(number % 1000 * 100);
+    let new = !writer.has("default", &row, place).unwrap();
+    if new {
+        writer.push("default", &row, place).unwrap();
+    }
+    new
+}
+
+fn speed(writer: &mut Writer, numbers: std::ops::Range<u64>) {
+    for number in numbers {
+        push(writer, number, Key::PositionSpeed);
+    }
+}
+
+fn ids(lake: &Lake) -> Result<Vec<i64>, Error> {
+    let mut answer = lake.query("default", "SELECT id FROM records ORDER BY id", Limits::default())?;
+    let mut ids = Vec::new();
+    while let Some(batch) = answer.next_rows()? {
+        ids.extend(batch.column(0).as_primitive::<Int64Type>().values());
+    }
+    Ok(ids)
+}
+
+fn anew(store: &Arc<Flaky>) -> Vec<i64> {
+    ids(&open(&place(store, Owner { writer: 1 << 60, journal: 10 }), 0).unwrap().lake()).unwrap()
+}
+
+const FIRST: Owner = Owner { writer: 100, journal: 10 };
+
+#[test]
+fn rows_become_objects_and_are_there_after_a_restart_with_few_requests() {
+    let store = Flaky::new();
+    let mut writer = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut writer, 0..10);
+    assert_eq!(ids(&writer.lake()).unwrap(), (0..10).collect::<Vec<i64>>(), "before there is a file");
+    assert_eq!(writer.flush(Lsn(1000), true).unwrap(), 1);
+    speed(&mut writer, 10..20);
+    let count = |writer: &Writer| writer.lake().requests().unwrap();
+    let before = count(&writer);
+    assert_eq!(writer.flush(Lsn(2000), true).unwrap(), 1);
+    let flushed = less(count(&writer), before);
+    assert_eq!(flushed, FLUSH_REQUESTS, "a file, an entry of the log, and looking for those of others");
+    let before = count(&writer);
+    assert_eq!(ids(&writer.lake()).unwrap(), (0..20).collect::<Vec<i64>>(), "from files");
+    assert_eq!(less(count(&writer), before), Requests::default(), "what this process wrote it knows");
+    drop(writer);
+    let mut writer = open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap();
+    assert!(!push(&mut writer, 19, Key::PositionSpeed), "the table has it already");
+    let before = count(&writer);
+    assert_eq!(ids(&writer.lake()).unwrap(), (0..20).collect::<Vec<i64>>(), "after a restart");
+    assert_eq!(less(count(&writer), before), Requests { gets: 2, ..Requests::default() }, "each file once, whole");
+    let before = count(&writer);
+    assert_eq!(ids(&writer.lake()).unwrap().len(), 20);
+    assert_eq!(less(count(&writer), before), Requests::default(), "and not again");
+}
+
+/// What a flush of rows of one day asks of the store.
+const FLUSH_REQUESTS: Requests = Requests { puts: 2, gets: 0, lists: 2, deletes: 0 };
+
+fn less(after: Requests, before: Requests) -> Requests {
+    Requests {
+        puts: after.puts - before.puts,
+        gets: after.gets - before.gets,
+        lists: after.lists - before.lists,
+        deletes: after.deletes - before.deletes,
+    }
+}
+
+#[test]
+fn many_small_files_become_few_there_too() {
+    let store = Flaky::new();
+    let mut writer = open(&place(&store, FIRST), 0).unwrap();
+    for number in 0..20 {
+        speed(&mut writer, number..number + 1);
+        writer.flush(Lsn(number * 100 + 50), true).unwrap();
+    }
+    assert_eq!(ids(&writer.lake()).unwrap(), (0..20).collect::<Vec<i64>>());
+    assert_eq!(anew(&store), (0..20).collect::<Vec<i64>>());
+    assert_eq!(store.names().iter().filter(|name| name.contains("/merged-")).count(), 2);
+}
+
+#[test]
+fn nodes_that_commit_at_the_same_moment_lose_nothing() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut one, 0..5);
+    one.flush(Lsn(500), true).unwrap();
+    let second = Owner { writer: 200, journal: 20 };
+    let mut two = open(&place(&store, second), 1).unwrap();
+    speed(&mut two, 1000..1005);
+    speed(&mut one, 5..10);
+    store.before_next_commit(move || {
+        two.flush(Lsn(500), true).unwrap();
+    });
+    assert_eq!(one.flush(Lsn(1000), true).unwrap(), 1);
+    let all: Vec<i64> = (0..10).chain(1000..1005).collect();
+    assert_eq!(ids(&one.lake()).unwrap(), all, "its own, and what the other one committed");
+    assert_eq!(anew(&store), all);
+}
+
+#[test]
+fn columns_that_two_nodes_bring_at_the_same_moment_are_both_there() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut one, 0..1);
+    one.flush(Lsn(50), true).unwrap();
+    let mut two = open(&place(&store, Owner { writer: 200, journal: 20 }), 1).unwrap();
+    push(&mut two, 1000, Key::VehicleMileage);
+    push(&mut one, 1, Key::PositionAltitude);
+    store.before_next_commit(move || {
+        two.flush(Lsn(50), true).unwrap();
+    });
+    assert_eq!(one.flush(Lsn(150), true).unwrap(), 1);
+    for lake in [one.lake(), open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap().lake()] {
+        assert_eq!(ids(&lake).unwrap(), [0, 1, 1000]);
+        let both = "SELECT id FROM records WHERE vehicle_mileage = 1000 OR position_altitude = 1";
+        let mut answer = lake.query("default", both, Limits::default()).unwrap();
+        let mut found = 0;
+        while let Some(batch) = answer.next_rows().unwrap() {
+            found += batch.num_rows();
+        }
+        assert_eq!(found, 2, "each value under its column");
+    }
+}
+
+#[test]
+fn a_second_writer_of_the_same_stream_is_refused_for_good() {
+    let store = Flaky::new();
+    let first = place(&store, FIRST);
+    let mut one = open(&first, 0).unwrap();
+    speed(&mut one, 0..5);
+    one.flush(Lsn(500), true).unwrap();
+    // The same journal once more: a copy of the machine, or a process that was believed dead.
+    let mut copy = open(&place(&store, Owner { writer: 300, ..FIRST }), 0).unwrap();
+    speed(&mut copy, 5..10);
+    copy.flush(Lsn(1000), true).unwrap();
+    speed(&mut one, 5..10);
+    let refused = one.flush(Lsn(1000), true).unwrap_err();
+    assert!(matches!(refused, Error::TwoWriters { node: 0, .. }) && refused.is_final(), "{refused:?}");
+    let again = open(&first, 0).err().unwrap();
+    assert!(matches!(again, Error::TwoWriters { .. }), "not by beginning anew either: {again:?}");
+    assert_eq!(anew(&store), (0..10).collect::<Vec<i64>>(), "nothing is there twice");
+}
+
+#[test]
+fn places_of_another_journal_are_not_taken_for_ones_own() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut one, 0..5);
+    one.flush(Lsn(500), true).unwrap();
+    let refused = open(&place(&store, Owner { writer: 400, journal: 40 }), 0).err().unwrap();
+    assert!(matches!(refused, Error::OtherJournal { node: 0, .. }) && refused.is_final(), "{refused:?}");
+    assert!(open(&place(&store, Owner { writer: 400, journal: 40 }), 1).is_ok(), "as a node of its own it may");
+}
+
+#[test]
+fn a_commit_whose_answer_is_lost_is_made_once() {
+    let store = Flaky::new();
+    let mut writer = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut writer, 0..5);
+    store.lose_answers_to_commits(1, false);
+    assert_eq!(writer.flush(Lsn(500), true).unwrap(), 1, "it is found to be there");
+    speed(&mut writer, 5..10);
+    // Now the store is away at once, so that nobody can look.
+    store.lose_answers_to_commits(1, true);
+    let failed = writer.flush(Lsn(1000), true).unwrap_err();
+    assert!(failed.is_waited_for() && failed.is_unreachable(), "{failed:?}");
+    store.set_down(false);
+    assert_eq!(writer.flush(Lsn(1000), true).unwrap(), 1, "tried again, it is found to be there");
+    let all: Vec<i64> = (0..10).collect();
+    assert_eq!(ids(&writer.lake()).unwrap(), all);
+    assert_eq!(writer.flush(Lsn(1000), true).unwrap(), 0, "nothing waits");
+    speed(&mut writer, 10..12);
+    writer.flush(Lsn(1200), true).unwrap();
+    assert_eq!(anew(&store), (0..12).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_lost_commit_that_more_was_read_behind_is_not_taken_for_all_of_it() {
+    let store = Flaky::new();
+    let mut writer = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut writer, 0..5);
+    store.lose_answers_to_commits(1, true);
+    writer.flush(Lsn(500), true).unwrap_err();
+    store.set_down(false);
+    speed(&mut writer, 5..6);
+    assert_eq!(writer.flush(Lsn(600), true).unwrap(), 2, "the one that was there, and one of what came behind it");
+    assert_eq!(ids(&writer.lake()).unwrap(), (0..6).collect::<Vec<i64>>());
+    let mut writer = open(&place(&store, FIRST), 0).unwrap();
+    assert!(!push(&mut writer, 5, Key::PositionSpeed));
+    assert_eq!(anew(&store), (0..6).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_store_that_is_away_costs_nothing_but_time() {
+    let store = Flaky::new();
+    let mut writer = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut writer, 0..5);
+    store.set_down(true);
+    for _ in 0..3 {
+        let failed = writer.flush(Lsn(500), true).unwrap_err();
+        assert!(failed.is_waited_for(), "{failed:?}");
+    }
+    assert_eq!(ids(&writer.lake()).unwrap(), [0, 1, 2, 3, 4], "what waits can be asked for");
+    assert_eq!(writer.committed(Lsn(500)), Lsn(0), "the journal keeps it");
+    store.set_down(false);
+    writer.flush(Lsn(500), true).unwrap();
+    let away = open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap();
+    store.set_down(true);
+    let failed = ids(&away.lake()).unwrap_err();
+    let Error::Trouble(Trouble { kind, store: name, .. }) = &failed else { panic!("{failed:?}") };
+    assert_eq!((*kind, name.as_str()), (TroubleKind::Unreachable, "s3://bucket/odograph"));
+    assert!(failed.to_string().starts_with("the object store s3://bucket/odograph cannot be reached: "), "{failed}");
+    store.set_down(false);
+    assert_eq!(ids(&away.lake()).unwrap(), [0, 1, 2, 3, 4], "and it goes on");
+}

@@ -1,0 +1,91 @@
+//! Object stores for the tests, each in one fixed version, in the cache of [`tools`]: one that speaks S3, from PyPI, and
+//! one that speaks Azure's protocol, from npm. The tests start and end them.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::tools;
+
+/// The variables by which tests find them, with the programs, which are installed if they are missing.
+///
+/// Their names do not begin with `ODOGRAPH_`: what does is the server's configuration, and it warns of what it does not know.
+pub(crate) fn installed() -> Result<Vec<(&'static str, PathBuf)>> {
+    let moto = install(&format!("moto-{MOTO_VERSION}"), "bin/moto_server", moto)?;
+    let azurite = install(&format!("azurite-{AZURITE_VERSION}"), "node_modules/.bin/azurite-blob", azurite)?;
+    Ok(vec![("TEST_EMULATOR_MOTO", moto), ("TEST_EMULATOR_AZURITE", azurite)])
+}
+
+fn install(name: &str, program: &str, fill: fn(&Path) -> Result<()>) -> Result<PathBuf> {
+    let folder = tools::cache()?.join("tools").join(name);
+    // Written last: what was interrupted is done again.
+    let complete = folder.join("complete");
+    if !complete.exists() {
+        println!("installing {name} into {}", folder.display());
+        if folder.exists() {
+            std::fs::remove_dir_all(&folder).with_context(|| format!("cannot empty {}", folder.display()))?;
+        }
+        std::fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        fill(&folder)?;
+        ensure!(folder.join(program).exists(), "{name} was installed and has no {program}");
+        std::fs::write(&complete, "").with_context(|| format!("cannot write {}", complete.display()))?;
+    }
+    Ok(folder.join(program))
+}
+
+fn moto(folder: &Path) -> Result<()> {
+    let made = |quiet| run(Command::new("python3").args(["-m", "venv"]).arg(folder).stdout(quiet));
+    // Debian has this module in a package of its own, and without it leaves half a folder.
+    if made(Stdio::null()).is_err() {
+        apt("python3-venv")?;
+        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
+    }
+    let pip = folder.join("bin").join("pip");
+    run(Command::new(pip).args(["--quiet", "--disable-pip-version-check", "install"]).args(MOTO_PACKAGES))
+}
+
+fn azurite(folder: &Path) -> Result<()> {
+    let package = format!("azurite@{AZURITE_VERSION}");
+    run(Command::new("npm")
+        .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
+        .arg(folder)
+        .arg(package))
+}
+
+fn apt(package: &str) -> Result<()> {
+    println!("installing {package}");
+    let arguments = ["install", "--yes", "--no-install-recommends", package];
+    let mut install = Command::new("apt-get");
+    let install = install.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    if run(install).is_ok() {
+        return Ok(());
+    }
+    // Its list of packages may be old, or none.
+    run(Command::new("apt-get").arg("update").stdout(Stdio::null()))?;
+    run(install).with_context(|| format!("install {package} by hand, as root, and try again"))
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let status = command.stdin(Stdio::null()).status().with_context(|| format!("cannot start {program}"))?;
+    if !status.success() {
+        bail!("{program} ended with {status}: is the package registry within reach?");
+    }
+    Ok(())
+}
+
+const MOTO_VERSION: &str = "5.2.5";
+/// With the web server that it needs and does not bring.
+const MOTO_PACKAGES: [&str; 3] = ["moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5"];
+const AZURITE_VERSION: &str = "3.35.0";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_version_is_named_everywhere() {
+        assert_eq!(MOTO_PACKAGES[0], format!("moto[s3]=={MOTO_VERSION}"));
+    }
+}
