@@ -41,7 +41,7 @@ impl Lake {
     /// # Errors
     ///
     /// When one of them cannot be read.
-    pub fn of_frames(place: Place) -> Result<Self, Error> {
+    pub fn of_frames(place: &Place) -> Result<Self, Error> {
         let lake = Self::start(place.clone())?;
         let tables = lake.ask(place.tables())?;
         for (tenant, _) in tables.into_iter().filter(|(_, shape)| shape.name == FRAMES.name) {

@@ -217,12 +217,14 @@ fn nodes_write_checkpoints_by_turns_and_bytes_are_there_with_records() {
     for number in 0..30 {
         push_frame(&mut one, number);
         push_frame(&mut two, number);
-        assert_eq!(one.flush(Lsn(number * 100 + 50), true).unwrap(), 1);
-        assert_eq!(two.flush(Lsn(number * 100 + 50), true).unwrap(), 1);
+        for writer in [&mut one, &mut two] {
+            // And with every eighth, small files become one.
+            assert!((1..=2).contains(&writer.flush(Lsn(number * 100 + 50), true).unwrap()));
+        }
     }
     let checkpoints = store.names().iter().filter(|name| name.ends_with(".checkpoint.parquet")).count();
     assert!((5..=7).contains(&checkpoints), "{checkpoints} for some sixty commits and the merges between them");
-    let lake = Lake::of_frames(Place::store(store.clone(), "s3://bucket", Location::from("odograph"), None)).unwrap();
+    let lake = Lake::of_frames(&Place::store(store.clone(), "s3://bucket", Location::from("odograph"), None)).unwrap();
     for node in [0, 1] {
         let mut found = Vec::new();
         lake.frames_of_segment(node, Lsn(0), None, |frame| found.push(frame.place.0)).unwrap();

@@ -179,7 +179,7 @@ fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader)
     let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
     let cursors = CursorStore::open(disk.clone(), &folder.journal(config.journal.node))?;
     let until = cursors.cursor(FRAMES).unwrap_or_default();
-    let lake = Lake::of_frames(history::lake(config, folder)?)?;
+    let lake = Lake::of_frames(&history::lake(config, folder)?)?;
     let key = match options.keys.first().copied() {
         Some(key) => key,
         None => reader.public_key()?,
