@@ -135,6 +135,8 @@ pub struct Writer {
     pub(crate) records: Tables<Buffer>,
     frames: Tables<FrameBuffer>,
     events: Tables<NoRows>,
+    /// Which kind of tables maintenance looks at first.
+    care_first: usize,
 }
 
 impl Writer {
@@ -156,7 +158,7 @@ impl Writer {
         let footers = source::footers();
         let common = Common { runtime, place, node, checkpoint_commits, at_once, footers };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
-        let mut writer = Self { lake, common, clock, options, records, frames, events };
+        let mut writer = Self { lake, common, clock, options, records, frames, events, care_first: 0 };
         // What an earlier process was writing when it ended.
         writer.common.place.clean()?;
         for (tenant, shape) in writer.lake.ask(writer.common.place.tables())? {
@@ -328,14 +330,26 @@ impl Writer {
 
     /// Begins a step of maintenance, if one is due and none is under way. Returns whether one is under way now.
     fn care(&mut self) -> bool {
+        if self.records.is_cared_for() || self.frames.is_cared_for() || self.events.is_cared_for() {
+            return true;
+        }
         let (now, today, every) = (self.clock.monotonic(), Time(self.clock.now()), self.options.care_every);
         let (common, options) = (&self.common, &self.options);
-        let records = |tenant: &str| (options.keep_of(tenant).records, options.grace);
-        let frames = |tenant: &str| (options.keep_of(tenant).frames, options.grace);
-        let events = |tenant: &str| (options.keep_of(tenant).events, options.grace);
-        self.records.care(common, now, every, today, records)
-            || self.frames.care(common, now, every, today, frames)
-            || self.events.care(common, now, every, today, events)
+        let (keep, grace) = (|tenant: &str| options.keep_of(tenant), options.grace);
+        // By turns: where a step takes long and there are many tables, one kind is always due.
+        for turn in 0..KINDS {
+            let kind = (self.care_first + turn) % KINDS;
+            let begun = match kind {
+                0 => self.records.care(common, now, every, today, |tenant| (keep(tenant).records, grace)),
+                1 => self.frames.care(common, now, every, today, |tenant| (keep(tenant).frames, grace)),
+                _ => self.events.care(common, now, every, today, |tenant| (keep(tenant).events, grace)),
+            };
+            if begun {
+                self.care_first = (kind + 1) % KINDS;
+                return true;
+            }
+        }
+        false
     }
 
     pub(crate) fn records(&mut self, tenant: &str) -> Result<&mut Open<Buffer>, Error> {
@@ -509,6 +523,8 @@ const LATE_FLUSH: Duration = Duration::from_secs(600);
 const FRAMES_FLUSH: Duration = Duration::from_secs(300);
 /// Days go once a day, files some hours after that: nothing here is urgent.
 const CARE_EVERY: Duration = Duration::from_secs(600);
+/// Records, frames, events.
+const KINDS: usize = 3;
 /// Each takes the memory of some flushes, and most of a core.
 const WORK_AT_ONCE: usize = 2;
 /// Enough to read and decompress on while one encodes.

@@ -176,7 +176,12 @@ impl<B: Waits> Tables<B> {
         Ok(before + begun + open.wait(common)?)
     }
 
-    /// Begins a step of maintenance, if one is due. One at a time.
+    /// Whether a step of maintenance is under way.
+    pub(crate) fn is_cared_for(&self) -> bool {
+        self.list.iter().any(|open| matches!(open.slot, Slot::Away(_, Purpose::Care)))
+    }
+
+    /// Begins a step of maintenance, if one is due and none is under way. Returns whether it began.
     pub(crate) fn care(
         &mut self,
         common: &Common,
@@ -185,9 +190,6 @@ impl<B: Waits> Tables<B> {
         today: Time,
         keep: impl Fn(&str) -> (Option<u32>, Grace),
     ) -> bool {
-        if self.list.iter().any(|open| matches!(open.slot, Slot::Away(_, Purpose::Care))) {
-            return true;
-        }
         let due = |open: &&mut Open<B>| open.care_at <= now && matches!(open.slot, Slot::Here(_));
         let Some(open) = self.list.iter_mut().filter(due).min_by_key(|open| open.care_at) else { return false };
         let (keep, grace) = keep(&open.tenant);

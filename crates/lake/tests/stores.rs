@@ -8,13 +8,16 @@ use flaky::Flaky;
 use object_store::path::Path as Location;
 use odograph_lake::arrow::array::AsArray as _;
 use odograph_lake::arrow::datatypes::Int64Type;
-use odograph_lake::{Error, Lake, Limits, Options, Owner, Place, Requests, Row, Trouble, TroubleKind, Writer};
+use odograph_lake::{
+    Error, FrameRow, Lake, Limits, Options, Owner, Place, Requests, Row, Trouble, TroubleKind, Writer,
+};
 use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::TestClock;
 use std::sync::Arc;
 
 /// 2026-01-01T00:00:00Z.
 const NOW: i64 = 1_767_225_600_000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 fn place(store: &Arc<Flaky>, owner: Owner) -> Place {
     Place::store(store.clone(), "s3://bucket/odograph/", Location::from("odograph"), None).owned_by(owner)
@@ -154,6 +157,99 @@ fn columns_that_two_nodes_bring_at_the_same_moment_are_both_there() {
         }
         assert_eq!(found, 2, "each value under its column");
     }
+}
+
+#[test]
+fn nodes_that_make_a_table_at_the_same_moment_share_it() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    let other = store.clone();
+    store.before_next_commit(move || {
+        let mut two = open(&place(&other, Owner { writer: 200, journal: 20 }), 1).unwrap();
+        speed(&mut two, 1000..1005);
+        two.flush(Lsn(500), true).unwrap();
+    });
+    // The first row makes the table.
+    speed(&mut one, 0..5);
+    one.flush(Lsn(500), true).unwrap();
+    assert_eq!(anew(&store), (0..5).chain(1000..1005).collect::<Vec<i64>>());
+}
+
+#[test]
+fn a_node_whose_clock_is_ahead_spares_what_another_one_is_about_to_commit() {
+    let store = Flaky::new();
+    store.set_time(NOW);
+    let clock = Arc::new(TestClock::new(NOW));
+    let mut writer = Writer::open_at(place(&store, FIRST), clock.clone(), Options::default()).unwrap();
+    for number in 0..8 {
+        speed(&mut writer, number..number + 1);
+        writer.flush(Lsn(number * 100 + 50), true).unwrap();
+    }
+    let data = || store.names().iter().filter(|name| name.contains("/day=")).count();
+    let of_other = |name: &str| format!("odograph/default/records/day=2026-01-01/odograph-1-in_time-{name}.parquet");
+    assert_eq!(data(), 9, "eight small files, and the one that they became");
+    store.put(&of_other("early"));
+    let mut care = |ahead: i64| {
+        clock.set_now(NOW + ahead);
+        clock.advance(Options::default().care_every);
+        writer.maintain().unwrap();
+    };
+    care(40 * DAY_MS);
+    assert_eq!(data(), 10, "nothing there is a day old by the store's own clock");
+    store.set_time(NOW + 2 * DAY_MS);
+    store.put(&of_other("late"));
+    care(40 * DAY_MS + 1_000_000);
+    let left: Vec<String> = store.names().into_iter().filter(|name| name.contains("/day=")).collect();
+    let merged = left.iter().filter(|name| name.contains("/merged-")).count();
+    assert_eq!((left.len(), merged, left.contains(&of_other("late"))), (2, 1, true), "{left:?}");
+    assert_eq!(ids(&writer.lake()).unwrap(), (0..8).collect::<Vec<i64>>());
+    assert_eq!(anew(&store), (0..8).collect::<Vec<i64>>());
+}
+
+#[test]
+fn nodes_write_checkpoints_by_turns_and_bytes_are_there_with_records() {
+    let store = Flaky::new();
+    let options = |node| Options { node, checkpoint_commits: 10, ..Options::default() };
+    let clock = || Arc::new(TestClock::new(NOW));
+    let second = Owner { writer: 200, journal: 20 };
+    let mut one = Writer::open_at(place(&store, FIRST), clock(), options(0)).unwrap();
+    let mut two = Writer::open_at(place(&store, second), clock(), options(1)).unwrap();
+    for number in 0..30 {
+        push_frame(&mut one, number);
+        push_frame(&mut two, number);
+        for writer in [&mut one, &mut two] {
+            // And with every eighth, small files become one.
+            assert!((1..=2).contains(&writer.flush(Lsn(number * 100 + 50), true).unwrap()));
+        }
+    }
+    let checkpoints = store.names().iter().filter(|name| name.ends_with(".checkpoint.parquet")).count();
+    assert!((5..=7).contains(&checkpoints), "{checkpoints} for some sixty commits and the merges between them");
+    let lake = Lake::of_frames(&Place::store(store.clone(), "s3://bucket", Location::from("odograph"), None)).unwrap();
+    for node in [0, 1] {
+        let mut found = Vec::new();
+        lake.frames_of_segment(node, Lsn(0), None, |frame| found.push(frame.place.0)).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, (0..30).map(|number| number * 100).collect::<Vec<_>>(), "of node {node}");
+    }
+    store.set_down(true);
+    let failed = lake.frames_of_segment(0, Lsn(0), None, |_| ()).unwrap_err();
+    assert!(failed.is_unreachable(), "{failed:?}");
+}
+
+fn push_frame(writer: &mut Writer, number: u64) {
+    let frame = FrameRow {
+        place: Lsn(number * 100),
+        segment: Lsn(0),
+        stream: 0,
+        at: Time(NOW + i64::try_from(number).unwrap()),
+        kind: 1,
+        name: Some("frame"),
+        device: "d",
+        decision: None,
+        context: None,
+        payload: b"what was sent",
+    };
+    writer.push_frame("default", &frame).unwrap();
 }
 
 #[test]

@@ -3,76 +3,12 @@
 
 mod common;
 mod emulators;
+mod gateway;
 
-use common::{Device, Place, Server, errors, moment, told};
-use emulators::{Emulator, KEY, Kind, Line, settings};
-use serde_json::{Value, json};
-use std::time::Duration;
-
-/// A gateway whose history is in a store.
-struct Gateway {
-    place: Place,
-    kind: Kind,
-    line: std::net::SocketAddr,
-    node: &'static str,
-    more: Vec<(&'static str, String)>,
-}
-
-impl Gateway {
-    fn new(kind: Kind, line: &Line, node: &'static str) -> Self {
-        Self { place: Place::new(), kind, line: line.address(), node, more: Vec::new() }
-    }
-
-    fn command(&self, arguments: &[&str]) -> std::process::Command {
-        let mut command = self.place.command(arguments);
-        command.env("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms").env("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms");
-        command.env("ODOGRAPH_JOURNAL__NODE", self.node).envs(settings(self.kind, self.line)).envs(self.more.clone());
-        command
-    }
-
-    fn serve(&self) -> Server {
-        Server::start(self.command(&["serve", "--listen", "wialon=127.0.0.1:0"]))
-    }
-
-    fn ask(&self, sql: &str) -> Result<Vec<Value>, String> {
-        let output = self.command(&["sql", "--json", sql]).output().expect("the command runs");
-        if !output.status.success() {
-            return Err(errors(&output));
-        }
-        let text = String::from_utf8(output.stdout).expect("UTF-8");
-        Ok(text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect())
-    }
-
-    /// Asks until the store is back in use.
-    fn ask_again(&self, sql: &str) -> Vec<Value> {
-        let mut last = String::new();
-        for _ in 0..TRIES {
-            match self.ask(sql) {
-                Ok(rows) => return rows,
-                Err(error) => last = error,
-            }
-            std::thread::sleep(PAUSE);
-        }
-        panic!("it does not go on: {last}");
-    }
-
-    fn exported(&self) -> Vec<(String, String)> {
-        let output = self.command(&["export", "records"]).output().expect("the command runs");
-        let text = String::from_utf8(output.stdout).expect("UTF-8");
-        told(&text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect::<Vec<_>>())
-    }
-}
-
-/// A minute and more: a server begins again after at most 16 seconds.
-const TRIES: u32 = 300;
-const PAUSE: Duration = Duration::from_millis(300);
-
-const COUNTED: &str =
-    "SELECT device, count(*) AS records, count(DISTINCT id) AS ids FROM records GROUP BY device ORDER BY device";
-
-fn counted(devices: &[(&str, u32)]) -> Vec<Value> {
-    devices.iter().map(|(device, count)| json!({"device": device, "records": count, "ids": count})).collect()
-}
+use common::{Device, Server, moment};
+use emulators::{Emulator, KEY, Kind, Line};
+use gateway::{COUNTED, Gateway, counted, settled};
+use serde_json::json;
 
 fn send(server: &Server, device: &str, seconds: std::ops::Range<u32>) {
     send_to(server.listener("tcp"), device, seconds);
@@ -86,28 +22,17 @@ fn send_to(listener: std::net::SocketAddr, device: &str, seconds: std::ops::Rang
     }
 }
 
-/// Waits until all that was read is in the store.
-fn settled(server: &Server) {
-    for _ in 0..TRIES {
-        if server.get("/metrics").1.lines().any(|line| line == "odograph_pipeline_uncommitted_bytes 0") {
-            return;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("records are still waiting: {}", server.get("/metrics").1);
-}
-
 fn all_through_it(kind: Kind) {
     let Some(mut store) = Emulator::start(kind) else { return };
     let line = Line::to(store.address());
     let gateway = Gateway::new(kind, &line, "0");
-    let server = gateway.serve();
+    let server = gateway.serve("wialon");
     send(&server, "1", 0..10);
     assert_eq!(gateway.ask(COUNTED), Ok(counted(&[("1", 10)])), "from the server");
     server.kill();
     assert_eq!(gateway.ask(COUNTED), Ok(counted(&[("1", 10)])), "after a kill, without a server");
 
-    let server = gateway.serve();
+    let server = gateway.serve("wialon");
     // What was sent comes once more, as from a device whose ACKs were lost; and so are the store's answers to commits.
     line.lose_answers_to_commits();
     send(&server, "1", 0..20);
@@ -121,7 +46,7 @@ fn all_through_it(kind: Kind) {
     server.kill();
     let failed = gateway.ask(COUNTED).expect_err("no answer");
     assert!(failed.contains("cannot be reached: it is tried again by itself"), "without a server: {failed}");
-    let server = gateway.serve();
+    let server = gateway.serve("wialon");
     send(&server, "1", 25..30);
     let failed = gateway.ask(COUNTED).expect_err("no answer");
     assert!(failed.contains("cannot be reached: it is tried again by itself"), "from a server: {failed}");
@@ -163,7 +88,7 @@ fn two_at_once(kind: Kind) {
     let Some(store) = Emulator::start(kind) else { return };
     let line = Line::to(store.address());
     let (one, two) = (Gateway::new(kind, &line, "0"), Gateway::new(kind, &line, "1"));
-    let (server_of_one, server_of_two) = (one.serve(), two.serve());
+    let (server_of_one, server_of_two) = (one.serve("wialon"), two.serve("wialon"));
     // Both commit to one table all the time: each finds the other's commits in its way.
     let (to_one, to_two) = (server_of_one.listener("tcp"), server_of_two.listener("tcp"));
     std::thread::scope(|scope| {
@@ -182,7 +107,7 @@ fn two_at_once(kind: Kind) {
 
     // A third one, with a journal of its own and a number that is taken.
     let third = Gateway::new(kind, &line, "0");
-    let server = third.serve();
+    let server = third.serve("wialon");
     server.log_line(|entry| entry.to_string().contains("from another journal than this one"));
     send(&server, "3", 0..5);
     let refused = third.ask(COUNTED).expect_err("no answer");
@@ -207,7 +132,7 @@ fn a_store_that_refuses_is_told_from_one_that_is_away() {
     let Some(store) = Emulator::start(Kind::Azure) else { return };
     let line = Line::to(store.address());
     let mut gateway = Gateway::new(Kind::Azure, &line, "0");
-    let server = gateway.serve();
+    let server = gateway.serve("wialon");
     send(&server, "1", 0..1);
     server.kill();
     let wrong = KEY.replacen('E', "F", 1);

@@ -1,6 +1,7 @@
 //! An object store in memory that goes away, loses answers, and lets others in between.
 
 use async_trait::async_trait;
+use chrono::DateTime;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
@@ -9,12 +10,13 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Flaky {
-    inner: InMemory,
-    state: Mutex<State>,
+    inner: Arc<InMemory>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Default)]
@@ -24,6 +26,10 @@ struct State {
     lost_answers: u32,
     down_then: bool,
     before_commit: Option<Box<dyn FnOnce() + Send>>,
+    /// By the store's clock, in milliseconds, where it has one.
+    now: Option<i64>,
+    /// When objects were put, by that clock.
+    put_at: HashMap<Location, i64>,
 }
 
 impl Flaky {
@@ -43,6 +49,23 @@ impl Flaky {
     /// Lets somebody in between the look at what is there and the commit.
     pub(crate) fn before_next_commit(&self, action: impl FnOnce() + Send + 'static) {
         self.state.lock().unwrap().before_commit = Some(Box::new(action));
+    }
+
+    /// What time it is there: objects that are put from now on are of it.
+    pub(crate) fn set_time(&self, now: i64) {
+        self.state.lock().unwrap().now = Some(now);
+    }
+
+    pub(crate) fn put(&self, name: &str) {
+        let location = Location::from(name);
+        let put = self.put_opts(&location, "content".into(), PutOptions::default());
+        futures::executor::block_on(put).unwrap();
+    }
+
+    fn aged(&self, mut meta: ObjectMeta) -> ObjectMeta {
+        let put_at = self.state.lock().unwrap().put_at.get(&meta.location).copied();
+        meta.last_modified = put_at.and_then(DateTime::from_timestamp_millis).unwrap_or(meta.last_modified);
+        meta
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
@@ -82,6 +105,9 @@ impl ObjectStore for Flaky {
         }
         let put = self.inner.put_opts(location, payload, options).await?;
         let mut state = self.state.lock().unwrap();
+        if let Some(now) = state.now {
+            state.put_at.insert(location.clone(), now);
+        }
         if is_commit && state.lost_answers > 0 {
             state.lost_answers -= 1;
             state.is_down |= state.down_then;
@@ -113,7 +139,10 @@ impl ObjectStore for Flaky {
 
     fn list(&self, prefix: Option<&Location>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.check() {
-            Ok(()) => self.inner.list(prefix),
+            Ok(()) => {
+                let own = self.clone();
+                self.inner.list(prefix).map_ok(move |meta| own.aged(meta)).boxed()
+            }
             Err(error) => stream::once(async { Err(error) }).boxed(),
         }
     }
