@@ -146,6 +146,12 @@ impl<'a> Entry<'a> {
         Lsn(self.lsn.0 + self.bytes.len() as u64)
     }
 
+    /// How many bytes the entry that has these parts takes in the journal; [`Entry::bytes`] is not looked at.
+    pub fn length(&self) -> u64 {
+        let sections = Sections { context: self.context, identity: self.identity };
+        (HEADER_BYTES + sections.bytes() + self.payload.len()) as u64
+    }
+
     /// The bytes of the entry that has these parts: exactly those that were written and hashed. For entries that were
     /// taken apart and are kept in parts; [`Entry::bytes`] is not looked at.
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -338,6 +344,7 @@ mod tests {
             assert_eq!((entry.context, entry.identity, entry.payload), (context, identity, new.payload));
             assert_eq!(entry.end(), Lsn(64 + bytes.len() as u64));
             assert_eq!(Entry { bytes: &[], ..entry }.to_bytes(), bytes, "put together again");
+            assert_eq!(Entry { bytes: &[], ..entry }.length(), bytes.len() as u64);
         }
     }
 

@@ -16,6 +16,7 @@ use crate::chain::{self, Record, SealRecord};
 use crate::error::{Broken, Error, IoContext as _};
 use crate::key::{Key, PublicKey};
 use crate::paths::{self, Listing};
+use crate::removed;
 use crate::scan::Scan;
 
 /// A node's folder, for reading.
@@ -52,6 +53,11 @@ impl Reader {
     /// The oldest place that can be read; `None` without any segment.
     pub fn oldest(&self) -> Result<Option<Lsn>, Error> {
         Ok(self.listing()?.segments.first().map(|&base| Lsn(base)))
+    }
+
+    /// Up to where retention has removed segments, on purpose: what is missing before this place is no loss.
+    pub fn removed(&self) -> Result<Lsn, Error> {
+        Ok(removed::read(&*self.disk, &self.folder)?.unwrap_or_default())
     }
 
     /// Where the segment begins that holds `place`, or `place` itself where all segments begin behind it: then what is missing

@@ -7,6 +7,7 @@
 mod buffer;
 mod columns;
 mod compaction;
+mod entries;
 mod error;
 mod events;
 mod files;
@@ -32,6 +33,7 @@ mod work;
 
 pub use columns::key as parameter;
 pub use datafusion::{arrow, parquet};
+pub use entries::{EntriesOf, EntryRows, EntryScan, WantedEntries};
 pub use error::Error;
 pub use events::{Event, Scope};
 pub use frames::FrameRow;

@@ -231,6 +231,11 @@ fn register_empty(context: &SessionContext, name: &str, schema: SchemaRef) -> Re
     Ok(())
 }
 
+/// Files and rows besides them, as one table with the columns of both.
+pub(crate) fn whole(context: &SessionContext, view: View) -> Result<DataFrame, Error> {
+    Ok(context.read_table(Arc::new(Whole::new(view.files, view.hot)))?)
+}
+
 /// Files with the columns `has`, as rows with the columns of `schema`.
 pub(crate) fn of_files(
     context: &SessionContext,

@@ -14,7 +14,6 @@ pub use stored::{Stored, stored};
 
 use crate::lake::Lake;
 use crate::rows::day_of;
-use crate::source::Whole;
 use crate::tenant::{Version, View};
 use crate::{Error, columns, query};
 use compact_str::CompactString;
@@ -239,7 +238,7 @@ fn frame(
     });
     let has = view_schema.unwrap_or_else(|| Arc::new(Schema::new(columns::fixed())));
     let frame = match view {
-        Some(view) => context.read_table(Arc::new(Whole::new(view.files, view.hot)))?,
+        Some(view) => query::whole(context, view)?,
         None => context.read_batch(RecordBatch::new_empty(has.clone()))?,
     };
     *schema = columns::merged(schema, &has);

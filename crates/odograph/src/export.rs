@@ -2,6 +2,7 @@
 
 mod besides;
 mod csv;
+mod entries;
 mod follow;
 mod formats;
 mod frames;
@@ -14,6 +15,7 @@ mod progress;
 mod track;
 mod xml;
 
+pub(crate) use entries::{Entries, entry};
 pub(crate) use follow::follow;
 pub(crate) use formats::{Encoder, RecordFormat};
 pub(crate) use frames::frames;
@@ -150,6 +152,8 @@ pub(crate) struct Origin {
     /// Places where the journal was damaged when the lake was filled.
     pub(crate) damaged: u64,
     pub(crate) reader: Reader,
+    /// Whose journal that is.
+    pub(crate) node: u16,
     pub(crate) roster: Arc<Roster>,
     /// Up to where the journal is durable; `None`: as far as it can be read.
     pub(crate) until: Option<Lsn>,
@@ -161,7 +165,7 @@ pub(crate) const WAIT: Duration = Duration::from_secs(60);
 /// Exports records.
 pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) -> Result<Totals> {
     let wanted = query.wanted()?;
-    let besides = besides::gather(&origin.reader, &origin.roster, query, origin.until)?;
+    let besides = besides::gather(origin, query)?;
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
     let shown = move |device: &str| shows(&roster, device, quarantined);
     let mut scan = origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?;

@@ -36,8 +36,6 @@ pub(crate) struct Place {
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
-    /// Whether the journal may give up what history has.
-    release: bool,
 }
 
 impl Place {
@@ -49,14 +47,7 @@ impl Place {
             Err(_) => lake,
         };
         let options = options(config);
-        Ok(Self {
-            reader,
-            journal: folder.journal(config.journal.node),
-            lake,
-            clock,
-            options,
-            release: config.journal.release,
-        })
+        Ok(Self { reader, journal: folder.journal(config.journal.node), lake, clock, options })
     }
 
     /// Fills the lake with all that the journal holds, and keeps it open. The folder must be this process's own.
@@ -82,9 +73,6 @@ impl Place {
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
-        if self.release == cursors.cursor(EXPORT).is_some() {
-            cursors.set([(EXPORT, (!self.release).then_some(Lsn(0)))])?;
-        }
         let (records, frames) = (cursors.cursor(RECORDS), cursors.cursor(FRAMES));
         let from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
         if records.is_none() || frames.is_none() {
@@ -132,6 +120,7 @@ pub(crate) struct History {
     moved: Condvar,
     /// What a replay decodes with.
     current: Arc<Current>,
+    node: u16,
     /// The way to the thread, until it is to end.
     jobs: Mutex<Option<SyncSender<Job>>>,
 }
@@ -147,8 +136,14 @@ struct State {
 }
 
 impl History {
-    pub(crate) fn new(current: Current) -> Self {
-        Self { state: Mutex::default(), moved: Condvar::new(), current: Arc::new(current), jobs: Mutex::default() }
+    pub(crate) fn new(current: Current, node: u16) -> Self {
+        let (state, moved, jobs) = (Mutex::default(), Condvar::new(), Mutex::default());
+        Self { state, moved, current: Arc::new(current), node, jobs }
+    }
+
+    /// The node whose journal fills it.
+    pub(crate) const fn node(&self) -> u16 {
+        self.node
     }
 
     /// What the configuration says of settings.
@@ -425,8 +420,6 @@ pub(crate) fn describe() {
 const RECORDS: &str = "lake.records";
 /// The journal's cursor of the tables of frames.
 pub(crate) const FRAMES: &str = "lake.frames";
-/// The journal's cursor of exports, which read all of it: never moved, it keeps every segment.
-const EXPORT: &str = "export";
 /// The cursors only say what the journal may give up, and where to begin again: they need not be exact.
 const SAVE: Duration = Duration::from_secs(1);
 /// How soon a record can be seen after it is durable.

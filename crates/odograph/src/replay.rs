@@ -9,12 +9,12 @@ mod told;
 pub(crate) use settings::{Current, checked};
 pub(crate) use told::{Counts, KeyTold, Line, Told, Total};
 
-use crate::export::Sink;
+use crate::export::{Sink, entry};
 use crate::history::row;
 use anyhow::{Result, bail};
 use compact_str::CompactString;
-use odograph_journal::{Entry, Identity, Kind};
-use odograph_lake::{Gathered, Load, Past, Period, Replaced, Replacement, StoredFrame};
+use odograph_journal::Kind;
+use odograph_lake::{Gathered, Load, Past, Period, Replaced, Replacement};
 use odograph_model::Time;
 use odograph_pipeline::{Again, CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Came, Event, Window};
 use odograph_protocols::Decision;
@@ -192,20 +192,6 @@ impl Replay<'_> {
         total.unreadable += unreadable;
         Ok(gathered)
     }
-}
-
-/// An entry of the journal as history has it; nothing where this version does not know what it is.
-fn entry<'a>(frame: &StoredFrame<'a>) -> Option<Entry<'a>> {
-    Some(Entry {
-        lsn: frame.place,
-        stream: frame.stream,
-        at: frame.at.0,
-        kind: frame.kind.parse().ok()?,
-        context: frame.context,
-        identity: frame.decision.map(|decision| Identity { device: frame.device, decision }),
-        payload: frame.payload,
-        bytes: &[],
-    })
 }
 
 /// So many frames or records are looked at together: some hundred bytes of memory each, a few times.

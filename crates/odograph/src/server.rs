@@ -102,7 +102,7 @@ impl Server {
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock, limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
-        let history = Arc::new(History::new(Current::new(config, listen)));
+        let history = Arc::new(History::new(Current::new(config, listen), config.journal.node));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));

@@ -144,6 +144,11 @@ fn following_shows_what_comes_and_fails_where_the_server_is_killed() {
     assert_eq!(next(), moment(1));
     device.position(2);
     assert_eq!(next(), moment(2));
+    // What was there, or came meanwhile, and is sent again.
+    device.position(1);
+    device.position(2);
+    device.position(3);
+    assert_eq!(next(), moment(3));
     server.kill();
     assert_eq!(export.wait().expect("it ends").code(), Some(69));
 }

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 fn serve(place: &Place) -> Server {
     let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
     command.env("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms").env("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms");
-    command.env("ODOGRAPH_JOURNAL__RELEASE", "true");
     Server::start(command)
 }
 

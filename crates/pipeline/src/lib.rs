@@ -18,6 +18,6 @@ pub use dedup::{Candidate, Dedup, Device, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
 pub use owners::{DEFAULT_TENANT, Owner, Owners};
 pub use pipeline::{Amended, Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};
-pub use records::{Records, Totals};
+pub use records::{REMEMBERED_MAX, Records, Totals};
 pub use replay::{Again, Came, Resettle};
 pub use window::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Window};

@@ -3,8 +3,9 @@
 use crate::Window;
 use crate::frames::{Event, Frames, ReadError, Taker, Trouble};
 use hashbrown::HashSet;
-use odograph_journal::Entries;
-use odograph_model::RecordId;
+use odograph_journal::{Entries, Entry};
+use odograph_model::{Lsn, RecordId};
+use std::collections::VecDeque;
 
 /// What was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -19,12 +20,41 @@ pub struct Totals {
     pub damaged: u64,
 }
 
-/// Reads records out of the journal, each once: a record is a duplicate only of one before it in the journal.
+/// Reads records out of the journal, each once: a record is a duplicate only of one before it in the journal, and of one
+/// that is not further away than [`REMEMBERED_MAX`] others.
 #[derive(Default)]
 pub struct Records {
     frames: Frames,
-    seen: HashSet<RecordId>,
+    seen: Seen,
+    records: u64,
     duplicates: u64,
+}
+
+/// The ids that came last.
+struct Seen {
+    ids: HashSet<RecordId>,
+    order: VecDeque<RecordId>,
+    max: usize,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { ids: HashSet::new(), order: VecDeque::new(), max: REMEMBERED_MAX }
+    }
+}
+
+impl Seen {
+    /// Whether it is new.
+    fn insert(&mut self, id: RecordId) -> bool {
+        if !self.ids.insert(id) {
+            return false;
+        }
+        if self.order.len() >= self.max {
+            self.order.pop_front().map(|oldest| self.ids.remove(&oldest));
+        }
+        self.order.push_back(id);
+        true
+    }
 }
 
 impl Records {
@@ -52,20 +82,38 @@ impl Records {
         take: impl FnMut(&Event<'_>) -> Result<(), E>,
         trouble: impl FnMut(Trouble<'_>),
     ) -> Result<(), ReadError<E>> {
-        let mut once = Once { seen: &mut self.seen, duplicates: &mut self.duplicates, wanted, take, trouble };
-        self.frames.read(entries, None, &mut once)
+        let Self { frames, seen, records, duplicates } = self;
+        frames.read(entries, None, &mut Once { seen, records, duplicates, wanted, take, trouble })
+    }
+
+    /// Takes the next entry as history has it, of the segment that begins at a place of a node's journal, and gives its
+    /// records like [`Records::read_some`]. Entries of other conversations may be missing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `take`.
+    pub fn stored<E>(
+        &mut self,
+        entry: &Entry<'_>,
+        segment: (i32, Lsn),
+        wanted: impl FnMut(&Event<'_>) -> bool,
+        take: impl FnMut(&Event<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let Self { frames, seen, records, duplicates } = self;
+        let trouble = |_: Trouble<'_>| {};
+        frames.stored(entry, segment, &mut Once { seen, records, duplicates, wanted, take, trouble })
     }
 
     /// What was read so far.
     pub fn totals(&self) -> Totals {
         let lost = self.frames.lost();
-        let records = self.seen.len() as u64;
-        Totals { records, duplicates: self.duplicates, undecoded: lost.undecoded, damaged: lost.damaged }
+        Totals { records: self.records, duplicates: self.duplicates, undecoded: lost.undecoded, damaged: lost.damaged }
     }
 }
 
 struct Once<'a, W, T, R> {
-    seen: &'a mut HashSet<RecordId>,
+    seen: &'a mut Seen,
+    records: &'a mut u64,
     duplicates: &'a mut u64,
     wanted: W,
     take: T,
@@ -85,6 +133,7 @@ where
             return Ok(());
         }
         if self.seen.insert(event.id) {
+            *self.records += 1;
             return (self.take)(event);
         }
         *self.duplicates += 1;
@@ -93,5 +142,26 @@ where
 
     fn trouble(&mut self, trouble: Trouble<'_>) {
         (self.trouble)(trouble);
+    }
+}
+
+/// So many ids are remembered, of some tens of bytes each: what devices send again, they send sooner than that.
+pub const REMEMBERED_MAX: usize = 1 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ids_that_came_last_are_remembered_and_no_more() {
+        let mut seen = Seen { max: 3, ..Seen::default() };
+        let new = |seen: &mut Seen, ids: &[u64]| ids.iter().map(|id| seen.insert(RecordId(*id))).collect::<Vec<_>>();
+        assert_eq!(new(&mut seen, &[1, 2, 1, 3, 2]), [true, true, false, true, false]);
+        assert_eq!(
+            new(&mut seen, &[4, 2, 3, 1]),
+            [true, false, false, true],
+            "the fourth takes the place of the first"
+        );
+        assert_eq!((seen.ids.len(), seen.order.len()), (3, 3));
     }
 }

@@ -1,6 +1,7 @@
 //! One device's entries, through the indexes of the sealed segments.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use odograph_model::Lsn;
 
@@ -27,6 +28,10 @@ pub struct DeviceEntries {
     segment: Option<Segment>,
     /// What is lost, oldest first, as far as it was not told yet.
     holes: VecDeque<Hole>,
+    /// Whether reading stops where retention was faster.
+    stops_at_removed: bool,
+    /// The segment at which it stopped.
+    removed: Option<Range<Lsn>>,
 }
 
 struct Segment {
@@ -49,7 +54,26 @@ impl DeviceEntries {
         let seals = reader.seals()?.into_iter().flatten().collect();
         let begun = listing.segments.partition_point(|&base| base <= from.0).saturating_sub(1);
         let holes = reader.holes()?.into_iter().filter(|hole| hole.end > from).collect();
-        Ok(Self { reader, device: device.to_owned(), from, until, listing, seals, begun, segment: None, holes })
+        let device = device.to_owned();
+        let (segment, stops_at_removed, removed) = (None, false, None);
+        Ok(Self { reader, device, from, until, listing, seals, begun, segment, holes, stops_at_removed, removed })
+    }
+
+    /// The first place that the journal has, or that is told as lost.
+    pub fn begin(&self) -> Option<Lsn> {
+        let (first, lost) = (self.listing.segments.first(), self.holes.front());
+        first.map(|&base| Lsn(base)).into_iter().chain(lost.map(|hole| hole.begin)).min()
+    }
+
+    /// From now on, a segment that retention removed since reading began is not passed over in silence: `next` gives `None`
+    /// once, and [`DeviceEntries::take_removed`] says which places went with it.
+    pub fn stop_at_removed(&mut self) {
+        self.stops_at_removed = true;
+    }
+
+    /// The places that went where reading stopped. It goes on behind them.
+    pub fn take_removed(&mut self) -> Option<Range<Lsn>> {
+        self.removed.take()
     }
 
     /// The device's next entry; `None` at the end of what there was when reading began.
@@ -63,13 +87,26 @@ impl DeviceEntries {
         }
     }
 
+    /// As [`DeviceEntries::next`], with the place where the entry's segment begins.
+    pub fn next_in_segment(&mut self) -> Result<Option<(Entry<'_>, Lsn)>, Error> {
+        let Some(located) = self.advance()? else { return Ok(None) };
+        Ok(self.segment.as_ref().map(|segment| (segment.scan.entry(located), Lsn(segment.scan.base()))))
+    }
+
     /// Goes on behind a broken entry: with the device's next one where the segment has an index, else with the next
-    /// segment (what is bound to whom is not known behind a gap).
-    pub fn skip_broken(&mut self) {
+    /// segment (what is bound to whom is not known behind a gap). Says up to where something of the device may be missing,
+    /// if that is known.
+    pub fn skip_broken(&mut self) -> Option<Lsn> {
         match &mut self.segment {
-            Some(Segment { way: Way::Index(offsets), .. }) => drop(offsets.pop()),
-            Some(_) => self.segment = None,
-            None => drop(self.holes.pop_front()),
+            Some(Segment { way: Way::Index(offsets), scan, .. }) => {
+                offsets.pop().map(|offset| Lsn(scan.base() + u64::from(offset) + 1))
+            }
+            Some(Segment { end, .. }) => {
+                let end = end.or(self.until);
+                self.segment = None;
+                end
+            }
+            None => self.holes.pop_front().map(|hole| hole.end),
         }
     }
 
@@ -140,7 +177,15 @@ impl DeviceEntries {
             match self.reader.scan(base) {
                 Ok(scan) => break (base, scan),
                 // Retention removed it since the folder was listed.
-                Err(error) if error.is_gone() && !self.reader.listing()?.segments.contains(&base) => {}
+                Err(error) if error.is_gone() && !self.reader.listing()?.segments.contains(&base) => {
+                    if self.stops_at_removed {
+                        // What was removed has a seal, but perhaps not when reading began.
+                        self.seals = self.reader.seals()?.into_iter().flatten().collect();
+                        let seal = self.seals.iter().find(|seal| seal.base.0 == base);
+                        self.removed = Some(Lsn(base)..seal.map_or(self.reader.removed()?, |seal| seal.end));
+                        return Ok(false);
+                    }
+                }
                 Err(error) => return Err(error),
             }
         };

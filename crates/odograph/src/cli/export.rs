@@ -1,4 +1,4 @@
-//! `odograph export`: records out of history, and bytes out of the journal.
+//! `odograph export`: records, and the bytes that they came in.
 
 use super::output::Output;
 use super::pairs::moment;
@@ -6,15 +6,16 @@ use super::{Outcome, usage};
 use crate::client::Access;
 use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
-use crate::export::{self, Direction, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
+use crate::export::{self, Direction, Entries, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
 use crate::folder::Folder;
-use crate::history::Place;
+use crate::history::{Place, lake_folder};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use compact_str::CompactString;
-use odograph_env::SystemClock;
+use odograph_env::{Disk, LocalDisk, SystemClock};
 use odograph_ingest::Roster;
 use odograph_journal::Reader;
+use odograph_lake::Lake;
 use odograph_model::Time;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -78,7 +79,7 @@ struct RecordOptions {
     /// the dictionary has no name for. For jsonl, csv and parquet.
     #[arg(long, value_name = "NAMES", value_delimiter = ',', value_parser = export::parameter)]
     parameters: Vec<CompactString>,
-    /// Go on with what comes, until interrupted: in the order of the journal, as jsonl. Needs a running server.
+    /// Go on with what comes, as it comes, until interrupted: as jsonl. Needs a running server.
     #[arg(long)]
     follow: bool,
 }
@@ -138,7 +139,8 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
                 let place = Place::new(&config, &folder, reader.clone(), Arc::new(SystemClock::new()))?;
                 let (lake, damaged) = place.fill()?;
                 let roster = Arc::new(roster);
-                let origin = Origin { lake, damaged, reader, roster, until: None };
+                let node = config.journal.node;
+                let origin = Origin { lake, damaged, reader, node, roster, until: None };
                 // The rest is only reading, and a server must not wait for it.
                 drop(lock);
                 let totals = export::records(&origin, &query, &mut out)?;
@@ -180,7 +182,11 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
             None => Totals::default(),
             Some((reader, roster)) => {
                 drop(lock);
-                let totals = export::frames(&reader, &roster, &query, None, &mut out)?;
+                let (disk, lake): (Arc<dyn Disk>, _) = (Arc::new(LocalDisk), lake_folder(&folder)?);
+                // Looked at anew each time: a server that starts meanwhile goes on giving up what history has.
+                let history = || Ok(Lake::of_frames(&disk, &lake)?);
+                let entries = Entries { reader: &reader, node: config.journal.node, history: &history, until: None };
+                let totals = export::frames(&entries, &roster, &query, &mut out)?;
                 with_damage(&reader, totals)?
             }
         },

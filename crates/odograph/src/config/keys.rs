@@ -45,7 +45,6 @@ pub(crate) struct JournalConfig {
     pub(crate) segment_bytes: Size,
     pub(crate) segment_age: Duration,
     pub(crate) disk_budget: Option<Size>,
-    pub(crate) release: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -116,7 +115,6 @@ impl Default for Config {
                 segment_bytes: Size(256 << 20),
                 segment_age: Duration::from_secs(3600),
                 disk_budget: None,
-                release: false,
             },
             lake: LakeConfig::default(),
             limits: Limits::default(),
@@ -243,11 +241,6 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.journal.disk_budget,
         "no bound: what is needed is kept",
         "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed.",
-    ),
-    key(
-        "journal.release",
-        |c| &mut c.journal.release,
-        "Whether segments go once history has their records and bytes. Exports read the journal alone, and would not show them any more.",
     ),
     within(
         1,

@@ -1,33 +1,37 @@
-//! Records as they come, after all that there are. Read from the journal: what comes is there first.
+//! Records as they come, after all that there are. These come out of history, and what comes out of the journal: it is there
+//! first.
 
 use super::parameters::{narrowed, parameters};
-use super::{RecordQuery, Sink, Totals, counts, within};
+use super::{Origin, RecordQuery, Sink, Totals, counts, records, within};
 use anyhow::Result;
 use odograph_ingest::Roster;
-use odograph_journal::Reader;
 use odograph_model::{Lsn, RecordView};
 use odograph_pipeline::{Event, ReadError, Records, Trouble, Window};
 use std::io;
 use std::time::Duration;
 
-/// Exports records up to the durable mark `until`, and then on to what `next` says.
+/// Exports what there was at the durable mark `until`, and then on to what `next` says.
+///
+/// Of what was there, the journal has the end, so that what is sent again is recognised for some time: see
+/// [`odograph_pipeline::REMEMBERED_MAX`].
 pub(crate) fn follow(
-    reader: &Reader,
-    roster: &Roster,
+    origin: &Origin,
     query: &RecordQuery,
     until: Lsn,
     next: impl Fn() -> Option<Lsn>,
     out: &mut dyn Sink,
 ) -> Result<Totals> {
     let chosen = parameters(&query.parameters)?;
-    let mut entries = reader.entries(Lsn(0), Some(until))?;
-    let mut records = Records::new(Window::default());
-    let mut given = 0;
+    let mut totals = records(origin, query, out)?;
+    out.flush()?;
+    let roster = &*origin.roster;
+    let mut entries = origin.reader.entries(Lsn(0), Some(until))?;
+    let mut following = Records::new(Window::default());
     let mut line = Vec::new();
-    let mut reached = until;
+    let (mut reached, mut damaged) = (until, 0);
     loop {
         let take = |event: &Event<'_>| -> io::Result<()> {
-            if !query.wants(event, roster) {
+            if event.place < until {
                 return Ok(());
             }
             line.clear();
@@ -39,14 +43,19 @@ pub(crate) fn follow(
                 }
             }
             line.push(b'\n');
-            given += 1;
+            totals.given += 1;
             out.write(&line)
         };
         let tell = |trouble: Trouble<'_>| match trouble {
-            Trouble::Damaged(broken) => tracing::warn!("the journal is damaged: {broken}"),
+            // What was before was told when history read it.
+            Trouble::Damaged(broken) if broken.lsn < until => {}
+            Trouble::Damaged(broken) => {
+                damaged += 1;
+                tracing::warn!("the journal is damaged: {broken}");
+            }
             Trouble::Undecoded(lsn, why) => tracing::debug!(%lsn, "a frame cannot be decoded: {why}"),
         };
-        match records.read(&mut entries, take, tell) {
+        match following.read_some(&mut entries, |event| query.wants(event, roster), take, tell) {
             Ok(()) => {}
             Err(ReadError::Journal(error)) => return Err(error.into()),
             Err(ReadError::Taker(error)) => return Err(error.into()),
@@ -66,7 +75,8 @@ pub(crate) fn follow(
             }
         }
     }
-    Ok(Totals { given, damaged: records.totals().damaged, ..Totals::default() })
+    totals.damaged += damaged;
+    Ok(totals)
 }
 
 impl RecordQuery {

@@ -1,29 +1,28 @@
 //! Exports the bytes themselves, as they came and went.
 
+use super::entries::{Entries, Needed, Piece, Taker};
 use super::{Direction, FrameQuery, Progress, Sink, Totals, counts, within};
 use anyhow::Result;
 use odograph_ingest::Roster;
-use odograph_journal::{Entry, Error, Kind, Reader};
+use odograph_journal::{Broken, Entry, Kind};
+use odograph_lake::EntriesOf;
 use odograph_model::{Lsn, Time};
-use odograph_protocols::Binding;
+use odograph_protocols::{Binding, Decision, Settings};
 use odograph_wire::notation::to_hex;
 use serde::Serialize;
 use std::collections::HashMap;
 
-/// Exports bytes up to the durable mark `until`, or else as far as can be read.
-pub(crate) fn frames(
-    reader: &Reader,
-    roster: &Roster,
-    query: &FrameQuery,
-    until: Option<Lsn>,
-    out: &mut dyn Sink,
-) -> Result<Totals> {
-    let mut writer = Writer { query, roster, owners: HashMap::new(), totals: Totals::default(), out };
+/// Exports bytes.
+pub(crate) fn frames(entries: &Entries<'_>, roster: &Roster, query: &FrameQuery, out: &mut dyn Sink) -> Result<Totals> {
+    let (owners, totals) = (HashMap::new(), Totals::default());
+    let mut writer = Writer { query, roster, owners, segment: Lsn(0), totals, out };
+    let needed = |of| Needed { of, from: query.from.map(Time), to: query.to.map(Time) };
     if query.devices.is_empty() {
-        writer.all(reader, until)?;
+        entries.all(&needed(EntriesOf::All), &mut writer)?;
     }
     for device in &query.devices {
-        writer.device(reader, device, until)?;
+        writer.owners.clear();
+        entries.device(device, &needed(EntriesOf::Device(device.clone())), &mut writer)?;
     }
     Ok(writer.totals)
 }
@@ -31,61 +30,21 @@ pub(crate) fn frames(
 struct Writer<'a> {
     query: &'a FrameQuery,
     roster: &'a Roster,
-    /// Whose each stream is.
+    /// Whose each stream of the segment is.
     owners: HashMap<u64, Binding>,
+    segment: Lsn,
     totals: Totals,
     out: &'a mut dyn Sink,
 }
 
-impl Writer<'_> {
-    fn all(&mut self, reader: &Reader, until: Option<Lsn>) -> Result<()> {
-        let mut entries = reader.entries(Lsn(0), until)?;
-        let mut place = Lsn(0);
-        loop {
-            match entries.next() {
-                Ok(Some(entry)) => {
-                    if entry.lsn != place {
-                        // Another segment: every stream that goes on there says again whose it is.
-                        self.owners.clear();
-                    }
-                    place = entry.end();
-                    self.entry(&entry)?;
-                }
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    self.pass_over(error)?;
-                    if entries.resynchronise()? == 0 {
-                        return Ok(());
-                    }
-                    place = entries.place();
-                }
-            }
+impl Taker for Writer<'_> {
+    fn take(&mut self, piece: &Piece<'_>) -> Result<()> {
+        let entry = piece.entry;
+        if piece.segment != self.segment {
+            // Every stream that goes on there says again whose it is.
+            self.owners.clear();
+            self.segment = piece.segment;
         }
-    }
-
-    /// By the device's own index: only its entries come, and the first one of each stream says what was decided.
-    fn device(&mut self, reader: &Reader, device: &str, until: Option<Lsn>) -> Result<()> {
-        let mut entries = reader.device_entries(device, Lsn(0), until)?;
-        loop {
-            match entries.next() {
-                Ok(Some(entry)) => self.entry(&entry)?,
-                Ok(None) => return Ok(()),
-                Err(error) => {
-                    self.pass_over(error)?;
-                    entries.skip_broken();
-                }
-            }
-        }
-    }
-
-    fn pass_over(&mut self, error: Error) -> Result<()> {
-        let Error::Broken(broken) = error else { return Err(error.into()) };
-        tracing::warn!("the journal is damaged: {broken}");
-        self.totals.damaged += 1;
-        Ok(())
-    }
-
-    fn entry(&mut self, entry: &Entry<'_>) -> Result<()> {
         if let Some(identity) = entry.identity {
             match Binding::read(identity.device, identity.decision) {
                 Ok(binding) if !identity.device.is_empty() => drop(self.owners.insert(entry.stream, binding)),
@@ -94,7 +53,8 @@ impl Writer<'_> {
         }
         if let Some((direction, kind)) = told(entry.kind) {
             let wanted = self.query.direction == Direction::Both || self.query.direction == direction;
-            let binding = self.owners.get(&entry.stream).filter(|_| wanted);
+            let undecided = piece.owner.and_then(|owner| undecided(owner, self.owners.get(&entry.stream)));
+            let binding = undecided.as_ref().or_else(|| self.owners.get(&entry.stream)).filter(|_| wanted);
             if let Some(binding) = binding.filter(|binding| self.query.wants(entry, binding, self.roster)) {
                 self.totals.given += 1;
                 write(self.query, entry, binding, direction, kind, self.out)?;
@@ -106,6 +66,21 @@ impl Writer<'_> {
         }
         Ok(())
     }
+
+    fn lost(&mut self, broken: &Broken) {
+        tracing::warn!("the journal is damaged: {broken}");
+        self.totals.damaged += 1;
+    }
+}
+
+/// Whose an entry is of which history has the device, and not what was decided about it, because the day is not kept on which
+/// that was said. Then only what is known of the device now makes it count.
+fn undecided((tenant, device): (&str, &str), said: Option<&Binding>) -> Option<Binding> {
+    if device.is_empty() || said.is_some_and(|binding| binding.device == device) {
+        return None;
+    }
+    let (decision, settings) = (Decision::Quarantined, Settings::default());
+    Some(Binding { device: device.into(), tenant: tenant.into(), decision, settings })
 }
 
 /// What carries bytes, and which way.

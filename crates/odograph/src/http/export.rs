@@ -6,7 +6,7 @@
 use super::App;
 use super::devices::problem;
 use crate::export::{
-    self, ERROR_TRAILER, FrameQuery, Framed, Origin, Progress, RecordQuery, Sink, TOTALS_TRAILER, Totals,
+    self, ERROR_TRAILER, Entries, FrameQuery, Framed, Origin, Progress, RecordQuery, Sink, TOTALS_TRAILER, Totals,
 };
 use axum::Json;
 use axum::body::Body;
@@ -16,6 +16,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
+use odograph_model::Lsn;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -28,12 +29,6 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
     if let Err(error) = query.check() {
         return problem(StatusCode::BAD_REQUEST, &format!("{error:#}"));
     }
-    if query.follow {
-        return stream(&app.clone(), query.progress, move |out| {
-            let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };
-            export::follow(&app.reader, &app.roster, &query, durable, next, out)
-        });
-    }
     let history = app.history.clone();
     let reached = tokio::task::spawn_blocking(move || history.reach(durable, export::WAIT)).await;
     let (lake, damaged) = match reached {
@@ -41,15 +36,24 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
         Ok(Err(error)) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
         Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the wait did not end: {error}")),
     };
-    let (reader, roster) = (app.reader.clone(), app.roster.clone());
-    let origin = Origin { lake, damaged, reader, roster, until: Some(durable) };
+    let (reader, node, roster) = (app.reader.clone(), app.history.node(), app.roster.clone());
+    let origin = Origin { lake, damaged, reader, node, roster, until: Some(durable) };
+    if query.follow {
+        return stream(&app.clone(), query.progress, move |out| {
+            let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };
+            export::follow(&origin, &query, durable, next, out)
+        });
+    }
     stream(&app, query.progress, move |out| export::records(&origin, &query, out))
 }
 
 pub(super) async fn frames(State(app): State<Arc<App>>, Json(query): Json<FrameQuery>) -> Response {
     stream(&app.clone(), query.progress, move |out| {
-        let durable = app.journal.durable();
-        export::frames(&app.reader, &app.roster, &query, Some(durable), out)
+        let until = Some(app.journal.durable());
+        // Whatever the journal has given up was in history before.
+        let history = || Ok(app.history.reach(Lsn(0), export::WAIT)?.0);
+        let entries = Entries { reader: &app.reader, node: app.history.node(), history: &history, until };
+        export::frames(&entries, &app.roster, &query, out)
     })
 }
 

@@ -1,0 +1,183 @@
+//! The journal's entries from its beginning, each once: what it has given up or lost comes out of history, the rest out of
+//! itself.
+
+use anyhow::Result;
+use odograph_journal::{Broken, Entry, Error, Identity, Reader, SEGMENT_HEADER_BYTES};
+use odograph_lake::{EntriesOf, Lake, StoredFrame, WantedEntries};
+use odograph_model::{Lsn, Time};
+use std::ops::Range;
+
+/// Where entries come from.
+pub(crate) struct Entries<'a> {
+    pub(crate) reader: &'a Reader,
+    pub(crate) node: u16,
+    /// Gives history as it is at that moment: whatever the journal has given up by then is in it.
+    pub(crate) history: &'a dyn Fn() -> Result<Lake>,
+    /// Up to where the journal is durable; `None`: as far as it can be read.
+    pub(crate) until: Option<Lsn>,
+}
+
+/// What of history is needed: out of the journal itself, everything comes.
+pub(super) struct Needed {
+    pub(super) of: EntriesOf,
+    /// Nothing that was received before this moment.
+    pub(super) from: Option<Time>,
+    /// Nothing that was received behind this moment.
+    pub(super) to: Option<Time>,
+}
+
+/// An entry.
+pub(super) struct Piece<'a> {
+    pub(super) entry: &'a Entry<'a>,
+    /// Where its segment begins.
+    pub(super) segment: Lsn,
+    /// Whose it is, tenant and device, where history says so.
+    pub(super) owner: Option<(&'a str, &'a str)>,
+}
+
+/// Whoever wants them.
+pub(super) trait Taker {
+    fn take(&mut self, piece: &Piece<'_>) -> Result<()>;
+
+    /// Hears of what is lost, and in history neither.
+    fn lost(&mut self, broken: &Broken);
+}
+
+impl Entries<'_> {
+    /// Gives all entries.
+    pub(super) fn all(&self, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        let mut entries = self.reader.entries(Lsn(0), self.until)?;
+        let mut place = Lsn(0);
+        loop {
+            let broken = match entries.next_in_segment() {
+                Ok(Some((entry, segment))) => {
+                    self.removed(place..segment, needed, taker)?;
+                    place = entry.end();
+                    taker.take(&Piece { entry: &entry, segment, owner: None })?;
+                    continue;
+                }
+                Ok(None) => return self.behind_the_end(needed, taker),
+                Err(Error::Broken(broken)) => broken,
+                Err(error) => return Err(error.into()),
+            };
+            self.removed(place..broken.lsn, needed, taker)?;
+            let goes_on = entries.resynchronise()? > 0;
+            place = entries.place();
+            let end = if goes_on { place } else { self.until.unwrap_or(END) };
+            self.mend(broken.lsn..end, &broken, None, taker)?;
+            if !goes_on {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives a device's entries, which the journal finds by its indexes.
+    pub(super) fn device(&self, device: &str, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        let mut entries = self.reader.device_entries(device, Lsn(0), self.until)?;
+        entries.stop_at_removed();
+        let begin = entries.begin().unwrap_or(self.reader.removed()?);
+        self.out_of_history(Lsn(0)..begin, needed, taker)?;
+        loop {
+            let broken = match entries.next_in_segment() {
+                Ok(Some((entry, segment))) => {
+                    taker.take(&Piece { entry: &entry, segment, owner: None })?;
+                    continue;
+                }
+                Ok(None) => match entries.take_removed() {
+                    Some(places) => {
+                        self.out_of_history(places, needed, taker)?;
+                        continue;
+                    }
+                    None => return self.behind_the_end(needed, taker),
+                },
+                Err(Error::Broken(broken)) => broken,
+                Err(error) => return Err(error.into()),
+            };
+            let end = entries.skip_broken().or(self.until).unwrap_or(END);
+            self.mend(broken.lsn..end, &broken, Some(device), taker)?;
+        }
+    }
+
+    /// What is missing between two segments, if retention removed it. What a crash left there is nothing that was there.
+    fn removed(&self, places: Range<Lsn>, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        if places.is_empty() || self.reader.removed()? <= places.start {
+            return Ok(());
+        }
+        self.out_of_history(places, needed, taker)
+    }
+
+    /// What whole entries there are behind a damaged place in the last segment; that they are not read is told elsewhere.
+    fn behind_the_end(&self, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        let broken = if self.until.is_none() { self.reader.damage_before_end()? } else { None };
+        broken.map_or(Ok(()), |broken| self.out_of_history(broken.lsn..END, needed, taker))
+    }
+
+    fn out_of_history(&self, places: Range<Lsn>, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        let (of, from, to) = (needed.of.clone(), needed.from, needed.to);
+        self.read(&WantedEntries { node: self.node, places, of, from, to }, &mut |tenant, frame, entry| {
+            let owner = Some((tenant, frame.device));
+            taker.take(&Piece { entry, segment: frame.segment, owner })
+        })
+    }
+
+    /// Gives what history has of entries that the journal has lost, and says so if that is not all of them.
+    fn mend(&self, places: Range<Lsn>, broken: &Broken, device: Option<&str>, taker: &mut dyn Taker) -> Result<()> {
+        // All that there was: only that shows whether something is missing.
+        let end = places.end;
+        let mut expected = places.start.0;
+        let wanted = WantedEntries { node: self.node, places, of: EntriesOf::All, from: None, to: None };
+        let read = self.read(&wanted, &mut |tenant, frame, entry| {
+            if expected == frame.segment.0 {
+                expected += SEGMENT_HEADER_BYTES as u64;
+            }
+            if expected == entry.lsn.0 {
+                expected += entry.length();
+            }
+            if device.is_some_and(|device| device != frame.device) {
+                return Ok(());
+            }
+            let owner = Some((tenant, frame.device));
+            taker.take(&Piece { entry, segment: frame.segment, owner })
+        });
+        read?;
+        if expected < end.0 {
+            taker.lost(broken);
+        }
+        Ok(())
+    }
+
+    fn read(
+        &self,
+        wanted: &WantedEntries,
+        take: &mut dyn FnMut(&str, &StoredFrame<'_>, &Entry<'_>) -> Result<()>,
+    ) -> Result<()> {
+        if wanted.places.is_empty() {
+            return Ok(());
+        }
+        let mut scan = (self.history)()?.entries(wanted)?;
+        while let Some(rows) = scan.next_rows()? {
+            rows.each(|tenant, frame| match entry(frame) {
+                Some(entry) => take(tenant, frame, &entry),
+                None => Ok(()),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+/// An entry of the journal as history has it; nothing where this version does not know what it is.
+pub(crate) fn entry<'a>(frame: &StoredFrame<'a>) -> Option<Entry<'a>> {
+    Some(Entry {
+        lsn: frame.place,
+        stream: frame.stream,
+        at: frame.at.0,
+        kind: frame.kind.parse().ok()?,
+        context: frame.context,
+        identity: frame.decision.map(|decision| Identity { device: frame.device, decision }),
+        payload: frame.payload,
+        bytes: &[],
+    })
+}
+
+/// Behind everything.
+const END: Lsn = Lsn(u64::MAX);
