@@ -8,11 +8,11 @@ use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Direction, Entries, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
 use crate::folder::Folder;
-use crate::history::{Place, lake_folder};
+use crate::history::{self, Place};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use compact_str::CompactString;
-use odograph_env::{Disk, LocalDisk, SystemClock};
+use odograph_env::SystemClock;
 use odograph_ingest::Roster;
 use odograph_journal::Reader;
 use odograph_lake::Lake;
@@ -182,9 +182,9 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
             None => Totals::default(),
             Some((reader, roster)) => {
                 drop(lock);
-                let (disk, lake): (Arc<dyn Disk>, _) = (Arc::new(LocalDisk), lake_folder(&folder)?);
+                let lake = history::lake(&config, &folder)?;
                 // Looked at anew each time: a server that starts meanwhile goes on giving up what history has.
-                let history = || Ok(Lake::of_frames(&disk, &lake)?);
+                let history = || Ok(Lake::of_frames(&lake)?);
                 let entries = Entries { reader: &reader, node: config.journal.node, history: &history, until: None };
                 let totals = export::frames(&entries, &roster, &query, &mut out)?;
                 with_damage(&reader, totals)?
