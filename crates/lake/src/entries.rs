@@ -34,6 +34,8 @@ pub struct WantedEntries {
     pub from: Option<Time>,
     /// Segments in which nothing of them was received before this moment may be left out.
     pub to: Option<Time>,
+    /// So many are sorted at a time, unless a single segment has more; 0: as many as are good for a small machine.
+    pub part_rows: usize,
 }
 
 /// Whose entries.
@@ -179,11 +181,12 @@ async fn parts(rows: DataFrame, wanted: &WantedEntries) -> Result<VecDeque<Part>
     let counts = rows.aggregate(vec![col(SEGMENT)], vec![count(lit(1_i64))])?;
     let mut counts = counts.sort(vec![col(SEGMENT).sort(true, false)])?.execute_stream().await?;
     let mut parts: VecDeque<Part> = VecDeque::new();
+    let rows_max = if wanted.part_rows == 0 { PART_ROWS } else { i64::try_from(wanted.part_rows).unwrap_or(i64::MAX) };
     while let Some(batch) = counts.next().await.transpose()? {
         let (segments, rows) =
             (batch.column(0).as_primitive::<Int64Type>(), batch.column(1).as_primitive::<Int64Type>());
         for (&segment, &rows) in segments.values().iter().zip(rows.values()) {
-            match parts.back_mut().filter(|part| part.rows.saturating_add(rows) <= PART_ROWS) {
+            match parts.back_mut().filter(|part| part.rows.saturating_add(rows) <= rows_max) {
                 Some(part) => (part.last, part.rows) = (segment, part.rows + rows),
                 None => parts.push_back(Part { first: segment, last: segment, rows }),
             }
@@ -196,7 +199,7 @@ async fn parts(rows: DataFrame, wanted: &WantedEntries) -> Result<VecDeque<Part>
 const TENANT: &str = "tenant";
 /// The conversations that are wanted.
 const THEIRS: &str = "theirs";
-/// So many are sorted at a time, unless a single segment has more.
+/// A few hundred bytes each.
 const PART_ROWS: i64 = 1 << 17;
 /// What sorting may take of memory; the rest goes through temporary files.
 const ENTRIES_BYTES: usize = 256 << 20;

@@ -197,8 +197,12 @@ fn a_reader_goes_on_where_retention_has_left_off() {
     let all: Vec<_> = read_all(&bench.disk).iter().map(|entry| entry.lsn).collect();
     let (mut entries, mut of_device) =
         (reader.entries(Lsn(0), None).unwrap(), reader.device_entries("one", Lsn(0), None).unwrap());
+    let mut telling = reader.device_entries("one", Lsn(0), None).unwrap();
+    telling.stop_at_removed();
+    assert_eq!(telling.begin(), Some(Lsn(0)));
     let first = (entries.next().unwrap().unwrap().lsn, of_device.next().unwrap().unwrap().lsn);
     assert_eq!(first, (all[0], all[0]));
+    assert_eq!(telling.next_in_segment().unwrap().map(|(entry, segment)| (entry.lsn, segment)), Some((all[0], Lsn(0))));
     // The segment that is being read stays readable; those behind it go.
     let held = retention::held(&reader).unwrap();
     let removals = retention::decide(&held, Some(held[2].end), None);
@@ -216,6 +220,22 @@ fn a_reader_goes_on_where_retention_has_left_off() {
         found.push(entry.lsn);
     }
     assert_eq!(found, expected);
+    let (mut found, mut removed) = (Vec::new(), Vec::new());
+    loop {
+        match telling.next().unwrap() {
+            Some(entry) => found.push(entry.lsn),
+            None => match telling.take_removed() {
+                Some(places) => removed.push((found.last().copied(), places)),
+                None => break,
+            },
+        }
+    }
+    assert_eq!(found, expected);
+    let before = expected.iter().copied().take_while(|lsn| *lsn < held[0].end).last();
+    let told = [held[0].end..held[1].end, held[1].end..held[2].end].map(|places| (before, places));
+    assert_eq!(removed, told, "each where it would have come");
+    assert_eq!(reader.removed().unwrap(), held[2].end);
+    assert_eq!(reader.device_entries("one", Lsn(0), None).unwrap().begin(), Some(held[2].end));
 }
 
 #[test]

@@ -114,10 +114,13 @@ impl Entries<'_> {
 
     fn out_of_history(&self, places: Range<Lsn>, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
         let (of, from, to) = (needed.of.clone(), needed.from, needed.to);
-        self.read(&WantedEntries { node: self.node, places, of, from, to }, &mut |tenant, frame, entry| {
-            let owner = Some((tenant, frame.device));
-            taker.take(&Piece { entry, segment: frame.segment, owner })
-        })
+        self.read(
+            &WantedEntries { node: self.node, places, of, from, to, part_rows: 0 },
+            &mut |tenant, frame, entry| {
+                let owner = Some((tenant, frame.device));
+                taker.take(&Piece { entry, segment: frame.segment, owner })
+            },
+        )
     }
 
     /// Gives what history has of entries that the journal has lost, and says so if that is not all of them.
@@ -125,7 +128,8 @@ impl Entries<'_> {
         // All that there was: only that shows whether something is missing.
         let end = places.end;
         let mut expected = places.start.0;
-        let wanted = WantedEntries { node: self.node, places, of: EntriesOf::All, from: None, to: None };
+        let (node, of) = (self.node, EntriesOf::All);
+        let wanted = WantedEntries { node, places, of, from: None, to: None, part_rows: 0 };
         let read = self.read(&wanted, &mut |tenant, frame, entry| {
             if expected == frame.segment.0 {
                 expected += SEGMENT_HEADER_BYTES as u64;

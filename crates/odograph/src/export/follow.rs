@@ -15,17 +15,18 @@ use std::time::Duration;
 /// Of what was there, the journal has the end, so that what is sent again is recognised for some time: see
 /// [`odograph_pipeline::REMEMBERED_MAX`].
 pub(crate) fn follow(
-    origin: &Origin,
+    origin: Origin,
     query: &RecordQuery,
     until: Lsn,
     next: impl Fn() -> Option<Lsn>,
     out: &mut dyn Sink,
 ) -> Result<Totals> {
     let chosen = parameters(&query.parameters)?;
-    let mut totals = records(origin, query, out)?;
+    let mut totals = records(&origin, query, out)?;
     out.flush()?;
-    let roster = &*origin.roster;
-    let mut entries = origin.reader.entries(Lsn(0), Some(until))?;
+    // The lake is not held: this may go on for months.
+    let Origin { reader, roster, .. } = origin;
+    let mut entries = reader.entries(Lsn(0), Some(until))?;
     let mut following = Records::new(Window::default());
     let mut line = Vec::new();
     let (mut reached, mut damaged) = (until, 0);
@@ -55,7 +56,7 @@ pub(crate) fn follow(
             }
             Trouble::Undecoded(lsn, why) => tracing::debug!(%lsn, "a frame cannot be decoded: {why}"),
         };
-        match following.read_some(&mut entries, |event| query.wants(event, roster), take, tell) {
+        match following.read_some(&mut entries, |event| query.wants(event, &roster), take, tell) {
             Ok(()) => {}
             Err(ReadError::Journal(error)) => return Err(error.into()),
             Err(ReadError::Taker(error)) => return Err(error.into()),

@@ -41,7 +41,7 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
     if query.follow {
         return stream(&app.clone(), query.progress, move |out| {
             let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };
-            export::follow(&origin, &query, durable, next, out)
+            export::follow(origin, &query, durable, next, out)
         });
     }
     stream(&app, query.progress, move |out| export::records(&origin, &query, out))
