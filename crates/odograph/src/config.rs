@@ -16,7 +16,7 @@ pub(crate) use show::{Row, markdown, rows};
 
 use crate::exit::{Failure, Status};
 use anyhow::Result;
-use keys::{DEVICE_KEYS, KEYS, Key, LISTENER_KEYS};
+use keys::{DEVICE_KEYS, KEYS, Key, LISTENER_KEYS, TENANT_KEYS};
 use setting::Given;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -154,6 +154,9 @@ impl Loaded {
             [list, number, rest @ ..] if list == "device" => {
                 let part = element(&mut self.config.devices, number)?;
                 assign_element(part, DEVICE_KEYS, |part| &mut part.settings, rest, given)?;
+            }
+            [list, number, rest @ ..] if list == "tenant" => {
+                assign_in(element(&mut self.config.tenants, number)?, TENANT_KEYS, &rest.join("."), given)?;
             }
             [lake, options, name] if lake == "lake" && options == "store_options" => {
                 let Given::Text(value) = given else {

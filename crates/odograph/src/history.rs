@@ -349,6 +349,14 @@ pub(crate) fn options(config: &Config) -> Options {
         frames: days(lake.keep_frames_days),
         events: days(lake.keep_events_days),
     };
+    let keep_of = config.tenants.iter().filter_map(|tenant| {
+        let own = Keep {
+            records: days(tenant.keep_records_days).or(keep.records),
+            frames: days(tenant.keep_frames_days).or(keep.frames),
+            events: days(tenant.keep_events_days).or(keep.events),
+        };
+        Some((tenant.name.as_ref()?.0.clone(), own))
+    });
     Options {
         node: config.journal.node,
         flush_rows: lake.flush_rows,
@@ -357,6 +365,7 @@ pub(crate) fn options(config: &Config) -> Options {
         late_flush: lake.late_flush_after,
         frames_flush: lake.frames_flush_after,
         keep,
+        keep_of: keep_of.collect(),
         grace: Grace { files: lake.removed_files_after, log: lake.log_entries_after },
         care_every: lake.maintain_every,
         ..Options::default()

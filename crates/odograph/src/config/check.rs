@@ -35,8 +35,26 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
         }
         problems.extend(device_settings(&device.settings).into_iter().map(|what| format!("{place}: {what}")));
     }
+    problems.extend(tenants(loaded));
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));
+    problems
+}
+
+/// Each tenant has a name, and is there once.
+fn tenants(loaded: &Loaded) -> Vec<String> {
+    let (mut names, mut problems) = (HashMap::new(), Vec::new());
+    for (number, tenant) in loaded.config.tenants.iter().enumerate() {
+        let place = place(loaded, &format!("tenant.{number}"));
+        match &tenant.name {
+            None => problems.push(format!("{place}: a [[tenant]] needs a name")),
+            Some(name) => {
+                if names.insert(&name.0, number).is_some() {
+                    problems.push(format!("{place}: there are two [[tenant]] of the name {}", name.0));
+                }
+            }
+        }
+    }
     problems
 }
 

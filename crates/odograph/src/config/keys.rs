@@ -18,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) ingest: Ingest,
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) devices: Vec<DeviceConfig>,
+    pub(crate) tenants: Vec<TenantConfig>,
     pub(crate) journal: JournalConfig,
     pub(crate) lake: LakeConfig,
     pub(crate) limits: Limits,
@@ -102,6 +103,15 @@ pub(crate) struct DeviceConfig {
     pub(crate) settings: BTreeMap<String, String>,
 }
 
+/// One `[[tenant]]`.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TenantConfig {
+    pub(crate) name: Option<Name>,
+    pub(crate) keep_records_days: Option<usize>,
+    pub(crate) keep_frames_days: Option<usize>,
+    pub(crate) keep_events_days: Option<usize>,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -110,6 +120,7 @@ impl Default for Config {
             ingest: Ingest { host: Ipv6Addr::UNSPECIFIED.into(), default_ports: true, workers: None },
             listeners: Vec::new(),
             devices: Vec::new(),
+            tenants: Vec::new(),
             journal: JournalConfig {
                 node: 0,
                 segment_bytes: Size(256 << 20),
@@ -448,6 +459,41 @@ pub(crate) const DEVICE_KEYS: &[Key<DeviceConfig>] = &[
     free("ids", |c| &mut c.ids, "required", "What it calls itself; the first is its id here."),
     free("name", |c| &mut c.name, "its id", "What people call it."),
     key("tenant", |c| &mut c.tenant, "Whose it is."),
+];
+
+/// Keys of each `[[tenant]]`.
+pub(crate) const TENANT_KEYS: &[Key<TenantConfig>] = &[
+    free("name", |c| &mut c.name, "required", "Its name, as listeners and devices have it."),
+    within(
+        0,
+        36_500,
+        &free(
+            "keep_records_days",
+            |c| &mut c.keep_records_days,
+            "as `lake.keep_records_days`",
+            "Its records of days before that go.",
+        ),
+    ),
+    within(
+        0,
+        36_500,
+        &free(
+            "keep_frames_days",
+            |c| &mut c.keep_frames_days,
+            "as `lake.keep_frames_days`",
+            "The bytes themselves of its devices, and what proves them, of days before that go.",
+        ),
+    ),
+    within(
+        0,
+        36_500,
+        &free(
+            "keep_events_days",
+            |c| &mut c.keep_events_days,
+            "as `lake.keep_events_days`",
+            "Its events of days before that go.",
+        ),
+    ),
 ];
 
 /// What `lake.store_options` means.

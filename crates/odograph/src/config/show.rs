@@ -2,7 +2,7 @@
 
 use super::Loaded;
 use super::keys::{Config, DEVICE_KEYS, DeviceConfig, KEYS, Key, LISTENER_KEYS, ListenerConfig};
-use super::keys::{SETTINGS_MEANING, STORE_OPTIONS_MEANING};
+use super::keys::{SETTINGS_MEANING, STORE_OPTIONS_MEANING, TENANT_KEYS, TenantConfig};
 use serde::Serialize;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -40,6 +40,9 @@ pub(crate) fn rows(loaded: &Loaded) -> Vec<Row> {
         let settings = device.settings.clone();
         rows.extend(part(loaded, device, DeviceConfig::default(), DEVICE_KEYS, &prefix));
         rows.extend(settings.into_iter().map(|setting| setting_row(loaded, &prefix, setting)));
+    }
+    for (number, tenant) in config.tenants.iter_mut().enumerate() {
+        rows.extend(part(loaded, tenant, TenantConfig::default(), TENANT_KEYS, &format!("tenant.{number}.")));
     }
     rows
 }
@@ -101,6 +104,10 @@ pub(crate) fn markdown() -> String {
         format!("`{}`", variable(&format!("device.0.{name}")))
     });
     let _ = writeln!(page, "| `settings` | | `ODOGRAPH_DEVICE__0__SETTINGS__NAME` | {SETTINGS_MEANING} |");
+    page.push_str("\n## `[[tenant]]`\n\nOne for each tenant for whom something else holds.\n\n");
+    table(&mut page, TenantConfig::default(), TENANT_KEYS, |name| {
+        format!("`{}`", variable(&format!("tenant.0.{name}")))
+    });
     page
 }
 

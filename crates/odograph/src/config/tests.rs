@@ -84,6 +84,24 @@ fn devices_are_whole_and_have_ids_of_their_own() {
 }
 
 #[test]
+fn tenants_have_a_name_each_and_keep_what_they_are_told() {
+    let file = "[lake]\nkeep_records_days = 30\n[[tenant]]\nname = \"north\"\nkeep_records_days = 365\n";
+    let config = load(file, &[("ODOGRAPH_TENANT__1__NAME", "south")]).unwrap().config;
+    let options = crate::history::options(&config);
+    let kept = |tenant: &str| options.keep_of.get(tenant).map(|keep| (keep.records, keep.frames));
+    assert_eq!(options.keep.records, Some(30));
+    assert_eq!(
+        (kept("north"), kept("south"), kept("default")),
+        (Some((Some(365), None)), Some((Some(30), None)), None)
+    );
+    assert_eq!(refused("[[tenant]]\nkeep_frames_days = 1"), "odograph.toml:2:1: a [[tenant]] needs a name");
+    assert_eq!(
+        refused("[[tenant]]\nname = \"a\"\n[[tenant]]\nname = \"a\""),
+        "odograph.toml:4:1: there are two [[tenant]] of the name a"
+    );
+}
+
+#[test]
 fn elements_of_a_list_come_in_their_order_from_the_environment() {
     let names: Vec<_> = (0..12).map(|number| format!("ODOGRAPH_DEVICE__{number}__IDS")).collect();
     let ids: Vec<_> = (0..12).map(|number| format!("id{number}")).collect();
