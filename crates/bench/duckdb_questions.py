@@ -95,4 +95,5 @@ def main() -> None:
                           "max_ms": at(1)}))
 
 
-main()
+if __name__ == "__main__":
+    main()

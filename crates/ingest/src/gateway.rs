@@ -178,7 +178,12 @@ impl Observer for Bell {
         }
     }
 
+    fn sealing(&self, base: Lsn) {
+        tracing::debug!(step = SEAL, %base, "begins");
+    }
+
     fn sealed(&self, record: &SealRecord) {
+        tracing::debug!(step = SEAL, base = %record.base, "ends");
         counter!("odograph_segments_sealed_total").increment(1);
         tracing::info!(base = %record.base, end = %record.end, "journal segment sealed");
     }
@@ -195,7 +200,12 @@ impl Observer for Bell {
         }
     }
 
+    fn removing(&self, removal: &Removal) {
+        tracing::debug!(step = REMOVAL, base = %removal.segment.base, "begins");
+    }
+
     fn removed(&self, removal: &Removal) {
+        tracing::debug!(step = REMOVAL, base = %removal.segment.base, "ends");
         counter!("odograph_segments_removed_total", "forced" => if removal.forced { "yes" } else { "no" }).increment(1);
         if removal.forced {
             tracing::error!(base = %removal.segment.base, bytes = removal.segment.bytes, "the disk budget forced a journal segment out");
@@ -509,3 +519,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these locks guard is whole at every moment, so a panic elsewhere does not spoil it.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Steps, as the log names them beside those of the lake.
+const SEAL: &str = "seal";
+const REMOVAL: &str = "segment removal";

@@ -20,6 +20,11 @@ pub trait Observer: Send + Sync {
         let _ = full;
     }
 
+    /// The segment that begins at `base` is about to be sealed; told again for each try.
+    fn sealing(&self, base: Lsn) {
+        let _ = base;
+    }
+
     /// A segment was sealed.
     fn sealed(&self, record: &SealRecord) {
         let _ = record;
@@ -29,6 +34,11 @@ pub trait Observer: Send + Sync {
     /// be read, or there is no space.
     fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
         let _ = (record, rebuilt);
+    }
+
+    /// A segment is about to be removed.
+    fn removing(&self, removal: &Removal) {
+        let _ = removal;
     }
 
     /// A segment was removed; [`Removal::forced`] says that somebody still needed it.

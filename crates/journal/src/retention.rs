@@ -81,6 +81,7 @@ pub fn remove(reader: &Reader, removals: &[Removal], observer: &dyn Observer) ->
     let seals = if removals.is_empty() { Vec::new() } else { reader.seals()? };
     for removal in removals {
         let base = removal.segment.base;
+        observer.removing(removal);
         let record = seals.iter().flatten().find(|record| record.base == base);
         if !record.map_or(Ok(false), |record| leaves::prepare(reader, record))? {
             observer.unprovable(base);

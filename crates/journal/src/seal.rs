@@ -111,6 +111,7 @@ impl Sealer {
     }
 
     pub(crate) fn seal(&mut self, segment: &Complete) -> Result<Sealed, Fatal> {
+        self.observer.sealing(Lsn(segment.header.base));
         match self.try_seal(segment) {
             Ok(record) => {
                 self.observer.sealed(&record);

@@ -29,6 +29,7 @@ mod store;
 mod table;
 mod tables;
 mod tenant;
+mod underway;
 mod work;
 
 pub use columns::key as parameter;

@@ -4,6 +4,7 @@
 use crate::files::day_name;
 use crate::rows::day_of;
 use crate::table::{Change, Table, last_checkpoint};
+use crate::underway::{self, Underway};
 use crate::{Error, columns};
 use deltalake::DeltaTable;
 use deltalake::checkpoints::{cleanup_expired_logs_for, create_checkpoint};
@@ -60,6 +61,7 @@ impl Table {
         if remove.is_empty() {
             return Ok(Step::default());
         }
+        let _underway = Underway::begin(underway::RETENTION, self.name());
         let more = remove.len() > RETIRED_FILES_MAX;
         remove.truncate(RETIRED_FILES_MAX);
         let files = remove.len();
@@ -86,6 +88,7 @@ impl Table {
                 return Ok(Step::default());
             }
         }
+        let _underway = Underway::begin(underway::CHECKPOINT, self.name());
         let mut table = DeltaTable::new(self.log.clone());
         table.state = Some(DeltaTableState::new(self.snapshot.clone()));
         create_checkpoint(&table, None).await.map_err(self.failed("summed up"))?;
@@ -97,6 +100,7 @@ impl Table {
     pub(crate) async fn clean_log(&mut self, grace: Duration, now: Time) -> Result<Step, Error> {
         self.settle().await?;
         let before = before(now, grace).0;
+        let _underway = Underway::begin(underway::LOG_CLEANUP, self.name());
         let cleaned = cleanup_expired_logs_for(self.version(), self.log.as_ref(), before, None).await;
         if cleaned.map_err(self.failed("tidied up"))? > 0 {
             // What is known may refer to entries that are gone.
@@ -129,6 +133,7 @@ impl Table {
         let mut useless: Vec<_> = objects.iter().filter(is_useless).map(|object| object.location.clone()).collect();
         let more = useless.len() > VACUUMED_FILES_MAX;
         useless.truncate(VACUUMED_FILES_MAX);
+        let _underway = (!useless.is_empty()).then(|| Underway::begin(underway::VACUUM, self.name()));
         for location in &useless {
             match store.delete(location).await {
                 Err(object_store::Error::NotFound { .. }) => {}

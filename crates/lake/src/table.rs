@@ -6,6 +6,7 @@ use crate::place::{Owner, Place, TablePlace};
 use crate::shape::Shape;
 use crate::source::{self, Files, Footers};
 use crate::tenant::application;
+use crate::underway::{self, Underway};
 use crate::{Error, columns};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
@@ -184,6 +185,7 @@ impl Table {
     /// Only a commit right behind the version that is known counts. Where somebody else's came between, what is there now
     /// is looked at first.
     pub(crate) async fn commit(&mut self, change: &Change) -> Result<bool, Error> {
+        let _underway = Underway::begin(underway::COMMIT, self.name());
         for _ in 0..COMMIT_TRIES_MAX {
             self.settle().await?;
             if !self.can(change).await? {

@@ -5,6 +5,7 @@ use crate::lake::Latest;
 use crate::latest::{self, Checkpoint, Devices, SHARDS, Summary};
 use crate::rows::{Row, day_of};
 use crate::source::Files;
+use crate::underway::{self, Underway};
 use crate::{Error, columns, table::Table};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -242,6 +243,7 @@ impl<B: Waits> Shelf<B> {
             *saved = Saved { version, at: Some(now) };
             version
         };
+        let _underway = Underway::begin(underway::SAVE, table.name());
         let mut checkpoint = Checkpoint::new(version);
         // Only whoever saves moves rows into files: in between, nothing of this changes.
         for shard in 0..SHARDS {

@@ -9,6 +9,7 @@ use crate::shape::Shape;
 use crate::table::{Change, Table};
 use crate::tables::Common;
 use crate::tenant::{Came, Shelf, application, grown};
+use crate::underway::{self, Underway};
 use crate::{Error, columns};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
@@ -90,7 +91,9 @@ async fn flush<B: Waits>(
         let (rows, schema) = fitted(rows, table.schema())?;
         // No other commit of this stream has this cursor, and what an earlier attempt left is overwritten.
         let name = format!("{}-{}", cursor.replace('/', "-"), until.0);
+        let flush = Underway::begin(underway::FLUSH, table.name());
         let add = write(table, rows, &schema, name, now).await?;
+        drop(flush);
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
         let (schema, remove, cursor) = (Some(schema), Vec::new(), Some((cursor, until)));
         let change = Change { add, schema, remove, cursor, changes_rows: true, operation, now };
@@ -148,9 +151,14 @@ async fn care<B: Waits>(
 async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Result<bool, Error> {
     table.settle().await?;
     let parts: Vec<_> = table.parts().into_iter().filter(|part| !table.large.contains(&part.path)).collect();
+    let parts = compaction::decide(parts);
+    if parts.is_empty() {
+        return Ok(false);
+    }
+    let _underway = Underway::begin(underway::COMPACTION, table.name());
     let schema = table.schema().clone();
     let (mut paths, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for part in compaction::decide(parts) {
+    for part in parts {
         let more = query::rows(table.part(std::slice::from_ref(&part.path))?, &schema).await?;
         bytes += more.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
         if bytes > MERGED_BYTES_MAX && !paths.is_empty() {
