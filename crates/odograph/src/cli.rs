@@ -125,11 +125,17 @@ fn fail(error: &anyhow::Error) -> ExitCode {
     }
     // Where nobody reads that either, the status still says it.
     let _ = writeln!(io::stderr(), "error: {error:#}");
-    let failure = error.downcast_ref::<Failure>();
-    ended(
-        failure
-            .map_or(if error.is::<UsageError>() { Status::Usage } else { Status::Problems }, |failure| failure.status),
-    )
+    ended(status(error))
+}
+
+fn status(error: &anyhow::Error) -> Status {
+    let is_full = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref().is_some_and(odograph_env::is_full);
+    match error.downcast_ref::<Failure>() {
+        Some(failure) => failure.status,
+        None if error.is::<UsageError>() => Status::Usage,
+        None if error.chain().any(is_full) => Status::CannotCreate,
+        None => Status::Problems,
+    }
 }
 
 fn ended(status: Status) -> ExitCode {

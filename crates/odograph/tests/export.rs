@@ -221,3 +221,23 @@ fn damage_before_the_end_of_the_last_segment_is_told() {
     let verified = place.run(&["journal", "verify"]);
     assert_eq!(verified.status.code(), Some(1), "{}", errors(&verified));
 }
+
+#[test]
+fn what_cannot_be_or_cannot_be_written_is_said_with_its_status() {
+    let place = Place::new();
+    let server = two_devices(&place);
+    let run = |arguments: &[&str]| {
+        let output = place.run(&[&["export", "records"], arguments].concat());
+        (output.status.code(), errors(&output))
+    };
+    let (status, error) = run(&["--from", "2026-11-24", "--to", "2026-11-23"]);
+    assert_eq!(status, Some(64), "{error}");
+    assert!(error.contains("is not before --to"), "{error}");
+    let none = "no record is what was asked for: `odograph device list` shows who there is\n";
+    assert_eq!(run(&["--device", "3"]), (Some(0), none.to_owned()));
+    // A device that is always full.
+    let (status, error) = run(&["--output", "/dev/full"]);
+    assert_eq!(status, Some(73), "{error}");
+    assert!(error.starts_with("error: cannot write /dev/full: No space left on device"), "{error}");
+    assert!(server.stop().success());
+}

@@ -28,7 +28,7 @@ use std::io::{BufRead, Write};
     after_help = "Exit status: 0 if everything was decoded, 2 if a message was malformed, 64 for bad usage.",
     after_long_help = "Examples:\n  \
         odograph decode --protocol teltonika --device 352093081452251 000000000000003608010000…\n  \
-        odograph decode --protocol wialon --text '#L#2.0;352093081452251;NA;BB2B\\r\\n'\n  \
+        odograph decode --protocol wialon --text '#L#2.0;352093081452251;NA;68ED\\r\\n'\n  \
         odograph decode --protocol gt06 --stdin < messages.hex | jq -c '.records[]'\n  \
         odograph decode --protocol gt06 --trace 78780d01… | jq '.fields'\n\n\
         Exit status: 0 if everything was decoded, 2 if a message was malformed, 64 for bad usage."

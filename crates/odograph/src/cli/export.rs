@@ -68,6 +68,23 @@ struct Common {
     output: Option<PathBuf>,
 }
 
+impl Common {
+    fn check(&self) -> Result<()> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from >= to => usage(format!("--from {from} is not before --to {to}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing may be right, or a name that was mistyped: whoever asked for something certain should know.
+    fn note_nothing(&self, totals: &Totals, what: &str) {
+        let is_certain = !self.devices.is_empty() || self.tenant.is_some() || self.from.is_some() || self.to.is_some();
+        if totals.given == 0 && is_certain {
+            eprintln!("no {what} is what was asked for: `odograph device list` shows who there is");
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 struct RecordOptions {
     #[command(flatten)]
@@ -111,6 +128,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
 
 fn records(options: &RecordOptions) -> Result<Outcome> {
     let common = &options.common;
+    common.check()?;
     let mut query = RecordQuery {
         devices: common.devices.iter().map(Into::into).collect(),
         tenant: common.tenant.as_ref().map(Into::into),
@@ -149,6 +167,7 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
         },
     };
     out.finish(&totals)?;
+    common.note_nothing(&totals, "record");
     if totals.unplaced > 0 {
         eprintln!("{} records without a valid position were left out", totals.unplaced);
     }
@@ -157,6 +176,7 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
 
 fn frames(options: &FrameOptions) -> Result<Outcome> {
     let common = &options.common;
+    common.check()?;
     let raw = options.format == FrameFormat::Raw;
     if raw && (common.devices.len() != 1 || options.direction == Direction::Both) {
         return usage("--format raw is for one --device and one --direction (in or out)");
@@ -192,6 +212,7 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
         },
     };
     out.finish(&totals)?;
+    common.note_nothing(&totals, "frame");
     outcome(&totals, &config, &folder)
 }
 

@@ -12,6 +12,8 @@ use std::time::Duration;
 /// A file or standard output.
 pub(super) struct Output {
     out: BufWriter<Box<dyn Write>>,
+    /// For errors.
+    name: String,
     shown: Option<Shown>,
 }
 
@@ -39,7 +41,8 @@ impl Output {
         let is_shown = io::stderr().is_terminal() && (path.is_some() || !io::stdout().is_terminal());
         let (last, progress, bytes) = (Duration::ZERO, Progress::default(), 0);
         let shown = is_shown.then(|| Shown { what, units, clock: SystemClock::new(), last, progress, bytes });
-        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, out), shown })
+        let name = path.map_or_else(|| "standard output".to_owned(), |path| path.display().to_string());
+        Ok(Self { out: BufWriter::with_capacity(BUFFER_BYTES, out), name, shown })
     }
 
     /// Whether someone wants to know how far it is.
@@ -63,7 +66,7 @@ impl Output {
 
     /// Sends what is left, and says what it was.
     pub(super) fn finish(mut self, totals: &Totals) -> Result<()> {
-        self.out.flush()?;
+        self.flush()?;
         if let Some(shown) = &mut self.shown {
             shown.progress = Progress { given: totals.given, ..Progress::default() };
             eprintln!("\r\x1b[K{}", shown.line());
@@ -74,7 +77,7 @@ impl Output {
 
 impl Sink for Output {
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.out.write_all(bytes)?;
+        self.out.write_all(bytes).map_err(|error| named(&self.name, &error))?;
         if let Some(shown) = &mut self.shown {
             shown.bytes += bytes.len() as u64;
         }
@@ -82,7 +85,7 @@ impl Sink for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.out.flush()
+        self.out.flush().map_err(|error| named(&self.name, &error))
     }
 
     fn is_gone(&self) -> bool {
@@ -100,6 +103,11 @@ impl Sink for Output {
         }
         Ok(())
     }
+}
+
+/// An error with the name of what cannot be written.
+fn named(name: &str, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot write {name}: {error}"))
 }
 
 impl Shown {
