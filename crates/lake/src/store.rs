@@ -25,6 +25,7 @@ use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
+use tokio::sync::Semaphore;
 
 /// A folder of a disk as an object store. Clones are the same store.
 #[derive(Clone)]
@@ -75,10 +76,14 @@ impl DiskStore {
     /// Does what waits for the disk where that holds up nobody else. Who has no runtime waits.
     async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
         let own = self.clone();
-        match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => runtime.spawn_blocking(move || work(&own)).await.map_err(generic)?,
-            Err(_) => work(&own),
-        }
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work(&own) };
+        let seat = AT_ONCE.acquire().await.map_err(generic)?;
+        let work = move || {
+            // Held until it is done, also where nobody waits for it any more.
+            let _seat = seat;
+            work(&own)
+        };
+        runtime.spawn_blocking(work).await.map_err(generic)?
     }
 }
 
@@ -216,6 +221,10 @@ fn generic(source: impl std::error::Error + Send + Sync + 'static) -> Error {
 
 /// Files have neither versions nor tags: a length and a time to the millisecond do not tell two contents apart.
 const NO_VERSION: PutResult = PutResult { e_tag: None, version: None };
+
+/// Files of all stores that are worked on at a time. Each takes a thread, and what threads once had the allocator keeps for a
+/// while: a table's log is read a hundred entries at once, and needs no hundred threads.
+static AT_ONCE: Semaphore = Semaphore::const_new(16);
 
 #[cfg(test)]
 mod tests;
