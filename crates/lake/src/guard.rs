@@ -1,6 +1,8 @@
-//! What a question may be: it reads, it names tables of its tenant, and no function in it makes much of little.
+//! What a question may be: it reads, it names tables of its tenant, and nothing in it makes much of little.
 
-use crate::Error;
+use crate::{Error, terms};
+use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
 
 /// Plans a question that can do nothing but read.
@@ -11,19 +13,62 @@ pub(crate) async fn plan(context: &SessionContext, sql: &str) -> Result<DataFram
             sql.len()
         )));
     }
+    terms::check(sql)?;
     for name in EXPLOSIVE {
         context.deregister_udf(name);
     }
     let plan = context.state().create_logical_plan(sql).await?;
     let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     only_read.verify_plan(&plan).map_err(|_| Error::Refused(ONLY_READ.to_owned()))?;
+    let pieces = pieces(&plan)?;
+    if pieces > PIECES_MAX {
+        return Err(Error::Refused(format!(
+            "a value is put together from at most {PIECES_MAX} others, sub-queries included, and here one is from {pieces}"
+        )));
+    }
     Ok(context.execute_logical_plan(plan).await?)
+}
+
+/// From how many values of tables and texts of the question one value may be put together. What a function makes is not
+/// counted as the query's memory, and a value that is put together from itself again and again takes all there is.
+fn pieces(plan: &LogicalPlan) -> Result<usize, Error> {
+    let (mut own, mut nested) = (1, 1);
+    plan.apply_expressions(|expr| {
+        expr.apply(|expr| {
+            match expr {
+                Expr::ScalarFunction(_) => own = own.max(leaves(expr)?),
+                Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => own = own.max(leaves(expr)?),
+                _ => return Ok(TreeNodeRecursion::Continue),
+            }
+            // What is within was counted with it.
+            Ok(TreeNodeRecursion::Jump)
+        })
+    })?;
+    plan.apply_subqueries(|plan| {
+        nested = nested.max(pieces(plan).map_err(|error| datafusion::error::DataFusionError::External(error.into()))?);
+        Ok(TreeNodeRecursion::Jump)
+    })?;
+    let mut below = 1;
+    for input in plan.inputs() {
+        below = below.max(pieces(input)?);
+    }
+    Ok(own.saturating_mul(nested).saturating_mul(below))
+}
+
+fn leaves(expr: &Expr) -> datafusion::error::Result<usize> {
+    let mut leaves = 0;
+    expr.apply(|expr| {
+        leaves += usize::from(matches!(expr, Expr::Column(_) | Expr::Literal(..) | Expr::ScalarSubquery(_)));
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(leaves)
 }
 
 const ONLY_READ: &str = "history can only be read: SELECT, WITH, EXPLAIN, DESCRIBE and SHOW are possible, and nothing that changes anything";
 
-/// Functions that make a value of any size from a number. What they take is not counted as the query's memory, so one
-/// call could take all that the process has. As tables, `range` and `generate_series` give row after row, and stay.
+/// Functions that make a value of any size from a number, or of each character of another. What they take is not counted
+/// as the query's memory, so one call could take all that the process has. As tables, `range` and `generate_series` give
+/// row after row, and stay.
 const EXPLOSIVE: &[&str] = &[
     "generate_series",
     "range",
@@ -31,9 +76,21 @@ const EXPLOSIVE: &[&str] = &[
     "list_repeat",
     "array_resize",
     "list_resize",
+    "array_to_string",
+    "list_to_string",
+    "array_join",
+    "list_join",
+    "arrow_cast",
+    "arrow_try_cast",
+    "cast_to_type",
+    "try_cast_to_type",
     "repeat",
+    "replace",
+    "regexp_replace",
     "lpad",
     "rpad",
 ];
 /// More than any person writes.
 const SQL_BYTES_MAX: usize = 64 << 10;
+/// Texts of a kilobyte, in the thousands of rows that are worked on at once: some of the memory that a question may take.
+const PIECES_MAX: usize = 32;

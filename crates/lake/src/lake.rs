@@ -5,6 +5,7 @@ use crate::events::{self, Event, NoRows, Scope};
 use crate::files::day_name;
 use crate::frames::{FRAMES, FrameBuffer, FrameRow};
 use crate::maintenance::{CHECKPOINT_COMMITS, Grace, Keep};
+use crate::questions::{Answer, Questions};
 use crate::rows::Row;
 use crate::shape::RECORDS;
 use crate::tables::{Common, Due, Open, Tables};
@@ -89,6 +90,7 @@ pub struct Lake {
 struct Shared {
     /// There until the end.
     runtime: Option<Runtime>,
+    questions: Questions,
     place: Place,
     tenants: Mutex<BTreeMap<CompactString, Tenant>>,
 }
@@ -387,9 +389,9 @@ impl Drop for Writer {
 
 impl Lake {
     /// Runs a query over a tenant's tables, which can only be read.
-    pub fn query(&self, tenant: &str, sql: &str, limits: query::Limits) -> Result<query::Answer, Error> {
+    pub fn query(&self, tenant: &str, sql: &str, limits: query::Limits) -> Result<Answer, Error> {
         let views = self.views(tenant)?;
-        self.ask(query::run(self.clone(), views, sql, limits))
+        self.shared.questions.ask(self, views, sql, limits)
     }
 
     /// How many requests were made of the object store; `None` where the lake is in a folder.
@@ -461,7 +463,7 @@ impl Lake {
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
         let tenants = Mutex::new(BTreeMap::new());
-        Ok(Self { shared: Arc::new(Shared { runtime: Some(runtime), place, tenants }) })
+        Ok(Self { shared: Arc::new(Shared { runtime: Some(runtime), questions: Questions::start()?, place, tenants }) })
     }
 
     pub(crate) fn change(&self, tenant: &str, change: impl FnOnce(&mut Tenant)) {

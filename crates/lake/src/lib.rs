@@ -18,6 +18,7 @@ mod latest;
 mod maintenance;
 mod place;
 mod query;
+mod questions;
 mod remote;
 mod replace;
 mod rows;
@@ -29,7 +30,9 @@ mod store;
 mod table;
 mod tables;
 mod tenant;
+mod terms;
 mod underway;
+mod watch;
 mod work;
 
 pub use columns::key as parameter;
@@ -41,7 +44,8 @@ pub use frames::FrameRow;
 pub use lake::{Lake, Latest, Options, Writer};
 pub use maintenance::{Grace, Keep};
 pub use place::{Owner, Place};
-pub use query::{Answer, Limits};
+pub use query::Limits;
+pub use questions::{Answer, Stop};
 pub use remote::{Requests, StoreConfig, Trouble, TroubleKind, check_store, is_secret_option};
 pub use replace::{
     DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,

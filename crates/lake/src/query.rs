@@ -2,12 +2,12 @@
 
 use crate::events::EVENTS;
 use crate::frames::{self, FRAMES};
-use crate::lake::{Lake, Views};
+use crate::lake::Views;
 use crate::latest::{DevicesTable, LastTable};
 use crate::shape::{RECORDS, Shape};
 use crate::source::Whole;
-use crate::tenant::{Version, View};
-use crate::{Error, columns, files::day_name, guard, sealed};
+use crate::tenant::View;
+use crate::{Error, columns, files::day_name, sealed};
 use compact_str::CompactString;
 use datafusion::arrow::array::{AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
@@ -21,7 +21,6 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, SessionState, SessionStateBuilder};
 use datafusion::prelude::{DataFrame, Expr, SessionConfig, SessionContext, cast, col, lit};
-use futures::StreamExt as _;
 use odograph_model::{Key, Lsn, RecordId};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -43,73 +42,11 @@ impl Default for Limits {
     }
 }
 
-/// A query's answer, as it comes.
-pub struct Answer {
-    stream: SendableRecordBatchStream,
-    /// Whose threads it runs on.
-    lake: Lake,
-    deadline: tokio::time::Instant,
-    limits: Limits,
-    rows: usize,
-    /// The files that it reads, so that none is deleted.
-    _held: Vec<Arc<Version>>,
-}
-
-impl std::fmt::Debug for Answer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Answer").field("schema", &self.schema()).finish_non_exhaustive()
-    }
-}
-
-impl Answer {
-    /// Its columns.
-    pub fn schema(&self) -> SchemaRef {
-        self.stream.schema()
-    }
-
-    /// The next rows; `None` at the end. Not to be called on a thread that runs asynchronous tasks.
-    ///
-    /// # Errors
-    ///
-    /// When it fails, or takes more than it may.
-    pub fn next_rows(&mut self) -> Result<Option<RecordBatch>, Error> {
-        let Self { stream, lake, deadline, .. } = self;
-        let limits = self.limits;
-        let next = lake.ask(async {
-            let next = tokio::time::timeout_at(*deadline, stream.next()).await.map_err(|_| limits.too_long())?;
-            Ok(next.transpose()?)
-        });
-        let Some(rows) = next? else { return Ok(None) };
-        self.rows += rows.num_rows();
-        if self.rows > self.limits.rows {
-            return Err(Error::Refused(format!(
-                "the answer has more than {} rows: ask for fewer (WHERE, LIMIT), or use `odograph export`",
-                self.limits.rows
-            )));
-        }
-        Ok(Some(rows))
-    }
-}
-
 impl Limits {
-    fn too_long(self) -> Error {
+    pub(crate) fn too_long(self) -> Error {
         let seconds = self.time.as_secs_f64();
         Error::Refused(format!("the query took longer than {seconds} s: ask for less time or fewer devices"))
     }
-}
-
-/// Plans and begins a query. Tables of which there is no view are there and empty.
-pub(crate) async fn run(lake: Lake, views: Views, sql: &str, limits: Limits) -> Result<Answer, Error> {
-    let deadline = tokio::time::Instant::now() + limits.time;
-    let tables = [&views.records, &views.frames, &views.events];
-    let held = tables.into_iter().flatten().map(|view| view.held.clone()).collect();
-    let begin = async {
-        let context = session(limits.memory)?;
-        register(&context, views)?;
-        Ok::<_, Error>(guard::plan(&context, sql).await?.execute_stream().await?)
-    };
-    let stream = tokio::time::timeout_at(deadline, begin).await.map_err(|_| limits.too_long())??;
-    Ok(Answer { stream, lake, deadline, limits, rows: 0, _held: held })
 }
 
 /// The ids of a device's records of a day that are in files.
@@ -198,11 +135,13 @@ static BASE: LazyLock<SessionState> = LazyLock::new(|| {
     let options = config.options_mut();
     options.execution.parquet.pushdown_filters = true;
     options.execution.parquet.reorder_filters = true;
+    // History is no graph, and what refers to itself can grow without giving a row.
+    options.execution.enable_recursive_ctes = false;
     SessionStateBuilder::new().with_config(config).with_default_features().build()
 });
 
-/// The tables that people would want first.
-fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
+/// The tables that people would want first. Those of which there is no view are there and empty.
+pub(crate) fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
     let Views { records, frames, events, devices } = views;
     let tables: [(&'static Shape, Option<View>); 3] = [(&RECORDS, records), (&FRAMES, frames), (&EVENTS, events)];
     let mut columns_of_records = Arc::new(Schema::new((RECORDS.fixed)()));
@@ -275,4 +214,4 @@ pub(crate) const QUERY_BYTES: usize = 512 << 20;
 /// What does not fit a query's memory goes through temporary files: so much of them.
 const SPILL_BYTES_MAX: u64 = 8 << 30;
 /// One for each core of a small machine.
-const PARTITIONS: usize = 2;
+pub(crate) const PARTITIONS: usize = 2;

@@ -99,28 +99,31 @@ fn what_takes_too_much_ends_at_a_bound() {
     let hurried = Limits { time: Duration::from_millis(500), ..patient };
     let (time, rows) = ("the query took longer than 0.5 s", "the answer has more than 1000 rows");
     let memory = "the query needs more memory than it may take";
-    let never = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n)";
-    let nothing = format!("{never} SELECT * FROM n WHERE i < 0");
-    let endless = format!("{never} SELECT * FROM n");
-    let doubling = "WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL \
-        SELECT i FROM n CROSS JOIN (VALUES (1), (2)) AS t(x)) SELECT count(*) FROM n";
-    let cases = [("SELECT count(*) FROM generate_series(1, 1000000000000)", time), (&nothing, time)];
+    let recursive = "this is not possible: Recursive CTEs are not enabled";
+    // Neither gives a row, and the second does not look up while it seeks one.
+    let pairs = "FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value";
+    let equal = format!("SELECT count(*) {pairs} * 0 = b.value * 0 AND a.value + b.value < 0");
+    let pairs = format!("SELECT a.value {pairs} + b.value < 0");
+    let cases = [("SELECT count(*) FROM generate_series(1, 1000000000000)", time), (&pairs, time), (&equal, time)];
     check(&writer.lake(), hurried, &cases);
     let cases = [
         ("SELECT * FROM generate_series(1, 1000000000000)", rows),
-        (&endless, rows),
         ("SELECT count(DISTINCT value) FROM generate_series(1, 1000000000000)", memory),
         ("SELECT array_agg(value) FROM generate_series(1, 1000000000000)", memory),
         (
             "SELECT count(*) FROM generate_series(1, 10000000) a JOIN generate_series(1, 10000000) b ON a.value = b.value",
             memory,
         ),
-        (doubling, memory),
+        ("WITH RECURSIVE n AS (SELECT 1 AS i UNION ALL SELECT i + 1 FROM n) SELECT * FROM n", recursive),
         ("SELECT generate_series(1, 1000000000000)", "Invalid function 'generate_series'"),
         ("SELECT range(1000000000000)", "Invalid function 'range'"),
         ("SELECT repeat('x', 2000000000)", "Invalid function 'repeat'"),
         ("SELECT lpad('x', 2000000000)", "Invalid function 'lpad'"),
         ("SELECT rpad('x', 2000000000)", "Invalid function 'rpad'"),
+        ("SELECT replace('x', 'x', 'xx')", "Invalid function 'replace'"),
+        ("SELECT regexp_replace('x', 'x', 'xx')", "Invalid function 'regexp_replace'"),
+        ("SELECT array_to_string([1], 'x')", "Invalid function 'array_to_string'"),
+        ("SELECT arrow_cast(NULL, 'FixedSizeBinary(2000000000)')", "Invalid function 'arrow_cast'"),
         ("SELECT array_repeat(1, 1000000000000)", "Invalid function 'array_repeat'"),
         ("SELECT list_resize([1], 1000000000000)", "Invalid function 'list_resize'"),
     ];
@@ -129,6 +132,101 @@ fn what_takes_too_much_ends_at_a_bound() {
     check(&writer.lake(), patient, &[(&long, "a question has at most 65536 bytes, and this one has 65545")]);
     let deep = format!("SELECT {}1{}", "(".repeat(10_000), ")".repeat(10_000));
     check(&writer.lake(), patient, &[(&deep, "the query is nested too deeply")]);
+}
+
+#[test]
+fn a_long_chain_is_refused_and_the_longest_allowed_is_answered() {
+    let (writer, patient) = (lake(), Limits::default());
+    let refused = "a question has at most 500 operators, joins and sub-queries";
+    let of = |first: &str, next: &str, times: usize| format!("SELECT {first}{}", next.repeat(times));
+    let like = |times| format!("SELECT id FROM records WHERE true{}", " OR device LIKE '%0'".repeat(times));
+    let joins = |times: usize| {
+        let joined: String = (0..times).map(|n| format!(" CROSS JOIN t t{n}")).collect();
+        format!("WITH t AS (VALUES (1)) SELECT 1 FROM t{joined}")
+    };
+    let listed = |times: usize| {
+        let listed: String = (0..times).map(|n| format!(", devices t{n}")).collect();
+        format!("SELECT 1 FROM devices{listed}")
+    };
+    let named = |times: usize| {
+        let named: String = (0..times).map(|n| format!(", a{} AS (SELECT * FROM a{n})", n + 1)).collect();
+        format!("WITH a0 AS (SELECT 1){named} SELECT * FROM a{times}")
+    };
+    for deep in [
+        of("1", "+1", 3000),
+        like(2400),
+        of("true", " AND true", 7000),
+        of("'a'", "||'a'", 12_000),
+        of("1", "::int", 13_000),
+        of("1", " UNION ALL SELECT 1", 3400),
+        joins(1500),
+        listed(1500),
+        named(1500),
+    ] {
+        check(&writer.lake(), patient, &[(&deep, refused)]);
+    }
+    // As deep as may be, and the stack is large enough.
+    for longest in [
+        of("1", "+1", 499),
+        like(249),
+        of("true", " AND true", 499),
+        of("1", "::int", 499),
+        of("1", " UNION ALL SELECT 1", 249),
+        joins(54),
+        listed(62),
+        named(497),
+    ] {
+        assert!(ask(&writer.lake(), &longest, patient).is_ok(), "{longest}");
+    }
+    let list = vec!["'another'"; 4000].join(",");
+    assert_eq!(ask(&writer.lake(), &format!("SELECT id FROM records WHERE device NOT IN ({list})"), patient), Ok(1));
+}
+
+#[test]
+fn what_makes_much_of_little_is_refused() {
+    let (writer, patient) = (lake(), Limits::default());
+    let mut doubled = "SELECT 'x' AS x".to_owned();
+    for _ in 0..8 {
+        doubled = format!("SELECT x || x AS x FROM ({doubled})");
+    }
+    let chained = format!("SELECT device{} FROM records", " || device".repeat(40));
+    let text = format!("SELECT '{}'", "x".repeat(1025));
+    check(
+        &writer.lake(),
+        patient,
+        &[
+            (
+                &doubled,
+                "a value is put together from at most 32 others, sub-queries included, and here one is from 256",
+            ),
+            (&chained, "a value is put together from at most 32 others, sub-queries included, and here one is from 41"),
+            (&text, "a text in a question has at most 1024 bytes, and one here has 1025"),
+        ],
+    );
+    assert_eq!(ask(&writer.lake(), "SELECT concat(device, ' ', protocol) || '!' FROM records", patient), Ok(1));
+}
+
+#[test]
+fn questions_that_never_end_keep_nothing_else_from_being_done() {
+    let mut writer = lake();
+    let lake = writer.lake();
+    let pairs = "FROM generate_series(1, 1000000) a, generate_series(1, 1000000) b WHERE a.value";
+    let endless = format!("SELECT a.value {pairs} + b.value < 0");
+    let mut answers: Vec<_> = (0..4).map(|_| lake.query("default", &endless, Limits::default()).unwrap()).collect();
+    // All threads for questions are taken; files are made nevertheless.
+    assert_eq!(writer.flush(Lsn(3), true).unwrap(), 2);
+    let hurried = Limits { time: Duration::from_millis(100), ..Limits::default() };
+    check(&lake, hurried, &[("SELECT 1", "4 questions are being answered already: ask again in a minute")]);
+    // Whoever gives a question up makes room, wherever the answer is.
+    drop(answers.pop());
+    drop(answers[0].stop());
+    let said = answers[0].next_rows().unwrap_err().to_string();
+    assert_eq!(said, "the question was given up before its answer was complete");
+    drop(answers);
+    assert_eq!(ask(&lake, "SELECT id FROM records", Limits::default()), Ok(1));
+    // And the end does not wait for one.
+    let _endless = lake.query("default", &endless, Limits::default()).unwrap();
+    drop(writer);
 }
 
 #[test]

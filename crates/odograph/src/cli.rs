@@ -16,7 +16,7 @@ mod protocols;
 mod replay;
 mod serve;
 mod sql;
-mod table;
+pub(crate) mod table;
 
 use crate::exit::{Failure, Status};
 use anyhow::Result;

@@ -3,12 +3,15 @@
 use crate::Error;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::client::SpawnedReqwestConnector;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::path::Path as Location;
 use object_store::{BackoffConfig, ObjectStore, ObjectStoreScheme, RetryConfig};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use url::Url;
 
 /// Where a lake is that is in no folder.
@@ -67,21 +70,28 @@ pub(crate) fn client(config: &StoreConfig) -> Result<(Arc<dyn ObjectStore>, Loca
     let retry = retry();
     let client: Arc<dyn ObjectStore> = match scheme {
         ObjectStoreScheme::AmazonS3 => {
-            let begin = AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry);
+            let begin =
+                AmazonS3Builder::from_env().with_url(url.as_str()).with_retry(retry).with_http_connector(connector()?);
             let set = |builder: AmazonS3Builder, (key, value): (&String, &String)| {
                 key.parse().map_or(builder.clone(), |key: AmazonS3ConfigKey| builder.with_config(key, value))
             };
             Arc::new(options.iter().fold(begin, set).build().map_err(cannot)?)
         }
         ObjectStoreScheme::MicrosoftAzure => {
-            let begin = MicrosoftAzureBuilder::from_env().with_url(url.as_str()).with_retry(retry);
+            let begin = MicrosoftAzureBuilder::from_env()
+                .with_url(url.as_str())
+                .with_retry(retry)
+                .with_http_connector(connector()?);
             let set = |builder: MicrosoftAzureBuilder, (key, value): (&String, &String)| {
                 key.parse().map_or(builder.clone(), |key: AzureConfigKey| builder.with_config(key, value))
             };
             Arc::new(options.iter().fold(begin, set).build().map_err(cannot)?)
         }
         _ => {
-            let begin = GoogleCloudStorageBuilder::from_env().with_url(url.as_str()).with_retry(retry);
+            let begin = GoogleCloudStorageBuilder::from_env()
+                .with_url(url.as_str())
+                .with_retry(retry)
+                .with_http_connector(connector()?);
             let set = |builder: GoogleCloudStorageBuilder, (key, value): (&String, &String)| {
                 key.parse().map_or(builder.clone(), |key: GoogleConfigKey| builder.with_config(key, value))
             };
@@ -89,6 +99,18 @@ pub(crate) fn client(config: &StoreConfig) -> Result<(Arc<dyn ObjectStore>, Loca
         }
     };
     Ok((client, prefix))
+}
+
+/// Connections are shared by all who read and write, so none may depend on the threads of one of them: a question that does
+/// not give way would keep history from being written.
+fn connector() -> Result<SpawnedReqwestConnector, Error> {
+    static CONNECTIONS: LazyLock<io::Result<Runtime>> = LazyLock::new(|| {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("store").enable_all().build()
+    });
+    match &*CONNECTIONS {
+        Ok(runtime) => Ok(SpawnedReqwestConnector::new(runtime.handle().clone())),
+        Err(error) => Err(Error::Refused(format!("cannot start the thread for object stores: {error}"))),
+    }
 }
 
 fn address(text: &str) -> Result<(Url, ObjectStoreScheme, Location), String> {

@@ -23,7 +23,7 @@ pub(super) fn plain(rows: Vec<Vec<String>>, indent: &str) -> String {
 }
 
 /// What a device said, without what would steer the terminal or make the text look like another.
-pub(super) fn visible(text: &str) -> String {
+pub(crate) fn visible(text: &str) -> String {
     let escaped = |c: char| if c.is_control() || is_unseen(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect()
 }

@@ -1,15 +1,20 @@
-//! Queries over the control socket.
+//! Queries over the control socket. Whoever goes before the answer is complete gives it up.
 
 use super::App;
 use super::devices::problem;
 use super::export::stream;
 use crate::sql::{self, SqlQuery};
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
-use odograph_lake::Limits;
+use bytes::Bytes;
+use hyper::body::Frame;
+use odograph_lake::{Limits, Stop};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 pub(super) async fn sql(State(app): State<Arc<App>>, Json(query): Json<SqlQuery>) -> Response {
     // Taken now: whatever was acknowledged before is in the answer.
@@ -18,8 +23,30 @@ pub(super) async fn sql(State(app): State<Arc<App>>, Json(query): Json<SqlQuery>
     let begun =
         tokio::task::spawn_blocking(move || history.query(&query.tenant, &query.sql, Limits::default(), durable));
     match begun.await {
-        Ok(Ok(mut answer)) => stream(&app.clone(), progress, move |out| sql::write(&mut answer, format, out)),
+        Ok(Ok(mut answer)) => {
+            let stop = answer.stop();
+            let response = stream(&app.clone(), progress, move |out| sql::write(&mut answer, format, out));
+            response.map(|body| Body::new(Asked { body, _stop: stop }))
+        }
         Ok(Err(error)) => problem(StatusCode::BAD_REQUEST, &format!("{error:#}")),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the query did not end: {error}")),
+    }
+}
+
+/// What is sent to whoever asks. It is dropped when they have gone, even while there is nothing to send.
+struct Asked {
+    body: Body,
+    _stop: Stop,
+}
+
+impl hyper::body::Body for Asked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
     }
 }

@@ -1,0 +1,214 @@
+//! Where questions are answered: on threads of their own, so that none can keep history from being written, and a few at
+//! a time.
+
+use crate::lake::{Lake, Views};
+use crate::query::{Limits, PARTITIONS, register, session};
+use crate::tenant::Version;
+use crate::watch::{Watch, watched};
+use crate::{Error, guard};
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{Schema, SchemaRef};
+use datafusion::physical_plan::execute_stream;
+use futures::StreamExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+/// The threads that answer, and how many questions they may have.
+pub(crate) struct Questions {
+    /// There until the end.
+    runtime: Option<Runtime>,
+    seats: Arc<Semaphore>,
+}
+
+impl Questions {
+    pub(crate) fn start() -> Result<Self, Error> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(QUESTION_THREADS)
+            .max_blocking_threads(READING_THREADS_MAX)
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("question")
+            .on_thread_start(odograph_env::yield_to_others)
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Refused(format!("cannot start the threads for questions: {error}")))?;
+        Ok(Self { runtime: Some(runtime), seats: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)) })
+    }
+
+    /// Begins to answer.
+    pub(crate) fn ask(&self, lake: &Lake, views: Views, sql: &str, limits: Limits) -> Result<Answer, Error> {
+        let began = Instant::now();
+        let (watch, since) = (Watch::until(began + limits.time), lake.failures());
+        let seats = self.seats.clone();
+        let seat = async { timeout_at(began + limits.time.min(SEAT_WAIT), seats.acquire_owned()).await };
+        let Ok(Ok(seat)) = lake.wait(seat) else {
+            return Err(Error::Refused(format!(
+                "{QUESTIONS_AT_ONCE} questions are being answered already: ask again in a minute"
+            )));
+        };
+        let (sender, parts) = mpsc::channel(PARTS_MAX);
+        let question = Question { views, sql: sql.to_owned(), limits, watch: watch.clone(), sender };
+        let runtime = self.runtime.as_ref().expect("it is there until the end");
+        let stop = Stop { task: runtime.spawn(question.answer(seat)).abort_handle(), watch: watch.clone() };
+        let schema = Arc::new(Schema::empty());
+        let mut answer = Answer { parts, stop, schema, lake: lake.clone(), since, limits, rows: 0 };
+        match answer.part()? {
+            Part::Columns(schema) => answer.schema = schema,
+            _ => return Err(Error::Refused(ENDED.to_owned())),
+        }
+        Ok(answer)
+    }
+}
+
+impl Drop for Questions {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            // Nobody waits for a question at the end.
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// What is said of an answer, in this order: columns, rows, and how it ended.
+enum Part {
+    Columns(SchemaRef),
+    Rows(RecordBatch),
+    End,
+    Failed(Error),
+}
+
+struct Question {
+    views: Views,
+    sql: String,
+    limits: Limits,
+    watch: Arc<Watch>,
+    sender: mpsc::Sender<Part>,
+}
+
+impl Question {
+    async fn answer(self, seat: OwnedSemaphorePermit) {
+        let (deadline, limits, sender) = (self.watch.deadline(), self.limits, self.sender.clone());
+        let end = match timeout_at(deadline, self.work()).await {
+            Ok(Ok(())) => Part::End,
+            Ok(Err(_)) if Instant::now() >= deadline => Part::Failed(limits.too_long()),
+            Ok(Err(error)) => Part::Failed(error),
+            Err(_) => Part::Failed(limits.too_long()),
+        };
+        drop(seat);
+        // An error means that nobody waits for it any more.
+        let _ = sender.send(end).await;
+    }
+
+    async fn work(self) -> Result<(), Error> {
+        let tables = [&self.views.records, &self.views.frames, &self.views.events];
+        // The files that it reads, so that none is deleted.
+        let _held: Vec<Arc<Version>> = tables.into_iter().flatten().map(|view| view.held.clone()).collect();
+        let context = session(self.limits.memory)?;
+        register(&context, self.views)?;
+        let plan = guard::plan(&context, &self.sql).await?.create_physical_plan().await?;
+        let mut rows = execute_stream(watched(plan, &self.watch)?, context.task_ctx())?;
+        let mut part = Part::Columns(rows.schema());
+        while self.sender.send(part).await.is_ok() {
+            match rows.next().await {
+                Some(rows) => part = Part::Rows(rows?),
+                None => break,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A query's answer, as it comes. Without it, nobody goes on to answer.
+pub struct Answer {
+    parts: mpsc::Receiver<Part>,
+    stop: Stop,
+    schema: SchemaRef,
+    /// Whose tables it reads.
+    lake: Lake,
+    /// How often the object store had failed before.
+    since: u64,
+    limits: Limits,
+    rows: usize,
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("schema", &self.schema()).finish_non_exhaustive()
+    }
+}
+
+impl Answer {
+    /// Its columns.
+    pub fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    /// Gives the question up once it is dropped, wherever the answer is then.
+    pub fn stop(&self) -> Stop {
+        self.stop.clone()
+    }
+
+    /// The next rows; `None` at the end. Not to be called on a thread that runs asynchronous tasks.
+    ///
+    /// # Errors
+    ///
+    /// When it fails, or takes more than it may.
+    pub fn next_rows(&mut self) -> Result<Option<RecordBatch>, Error> {
+        let rows = match self.part()? {
+            Part::Rows(rows) => rows,
+            Part::End => return Ok(None),
+            Part::Columns(_) | Part::Failed(_) => return Err(Error::Refused(ENDED.to_owned())),
+        };
+        self.rows += rows.num_rows();
+        if self.rows > self.limits.rows {
+            return Err(Error::Refused(format!(
+                "the answer has more than {} rows: ask for fewer (WHERE, LIMIT), or use `odograph export`",
+                self.limits.rows
+            )));
+        }
+        Ok(Some(rows))
+    }
+
+    fn part(&mut self) -> Result<Part, Error> {
+        let Self { parts, lake, stop, .. } = self;
+        let deadline = stop.watch.deadline();
+        match lake.wait(async { timeout_at(deadline, parts.recv()).await }) {
+            Ok(Some(Part::Failed(error))) => Err(self.lake.explained(self.since, error)),
+            Ok(Some(part)) => Ok(part),
+            Ok(None) => Err(Error::Refused(ENDED.to_owned())),
+            Err(_) => Err(self.lake.explained(self.since, self.limits.too_long())),
+        }
+    }
+}
+
+/// Gives a question up once it is dropped.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    task: AbortHandle,
+    watch: Arc<Watch>,
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        self.watch.give_up();
+        self.task.abort();
+    }
+}
+
+const ENDED: &str = "the question was given up before its answer was complete";
+/// So that none waits for another, however long that one does not give way. They give way to those that take records in.
+const QUESTION_THREADS: usize = QUESTIONS_AT_ONCE * PARTITIONS;
+/// Files that are read at the same time.
+const READING_THREADS_MAX: usize = 8;
+/// Memory that is taken only where it is used: for a question of [`crate::terms::TERMS_MAX`] operators, without optimization
+/// of the compiler.
+pub(crate) const STACK_BYTES: usize = 64 << 20;
+/// Each may take the memory of a question.
+const QUESTIONS_AT_ONCE: usize = 4;
+/// Most questions are answered sooner.
+const SEAT_WAIT: Duration = Duration::from_secs(5);
+/// Parts of an answer that are there before they are asked for.
+const PARTS_MAX: usize = 1;
