@@ -127,9 +127,8 @@ class Tally:
             print(f"{step:<16} {len(ages):>11} {self.last[step]:>13} {after:>9} {takes:>9} {len(took):>9}")
 
 
-async def run(given: argparse.Namespace, folder: pathlib.Path) -> bool:
-    dice = random.Random(given.seed)
-    server, ledger, tally = Server(given.odograph, folder, SETTINGS), Ledger(), Tally()
+async def run(given: argparse.Namespace, server: Server) -> bool:
+    dice, ledger, tally = random.Random(given.seed), Ledger(), Tally()
     ending = asyncio.Event()
     trucks = [Truck(device, server, ledger, random.Random(dice.random())) for device in range(given.devices)]
     tasks = [asyncio.create_task(truck.drive(ending, given.pause)) for truck in trucks]
@@ -173,7 +172,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or pathlib.Path(temporary)
         folder.mkdir(exist_ok=True)
-        sys.exit(0 if asyncio.run(run(given, folder)) else 1)
+        with Server(given.odograph, folder, SETTINGS) as server:
+            is_right = asyncio.run(run(given, server))
+    sys.exit(0 if is_right else 1)
 
 
 BACKLOG_DEVICES = 4

@@ -119,8 +119,8 @@ async def start(server: Server) -> None:
         raise TimeoutError("the server is not ready")
 
 
-async def run(given: argparse.Namespace, folder: pathlib.Path) -> bool:
-    server, ledger, dice = Server(given.odograph, folder, SETTINGS), Ledger(), random.Random(given.seed)
+async def run(given: argparse.Namespace, server: Server) -> bool:
+    ledger, dice = Ledger(), random.Random(given.seed)
     senders = [Sender(device, server, ledger, random.Random(dice.random())) for device in range(given.devices)]
     for sender in senders:
         sender.prepare()
@@ -167,7 +167,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or pathlib.Path(temporary)
         folder.mkdir(exist_ok=True)
-        is_right = asyncio.run(run(given, folder))
+        with Server(given.odograph, folder, SETTINGS) as server:
+            is_right = asyncio.run(run(given, server))
     print(f"{time.monotonic() - begun:.0f} s")
     sys.exit(0 if is_right else 1)
 

@@ -77,13 +77,17 @@ impl DiskStore {
     async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
         let own = self.clone();
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return work(&own) };
-        let seat = AT_ONCE.acquire().await.map_err(generic)?;
-        let work = move || {
-            // Held until it is done, also where nobody waits for it any more.
-            let _seat = seat;
-            work(&own)
-        };
-        runtime.spawn_blocking(work).await.map_err(generic)?
+        // A task of its own: whoever asked for many things at once may stop asking how far they are, and would keep a seat for
+        // ever that came free for one of them.
+        let done = runtime.spawn(async move {
+            let seat = AT_ONCE.acquire().await.map_err(generic)?;
+            let work = move || {
+                let _seat = seat;
+                work(&own)
+            };
+            tokio::task::spawn_blocking(work).await.map_err(generic)?
+        });
+        done.await.map_err(generic)?
     }
 }
 
@@ -224,7 +228,8 @@ const NO_VERSION: PutResult = PutResult { e_tag: None, version: None };
 
 /// Files of all stores that are worked on at a time. Each takes a thread, and what threads once had the allocator keeps for a
 /// while: a table's log is read a hundred entries at once, and needs no hundred threads.
-static AT_ONCE: Semaphore = Semaphore::const_new(16);
+static AT_ONCE: Semaphore = Semaphore::const_new(FILES_AT_ONCE);
+const FILES_AT_ONCE: usize = 16;
 
 #[cfg(test)]
 mod tests;

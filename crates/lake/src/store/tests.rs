@@ -351,6 +351,22 @@ async fn what_a_crash_left_is_in_nobodys_way_and_goes() {
 
 const LEFT: u64 = 100;
 
+/// As the library does that reads a table's log: a hundred at once, while somebody else takes what comes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_asks_for_many_objects_and_waits_for_none_holds_up_nobody() {
+    let (_folder, [store, _]) = stores();
+    put(&store, "a", b"1", PutMode::Overwrite).await.unwrap();
+    let location = at("a");
+    let mut asked: Vec<_> = (0..FILES_AT_ONCE * 4).map(|_| Box::pin(store.get(&location))).collect();
+    for get in &mut asked {
+        drop(get.as_mut().now_or_never());
+    }
+    for _ in 0..FILES_AT_ONCE * 2 {
+        let read = tokio::time::timeout(std::time::Duration::from_secs(60), check_content(&store, "a", Some(b"1")));
+        read.await.expect("nobody else is held up");
+    }
+}
+
 #[tokio::test]
 async fn new_folders_are_flushed_and_known_ones_are_not_again() {
     let disk = FaultDisk::new();
