@@ -2,8 +2,8 @@
 
 use crate::{GROUP, Receiving, TELTONIKA_RECORDS, open_reader, teltonika_from};
 use odograph_handover::{Outlet, ring};
-use odograph_model::{Lsn, RecordId};
-use odograph_pipeline::{Device, Event, Frame, History, KnownDevice, Pipeline, Places, Tables};
+use odograph_model::Lsn;
+use odograph_pipeline::{Device, Event, Found, Frame, History, KnownDevice, Pipeline, Places, Tables};
 use odograph_testkit::FaultDisk;
 use std::convert::Infallible;
 
@@ -55,12 +55,12 @@ struct Counting {
 impl History for Counting {
     type Error = Infallible;
 
-    fn of_day(&mut self, _: Device<'_>, _: i32) -> Result<Vec<RecordId>, Infallible> {
-        Ok(Vec::new())
+    fn of_day(&mut self, _: Device<'_>, _: i32) -> Result<Found, Infallible> {
+        Ok(Found::default())
     }
 
-    fn of_wrong_clock(&mut self, _: Device<'_>) -> Result<Vec<RecordId>, Infallible> {
-        Ok(Vec::new())
+    fn of_wrong_clock(&mut self, _: Device<'_>) -> Result<Found, Infallible> {
+        Ok(Found::default())
     }
 }
 

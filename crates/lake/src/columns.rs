@@ -64,6 +64,16 @@ pub fn key(field: &Field) -> Option<Key> {
     Key::from_name(field.metadata().get(PARAMETER)?)
 }
 
+/// The name of the column that holds a parameter: it says so itself. Somebody else may have made one of the name that it
+/// would have; that is the parameter's only if what devices said went there, because the type is the same.
+pub(crate) fn find(schema: &Schema, key: Key) -> Option<&str> {
+    let own = of(key);
+    let mut fields = schema.fields().iter().filter(|field| field.data_type().equals_datatype(own.data_type()));
+    let says = fields.clone().find(|field| self::key(field) == Some(key));
+    let named = || fields.find(|field| field.name() == own.name() && self::key(field).is_none());
+    Some(says.or_else(named)?.name())
+}
+
 /// The type of a parameter's column.
 pub(crate) fn data_type(key: Key) -> DataType {
     match key.kind() {

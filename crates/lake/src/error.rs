@@ -13,14 +13,14 @@ use deltalake::DeltaTableError;
 #[non_exhaustive]
 pub enum Error {
     /// The table's log or files could not be read or written.
-    #[error("the table {table} cannot be {doing}")]
+    #[error("the table {table} cannot be {doing}: {}", line_of(.cause))]
     Table {
         /// Which table.
         table: String,
         /// What was tried.
         doing: &'static str,
         /// Why it failed.
-        source: Box<DeltaTableError>,
+        cause: Box<DeltaTableError>,
     },
     /// A file could not be read or written.
     #[error("a file of the lake cannot be read or written")]
@@ -111,6 +111,14 @@ fn said(error: &DataFusionError) -> String {
     }
 }
 
+/// Libraries put where in the program it happened behind what happened.
+fn line_of(error: &dyn std::error::Error) -> String {
+    error.to_string().lines().next().unwrap_or_default().to_owned()
+}
+
+/// What a machine has too little of now and then: memory, and files that may be open (`ENOMEM`, `ENFILE`, `EMFILE`).
+const SHORT_OF: [i32; 3] = [12, 23, 24];
+
 const TOO_MUCH: &str =
     "the query needs more memory than it may take: ask for less time, fewer devices or columns, or sort and group less";
 
@@ -123,6 +131,36 @@ impl Error {
     /// Whether trying again, or beginning again, would do harm: a person has to decide first.
     pub const fn is_final(&self) -> bool {
         matches!(self, Self::TwoWriters { .. } | Self::OtherJournal { .. })
+    }
+
+    /// Whether it may be otherwise at the next try without anybody doing anything about it: what is damaged is damaged.
+    pub fn may_pass(&self) -> bool {
+        let mut source: Option<&(dyn std::error::Error + 'static)> = Some(match self {
+            Self::Table { cause, .. } => &**cause,
+            Self::Query(error) => &**error,
+            error => error,
+        });
+        while let Some(error) = source {
+            let number = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+            if number.is_some_and(|number| SHORT_OF.contains(&number)) {
+                return true;
+            }
+            source = error.source();
+        }
+        self.is_waited_for() || self.is_final() || matches!(self, Self::Changed)
+    }
+
+    /// All of it in one line.
+    pub fn line(&self) -> String {
+        let (mut line, mut source) = (line_of(self), std::error::Error::source(self));
+        while let Some(error) = source {
+            let more = line_of(error);
+            if !line.ends_with(&more) {
+                line = format!("{line}: {more}");
+            }
+            source = error.source();
+        }
+        line
     }
 
     /// Whether a query makes no sense, so that nobody was asked.
@@ -142,7 +180,7 @@ impl Error {
         match self {
             Self::Store(error) => store::disk_is_full(error),
             Self::Folder { source } => odograph_env::is_full(source),
-            Self::Table { source, .. } => match &**source {
+            Self::Table { cause, .. } => match &**cause {
                 DeltaTableError::ObjectStore { source } => store::disk_is_full(source),
                 DeltaTableError::Transaction { source } => {
                     let mut source: Option<&dyn std::error::Error> = Some(source);

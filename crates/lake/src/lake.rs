@@ -12,6 +12,7 @@ use crate::tables::{Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
 use crate::{Error, Place, Requests, query, source, work};
 use compact_str::CompactString;
+use datafusion::prelude::Expr;
 use odograph_env::{Clock, Disk};
 use odograph_model::{Lsn, RecordId, Time};
 use std::collections::BTreeMap;
@@ -128,6 +129,24 @@ pub struct Latest {
     pub wrong_clock: bool,
 }
 
+/// Ids of records, as far as they can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct KnownIds {
+    /// Those.
+    pub ids: Vec<RecordId>,
+    /// Files that may have others.
+    pub unread: Vec<Unread>,
+}
+
+/// A file of a table that cannot be read, and will not be until a person does something about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unread {
+    /// Where it is.
+    pub file: String,
+    /// Why.
+    pub why: String,
+}
+
 /// The one who writes.
 pub struct Writer {
     pub(crate) lake: Lake,
@@ -221,21 +240,51 @@ impl Writer {
     }
 
     /// The ids of a device's records of a day (since 1970, UTC, of the event time).
-    pub fn ids_of_day(&mut self, tenant: &str, device: &str, day: i32) -> Result<Vec<RecordId>, Error> {
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be told now. What is damaged is no error, but told with what the rest has.
+    pub fn ids_of_day(&mut self, tenant: &str, device: &str, day: i32) -> Result<KnownIds, Error> {
         let shelf = self.records(tenant)?.shelf.clone();
         // First what waits: it may become a file in between, and would not be found at all the other way round.
-        let mut ids = shelf.hot_ids(device, Some(day));
-        ids.extend(self.common.ask(query::ids_of_day(shelf.files(), device, day))?);
-        Ok(ids)
+        let ids = shelf.hot_ids(device, Some(day));
+        self.in_files(ids, &shelf.files(), &query::of_day(device, day))
     }
 
     /// The ids of a device's records that have their time of receipt as event time, because the device's clock was wrong;
     /// others may be among them.
-    pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<Vec<RecordId>, Error> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Writer::ids_of_day`].
+    pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<KnownIds, Error> {
         let shelf = self.records(tenant)?.shelf.clone();
-        let mut ids = shelf.hot_ids(device, None);
-        ids.extend(self.common.ask(query::ids_of_wrong_clock(shelf.files(), device))?);
-        Ok(ids)
+        let (ids, view) = (shelf.hot_ids(device, None), shelf.files());
+        match query::of_wrong_clock(&view.schema, device) {
+            Some(wanted) => self.in_files(ids, &view, &wanted),
+            None => Ok(KnownIds { ids, unread: Vec::new() }),
+        }
+    }
+
+    /// Adds the ids of the rows in files that are wanted. Where a file cannot be read, and that will not pass, the others
+    /// are read one by one.
+    fn in_files(&self, mut ids: Vec<RecordId>, view: &View, wanted: &Expr) -> Result<KnownIds, Error> {
+        let ask = |files| self.common.ask(query::ids(files, wanted.clone()));
+        let mut unread = Vec::new();
+        match ask(view.files.clone()) {
+            Ok(found) => ids.extend(found),
+            Err(error) if error.may_pass() => return Err(error),
+            Err(_) => {
+                for (file, alone) in view.files.each() {
+                    match ask(Arc::new(alone)) {
+                        Ok(found) => ids.extend(found),
+                        Err(error) if error.may_pass() => return Err(error),
+                        Err(error) => unread.push(Unread { file, why: error.line() }),
+                    }
+                }
+            }
+        }
+        Ok(KnownIds { ids, unread })
     }
 
     /// Up to where there are records of each device, by the files.

@@ -41,7 +41,7 @@ pub use entries::{EntriesOf, EntryRows, EntryScan, WantedEntries};
 pub use error::Error;
 pub use events::{Event, Scope};
 pub use frames::FrameRow;
-pub use lake::{Lake, Latest, Options, Writer};
+pub use lake::{KnownIds, Lake, Latest, Options, Unread, Writer};
 pub use maintenance::{Grace, Keep};
 pub use place::{Owner, Place};
 pub use query::Limits;

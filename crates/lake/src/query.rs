@@ -5,9 +5,9 @@ use crate::frames::{self, FRAMES};
 use crate::lake::Views;
 use crate::latest::{DevicesTable, LastTable};
 use crate::shape::{RECORDS, Shape};
-use crate::source::Whole;
+use crate::source::{Files, Whole};
 use crate::tenant::View;
-use crate::{Error, columns, files::day_name, sealed};
+use crate::{Error, columns, sealed};
 use compact_str::CompactString;
 use datafusion::arrow::array::{AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
@@ -49,28 +49,24 @@ impl Limits {
     }
 }
 
-/// The ids of a device's records of a day that are in files.
-pub(crate) async fn ids_of_day(view: View, device: &str, day: i32) -> Result<Vec<RecordId>, Error> {
-    let of_day = col(columns::DAY).eq(lit(ScalarValue::Date32(Some(day))));
-    let ids = ids(view, col(columns::DEVICE).eq(lit(device)).and(of_day)).await?;
-    tracing::debug!(device, day = day_name(day), ids = ids.len(), "looked up the records of a device's day");
-    Ok(ids)
+/// A device's rows of a day.
+pub(crate) fn of_day(device: &str, day: i32) -> Expr {
+    col(columns::DEVICE).eq(lit(device)).and(col(columns::DAY).eq(lit(ScalarValue::Date32(Some(day)))))
 }
 
-/// The ids of a device's records that are in files under the time of their receipt, because its clock was wrong.
-pub(crate) async fn ids_of_wrong_clock(view: View, device: &str) -> Result<Vec<RecordId>, Error> {
-    let claimed = columns::of(Key::DeviceTime);
-    if view.schema.field_with_name(claimed.name()).is_err() {
-        return Ok(Vec::new());
-    }
-    ids(view, col(columns::DEVICE).eq(lit(device)).and(col(claimed.name()).is_not_null())).await
+/// A device's rows that are under the time of their receipt, because its clock was wrong. `None`: there can be none.
+pub(crate) fn of_wrong_clock(schema: &Schema, device: &str) -> Option<Expr> {
+    let claimed = columns::find(schema, Key::DeviceTime)?;
+    Some(col(columns::DEVICE).eq(lit(device)).and(Expr::from(column(claimed)).is_not_null()))
 }
 
-async fn ids(view: View, wanted: Expr) -> Result<Vec<RecordId>, Error> {
+/// The ids of the rows of files that are wanted.
+pub(crate) async fn ids(files: Arc<Files>, wanted: Expr) -> Result<Vec<RecordId>, Error> {
     let context = session(QUERY_BYTES)?;
-    let rows = context.read_table(view.files)?.filter(wanted)?.select_columns(&[columns::ID])?.collect().await?;
-    let ids = rows.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values());
-    Ok(ids.map(|id| RecordId(id.cast_unsigned())).collect())
+    let rows = context.read_table(files)?.filter(wanted)?.select_columns(&[columns::ID])?.collect().await?;
+    let ids: Vec<_> = rows.iter().flat_map(|batch| batch.column(0).as_primitive::<Int64Type>().values()).collect();
+    tracing::debug!(ids = ids.len(), "looked up records of a device");
+    Ok(ids.into_iter().map(|id| RecordId(id.cast_unsigned())).collect())
 }
 
 /// All rows of files, as they come.

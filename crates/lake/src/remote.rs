@@ -12,6 +12,7 @@ mod trouble;
 
 use crate::remote::pace::Pace;
 use crate::remote::tails::{Tail, Tails};
+use crate::store::cut_short;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
@@ -19,8 +20,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::limit::LimitStore;
 use object_store::path::Path as Location;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,6 +123,48 @@ impl Remote {
         }
     }
 
+    /// An object that ends before what was asked for.
+    fn cut_short(&self, location: &Location, end: u64, size: u64) -> Error {
+        cut_short(&format!("{}/{location}", self.shared.name), end, size)
+    }
+
+    /// As [`ObjectStore::get_opts`], with a range that ends behind the object cut there.
+    async fn found(&self, location: &Location, options: GetOptions) -> Result<GetResult> {
+        let plain = is_unconditional(&options);
+        if let Some(known) = self.shared.tails.get(location, &options).filter(|_| plain) {
+            return Ok(known);
+        }
+        self.count(Request::Get);
+        let head = options.head;
+        let asked = tails::footer(location, &options).filter(|_| plain && !head);
+        let options = match &asked {
+            Some(footer) => GetOptions { range: Some(tails::before(footer).into()), ..options },
+            None => options,
+        };
+        let found = self.shared.client.get_opts(location, options).await.map_err(|error| self.told(error))?;
+        let (meta, mut range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
+        if !head {
+            self.pace(range.end - range.start).await;
+        }
+        let is_kept = !head && plain && tails::is_kept(location, meta.size, &range);
+        let payload = if is_kept || asked.is_some() {
+            let mut bytes = found.bytes().await.map_err(|error| self.told(error))?;
+            if is_kept {
+                self.shared.tails.read(location, Tail::new(meta.size, range.start, bytes.clone()));
+            }
+            if let Some(footer) = asked {
+                let skipped = usize::try_from(footer.start.saturating_sub(range.start)).unwrap_or(usize::MAX);
+                bytes = bytes.slice(skipped.min(bytes.len())..);
+                range = range.end - bytes.len() as u64..range.end;
+            }
+            futures::stream::once(async { Ok(bytes) }).boxed()
+        } else {
+            let own = self.clone();
+            found.into_stream().map_err(move |error| own.told(error)).boxed()
+        };
+        Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes })
+    }
+
     /// Remembers what is the store's trouble, and passes the error on.
     fn told(&self, error: Error) -> Error {
         let Some(trouble) = trouble::of(&self.shared.name, &error) else { return error };
@@ -216,39 +259,15 @@ impl ObjectStore for Remote {
     }
 
     async fn get_opts(&self, location: &Location, options: GetOptions) -> Result<GetResult> {
-        let plain = is_unconditional(&options);
-        if let Some(known) = self.shared.tails.get(location, &options).filter(|_| plain) {
-            return Ok(known);
-        }
-        self.count(Request::Get);
-        let head = options.head;
-        let asked = tails::footer(location, &options).filter(|_| plain && !head);
-        let options = match &asked {
-            Some(footer) => GetOptions { range: Some(tails::before(footer).into()), ..options },
-            None => options,
+        let wanted = match &options.range {
+            Some(GetRange::Bounded(range)) => Some(range.end),
+            _ => None,
         };
-        let found = self.shared.client.get_opts(location, options).await.map_err(|error| self.told(error))?;
-        let (meta, mut range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
-        if !head {
-            self.pace(range.end - range.start).await;
+        let found = self.found(location, options).await?;
+        match wanted {
+            Some(end) if end > found.meta.size => Err(self.cut_short(location, end, found.meta.size)),
+            _ => Ok(found),
         }
-        let is_kept = !head && plain && tails::is_kept(location, meta.size, &range);
-        let payload = if is_kept || asked.is_some() {
-            let mut bytes = found.bytes().await.map_err(|error| self.told(error))?;
-            if is_kept {
-                self.shared.tails.read(location, Tail::new(meta.size, range.start, bytes.clone()));
-            }
-            if let Some(footer) = asked {
-                let skipped = usize::try_from(footer.start.saturating_sub(range.start)).unwrap_or(usize::MAX);
-                bytes = bytes.slice(skipped.min(bytes.len())..);
-                range = range.end - bytes.len() as u64..range.end;
-            }
-            futures::stream::once(async { Ok(bytes) }).boxed()
-        } else {
-            let own = self.clone();
-            found.into_stream().map_err(move |error| own.told(error)).boxed()
-        };
-        Ok(GetResult { payload: GetResultPayload::Stream(payload), meta, range, attributes })
     }
 
     async fn get_ranges(&self, location: &Location, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -262,7 +281,13 @@ impl ObjectStore for Remote {
         }
         self.count(Request::Get);
         self.pace(ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum()).await;
-        self.shared.client.get_ranges(location, ranges).await.map_err(|error| self.told(error))
+        let got = self.shared.client.get_ranges(location, ranges).await.map_err(|error| self.told(error))?;
+        let is_short =
+            |(range, bytes): &(&Range<u64>, &Bytes)| (bytes.len() as u64) < range.end.saturating_sub(range.start);
+        match ranges.iter().zip(&got).find(is_short) {
+            Some((range, bytes)) => Err(self.cut_short(location, range.end, range.start + bytes.len() as u64)),
+            None => Ok(got),
+        }
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Location>>) -> BoxStream<'static, Result<Location>> {

@@ -18,7 +18,7 @@ use compact_str::CompactString;
 use datafusion::arrow::array::{AsArray as _, RecordBatch};
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::{Int64Type, Schema, SchemaRef};
-use datafusion::common::ScalarValue;
+use datafusion::common::{Column, ScalarValue};
 use datafusion::prelude::{DataFrame, Expr, SessionContext, col, lit};
 use futures::StreamExt as _;
 use hashbrown::{HashMap, HashSet};
@@ -251,9 +251,8 @@ async fn ids(
     let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
     let mut claims = col(columns::DAY).between(day(first), day(last));
     // A claim that could not be is under the time of its receipt.
-    let claimed = columns::of(Key::DeviceTime);
-    if records.schema.field_with_name(claimed.name()).is_ok() {
-        claims = claims.or(col(claimed.name()).is_not_null());
+    if let Some(claimed) = columns::find(&records.schema, Key::DeviceTime) {
+        claims = claims.or(Expr::from(Column::from_name(claimed)).is_not_null());
     }
     let (context, mut found) = (query::session(query::QUERY_BYTES)?, HashSet::new());
     for devices in devices.chunks(DEVICES_AT_ONCE) {

@@ -59,7 +59,7 @@ pub(crate) fn footers() -> Arc<Footers> {
     Arc::new(DefaultCache::new(FOOTERS_BYTES_MAX).with_name("footers"))
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct File {
     meta: ObjectMeta,
     day: ScalarValue,
@@ -144,6 +144,17 @@ impl Files {
         let url = ObjectStoreUrl::parse(format!("{}://{}", log.root_url().scheme(), authority(&**log)))?;
         let (store, schema, cache) = (log.root_object_store(None), schema.clone(), cache.clone());
         Ok(Self { url, store, schema, files, known, cache })
+    }
+
+    /// Each alone, with where it is.
+    pub(crate) fn each(&self) -> impl Iterator<Item = (String, Self)> + '_ {
+        self.files.iter().enumerate().map(|(index, file)| {
+            let Self { url, store, schema, known, cache, .. } = self;
+            let (url, store, schema) = (url.clone(), store.clone(), schema.clone());
+            let alone =
+                Self { url, store, schema, files: vec![file.clone()], known: known.one(index), cache: cache.clone() };
+            (file.meta.location.to_string(), alone)
+        })
     }
 
     /// How many there are, by day.
@@ -280,6 +291,13 @@ impl Known {
         let none = |data_type: &DataType| [(); 2].map(|()| new_null_array(data_type, days.len()));
         let (device, time) = (none(&DataType::Utf8), none(&columns::moment()));
         Self { device, named, time, day: Arc::new(Date32Array::from(days)) }
+    }
+
+    /// Of one file.
+    fn one(&self, index: usize) -> Self {
+        let cut = |values: &ArrayRef| values.slice(index, 1);
+        let (device, time) = (self.device.each_ref().map(cut), self.time.each_ref().map(cut));
+        Self { device, named: self.named, time, day: cut(&self.day) }
     }
 
     fn range(&self, column: &Column) -> Option<[ArrayRef; 2]> {

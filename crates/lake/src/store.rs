@@ -206,6 +206,21 @@ fn failed(path: &Path, doing: &'static str) -> impl Fn(io::Error) -> Error {
     }
 }
 
+/// An object has less than its table's log says.
+#[derive(Debug, thiserror::Error)]
+#[error("{path} is damaged: it ends at byte {size} and should have at least {end}")]
+struct CutShort {
+    path: String,
+    end: u64,
+    size: u64,
+}
+
+/// An error for a range that ends behind the object: what was written and committed as a whole was cut short since.
+/// Readers of files would take fewer bytes than they asked for as a flaw of the program.
+pub(crate) fn cut_short(path: &str, end: u64, size: u64) -> Error {
+    generic(CutShort { path: path.to_owned(), end, size })
+}
+
 /// As [`failed`], for what must be there.
 fn unread(path: &Path) -> impl Fn(io::Error) -> Error {
     move |source| match is_absent(&source) {

@@ -456,7 +456,7 @@ fn kernel_schema(schema: &SchemaRef) -> Result<StructType, Error> {
 }
 
 pub(crate) fn failed(table: &str, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
-    move |source| Error::Table { table: table.to_owned(), doing, source: Box::new(source) }
+    move |cause| Error::Table { table: table.to_owned(), doing, cause: Box::new(cause) }
 }
 
 /// Versions of application transactions are signed.

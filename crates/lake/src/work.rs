@@ -158,8 +158,12 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
     let _underway = Underway::begin(underway::COMPACTION, table.name());
     let schema = table.schema().clone();
     let (mut paths, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
+    let since = table.place().failures();
     for part in parts {
-        let more = query::rows(table.part(std::slice::from_ref(&part.path))?, &schema).await?;
+        let more = match query::rows(table.part(std::slice::from_ref(&part.path))?, &schema).await {
+            Ok(more) => more,
+            Err(error) => return damaged(table, part.path, since, error),
+        };
         bytes += more.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
         if bytes > MERGED_BYTES_MAX && !paths.is_empty() {
             if paths.len() == 1 {
@@ -183,6 +187,18 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
     shelf.publish(table, if merged { Came::Same } else { Came::Other }).await?;
     tracing::debug!(files, "small files became one");
     Ok(merged)
+}
+
+/// A file that is to be merged cannot be read. If that will not pass, it is told once, and the file stays as it is.
+fn damaged(table: &mut Table, path: String, since: u64, error: Error) -> Result<bool, Error> {
+    let error = table.place().explained(since, error);
+    if error.may_pass() {
+        return Err(error);
+    }
+    let (name, why) = (table.name(), error.line());
+    tracing::error!(table = name, file = path, "a file of history cannot be read: put it back from a backup: {why}");
+    table.large.insert(path);
+    Ok(false)
 }
 
 /// Puts rows in the place of others, in one commit: what `others` leaves of the files of some days stays.

@@ -38,7 +38,7 @@ fn a_row_is_seen_at_once_and_as_part_of_a_file_and_after_a_restart() {
             json!({"device": "device-2", "records": 6})
         ]
     );
-    assert_eq!(writer.ids_of_day("default", "device-0", 20_454).unwrap().len(), 8);
+    assert_eq!(writer.ids_of_day("default", "device-0", 20_454).unwrap().ids.len(), 8);
 }
 
 #[test]

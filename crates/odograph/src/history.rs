@@ -1,16 +1,19 @@
 //! The lake beside a journal: filled by a thread of the server, or by a command that has the folder to itself.
 
 mod ask;
+mod course;
 mod tables;
 
 pub(crate) use ask::Own;
+pub(crate) use course::Stuck;
 pub(crate) use tables::row;
 
 use crate::config::Config;
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::replay::Current;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use course::Course;
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
@@ -19,6 +22,7 @@ use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Owner, Requests,
 use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
@@ -123,22 +127,29 @@ pub(crate) struct History {
     node: u16,
     /// The way to the thread, until it is to end.
     jobs: Mutex<Option<SyncSender<Job>>>,
+    clock: Arc<dyn Clock>,
 }
 
-#[derive(Default)]
 struct State {
     lake: Option<Lake>,
     read: Lsn,
     /// Places where the journal was damaged.
     damaged: u64,
-    /// Why it does not go on.
-    problem: Option<String>,
+    course: Course,
 }
 
 impl History {
-    pub(crate) fn new(current: Current, node: u16) -> Self {
-        let (state, moved, jobs) = (Mutex::default(), Condvar::new(), Mutex::default());
-        Self { state, moved, current: Arc::new(current), node, jobs }
+    pub(crate) fn new(current: Current, node: u16, clock: Arc<dyn Clock>) -> Self {
+        let course = Course::begun(clock.monotonic());
+        let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
+        let (moved, jobs) = (Condvar::new(), Mutex::default());
+        Self { state, moved, current: Arc::new(current), node, jobs, clock }
+    }
+
+    /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
+    pub(crate) fn stuck(&self, durable: Lsn) -> Option<Stuck> {
+        let state = self.state.lock().expect("nobody panics holding it");
+        state.course.stuck(state.read < durable, self.clock.monotonic())
     }
 
     /// The node whose journal fills it.
@@ -157,23 +168,30 @@ impl History {
     }
 
     /// Waits, at most for `time`, until the lake has everything in the journal before `until`, and gives it, with the
-    /// number of places where the journal was damaged.
+    /// number of places where the journal was damaged. Where history is stuck, nobody is kept waiting.
     pub(crate) fn reach(&self, until: Lsn, time: Duration) -> Result<(Lake, u64)> {
         let state = self.state.lock().expect("nobody panics holding it");
-        let behind = |state: &mut State| state.problem.is_none() && (state.lake.is_none() || state.read < until);
+        if state.read < until
+            && let Some(Stuck { seconds, reason }) = state.course.stuck(true, self.clock.monotonic())
+        {
+            let lag = until.0 - state.read.0;
+            anyhow::bail!("history is {lag} bytes of the journal behind, and has not got on for {seconds} s: {reason}");
+        }
+        let behind =
+            |state: &mut State| state.course.problem().is_none() && (state.lake.is_none() || state.read < until);
         let (state, _) = self.moved.wait_timeout_while(state, time, behind).expect("nobody panics holding it");
         let lag = until.0.saturating_sub(state.read.0);
         let Some(lake) = state.lake.clone().filter(|_| lag == 0) else {
-            let why = state.problem.as_deref().unwrap_or("there is more to read than could be read meanwhile");
+            let why = state.course.problem().unwrap_or("there is more to read than could be read meanwhile");
             anyhow::bail!("history is {lag} bytes of the journal behind: {why}");
         };
         Ok((lake, state.damaged))
     }
 
-    fn publish(&self, lake: Option<Lake>, progress: Progress) {
+    fn publish(&self, lake: Option<Lake>, progress: Progress, durable: Lsn) {
         let mut state = self.state.lock().expect("nobody panics holding it");
         (state.read, state.damaged) = (progress.read, progress.damaged);
-        state.problem = None;
+        state.course.moved(progress, durable, self.clock.monotonic());
         if lake.is_some() {
             state.lake = lake;
         }
@@ -184,7 +202,7 @@ impl History {
 
 impl History {
     fn stopped(&self, problem: String) {
-        self.state.lock().expect("nobody panics holding it").problem = Some(problem);
+        self.state.lock().expect("nobody panics holding it").course.stopped(problem);
         self.moved.notify_all();
     }
 }
@@ -217,6 +235,15 @@ struct Run {
     jobs: Receiver<Job>,
 }
 
+/// What comes of some work. A panic in it is an error like others: the journal has all that it was about.
+fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<&str>().copied();
+        let text = text.or_else(|| panic.downcast_ref().map(String::as_str)).unwrap_or_default();
+        Err(anyhow!("the program has a flaw, please report it: {}", text.lines().next().unwrap_or_default()))
+    })
+}
+
 /// Why a wait ended.
 enum Woken {
     Time,
@@ -230,7 +257,7 @@ impl Run {
         let mut pause = AGAIN;
         loop {
             let begun = self.place.clock.monotonic();
-            let Err(error) = self.fill(&mut outlet) else { return };
+            let Err(error) = caught(|| self.fill(&mut outlet)) else { return };
             self.history.stopped(format!("{error:#}"));
             if error.chain().filter_map(|error| error.downcast_ref()).any(odograph_lake::Error::is_final) {
                 tracing::error!("history does not go on; devices are served, and the journal keeps all: {error:#}");
@@ -253,7 +280,7 @@ impl Run {
     /// Fills until the end of the server.
     fn fill(&self, outlet: &mut Outlet) -> Result<()> {
         let (mut pipeline, mut cursors) = self.place.open()?;
-        self.history.publish(Some(pipeline.tables().lake()), pipeline.progress());
+        self.history.publish(Some(pipeline.tables().lake()), pipeline.progress(), self.journal.durable());
         let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
         let (mut caught_up, mut flushed) = (false, true);
         loop {
@@ -262,7 +289,7 @@ impl Run {
             if flushed {
                 let before = pipeline.progress().frames;
                 caught_up = pipeline.read_live(durable, outlet)?;
-                self.history.publish(None, pipeline.progress());
+                self.history.publish(None, pipeline.progress(), durable);
                 measure_handover(before, pipeline.progress().frames, outlet);
             }
             flushed = self.flush(&mut pipeline, false)?;
@@ -324,6 +351,7 @@ impl Run {
         gauge!("odograph_pipeline_uncommitted_frames_bytes").set(frames as f64);
         counter!("odograph_pipeline_records_total").absolute(progress.records);
         counter!("odograph_pipeline_duplicates_total").absolute(progress.duplicates);
+        counter!("odograph_pipeline_unsure_records_total").absolute(progress.unsure);
         counter!("odograph_lake_commits_total").absolute(progress.commits);
     }
 
@@ -419,7 +447,19 @@ pub(crate) fn describe() {
     );
     describe_counter!("odograph_pipeline_records_total", "Records that went to history, each once.");
     describe_counter!("odograph_pipeline_duplicates_total", "Records that were in history before.");
+    describe_counter!(
+        "odograph_pipeline_unsure_records_total",
+        "Records that went to history as new ones although a file that may have them is damaged."
+    );
+    describe_counter!(
+        "odograph_pipeline_unread_files_total",
+        "Times that a damaged file was met when a device's day was looked up."
+    );
     describe_counter!("odograph_pipeline_restarts_total", "Times that filling history began again after an error.");
+    describe_gauge!(
+        "odograph_pipeline_stuck",
+        "1: history has not got on for two minutes although there is something to read; `/readyz` says why."
+    );
     describe_gauge!("odograph_pipeline_refused", "1: history waits for a person, as the log says.");
     describe_counter!("odograph_lake_requests_total", "Requests to the object store, by kind.");
     describe_counter!("odograph_lake_commits_total", "Commits to tables of history.");
@@ -440,3 +480,17 @@ const JOBS_MAX: usize = 1;
 /// Long enough not to fill the log; twice as long each time, up to the greatest.
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_MAX: Duration = Duration::from_secs(16);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_an_error_of_one_line() {
+        assert_eq!(caught(|| Ok(1)).ok(), Some(1));
+        let range = "Range length must match buffer length\nnote: more";
+        let error = caught::<()>(|| panic!("{range}")).expect_err("an error");
+        let expected = "the program has a flaw, please report it: Range length must match buffer length";
+        assert_eq!(format!("{error:#}"), expected);
+    }
+}

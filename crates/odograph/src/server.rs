@@ -100,9 +100,9 @@ impl Server {
         };
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
-        let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock, limits, workers, bound)?;
+        let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock.clone(), limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
-        let history = Arc::new(History::new(Current::new(config, listen), config.journal.node));
+        let history = Arc::new(History::new(Current::new(config, listen), config.journal.node, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));

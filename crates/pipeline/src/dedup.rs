@@ -16,10 +16,25 @@ pub trait History {
     type Error;
 
     /// The ids of a device's records whose event time is on a day (since 1970, UTC), wherever they are kept.
-    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Vec<RecordId>, Self::Error>;
+    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Found, Self::Error>;
 
     /// The ids of a device's records whose event time is that of their receipt, because their claim cannot be.
-    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Vec<RecordId>, Self::Error>;
+    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Found, Self::Error>;
+}
+
+/// Ids that were looked up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Those that can be told.
+    pub ids: Vec<RecordId>,
+    /// Whether others cannot be told, because what has them is damaged.
+    pub is_damaged: bool,
+}
+
+impl From<Vec<RecordId>> for Found {
+    fn from(ids: Vec<RecordId>) -> Self {
+        Self { ids, is_damaged: false }
+    }
 }
 
 /// A device of a tenant.
@@ -78,6 +93,7 @@ impl Candidate {
 pub struct Dedup {
     tenants: Tenants,
     looked_up: LookedUp,
+    unsure: u64,
 }
 
 /// Devices of tenants.
@@ -104,7 +120,7 @@ struct Mark {
 
 impl Default for Dedup {
     fn default() -> Self {
-        Self { tenants: HashMap::new(), looked_up: LookedUp::default() }
+        Self { tenants: HashMap::new(), looked_up: LookedUp::default(), unsure: 0 }
     }
 }
 
@@ -125,6 +141,11 @@ impl Dedup {
             *self.seen(device) = Seen::default();
             self.restore(device, known);
         }
+    }
+
+    /// How many records were taken for new ones because what may have them cannot be read: twice is better than not at all.
+    pub const fn unsure(&self) -> u64 {
+        self.unsure
     }
 
     /// Whether the record is new; then it is known from now on.
@@ -150,16 +171,20 @@ impl Dedup {
             seen.remember(&record, clock);
             return Ok(true);
         }
-        let mut new = decided.unwrap_or(true);
+        let (mut new, mut unsure) = (decided.unwrap_or(true), false);
         if decided.is_none() {
             // A claim that cannot be now could be when it came first, and the other way round.
             let day = Place::of_day(device, record.claimed.unwrap_or(record.time));
-            new = !self.looked_up.ids(&day, device, history)?.contains(&record.id);
+            let looked_up = self.looked_up.ids(&day, device, history)?;
+            (new, unsure) = (!looked_up.ids.contains(&record.id), looked_up.is_damaged);
         }
         if new && was_wrong {
-            new = !self.looked_up.ids(&Place::of_wrong_clock(device), device, history)?.contains(&record.id);
+            let looked_up = self.looked_up.ids(&Place::of_wrong_clock(device), device, history)?;
+            new = !looked_up.ids.contains(&record.id);
+            unsure |= looked_up.is_damaged;
         }
         if new {
+            self.unsure += u64::from(unsure);
             self.seen(device).remember(&record, clock);
             let place = match clock {
                 Clock::Wrong => Place::of_wrong_clock(device),
@@ -231,8 +256,14 @@ impl Seen {
 
 /// Days of devices that were looked up, with what came since.
 struct LookedUp {
-    days: LruCache<Place, HashSet<RecordId>>,
+    days: LruCache<Place, Day>,
     ids: usize,
+}
+
+/// What is known of one.
+struct Day {
+    ids: HashSet<RecordId>,
+    is_damaged: bool,
 }
 
 /// Where a record must be if it is there.
@@ -251,19 +282,15 @@ impl Default for LookedUp {
 }
 
 impl LookedUp {
-    fn ids<H: History>(
-        &mut self,
-        place: &Place,
-        device: Device<'_>,
-        history: &mut H,
-    ) -> Result<&HashSet<RecordId>, H::Error> {
+    fn ids<H: History>(&mut self, place: &Place, device: Device<'_>, history: &mut H) -> Result<&Day, H::Error> {
         if !self.days.contains(place) {
-            let ids: HashSet<RecordId> = match place.day {
-                Some(day) => history.of_day(device, day)?.into_iter().collect(),
-                None => history.of_wrong_clock(device)?.into_iter().collect(),
+            let Found { ids, is_damaged } = match place.day {
+                Some(day) => history.of_day(device, day)?,
+                None => history.of_wrong_clock(device)?,
             };
-            self.ids += ids.len();
-            self.days.put(place.clone(), ids);
+            let day = Day { ids: ids.into_iter().collect(), is_damaged };
+            self.ids += day.ids.len();
+            self.days.put(place.clone(), day);
             self.shrink();
         }
         Ok(self.days.get(place).expect("it was put there"))
@@ -275,8 +302,8 @@ impl LookedUp {
 
     /// What was looked up must not grow old.
     fn remember(&mut self, place: &Place, id: RecordId) {
-        if let Some(ids) = self.days.peek_mut(place) {
-            self.ids += usize::from(ids.insert(id));
+        if let Some(day) = self.days.peek_mut(place) {
+            self.ids += usize::from(day.ids.insert(id));
             self.shrink();
         }
     }
@@ -284,8 +311,8 @@ impl LookedUp {
     /// Forgets what was not asked for longest; the last one stays, for it is in use.
     fn shrink(&mut self) {
         while self.days.len() > 1 && (self.ids > LOOKED_UP_IDS_MAX || self.days.len() > LOOKED_UP_DAYS_MAX) {
-            if let Some((_, ids)) = self.days.pop_lru() {
-                self.ids -= ids.len();
+            if let Some((_, day)) = self.days.pop_lru() {
+                self.ids -= day.ids.len();
             }
         }
     }

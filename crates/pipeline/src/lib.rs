@@ -14,7 +14,7 @@ mod replay;
 mod window;
 
 pub use decode::{Decoded, Decoder, FrameCounts, Undecoded};
-pub use dedup::{Candidate, Dedup, Device, History, Known};
+pub use dedup::{Candidate, Dedup, Device, Found, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
 pub use owners::{DEFAULT_TENANT, Owner, Owners};
 pub use pipeline::{Amended, Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};

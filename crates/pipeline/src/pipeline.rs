@@ -124,6 +124,8 @@ pub struct Progress {
     pub records: u64,
     /// Records that were there before.
     pub duplicates: u64,
+    /// Records that were taken for new ones because what may have them is damaged.
+    pub unsure: u64,
     /// Frames that were read, by where their records came from.
     pub frames: FrameCounts,
     /// Frames that gave nothing.
@@ -205,6 +207,7 @@ where
         let read = self.frames.read(&mut self.entries, outlet, &mut into);
         let paused = into.pauses();
         self.progress.read = self.entries.place();
+        self.progress.unsure = self.dedup.unsure();
         let lost = self.frames.lost();
         (self.progress.undecoded, self.progress.damaged) = (lost.undecoded, lost.damaged);
         self.progress.frames = self.frames.counts();

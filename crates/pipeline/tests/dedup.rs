@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use odograph_model::{RecordId, Time};
-use odograph_pipeline::{Candidate, Dedup, Device, History, Known};
+use odograph_pipeline::{Candidate, Dedup, Device, Found, History, Known};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
@@ -16,19 +16,24 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 struct Table {
     kept: HashMap<(String, String), Vec<Candidate>>,
     lookups: usize,
+    /// A file of this day cannot be read.
+    damaged: Option<i32>,
 }
 
 impl History for Table {
     type Error = Infallible;
 
-    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Vec<RecordId>, Infallible> {
+    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Found, Infallible> {
         self.lookups += 1;
-        Ok(self.ids(device, |record| record.time.0.div_euclid(DAY_MS) == i64::from(day)))
+        if self.damaged == Some(day) {
+            return Ok(Found { ids: Vec::new(), is_damaged: true });
+        }
+        Ok(self.ids(device, |record| record.time.0.div_euclid(DAY_MS) == i64::from(day)).into())
     }
 
-    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Vec<RecordId>, Infallible> {
+    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Found, Infallible> {
         self.lookups += 1;
-        Ok(self.ids(device, |record| record.claimed.is_some_and(|claimed| claimed != record.time)))
+        Ok(self.ids(device, |record| record.claimed.is_some_and(|claimed| claimed != record.time)).into())
     }
 }
 
@@ -127,6 +132,21 @@ fn what_comes_in_order_is_never_looked_up_and_a_backlog_once_a_day() {
         assert!(!send(&mut dedup, &mut table, minute));
     }
     assert_eq!(table.lookups, 4, "the days of minutes 5,680 to 9,999");
+}
+
+#[test]
+fn records_of_a_day_that_cannot_be_looked_up_are_taken_for_new_once_and_counted() {
+    let mut table = Table { damaged: Some(0), ..Table::default() };
+    let (mut dedup, device) = (Dedup::default(), Device { tenant: "t", id: "d" });
+    let record = |id: u64, minute: i64| {
+        let time = Time(minute * 60_000);
+        Candidate { id: RecordId(id), time, claimed: Some(time) }
+    };
+    let mut is_new = |id, minute| dedup.is_new(device, record(id, minute), &mut table).unwrap();
+    assert!(is_new(100, 3_000), "the third day begins");
+    assert_eq!([is_new(1, 10), is_new(2, 20), is_new(1, 10)], [true, true, false], "the first day is damaged");
+    assert_eq!([is_new(3, 1_500), is_new(3, 1_500)], [true, false], "the second is not");
+    assert_eq!((dedup.unsure(), table.lookups), (2, 2));
 }
 
 #[test]

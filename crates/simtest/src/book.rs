@@ -1,7 +1,7 @@
 //! A table in memory that keeps every record as it came, in the order in which it came.
 
 use odograph_model::{Lsn, Record, RecordId, Time};
-use odograph_pipeline::{Device, Event, Frame, History, Known, KnownDevice, Places, Tables};
+use odograph_pipeline::{Device, Event, Found, Frame, History, Known, KnownDevice, Places, Tables};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -101,12 +101,12 @@ impl OpenBook {
 impl History for OpenBook {
     type Error = Infallible;
 
-    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Vec<RecordId>, Infallible> {
-        Ok(self.ids(device, |row| row.time().0.div_euclid(DAY_MS) == i64::from(day)))
+    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Found, Infallible> {
+        Ok(self.ids(device, |row| row.time().0.div_euclid(DAY_MS) == i64::from(day)).into())
     }
 
-    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Vec<RecordId>, Infallible> {
-        Ok(self.ids(device, Row::is_wrong_clock))
+    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Found, Infallible> {
+        Ok(self.ids(device, Row::is_wrong_clock).into())
     }
 }
 

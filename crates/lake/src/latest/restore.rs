@@ -1,7 +1,7 @@
 //! Devices at a start: from the checkpoint and what was committed behind it, or else from all files.
 
-use super::Devices;
 use super::checkpoint::{Loaded, load};
+use super::{Devices, Summary as _};
 use crate::source::Files;
 use crate::table::Table;
 use crate::{Error, query};
@@ -42,14 +42,35 @@ pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
     all(table).await
 }
 
-/// The devices of all files.
+/// The devices of all files. One that is damaged stops nobody: it is told, and what the others have is known.
 ///
 /// # Errors
 ///
-/// When files cannot be read.
+/// When files cannot be read now.
 pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
+    let (files, since) = (table.provider()?, table.place().failures());
     let mut devices = Devices::default();
-    read(&mut devices, table.provider()?).await?;
+    let Err(error) = read(&mut devices, files.clone()).await else { return Ok(devices) };
+    let error = table.place().explained(since, error);
+    if error.may_pass() {
+        return Err(error);
+    }
+    devices = Devices::default();
+    for (file, alone) in files.each() {
+        let mut found = Devices::default();
+        let read = read(&mut found, Arc::new(alone)).await.map_err(|error| table.place().explained(since, error));
+        match read {
+            Ok(()) => devices.merge(found),
+            Err(error) if error.may_pass() => return Err(error),
+            Err(error) => tracing::error!(
+                table = table.name(),
+                file,
+                "a file of history cannot be read: put it back from a backup. Until then its records are missing in queries, \
+                 and those of them that are sent again are taken for new ones: {}",
+                error.line()
+            ),
+        }
+    }
     Ok(devices)
 }
 

@@ -1,7 +1,7 @@
 //! Looking for objects and reading them.
 
 use super::write::is_part;
-use super::{DiskStore, failed, generic, is_absent, unread};
+use super::{DiskStore, cut_short, failed, generic, is_absent, unread};
 use bytes::Bytes;
 use chrono::DateTime;
 use futures::StreamExt as _;
@@ -27,6 +27,7 @@ impl DiskStore {
         options.check_preconditions(&object.meta)?;
         let meta = object.meta.clone();
         let range = match &options.range {
+            Some(GetRange::Bounded(range)) => object.within(range)?,
             Some(range) => range.as_range(meta.size).map_err(generic)?,
             None => 0..meta.size,
         };
@@ -34,14 +35,14 @@ impl DiskStore {
         Ok(GetResult { payload: GetResultPayload::Stream(pieces), meta, range, attributes: Attributes::default() })
     }
 
-    /// Reads ranges, each cut where the object ends.
+    /// Reads ranges, all of which the object must have: whoever asks for more was told of a longer one.
     pub(super) fn get_ranges_of(&self, location: &Location, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let object = self.open(location)?;
         let get = |range: &Range<u64>| {
             if range.start == range.end {
                 return Ok(Bytes::new());
             }
-            object.read(GetRange::Bounded(range.clone()).as_range(object.meta.size).map_err(generic)?)
+            object.read(object.within(range)?)
         };
         ranges.iter().map(get).collect()
     }
@@ -138,6 +139,14 @@ impl DiskStore {
 }
 
 impl Object {
+    /// The range, if the object has it.
+    fn within(&self, range: &Range<u64>) -> Result<Range<u64>> {
+        if range.end > self.meta.size {
+            return Err(cut_short(&self.path.display().to_string(), range.end, self.meta.size));
+        }
+        GetRange::Bounded(range.clone()).as_range(self.meta.size).map_err(generic)
+    }
+
     /// Reads a range that the object has.
     pub(super) fn read(&self, range: Range<u64>) -> Result<Bytes> {
         let read = || {

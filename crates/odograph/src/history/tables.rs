@@ -1,9 +1,10 @@
 //! The lake as the pipeline sees it.
 
 use compact_str::CompactString;
-use odograph_lake::{Error, FrameRow, Lake, Latest, Past, Replaced, Replacement, Row, Writer};
-use odograph_model::{Lsn, RecordId, Time};
-use odograph_pipeline::{Amended, Device, Event, Frame, History, Known, KnownDevice, Places};
+use metrics::counter;
+use odograph_lake::{Error, FrameRow, KnownIds, Lake, Latest, Past, Replaced, Replacement, Row, Unread, Writer};
+use odograph_model::{Lsn, Time};
+use odograph_pipeline::{Amended, Device, Event, Found, Frame, History, Known, KnownDevice, Places};
 use std::collections::HashMap;
 
 /// The lake, written by the pipeline.
@@ -38,12 +39,12 @@ impl Tables {
 impl History for Tables {
     type Error = Error;
 
-    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Vec<RecordId>, Error> {
-        self.0.ids_of_day(device.tenant, device.id, day)
+    fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Found, Error> {
+        Ok(found(device, Some(day), self.0.ids_of_day(device.tenant, device.id, day)?))
     }
 
-    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Vec<RecordId>, Error> {
-        self.0.ids_of_wrong_clock(device.tenant, device.id)
+    fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Found, Error> {
+        Ok(found(device, None, self.0.ids_of_wrong_clock(device.tenant, device.id)?))
     }
 }
 
@@ -86,11 +87,31 @@ impl odograph_pipeline::Tables for Tables {
     }
 }
 
+/// Says which files keep us from telling all, once for each day of a device: then it is remembered.
+fn found(device: Device<'_>, day: Option<i32>, known: KnownIds) -> Found {
+    let Device { tenant, id } = device;
+    let day = day.map(|day| Time(i64::from(day) * DAY_MS).to_string());
+    for Unread { file, why } in &known.unread {
+        counter!("odograph_pipeline_unread_files_total").increment(1);
+        tracing::error!(
+            tenant,
+            device = id,
+            day,
+            file,
+            "a file of history cannot be read, so that nobody can tell which records of a device's day it has: those that come \
+             late are taken for new ones, and may be there twice. Put the file back from a backup, and start again: {why}"
+        );
+    }
+    Found { ids: known.ids, is_damaged: !known.unread.is_empty() }
+}
+
 fn known(latest: Latest) -> KnownDevice {
     let (by_device, by_receipt, wrong_clock) = (latest.by_device, latest.by_receipt, latest.wrong_clock);
     let known = Known { by_device, by_receipt, wrong_clock };
     KnownDevice { tenant: latest.tenant, id: latest.device, known }
 }
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 
 pub(crate) fn row<'a>(event: &'a Event<'_>) -> Row<'a> {
     Row {

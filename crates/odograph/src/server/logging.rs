@@ -44,6 +44,12 @@ pub(crate) fn start(config: &Config) -> Result<Log> {
         builder.with_ansi(terminal).try_init()
     };
     started.map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))?;
+    // One line of the log, like everything else, and not several on standard error.
+    std::panic::set_hook(Box::new(|panic| {
+        let (thread, text) = (std::thread::current(), panic.payload_as_str().unwrap_or_default());
+        let (thread, place) = (thread.name().unwrap_or_default(), panic.location().map(ToString::to_string));
+        tracing::error!(thread, place, "the program has a flaw, please report it: {}", text.replace('\n', " "));
+    }));
     Ok(Log { _writer: guard, dropped })
 }
 

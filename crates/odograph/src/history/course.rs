@@ -1,0 +1,112 @@
+//! Whether history gets on, and why it does not.
+
+use odograph_model::Lsn;
+use odograph_pipeline::Progress;
+use serde::Serialize;
+use std::time::Duration;
+
+/// How the one who fills history gets on.
+#[derive(Default)]
+pub(super) struct Course {
+    /// Everything before it was read at some time: reading it again is not getting on.
+    furthest: Lsn,
+    /// When it got on last, or had nothing to do, by the monotonic clock.
+    since: Duration,
+    /// Why it does not go on now.
+    problem: Option<String>,
+    /// Why it stopped last: until it got on again.
+    last: Option<String>,
+}
+
+/// That history has not got on for long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Stuck {
+    /// For so long.
+    pub(crate) seconds: u64,
+    /// As far as that is known.
+    pub(crate) reason: String,
+}
+
+impl Course {
+    pub(super) fn begun(now: Duration) -> Self {
+        Self { since: now, ..Self::default() }
+    }
+
+    /// It has come so far, and goes on.
+    pub(super) fn moved(&mut self, progress: Progress, durable: Lsn, now: Duration) {
+        let all = progress.read >= durable;
+        let got_on = match &self.last {
+            None => all || progress.read > self.furthest,
+            // What failed may fail again at the next commit, however far it reads until then.
+            Some(_) => progress.commits > 0 || all && progress.committed.least() >= progress.read,
+        };
+        if got_on {
+            (self.since, self.last) = (now, None);
+        }
+        self.furthest = self.furthest.max(progress.read);
+        self.problem = None;
+    }
+
+    pub(super) fn stopped(&mut self, problem: String) {
+        self.last = Some(problem.clone());
+        self.problem = Some(problem);
+    }
+
+    /// Why it does not go on at this moment.
+    pub(super) fn problem(&self) -> Option<&str> {
+        self.problem.as_deref()
+    }
+
+    /// Whether it has not got on for long. `is_behind`: there is something to read.
+    pub(super) fn stuck(&self, is_behind: bool, now: Duration) -> Option<Stuck> {
+        let waited = now.saturating_sub(self.since);
+        if waited < STUCK_AFTER || !is_behind && self.last.is_none() {
+            return None;
+        }
+        let reason = self.last.clone().unwrap_or_else(|| "no error is known, as if a disk did not answer".to_owned());
+        Some(Stuck { seconds: waited.as_secs(), reason })
+    }
+}
+
+/// Longer than anything takes that goes well: a record becomes part of a file after a minute.
+pub(super) const STUCK_AFTER: Duration = Duration::from_secs(120);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use odograph_pipeline::Places;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn progress(read: u64, committed: u64, commits: u64) -> Progress {
+        let committed = Places { records: Lsn(committed), frames: Lsn(committed) };
+        Progress { read: Lsn(read), committed, commits, ..Progress::default() }
+    }
+
+    #[test]
+    fn history_is_stuck_when_it_does_not_get_on_and_there_is_something_to_read() {
+        let mut course = Course::begun(MINUTE);
+        assert_eq!(course.stuck(true, MINUTE * 2), None);
+        let hangs = Stuck { seconds: 120, reason: "no error is known, as if a disk did not answer".to_owned() };
+        assert_eq!(course.stuck(true, MINUTE * 3), Some(hangs));
+        assert_eq!(course.stuck(false, MINUTE * 3), None, "without anything to read nobody waits for it");
+        course.moved(progress(10, 0, 0), Lsn(100), MINUTE * 3);
+        assert_eq!(course.stuck(true, MINUTE * 4), None);
+    }
+
+    #[test]
+    fn reading_the_same_again_after_an_error_is_not_getting_on() {
+        let mut course = Course::begun(Duration::ZERO);
+        for minute in 0..3 {
+            course.moved(progress(100, 50, 0), Lsn(100 + u64::from(minute)), MINUTE * minute);
+            course.stopped(format!("error {minute}"));
+        }
+        assert_eq!(course.problem(), Some("error 2"));
+        course.moved(progress(200, 50, 0), Lsn(200), MINUTE * 3);
+        assert_eq!(course.problem(), None, "it tries again");
+        let stuck = Stuck { seconds: 180, reason: "error 2".to_owned() };
+        assert_eq!(course.stuck(false, MINUTE * 3), Some(stuck), "and has nothing in files since");
+        course.moved(progress(200, 200, 1), Lsn(200), MINUTE * 4);
+        assert_eq!(course.stuck(true, MINUTE * 5), None);
+    }
+}
