@@ -134,6 +134,22 @@ pub(crate) fn renamed(rows: RecordBatch, schema: &Schema) -> Result<RecordBatch,
     RecordBatch::try_new(Arc::new(Schema::new(fields)), rows.columns().to_vec())
 }
 
+/// The rows, with the names that `schema` has for the columns of their parameters, and without those that it has not.
+pub(crate) fn renamed_to(rows: RecordBatch, schema: &Schema) -> Result<RecordBatch, ArrowError> {
+    let has = rows.schema();
+    let name = |field: &Arc<Field>| match key(field) {
+        None => Some(field.clone()),
+        Some(key) => Some(Arc::new(field.as_ref().clone().with_name(find(schema, key)?))),
+    };
+    let (fields, columns): (Vec<_>, Vec<_>) = has
+        .fields()
+        .iter()
+        .zip(rows.columns())
+        .filter_map(|(field, column)| Some((name(field)?, column.clone())))
+        .unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
 /// The rows with exactly the columns of `schema`, in its order: nothing where a column did not occur.
 pub(crate) fn fitted(rows: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
     let column = |field: &Arc<Field>| match rows.column_by_name(field.name()) {

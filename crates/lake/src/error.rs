@@ -71,6 +71,17 @@ pub enum Error {
     /// What was to be replaced is not what it was.
     #[error("history changed while it was looked at")]
     Changed,
+    /// A table's files are there and its log is not.
+    #[error(
+        "the table {table} has lost its log: there is no _delta_log, and {found} is there. Put _delta_log back from a backup; \
+         or move the folder away, and have `odograph replay` make again what the journal still has"
+    )]
+    LogLost {
+        /// Which table.
+        table: String,
+        /// What was found of it.
+        found: String,
+    },
     /// The table has a column of another type than records have.
     #[error(
         "the column {column} of the table {table} is {found}, and records have {wanted}: somebody else changed the table"

@@ -192,6 +192,11 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Whether there is no table at all.
+    pub fn is_empty(&self) -> bool {
+        self.lake.tenants().is_empty()
+    }
+
     /// The lake, for reading.
     pub fn lake(&self) -> Lake {
         self.lake.clone()

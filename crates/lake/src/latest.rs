@@ -9,7 +9,7 @@ mod packed;
 mod restore;
 mod tables;
 
-pub(crate) use checkpoint::{Checkpoint, save};
+pub(crate) use checkpoint::{Checkpoint, SAVED, save};
 pub(crate) use tables::{DevicesTable, LastTable};
 
 use crate::lake::Latest as Known;
@@ -159,7 +159,9 @@ impl Devices {
         let (times, received, ids) = (fixed(columns::TIME)?, fixed(columns::RECEIVED)?, fixed(columns::ID)?);
         let ids = ids.as_primitive_opt::<Int64Type>().ok_or_else(|| not_ours(columns::ID))?;
         let (times, received) = (moments(&times)?, moments(&received)?);
-        let (claims, sources) = (column(&column_of(Key::DeviceTime)), column(&column_of(Key::TimeSource)));
+        let schema = rows.schema();
+        let of = |key| columns::find(&schema, key).and_then(column);
+        let (claims, sources) = (of(Key::DeviceTime), of(Key::TimeSource));
         let has = |column: Option<&ArrayRef>, row| column.is_some_and(|values| values.is_valid(row));
         let mut row = 0;
         while row < rows.num_rows() {
@@ -302,10 +304,6 @@ impl Latest {
         record.time = Some(self.order.time);
         Some((protocol, record))
     }
-}
-
-fn column_of(key: Key) -> String {
-    columns::of(key).name().clone()
 }
 
 fn moments(column: &ArrayRef) -> Result<impl Fn(usize) -> Time, Error> {

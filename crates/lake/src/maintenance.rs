@@ -122,13 +122,19 @@ impl Table {
         let objects: Vec<ObjectMeta> = store.list(None).try_collect().await?;
         let grace = grace.min(Duration::from_secs(REMOVALS_KNOWN_DAYS * 24 * 60 * 60));
         let before = before(self.time_there(now, &objects), grace);
+        let entries = objects.iter().filter(|object| object.location.as_ref().starts_with(LOG));
+        let oldest_entry = entries.map(|entry| entry.last_modified).min();
         let is_useless = |object: &&ObjectMeta| {
             let path = object.location.as_ref();
-            let is_data = path.starts_with(PARTITION) && path.ends_with(ENDING);
+            // What is older than all that is left of the log was not written under it: by an earlier log, perhaps, that
+            // was lost. What is known to have gone was.
+            let is_ours = went.contains_key(path)
+                || self.gone.contains_key(path)
+                || oldest_entry.is_none_or(|entry| object.last_modified >= entry);
             // Of a file that went, the log says when; one that never came is as old as it is.
             let since = went.get(path).copied().unwrap_or(object.last_modified.timestamp_millis());
             let is_read = self.gone.get(path).is_some_and(|version| *version > oldest);
-            is_data && !there.contains(path) && !is_read && since <= before.0
+            is_data(path) && is_ours && !there.contains(path) && !is_read && since <= before.0
         };
         let mut useless: Vec<_> = objects.iter().filter(is_useless).map(|object| object.location.clone()).collect();
         let more = useless.len() > VACUUMED_FILES_MAX;
@@ -172,6 +178,11 @@ impl Table {
     }
 }
 
+/// Whether a path is that of a file with rows.
+pub(crate) fn is_data(path: &str) -> bool {
+    path.starts_with(PARTITION) && path.ends_with(ENDING)
+}
+
 fn before(now: Time, grace: Duration) -> Time {
     now.plus_ms(-i64::try_from(grace.as_millis()).unwrap_or(i64::MAX))
 }
@@ -191,3 +202,5 @@ const VACUUMED_FILES_MAX: usize = 200;
 /// What the paths of data files begin with.
 const PARTITION: &str = "day=";
 const ENDING: &str = ".parquet";
+/// What the paths of a log's entries begin with.
+const LOG: &str = "_delta_log/";

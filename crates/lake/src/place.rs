@@ -3,11 +3,14 @@
 use crate::events::EVENTS;
 use crate::frames::FRAMES;
 use crate::lake::{folder_name, tenant_name};
+use crate::latest::SAVED;
+use crate::maintenance::is_data;
 use crate::remote::{self, Remote, Requests, StoreConfig};
 use crate::shape::{RECORDS, Shape};
 use crate::table::failed;
 use crate::{DiskStore, Error};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
+use futures::TryStreamExt as _;
 use object_store::path::Path as Location;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, path};
@@ -195,6 +198,17 @@ impl TablePlace {
     /// Whether there is a table.
     pub(crate) async fn is_table(&self) -> Result<bool, Error> {
         self.log.is_delta_table_location().await.map_err(failed(&self.name, "opened"))
+    }
+
+    /// Something that only a table leaves: a file with rows, or what is saved beside them.
+    pub(crate) async fn remains(&self) -> Result<Option<String>, Error> {
+        let mut objects = self.log.object_store(None).list(None);
+        while let Some(object) = objects.try_next().await? {
+            if is_data(object.location.as_ref()) || object.location.as_ref() == SAVED {
+                return Ok(Some(object.location.to_string()));
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -120,13 +120,13 @@ impl Lake {
             (Box::new(shown), views.iter().filter_map(|(view, _)| Some(view.as_ref()?.held.clone())).collect());
         self.wait(async {
             let context = query::session(SCAN_BYTES)?;
-            let mut schema = Arc::new(Schema::new(columns::fixed()));
-            let mut tenants = Vec::new();
+            let (mut there, mut tenants) = (There::default(), Vec::new());
             for (view, more) in views {
-                let frame = frame(&context, view, &more, !ids.is_empty(), &mut schema)?;
-                tenants.push(chosen(frame, &wanted)?);
+                let (frame, has) = frame(&context, view, &more, !ids.is_empty())?;
+                there.add(&has);
+                tenants.push(chosen(named(frame, &has)?, &wanted)?);
             }
-            let schema = Arc::new(in_order(&schema, wanted.parameters.as_ref()));
+            let schema = Arc::new(in_order(&there, wanted.parameters.as_ref()));
             let rows_max = if wanted.part_rows == 0 { PART_ROWS } else { wanted.part_rows };
             let (mut parts, mut of) = (VecDeque::new(), 0);
             for (index, frame) in tenants.iter().enumerate() {
@@ -225,14 +225,13 @@ impl Scan {
     }
 }
 
-/// All rows of a tenant, and others. Their columns go into `schema`.
+/// All rows of a tenant, and others, with the columns that they have.
 fn frame(
     context: &SessionContext,
     view: Option<View>,
     more: &[RecordBatch],
     marked: bool,
-    schema: &mut SchemaRef,
-) -> Result<DataFrame, Error> {
+) -> Result<(DataFrame, SchemaRef), Error> {
     let view_schema = view.as_ref().map(|view| {
         view.hot.iter().fold(view.schema.clone(), |schema, batch| columns::merged(&schema, &batch.schema()))
     });
@@ -241,19 +240,51 @@ fn frame(
         Some(view) => query::whole(context, view)?,
         None => context.read_batch(RecordBatch::new_empty(has.clone()))?,
     };
-    *schema = columns::merged(schema, &has);
     if !marked {
-        return Ok(frame);
+        return Ok((frame, has));
     }
     let frame = frame.with_column(BESIDES, lit(false))?;
     if more.is_empty() {
+        return Ok((frame, has));
+    }
+    let more = more.iter().map(|batch| columns::renamed(batch.clone(), &has)).collect::<Result<Vec<_>, _>>()?;
+    let all = more.iter().fold(has, |schema, batch| columns::merged(&schema, &batch.schema()));
+    let more = more.iter().map(|batch| columns::fitted(batch, &all)).collect::<Result<Vec<_>, _>>()?;
+    let more = context.read_table(Arc::new(MemTable::try_new(all.clone(), vec![more])?))?;
+    Ok((frame.union_by_name(more.with_column(BESIDES, lit(true))?)?, all))
+}
+
+/// The parameters of which there are columns.
+#[derive(Default)]
+struct There {
+    keys: BTreeSet<Key>,
+    raw: bool,
+}
+
+impl There {
+    fn add(&mut self, schema: &Schema) {
+        self.keys.extend(schema.fields().iter().filter_map(|field| columns::key(field)));
+        self.raw |= schema.field_with_name(columns::RAW).is_ok();
+    }
+}
+
+/// The rows with each parameter under its own name, whatever its column is called, and without what somebody else calls
+/// like that.
+fn named(frame: DataFrame, has: &Schema) -> Result<DataFrame, Error> {
+    let mut there = There::default();
+    there.add(has);
+    let own: BTreeMap<String, Key> = there.keys.into_iter().map(|key| (columns::of(key).name().clone(), key)).collect();
+    let is_so = |(name, key): (&String, &Key)| columns::find(has, *key) == Some(name.as_str());
+    if own.iter().all(is_so) {
         return Ok(frame);
     }
-    let all = more.iter().fold(has, |schema, batch| columns::merged(&schema, &batch.schema()));
-    *schema = columns::merged(schema, &all);
-    let more = more.iter().map(|batch| columns::fitted(batch, &all)).collect::<Result<Vec<_>, _>>()?;
-    let more = context.read_table(Arc::new(MemTable::try_new(all, vec![more])?))?;
-    Ok(frame.union_by_name(more.with_column(BESIDES, lit(true))?)?)
+    let others: Vec<String> = frame.schema().fields().iter().map(|field| field.name().clone()).collect();
+    let found: Vec<(&str, &String)> =
+        own.iter().filter_map(|(name, key)| Some((columns::find(has, *key)?, name))).collect();
+    let is_other = |name: &&String| !own.contains_key(*name) && !found.iter().any(|(found, _)| *found == name.as_str());
+    let select = others.iter().filter(is_other).map(|name| column(name));
+    let select: Vec<Expr> = select.chain(found.iter().map(|(found, name)| column(found).alias(*name))).collect();
+    Ok(frame.select(select)?)
 }
 
 /// The rows that are wanted.
@@ -283,11 +314,11 @@ fn chosen(mut frame: DataFrame, wanted: &Wanted) -> Result<DataFrame, Error> {
 
 /// The columns of an export of nothing.
 pub fn export_columns(parameters: Option<&Parameters>) -> SchemaRef {
-    Arc::new(in_order(&Schema::empty(), parameters))
+    Arc::new(in_order(&There::default(), parameters))
 }
 
 /// The columns of an export: the same for the same records, whichever came first.
-fn in_order(schema: &Schema, parameters: Option<&Parameters>) -> Schema {
+fn in_order(there: &There, parameters: Option<&Parameters>) -> Schema {
     let mut fields = columns::fixed();
     match parameters {
         Some(parameters) => {
@@ -295,10 +326,8 @@ fn in_order(schema: &Schema, parameters: Option<&Parameters>) -> Schema {
             fields.extend(parameters.raw.then(columns::raw));
         }
         None => {
-            let there: BTreeMap<Key, ()> =
-                schema.fields().iter().filter_map(|field| Some((columns::key(field)?, ()))).collect();
-            fields.extend(there.into_keys().map(columns::of));
-            fields.extend(schema.field_with_name(columns::RAW).is_ok().then(columns::raw));
+            fields.extend(there.keys.iter().map(|key| columns::of(*key)));
+            fields.extend(there.raw.then(columns::raw));
         }
     }
     Schema::new(fields)

@@ -1,10 +1,10 @@
 //! The journal's entries as history has them, put together again: for proofs of what was sealed long ago.
 
 use crate::frames::{CONTEXT, DECISION, FRAMES, KIND, NODE, PAYLOAD, PLACE, SEGMENT, STREAM};
-use crate::lake::Lake;
+use crate::lake::{Lake, Unread};
 use crate::place::Place;
 use crate::table::Table;
-use crate::tenant::Shelf;
+use crate::tenant::{Shelf, View};
 use crate::{Error, columns, query};
 use datafusion::arrow::array::{Array as _, AsArray as _, BinaryArray, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
@@ -82,6 +82,26 @@ impl Lake {
             }
             Ok(())
         })
+    }
+}
+
+impl Lake {
+    /// The files of frames that may have entries of a segment, and cannot be read.
+    pub fn unread_frames(&self, node: u16, segment: Lsn) -> Vec<Unread> {
+        let mut unread = Vec::new();
+        for view in self.frames_in_files() {
+            for (file, alone) in view.files.each() {
+                let (schema, held) = (view.schema.clone(), view.held.clone());
+                let alone = View { files: Arc::new(alone), schema, hot: Vec::new(), held };
+                let read = self.ask(async {
+                    let mut rows = query::frames_of_segment(vec![alone], node, segment, None).await?;
+                    while rows.next().await.transpose()?.is_some() {}
+                    Ok(())
+                });
+                unread.extend(read.err().map(|error| Unread { file, why: error.line() }));
+            }
+        }
+        unread
     }
 }
 

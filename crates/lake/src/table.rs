@@ -64,14 +64,27 @@ pub(crate) struct Change {
 impl Table {
     /// Opens the table at a place, or makes it.
     pub(crate) async fn open(at: TablePlace, node: u16, shape: &'static Shape) -> Result<Self, Error> {
-        if !at.is_table().await?
-            && let Err(error) = create(&at.log, shape).await
+        if !at.is_table().await? {
+            Self::make(&at, shape).await?;
+        }
+        Self::load(at, node, shape).await
+    }
+
+    /// Makes it, where there is nothing of it: without their log, the files of an earlier one would be nobody's.
+    async fn make(at: &TablePlace, shape: &'static Shape) -> Result<(), Error> {
+        if let Some(found) = at.remains().await?
+            // Another node may have made it just now.
+            && !at.is_table().await?
+        {
+            return Err(Error::LogLost { table: at.name.clone(), found });
+        }
+        if let Err(error) = create(&at.log, shape).await
             // Another node may have made it just now.
             && !at.is_table().await?
         {
             return Err(failed(&at.name, "created")(error));
         }
-        Self::load(at, node, shape).await
+        Ok(())
     }
 
     /// Opens the table at a place, if there is one.

@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_lake::arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
-use odograph_lake::{Event, Grace, Keep, Options, Row, Scope};
+use odograph_lake::{Besides, Event, Grace, Keep, Options, Parameters, Row, Scope, Stored, Wanted, stored};
 use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::FaultDisk;
 use serde_json::{Value, json};
@@ -256,10 +256,30 @@ fn a_column_that_somebody_made_another_keeps_its_name_and_ours_takes_another() {
     let asked = "SELECT id, position_speed_own FROM records ORDER BY id";
     let expected = [json!({"id": 1, "position_speed_own": 1.0}), json!({"id": 9})];
     assert_eq!(json(&writer.lake(), asked), expected, "before there is a file");
+    check_speed(&writer);
     writer.flush(Lsn(150), true).unwrap();
+    check_speed(&writer);
     push(&mut writer, 2);
     writer.flush(Lsn(250), true).unwrap();
     assert_eq!(json(&open(&disk).unwrap().lake(), asked).len(), 3);
+}
+
+/// Where the speed of the record 1 is asked for by what it is, and not by what its column is called.
+fn check_speed(writer: &odograph_lake::Writer) {
+    let last = "SELECT device, position_speed, position_speed_own FROM last ORDER BY device";
+    let expected = [json!({"device": "d"}), json!({"device": "device-1", "position_speed_own": 1.0})];
+    assert_eq!(json(&writer.lake(), last), expected);
+    let only = Parameters { keys: vec![Key::PositionSpeed], raw: false };
+    for parameters in [None, Some(only)] {
+        let (wanted, besides) = (Wanted { parameters, ..Wanted::default() }, Besides::default());
+        let mut scan = writer.lake().scan(None, wanted, besides, |_| true).unwrap();
+        let mut speeds = Vec::new();
+        while let Some(rows) = scan.next_rows().unwrap() {
+            let speed = |of: Stored<'_>| Some((of.id.0, of.record.get(Key::PositionSpeed)?.clone()));
+            speeds.extend(stored(&rows).unwrap().filter_map(speed));
+        }
+        assert_eq!(speeds, [(1, odograph_model::Value::Float(1.0))]);
+    }
 }
 
 #[test]

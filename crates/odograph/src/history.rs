@@ -24,6 +24,7 @@ use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
@@ -40,6 +41,8 @@ pub(crate) struct Place {
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
+    /// Whether it was said that all tables are gone.
+    told: Arc<AtomicBool>,
 }
 
 impl Place {
@@ -51,7 +54,8 @@ impl Place {
             Err(_) => lake,
         };
         let options = options(config);
-        Ok(Self { reader, journal: folder.journal(config.journal.node), lake, clock, options })
+        let told = Arc::default();
+        Ok(Self { reader, journal: folder.journal(config.journal.node), lake, clock, options, told })
     }
 
     /// Fills the lake with all that the journal holds, and keeps it open. The folder must be this process's own.
@@ -84,6 +88,13 @@ impl Place {
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
         }
         let writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
+        if from.least() > Lsn::default() && writer.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
+            tracing::error!(
+                lake = ?self.lake, until = %from.least(),
+                "history is lost: the journal up to this place was in tables, and there are none. Stop the server and put them back \
+                 from a backup; or have `odograph replay` make again what the journal still has. It goes on from here"
+            );
+        }
         Ok((Pipeline::open(&self.reader, Tables(writer), from)?, cursors))
     }
 }

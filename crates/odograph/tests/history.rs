@@ -165,6 +165,94 @@ fn what_the_journal_gave_up_is_in_history_and_proven_by_what_was_signed() {
     assert!((of("1"), of("2")) >= (3, 3), "{lost}");
 }
 
+/// The files with rows of a table.
+fn files_of(place: &Place, table: &str) -> Vec<std::path::PathBuf> {
+    let table = place.data().join("lake/default").join(table);
+    let mut files = Vec::new();
+    for day in std::fs::read_dir(table).expect("the table is there").map(|day| day.expect("an entry").path()) {
+        if day.file_name().is_some_and(|name| name.to_string_lossy().starts_with("day=")) {
+            files.extend(std::fs::read_dir(day).expect("a day").map(|file| file.expect("a file").path()));
+        }
+    }
+    files.sort();
+    files
+}
+
+fn cut_short(file: &std::path::Path) {
+    let file = std::fs::File::options().write(true).open(file).expect("a file");
+    let bytes = file.metadata().expect("a length").len();
+    file.set_len(bytes - 700).expect("it becomes shorter");
+}
+
+#[test]
+fn what_comes_late_for_a_day_with_a_damaged_file_is_kept_and_the_file_is_named() {
+    let place = Place::new();
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(10), "#ASD#1");
+    assert!(server.stop().success());
+    let files = files_of(&place, "records");
+    cut_short(&files[0]);
+    let server = serve(&place);
+    for id in ["1", "2"] {
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login(id), "#AL#1");
+        assert_eq!([device.position(20), device.position(5)], ["#ASD#1", "#ASD#1"]);
+    }
+    let line = server.log_line(|line| line["file"].is_string());
+    let (file, message) = (line["file"].as_str().expect("a path"), line["message"].as_str().expect("a text"));
+    assert!(files[0].ends_with(file) || files[0].display().to_string().ends_with(file), "{line}");
+    assert!(message.contains("may be there twice. Put the file back") && !message.contains('\n'), "{line}");
+    assert_eq!(ask(&place, "SELECT sum(records) AS n FROM devices"), [json!({"n": 5})], "none is lost");
+    let (_, numbers) = server.get("/metrics");
+    for begin in ["odograph_pipeline_unsure_records_total 1", "odograph_pipeline_stuck 0"] {
+        assert!(numbers.lines().any(|line| line == begin), "{begin}: {numbers}");
+    }
+}
+
+#[test]
+fn a_lake_that_is_gone_is_told_at_the_start_and_the_server_goes_on() {
+    let place = Place::new();
+    assert!(serve(&place).stop().success());
+    let is_it = |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with("history is lost"));
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(1), "#ASD#1");
+    assert!(!server.start.iter().any(is_it), "where there was nothing yet, nothing is lost");
+    assert!(server.stop().success());
+    std::fs::remove_dir_all(place.data().join("lake")).expect("it is gone");
+    let server = serve(&place);
+    let line = server.start.iter().find(|line| is_it(line)).cloned();
+    let line = line.unwrap_or_else(|| server.log_line(is_it));
+    assert_eq!(line["level"], "ERROR", "{line}");
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(2), "#ASD#1");
+    assert_eq!(ask(&place, "SELECT count(*) AS n FROM records"), [json!({"n": 1})]);
+}
+
+#[test]
+fn a_proof_goes_past_a_damaged_file_and_names_it() {
+    let place = Place::new();
+    for round in 0..3 {
+        let server = serve(&place);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("1"), "#AL#1");
+        assert_eq!(device.position(round), "#ASD#1");
+        assert!(server.stop().success());
+    }
+    let files = files_of(&place, "frames");
+    cut_short(&files[0]);
+    let output = place.run(&["journal", "verify", "--history"]);
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    let name = files[0].file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(text.lines().any(|line| line.contains(&name) && line.contains("history cannot be read there")), "{text}");
+    assert!(text.lines().last().is_some_and(|line| line.contains(" sealed segments, ")), "{text}");
+}
+
 #[test]
 fn an_impossible_day_and_a_clock_of_2080_cost_nothing() {
     let place = Place::new();

@@ -72,13 +72,13 @@ impl Checkpoint {
 
 /// Puts a checkpoint in the place of the one before, durably.
 pub(crate) async fn save(store: &dyn ObjectStore, checkpoint: Checkpoint) -> Result<(), Error> {
-    store.put(&Path::from(PLACE), checkpoint.into_bytes().into()).await?;
+    store.put(&Path::from(SAVED), checkpoint.into_bytes().into()).await?;
     Ok(())
 }
 
 /// What was saved last.
 pub(super) async fn load(store: &dyn ObjectStore) -> Result<Loaded, Error> {
-    let bytes = match store.get(&Path::from(PLACE)).await {
+    let bytes = match store.get(&Path::from(SAVED)).await {
         Ok(found) => found.bytes().await?,
         Err(object_store::Error::NotFound { .. }) => return Ok(Loaded::Missing),
         Err(error) => return Err(error.into()),
@@ -155,7 +155,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 /// Names that begin so are none of the table's, to all who read or clean such tables.
-const PLACE: &str = "_odograph/last";
+pub(crate) const SAVED: &str = "_odograph/last";
 const MAGIC: &[u8] = b"ODOLST\r\n";
 const FORMAT: u32 = 1;
 /// Where what the checksum covers begins.

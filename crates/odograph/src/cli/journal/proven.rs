@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use odograph_journal::{Entry, Identity, Leaves, ProofCheck, PublicKey, Reader};
-use odograph_lake::{Lake, StoredFrame};
+use odograph_lake::{Lake, StoredFrame, Unread};
 use odograph_model::{Lsn, Time};
 
 /// What was found.
@@ -17,6 +17,8 @@ pub(super) struct Proven {
     pub(super) passed_over: u64,
     /// Devices whose entries in history are not those that were sealed: where the segment begins, and whose.
     pub(super) wrong: Vec<(Lsn, String)>,
+    /// Segments of which something cannot be read, with the file that it is in, and why.
+    pub(super) unread: Vec<(Lsn, String, String)>,
 }
 
 /// Compares all sealed segments before `until`, but those that were sealed before `kept`.
@@ -29,7 +31,18 @@ pub(super) fn compare(reader: &Reader, lake: &Lake, key: &PublicKey, until: Lsn,
             proven.passed_over += 1;
             continue;
         };
-        let wrong = wrong_devices(lake, record.node, &leaves)?;
+        let wrong = match wrong_devices(lake, record.node, &leaves) {
+            Ok(wrong) => wrong,
+            Err(error) => {
+                // The other segments are looked at all the same.
+                let files = lake.unread_frames(record.node, record.base);
+                if files.is_empty() {
+                    return Err(error);
+                }
+                proven.unread.extend(files.into_iter().map(|Unread { file, why }| (record.base, file, why)));
+                continue;
+            }
+        };
         proven.devices += leaves.devices().count() as u64 - wrong.len().min(leaves.devices().count()) as u64;
         proven.segments += u64::from(wrong.is_empty());
         proven.wrong.extend(wrong.into_iter().map(|device| (record.base, device)));

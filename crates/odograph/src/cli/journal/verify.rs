@@ -78,6 +78,15 @@ struct HistoryView {
     devices: u64,
     passed_over: u64,
     wrong: Vec<WrongView>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<UnreadView>,
+}
+
+#[derive(Serialize)]
+struct UnreadView {
+    segment: u64,
+    file: String,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -125,13 +134,17 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     if shown {
         eprint!("\r\x1b[K");
     }
-    let proven = if options.history { Some(history(options, &config, &folder, &reader)?) } else { None };
-    tell(report, proven, options.json, out)
+    let proven = options.history.then(|| history(options, &config, &folder, &reader)).transpose();
+    // What the journal is must not be kept back for what history is not.
+    let (proven, failed) = proven.map_or_else(|error| (None, Some(error)), |proven| (proven, None));
+    let outcome = tell(report, proven, options.json, out)?;
+    failed.map_or(Ok(outcome), Err)
 }
 
 fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
     let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
-    let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len());
+    let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len() + proven.unread.len());
+    let partly = proven.as_ref().is_some_and(|proven| proven.passed_over > 0);
     let sound = problems.is_empty() && wrong == 0;
     let begins: Vec<BeginView> = begins.iter().map(begin).collect();
     let strange: Vec<String> = strange.iter().map(|path| path.display().to_string()).collect();
@@ -160,6 +173,10 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
             for (segment, device) in &proven.wrong {
                 writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
             }
+            for (segment, file, why) in &proven.unread {
+                let (file, why) = (visible(file), visible(why));
+                writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
+            }
             let Proven { segments, devices, passed_over, .. } = proven;
             writeln!(
                 out,
@@ -169,7 +186,11 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
         writeln!(
             out,
             "{entries} entries in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
-            if sound { "all as they were written".to_owned() } else { format!("{} problems", problems.len() + wrong) }
+            match (sound, partly) {
+                (true, false) => "all as they were written".to_owned(),
+                (true, true) => "all that was looked at is as it was written".to_owned(),
+                (false, _) => format!("{} problems", problems.len() + wrong),
+            }
         )?;
     }
     Ok(if sound { Outcome::Done } else { Outcome::Problems })
@@ -191,9 +212,10 @@ fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader)
 }
 
 fn history_view(proven: Proven) -> HistoryView {
-    let Proven { segments, devices, passed_over, wrong } = proven;
+    let Proven { segments, devices, passed_over, wrong, unread } = proven;
     let wrong = wrong.into_iter().map(|(segment, device)| WrongView { segment: segment.0, device });
-    HistoryView { segments, devices, passed_over, wrong: wrong.collect() }
+    let unread = unread.into_iter().map(|(segment, file, why)| UnreadView { segment: segment.0, file, why });
+    HistoryView { segments, devices, passed_over, wrong: wrong.collect(), unread: unread.collect() }
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

@@ -1,0 +1,126 @@
+//! Files that were cut short or are gone, and a log that is lost: each is said by name, and costs nobody else anything.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use odograph_env::{Disk, LocalDisk};
+use odograph_lake::{Error, Grace, Lake, Limits, Options, Unread, Writer};
+use odograph_model::Lsn;
+use odograph_testkit::{FaultDisk, TestClock};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use support::*;
+
+/// The files of two commits of the same day, each with records of all three devices.
+fn two_files(disk: &FaultDisk) -> Vec<PathBuf> {
+    let mut writer = open(disk).unwrap();
+    for number in 0..12 {
+        push(&mut writer, number);
+        if number % 6 == 5 {
+            writer.flush(Lsn(number * 100 + 50), true).unwrap();
+        }
+    }
+    let files = data_files(disk, "records");
+    assert_eq!(files.len(), 2, "{files:?}");
+    files
+}
+
+fn cut_short(disk: &FaultDisk, file: &PathBuf) {
+    let whole = disk.content(file).unwrap();
+    disk.put(file, &whole[..whole.len() - 700]);
+}
+
+fn refused(lake: &Lake) -> String {
+    let read = || -> Result<(), Error> {
+        let mut answer = lake.query("default", "SELECT * FROM records", Limits::default())?;
+        while answer.next_rows()?.is_some() {}
+        Ok(())
+    };
+    read().unwrap_err().to_string()
+}
+
+#[test]
+fn a_file_that_was_cut_short_is_an_error_that_names_it() {
+    let disk = FaultDisk::new();
+    let files = two_files(&disk);
+    cut_short(&disk, &files[0]);
+    let said = refused(&open(&disk).unwrap().lake());
+    assert!(said.contains(&format!("{} is damaged: it ends at byte", files[0].display())), "{said}");
+    assert!(!said.contains('\n'), "{said}");
+}
+
+#[test]
+fn a_damaged_file_hides_no_ids_but_its_own_and_is_told() {
+    for is_gone in [true, false] {
+        let disk = FaultDisk::new();
+        let files = two_files(&disk);
+        let mut writer = open(&disk).unwrap();
+        let before = writer.ids_of_day("default", "device-0", TODAY).unwrap();
+        assert_eq!((before.ids.len(), before.unread), (4, Vec::<Unread>::new()));
+        drop(writer);
+        match is_gone {
+            true => disk.remove(&files[0]).unwrap(),
+            false => cut_short(&disk, &files[0]),
+        }
+        let mut writer = open(&disk).unwrap();
+        let known = writer.ids_of_day("default", "device-0", TODAY).unwrap();
+        assert_eq!(known.ids.len(), 2);
+        let path = files[0].display().to_string();
+        assert_eq!(known.unread.iter().map(|unread| format!("/{}", unread.file)).collect::<Vec<_>>(), [path]);
+        assert!(!known.unread[0].why.is_empty() && !known.unread[0].why.contains('\n'), "{known:?}");
+        assert_eq!(writer.ids_of_day("default", "device-0", TODAY + 1).unwrap().unread, [], "of another day");
+    }
+}
+
+#[test]
+fn a_start_without_a_checkpoint_passes_a_damaged_file() {
+    let disk = FaultDisk::new();
+    let files = two_files(&disk);
+    disk.remove(&PathBuf::from("/data/lake/default/records/_odograph/last")).unwrap();
+    cut_short(&disk, &files[1]);
+    let mut writer = open(&disk).unwrap();
+    let known = writer.latest();
+    assert_eq!(known.len(), 3, "{known:?}");
+    assert!(push(&mut writer, 50));
+    writer.flush(Lsn(5050), true).unwrap();
+    assert_eq!(data_files(&disk, "records").len(), 3, "and goes on");
+}
+
+#[test]
+fn a_table_that_lost_its_log_is_not_made_anew() {
+    let disk = FaultDisk::new();
+    let files = two_files(&disk);
+    let log: Vec<_> = disk.files().into_iter().filter(|path| path.to_string_lossy().contains("_delta_log")).collect();
+    let kept: Vec<_> = log.iter().map(|path| (path.clone(), disk.content(path).unwrap())).collect();
+    log.iter().for_each(|path| disk.remove(path).unwrap());
+    let error = open(&disk).err().unwrap().to_string();
+    let begin = "the table /data/lake/default/records has lost its log: there is no _delta_log, and ";
+    assert!(error.starts_with(begin) && error.contains("Put _delta_log back from a backup"), "{error}");
+    assert_eq!(data_files(&disk, "records"), files);
+    kept.iter().for_each(|(path, content)| disk.put(path, content));
+    assert_eq!(ids(&open(&disk).unwrap().lake()), (0..12).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_file_that_is_older_than_the_log_is_not_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+    let grace = Grace { files: Duration::ZERO, ..Grace::default() };
+    // Later than the times of all files here.
+    let clock = Arc::new(TestClock::new(4_000_000_000_000));
+    let mut writer = Writer::open(disk, clock, folder.path(), Options { grace, ..Options::default() }).unwrap();
+    push(&mut writer, 1);
+    writer.flush(Lsn(150), true).unwrap();
+    let day = folder.path().join("default/records/day=2026-01-01");
+    let (of_before, attempt) = (day.join("earlier.parquet"), day.join("attempt.parquet"));
+    for path in [&of_before, &attempt] {
+        std::fs::write(path, b"rows").unwrap();
+    }
+    let before = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+    std::fs::File::options().write(true).open(&of_before).unwrap().set_modified(before).unwrap();
+    writer.maintain().unwrap();
+    assert_eq!((of_before.exists(), attempt.exists()), (true, false));
+    assert_eq!(ids(&writer.lake()), [1]);
+}
