@@ -135,7 +135,7 @@ pub(crate) fn renamed(rows: RecordBatch, schema: &Schema) -> Result<RecordBatch,
 }
 
 /// The rows, with the names that `schema` has for the columns of their parameters, and without those that it has not.
-pub(crate) fn renamed_to(rows: RecordBatch, schema: &Schema) -> Result<RecordBatch, ArrowError> {
+pub(crate) fn renamed_to(rows: &RecordBatch, schema: &Schema) -> Result<RecordBatch, ArrowError> {
     let has = rows.schema();
     let name = |field: &Arc<Field>| match key(field) {
         None => Some(field.clone()),

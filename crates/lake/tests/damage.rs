@@ -8,7 +8,7 @@ use odograph_env::{Disk, LocalDisk};
 use odograph_lake::{Error, Grace, Lake, Limits, Options, Unread, Writer};
 use odograph_model::Lsn;
 use odograph_testkit::{FaultDisk, TestClock};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use support::*;
@@ -27,7 +27,7 @@ fn two_files(disk: &FaultDisk) -> Vec<PathBuf> {
     files
 }
 
-fn cut_short(disk: &FaultDisk, file: &PathBuf) {
+fn cut_short(disk: &FaultDisk, file: &Path) {
     let whole = disk.content(file).unwrap();
     disk.put(file, &whole[..whole.len() - 700]);
 }
@@ -78,7 +78,7 @@ fn a_damaged_file_hides_no_ids_but_its_own_and_is_told() {
 fn a_start_without_a_checkpoint_passes_a_damaged_file() {
     let disk = FaultDisk::new();
     let files = two_files(&disk);
-    disk.remove(&PathBuf::from("/data/lake/default/records/_odograph/last")).unwrap();
+    disk.remove(Path::new("/data/lake/default/records/_odograph/last")).unwrap();
     cut_short(&disk, &files[1]);
     let mut writer = open(&disk).unwrap();
     let known = writer.latest();

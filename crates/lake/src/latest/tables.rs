@@ -164,7 +164,7 @@ impl PartitionStream for Shards {
                 Make::Last(wanted) => latest(&shelf, shard, only.as_deref(), wanted),
                 Make::Devices => numbers(&shelf, shard, only.as_deref()),
             };
-            Ok(source::fitted(&columns::renamed_to(rows?, &schema)?, &schema)?)
+            Ok(source::fitted(&columns::renamed_to(&rows?, &schema)?, &schema)?)
         });
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), futures::stream::iter(rows)))
     }

@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(known(&tails, &file, last.clone()), Some(whole.slice(whole.len() - 8..)));
         assert_eq!(tails.ranges(&file, &[last.clone(), 0..8]), None, "the beginning is not kept");
         assert_eq!(
-            tails.ranges(&file, std::slice::from_ref(&(last.start..size + 10))),
+            tails.ranges(&file, &[last.clone(), last.start..size + 10]),
             None,
             "the object may have become longer"
         );
