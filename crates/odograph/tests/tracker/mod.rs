@@ -17,7 +17,7 @@ impl Tracker {
         let id = format!("0{DEVICE}");
         let digits = id.as_bytes().chunks(2).map(|pair| (pair[0] & 15) << 4 | (pair[1] & 15));
         tracker.say(&packet(0x01, &digits.collect::<Vec<_>>()));
-        tracker.hear();
+        tracker.hear(0x01);
         tracker
     }
 
@@ -31,17 +31,21 @@ impl Tracker {
             content.extend((1_u16 << 12 | 1 << 10 | 90).to_be_bytes());
             content.extend([0x01, 0xCC, 0x00, 0x28, 0x7D, 0x00, 0x1F, 0x71, 0x01, 0x00, 0x00]);
             self.say(&packet(0x22, &content));
+            self.hear(0x22);
         }
         self.say(&packet(0x13, &[0x44, 0x04, 0x03, 0x00, 0x01]));
-        self.hear();
+        self.hear(0x13);
     }
 
     fn say(&mut self, packet: &[u8]) {
         self.0.write_all(packet).expect("a packet is sent");
     }
 
-    fn hear(&mut self) {
-        self.0.read_exact(&mut [0; 10]).expect("an answer");
+    /// Waits for the answer to a packet of this kind.
+    fn hear(&mut self, kind: u8) {
+        let mut answer = [0; 10];
+        self.0.read_exact(&mut answer).expect("an answer");
+        assert_eq!(answer[3], kind, "the answers come in order: {answer:02x?}");
     }
 }
 
