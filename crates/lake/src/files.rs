@@ -180,7 +180,7 @@ const WRITE_ROWS: usize = 256;
 const PAGE_ROWS: usize = 8192;
 /// Values that are kept as they are compress no better in larger pages: 2,048 rows.
 const SPLIT_PAGE_BYTES: usize = 2048 * 8;
-/// Files of so many rows stay: more work on them pays.
+/// Most files of so many rows stay as they are: more work on them pays.
 const LARGE_ROWS: usize = 1 << 17;
 const LARGE_COMPRESSION: i32 = 6;
 /// Enough to tell columns apart.
