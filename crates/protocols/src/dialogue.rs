@@ -226,7 +226,7 @@ fn open(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Maturity, Setting, SettingKind};
+    use crate::{Claim, Maturity, Setting, SettingKind};
     use odograph_model::{Key, Record};
     use odograph_wire::{Framing, Reason};
 
@@ -269,6 +269,7 @@ mod tests {
         port: 1,
         transports: &[Transport::Udp],
         framing: Framing::Line,
+        recognise: |_, _| Claim::Perhaps,
         frame_max: 100,
         idle_s_max: 60,
         has_checksum: false,

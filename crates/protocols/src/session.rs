@@ -1,6 +1,6 @@
 //! What a protocol is, and what a conversation with a device is.
 
-use crate::{Command, CommandError, CommandSpec, Out, Setting, Settings};
+use crate::{Claim, Command, CommandError, CommandSpec, Out, Setting, Settings};
 use odograph_model::Time;
 use odograph_wire::{Framing, Result};
 
@@ -61,6 +61,10 @@ pub struct Protocol {
     pub transports: &'static [Transport],
     /// How its stream is cut.
     pub framing: Framing,
+    /// Whether the first bytes of a stream, or one whole datagram, are this protocol's. Any kind of message may come
+    /// first, since devices reconnect in the midst of their work. Every beginning of a message is `Perhaps` or `Yes`, and
+    /// `No` and `Yes` stay when bytes are added; see [`recognise`](crate::recognise).
+    pub recognise: fn(start: &[u8], transport: Transport) -> Claim,
     /// No frame is longer than this, in bytes.
     pub frame_max: usize,
     /// A connection that is silent for longer than this is dead, in seconds.

@@ -1,7 +1,7 @@
 //! Each law can fail: a made-up protocol keeps all of them, and breaks one at a time.
 
 use odograph_model::{Key, Record, Time};
-use odograph_protocols::{Maturity, Opening, Out, Protocol, Session, Transport};
+use odograph_protocols::{Claim, Maturity, Opening, Out, Protocol, Session, Transport};
 use odograph_testkit::vectors::{check_text, update};
 use odograph_wire::{Cut, Framing, Malformed, Reason, Result, checksum};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -194,6 +194,7 @@ const fn protocol(framing: Framing, open: fn(&Opening<'_>) -> Box<dyn Session>) 
         port: 5999,
         transports: &[Transport::Tcp],
         framing,
+        recognise: |_, _| Claim::Perhaps,
         frame_max: 300,
         idle_s_max: 60,
         has_checksum: true,
@@ -274,6 +275,24 @@ fn ids_that_say_too_little_or_too_much_are_found() {
 #[test]
 fn an_error_that_changes_the_conversation_is_found() {
     assert_finds(&findings::<12>(), "error", "after its first 0 bytes were refused");
+}
+
+#[test]
+fn claims_that_are_missing_or_taken_back_are_found() {
+    let claiming = |recognise| {
+        let demo: &'static Protocol = Box::leak(Box::new(Protocol { recognise, ..protocol(LENGTH, open::<0>) }));
+        check_text(demo, "demo.vectors", &vectors()).expect("the vectors can be read").findings
+    };
+    let shy = claiming(|start, _| if start.len() > 2 { Claim::No } else { Claim::Perhaps });
+    assert_finds(&shy, "recognise", "tcp: disclaimed by its first 3 bytes");
+    let fickle = claiming(|start, _| if start.len() == 2 { Claim::Yes } else { Claim::Perhaps });
+    assert_finds(&fickle, "recognise", "tcp: Yes became Perhaps with byte 3");
+    let rash = claiming(|start, _| match start.len() {
+        0..=4 => Claim::Perhaps,
+        5 => Claim::Yes,
+        _ => panic!("too much"),
+    });
+    assert_finds(&rash, "recognise", "tcp, twice: panics: too much");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //!        K exclusive or of all before                                                              → 01
 //! ```
 
-use crate::{Checksum, Maturity, Opening, Out, Protocol, Session, Transport};
+use crate::{Checksum, Claim, Maturity, Opening, Out, Protocol, Session, Transport};
 use odograph_model::{Key, Record, Time};
 use odograph_wire::{Framing, Reason, Result, checksum};
 
@@ -21,6 +21,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp],
     // Second blank: how a stream is cut.
     framing: Framing::Length { at: 0, width: 1, little_endian: false, plus: 2 },
+    recognise,
     frame_max: 257,
     idle_s_max: 3600,
     has_checksum: true,
@@ -29,6 +30,20 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     commands: &[],
     open: |opening| Box::new(TemplateSession::open(opening)),
 };
+
+/// Claims a message whose checksum fits. What no message of the protocol can begin with is to be disclaimed, the sooner
+/// the better: the port that understands all protocols decides for one once all others say no.
+fn recognise(start: &[u8], _transport: Transport) -> Claim {
+    match start {
+        [] => Claim::Perhaps,
+        [length, ..] if *length < 8 => Claim::No,
+        _ => Claim::of_frame(PROTOCOL.cut(start), start, is_sealed),
+    }
+}
+
+fn is_sealed(frame: &[u8]) -> bool {
+    frame.split_last().is_some_and(|(stated, covered)| *stated == checksum::xor(covered))
+}
 
 struct TemplateSession {
     checksum: Checksum,

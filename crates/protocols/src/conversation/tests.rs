@@ -1,7 +1,7 @@
 //! Messages in every form, with a made-up protocol: `length | text | \n`, as datagrams `D | text`.
 
 use super::*;
-use crate::Maturity;
+use crate::{Claim, Maturity};
 use odograph_model::Key;
 use odograph_wire::Framing;
 
@@ -45,6 +45,7 @@ const fn protocol(framing: Framing, transports: &'static [Transport]) -> Protoco
         port: 1,
         transports,
         framing,
+        recognise: |_, _| Claim::Perhaps,
         frame_max: 20,
         idle_s_max: 60,
         has_checksum: false,

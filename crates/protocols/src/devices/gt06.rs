@@ -19,6 +19,7 @@ mod location;
 mod media;
 mod modules;
 mod network;
+mod recognise;
 mod status;
 mod variant;
 
@@ -51,6 +52,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     port: 5023,
     transports: &[Transport::Tcp],
     framing: Framing::Custom(framing::cut),
+    recognise: |start, _| recognise::recognise(start),
     frame_max: FRAME_MAX,
     idle_s_max: 3600,
     has_checksum: true,

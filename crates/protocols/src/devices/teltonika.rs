@@ -19,6 +19,7 @@ mod elements;
 mod gh3000;
 mod messages;
 mod parts;
+mod recognise;
 mod table;
 
 use crate::{
@@ -39,6 +40,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     port: 5027,
     transports: &[Transport::Tcp, Transport::Udp],
     framing: Framing::Custom(cut),
+    recognise: recognise::recognise,
     frame_max: FRAME_MAX,
     idle_s_max: 3600,
     // Over TCP; datagrams carry none.

@@ -26,6 +26,7 @@ mod command;
 mod container;
 mod parameters;
 mod point;
+mod recognise;
 mod text;
 
 use crate::settings::SettingKind;
@@ -52,6 +53,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp, Transport::Udp],
     datagrams_identify: true,
     framing: Framing::Custom(cut),
+    recognise: |start, _| recognise::recognise(start),
     frame_max: FRAME_MAX,
     // Devices that have nothing to say send #P# every few minutes.
     idle_s_max: 15 * 60,

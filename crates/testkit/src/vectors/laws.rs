@@ -9,9 +9,11 @@
 //! | save | a session that is saved and opened again between frames goes on as if nothing had happened |
 //! | ids | the same frame gives the same record ids, different records have different ids |
 //! | error | after a malformed frame the conversation goes on |
+//! | recognise | no beginning of a message is disclaimed, and no claim is taken back |
 
 mod damage;
 mod ids;
+mod recognise;
 mod save;
 mod split;
 
@@ -68,7 +70,9 @@ impl<'p> Case<'p> {
 
 /// Looks at all laws, and gives the record ids of the paragraph.
 pub(super) fn check(case: &Case<'_>, file: &str, report: &mut Report) -> BTreeSet<RecordId> {
-    for law in [split::split, split::message, damage::truncate, damage::flip, damage::error, save::save] {
+    for law in
+        [split::split, split::message, damage::truncate, damage::flip, damage::error, save::save, recognise::recognise]
+    {
         run(case, file, report, law);
     }
     run(case, file, report, ids::check);

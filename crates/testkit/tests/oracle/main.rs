@@ -10,6 +10,7 @@
 mod compare;
 mod contract;
 mod known;
+mod recognise;
 mod rows;
 
 use compare::{Difference, Tally};

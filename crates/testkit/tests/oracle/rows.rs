@@ -67,7 +67,8 @@ pub(crate) fn conversations<'v>(protocol: &Protocol, messages: &'v [Value], orac
     conversations.into_values().map(in_order).collect()
 }
 
-fn bytes(message: &Value) -> Option<Vec<u8>> {
+/// What a device sent, as far as it was written down.
+pub(crate) fn bytes(message: &Value) -> Option<Vec<u8>> {
     let payload = message["payload"].as_str()?;
     match (message["encoding"].as_str()?, message["charset"].as_str()) {
         ("hex", _) => notation::from_hex(payload).ok(),
@@ -77,7 +78,8 @@ fn bytes(message: &Value) -> Option<Vec<u8>> {
     }
 }
 
-fn transport(message: &Value) -> Option<Transport> {
+/// How it sent that.
+pub(crate) fn transport(message: &Value) -> Option<Transport> {
     match message["transport"].as_str()? {
         "tcp" => Some(Transport::Tcp),
         "udp" => Some(Transport::Udp),

@@ -59,7 +59,7 @@ fn short_login(bytes: &[u8]) -> Option<Cut> {
     }
 }
 
-const fn is_header(pair: [u8; 2]) -> bool {
+pub(super) const fn is_header(pair: [u8; 2]) -> bool {
     matches!(pair, [0x78, 0x78] | [0x79, 0x79])
 }
 

@@ -66,6 +66,11 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &Out<'_>) -> Result<Container> 
     Ok(Container { text, at: at.saturating_add(HEAD), length })
 }
 
+/// The packet in the container that is all of `bytes`.
+pub(super) fn text(bytes: &[u8]) -> Option<Vec<u8>> {
+    inflate(bytes.get(HEAD..)?).ok()
+}
+
 /// What `compressed` was, if it is one whole stream of zlib and nothing else.
 fn inflate(compressed: &[u8]) -> std::result::Result<Vec<u8>, Reason> {
     let mut state = Box::<DecompressorOxide>::default();
