@@ -26,6 +26,7 @@ mod scan;
 mod sealed;
 mod shape;
 mod source;
+mod storage;
 mod store;
 mod table;
 mod tables;
