@@ -46,6 +46,10 @@ macro_rules! dictionary {
             $(#[doc = concat!("`", $nname, $nplace, "`: ", $nmeaning)] $numbered(u8),)*
         }
 
+        /// The rows, counted.
+        #[derive(Clone, Copy)]
+        enum Row { $($plain,)* $($numbered,)* }
+
         /// Every parameter, in the order of the dictionary.
         pub const PARAMETERS: &[Parameter] = &[
             $(Parameter { name: $pname, kind: Kind::$pkind, unit: $punit, meaning: $pmeaning },)*
@@ -54,8 +58,16 @@ macro_rules! dictionary {
 
         impl Key {
             /// The type of this parameter's values.
+            #[inline]
             pub const fn kind(self) -> Kind {
                 match self { $(Self::$plain => Kind::$pkind,)* $(Self::$numbered(_) => Kind::$nkind,)* }
+            }
+
+            /// The parameter's place in [`PARAMETERS`], and its number, if it has one.
+            #[inline(always)]
+            const fn place(self) -> (u16, u8) {
+                // The compiler counts the rows; as they have the order of the enum, this reads its tag.
+                match self { $(Self::$plain => (Row::$plain as u16, 0),)* $(Self::$numbered(n) => (Row::$numbered as u16, n),)* }
             }
 
             /// The name without its number, and the number.
@@ -72,6 +84,15 @@ macro_rules! dictionary {
             }
         }
     };
+}
+
+impl Key {
+    /// A bit for this key in a set of 128 that is to say fast which keys are surely not there: others may share it.
+    #[inline(always)]
+    pub(crate) const fn bit(self) -> u128 {
+        let (row, number) = self.place();
+        1 << ((row + number as u16 * 31) % 128)
+    }
 }
 
 impl fmt::Display for Key {

@@ -15,6 +15,8 @@ pub struct Record {
     /// The moment, as the device says; `None` where it did not say.
     pub time: Option<Time>,
     values: Vec<(Key, Value)>,
+    /// The bits of the keys in `values`: most keys are new to a record, and need no search.
+    known: u128,
     raw: Vec<(CompactString, CompactString)>,
     /// A hash over the bytes that make this record what it is: see [`Record::hash_span`].
     span: u64,
@@ -34,21 +36,44 @@ impl Record {
 
     /// Sets a parameter, replacing what it was. A value of another type than the key's goes to `raw.` under the key's
     /// name, and so does nothing silently wrong; a number that is not finite is left out.
+    #[inline]
     pub fn set(&mut self, key: Key, value: impl Into<Value>) {
-        match value.into().fit(key.kind()) {
-            Ok(value) => {
-                let count = self.values.len();
-                match self.values.iter_mut().find(|(known, _)| *known == key) {
-                    Some((_, known)) => *known = value,
-                    None if count < VALUES_MAX => self.values.push((key, value)),
-                    None => {}
-                }
+        let value = value.into().widened(key.kind());
+        // What nearly every call does is written out where it is called: the compiler knows the value's type there, and puts it
+        // in its place without copying it about.
+        if self.known & key.bit() == 0 && value.fits(key.kind()) {
+            self.add(key, value);
+        } else {
+            self.replace(key, value);
+        }
+    }
+
+    #[cold]
+    fn replace(&mut self, key: Key, value: Value) {
+        if value.fits(key.kind()) {
+            match self.find(key) {
+                Some(known) => *known = value,
+                None => self.add(key, value),
             }
-            Err(Value::Float(_)) if key.kind() == Kind::Float => {}
-            Err(value) => {
-                let name = compact_str::format_compact!("{key}");
-                self.raw(name, value);
-            }
+        } else if !(key.kind() == Kind::Float && matches!(value, Value::Float(_))) {
+            let name = compact_str::format_compact!("{key}");
+            self.raw(name, value);
+        }
+    }
+
+    #[inline]
+    fn find(&mut self, key: Key) -> Option<&mut Value> {
+        if self.known & key.bit() == 0 {
+            return None;
+        }
+        self.values.iter_mut().find(|(known, _)| *known == key).map(|(_, value)| value)
+    }
+
+    #[inline(always)]
+    fn add(&mut self, key: Key, value: Value) {
+        if self.values.len() < VALUES_MAX {
+            self.known |= key.bit();
+            self.values.push((key, value));
         }
     }
 
@@ -68,8 +93,8 @@ impl Record {
 
     /// Adds an item to a list parameter.
     pub fn push(&mut self, key: Key, item: Item) {
-        match self.values.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, Value::List(items))) if items.len() < VALUES_MAX => items.push(item),
+        match self.find(key) {
+            Some(Value::List(items)) if items.len() < VALUES_MAX => items.push(item),
             Some(_) => {}
             None => self.set(key, item),
         }
@@ -85,7 +110,11 @@ impl Record {
     }
 
     /// The value of a parameter.
+    #[inline]
     pub fn get(&self, key: Key) -> Option<&Value> {
+        if self.known & key.bit() == 0 {
+            return None;
+        }
         self.values.iter().find(|(known, _)| *known == key).map(|(_, value)| value)
     }
 

@@ -1,7 +1,7 @@
 //! What a parameter can be.
 
 use crate::Kind;
-use compact_str::CompactString;
+use compact_str::{CompactString, ToCompactString as _};
 use serde::Serialize;
 
 /// A parameter's value.
@@ -62,18 +62,25 @@ pub struct AccessPoint {
 }
 
 impl Value {
-    /// This value as one of `kind`: a whole number becomes a floating one where that is asked; any other difference,
-    /// and a number that is not finite, gives the value back.
-    pub(crate) fn fit(self, kind: Kind) -> Result<Self, Self> {
+    /// This value, a floating number if it is a whole one and `kind` wants that.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "telemetry beyond 2^53 is not told apart by anyone")]
+    pub(crate) fn widened(self, kind: Kind) -> Self {
         match (kind, self) {
-            #[expect(clippy::cast_precision_loss, reason = "telemetry beyond 2^53 is not told apart by anyone")]
-            (Kind::Float, Self::Int(value)) => Ok(Self::Float(value as f64)),
-            (Kind::Float, Self::Float(value)) if value.is_finite() => Ok(Self::Float(value)),
-            (Kind::Int, value @ Self::Int(_))
-            | (Kind::Bool, value @ Self::Bool(_))
-            | (Kind::Text, value @ Self::Text(_))
-            | (Kind::List, value @ Self::List(_)) => Ok(value),
-            (_, value) => Err(value),
+            (Kind::Float, Self::Int(value)) => Self::Float(value as f64),
+            (_, value) => value,
+        }
+    }
+
+    /// Whether it is of `kind`; a number that is not finite is of none.
+    #[inline]
+    pub(crate) const fn fits(&self, kind: Kind) -> bool {
+        match self {
+            Self::Float(value) => matches!(kind, Kind::Float) && value.is_finite(),
+            Self::Int(_) => matches!(kind, Kind::Int),
+            Self::Bool(_) => matches!(kind, Kind::Bool),
+            Self::Text(_) => matches!(kind, Kind::Text),
+            Self::List(_) => matches!(kind, Kind::List),
         }
     }
 
@@ -99,7 +106,7 @@ impl Value {
         match self {
             Self::Text(text) => text,
             Self::Float(value) => compact_str::format_compact!("{value}"),
-            Self::Int(value) => compact_str::format_compact!("{value}"),
+            Self::Int(value) => value.to_compact_string(),
             Self::Bool(value) => compact_str::format_compact!("{value}"),
             Self::List(items) => compact_str::format_compact!("{items:?}"),
         }
@@ -109,6 +116,7 @@ impl Value {
 macro_rules! from {
     ($($from:ty => $variant:ident;)*) => {
         $(impl From<$from> for Value {
+            #[inline]
             fn from(value: $from) -> Self {
                 Self::$variant(value.into())
             }
@@ -123,6 +131,7 @@ from! {
 
 impl From<u64> for Value {
     /// What does not fit 63 bits stays a text, and so ends under `raw.`.
+    #[inline]
     fn from(value: u64) -> Self {
         i64::try_from(value).map_or_else(|_| Self::Text(compact_str::format_compact!("{value}")), Self::Int)
     }

@@ -14,6 +14,7 @@ pub struct Cursor<'a> {
 macro_rules! numbers {
     ($($name:ident $type:ident $from:ident $wide:ident $traced:ident $doc:literal;)*) => {
         $(#[doc = $doc]
+        #[inline]
         pub fn $name(&mut self, field: &'static str) -> Result<$type> {
             let at = self.at;
             let value = $type::$from(self.array(field)?);
@@ -56,6 +57,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Three bytes, big-endian.
+    #[inline]
     pub fn u24(&mut self, field: &'static str) -> Result<u32> {
         let at = self.at;
         let [a, b, c] = self.array(field)?;
@@ -65,6 +67,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Three bytes, little-endian.
+    #[inline]
     pub fn u24_le(&mut self, field: &'static str) -> Result<u32> {
         let at = self.at;
         let [a, b, c] = self.array(field)?;
@@ -86,6 +89,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `length` bytes as they are.
+    #[inline]
     pub fn bytes(&mut self, field: &'static str, length: usize) -> Result<&'a [u8]> {
         let at = self.at;
         let bytes = self.take(field, length)?;
@@ -94,6 +98,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// `N` bytes as they are.
+    #[inline]
     pub fn byte_array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N]> {
         let at = self.at;
         let bytes = self.array(field)?;
@@ -136,6 +141,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next `length` bytes as a message of their own, from which nothing beyond them can be read.
+    #[inline]
     pub fn sub(&mut self, field: &'static str, length: usize) -> Result<Self> {
         let at = self.at;
         let rest = self.take(field, length)?;
@@ -143,16 +149,19 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips `length` bytes.
+    #[inline]
     pub fn skip(&mut self, field: &'static str, length: usize) -> Result<()> {
         self.bytes(field, length).map(|_| ())
     }
 
     /// The next byte, without moving.
+    #[inline]
     pub fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
 
     /// All that is left, without moving.
+    #[inline]
     pub const fn rest(&self) -> &'a [u8] {
         self.rest
     }
@@ -171,22 +180,26 @@ impl<'a> Cursor<'a> {
     }
 
     /// How many bytes are left.
+    #[inline]
     pub const fn left(&self) -> usize {
         self.rest.len()
     }
 
     /// Whether nothing is left.
+    #[inline]
     pub const fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
     /// The bytes between an earlier copy of this cursor and its place now.
+    #[inline]
     pub fn since(&self, start: &Self) -> &'a [u8] {
         let length = self.at.saturating_sub(start.at);
         start.rest.get(..length).unwrap_or(start.rest)
     }
 
     /// An error unless nothing is left.
+    #[inline]
     pub const fn finish(&self, what: &'static str) -> Result<()> {
         match self.rest.len() {
             0 => Ok(()),
@@ -199,6 +212,7 @@ impl<'a> Cursor<'a> {
         Malformed::new(field, self.at, reason)
     }
 
+    #[inline]
     fn take(&mut self, field: &'static str, length: usize) -> Result<&'a [u8]> {
         match self.rest.split_at_checked(length) {
             Some((taken, rest)) => {
@@ -210,6 +224,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    #[inline]
     fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N]> {
         match self.rest.split_first_chunk::<N>() {
             Some((taken, rest)) => {
@@ -231,11 +246,18 @@ impl<'a> Cursor<'a> {
         Malformed::new(field, self.at, Reason::Truncated { need, have: self.rest.len() })
     }
 
+    #[inline]
     fn trace(&self, field: &'static str, at: usize, length: usize, value: Traced<'_>) {
         if let Some(tracer) = self.tracer {
-            tracer.field(field, at, length, value);
+            note(tracer, field, at, length, value);
         }
     }
+}
+
+/// Apart from what everyone runs: hardly ever does anybody trace.
+#[cold]
+fn note(tracer: &dyn Tracer, field: &'static str, at: usize, length: usize, value: Traced<'_>) {
+    tracer.field(field, at, length, value);
 }
 
 #[cfg(test)]
