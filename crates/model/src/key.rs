@@ -215,6 +215,8 @@ dictionary! {
         CounterN "counter" ".{n}" Int "count" "impulse counter n";
         TemperatureN "temperature" ".{n}" Float "C" "temperature probe n, from 1";
         HumidityN "humidity" ".{n}" Float "percent" "relative humidity, probe n";
+        TirePressureN "tire.pressure" ".{n}" Float "kPa" "pressure of tire n, above the air's";
+        TireTemperatureN "tire.temperature" ".{n}" Float "C" "temperature in tire n";
         AxleWeightN "axle.weight" ".{n}" Float "kg" "weight on axle n";
         ReeferSetpointTemperatureN "reefer.setpoint.temperature" ".{zone}" Float "C" "set-point of zone 1 to 3";
         ReeferReturnAirTemperatureN "reefer.return.air.temperature" ".{zone}" Float "C" "return air";

@@ -15,6 +15,7 @@ macro_rules! protocols {
 }
 
 protocols! {
+    galileo,
     gt06,
     teltonika,
     wialon,

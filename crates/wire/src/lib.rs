@@ -33,6 +33,7 @@ mod cursor;
 mod error;
 mod fields;
 mod framing;
+pub mod letters;
 pub mod notation;
 pub mod put;
 mod trace;

@@ -1,0 +1,128 @@
+//! Whether bytes are packets.
+
+use super::{COMPRESSED, GARMIN, IRIDIUM, IRIDIUM_HEAD, PICTURE, TAGS, UNSENT, compressed, cut, draft, iridium, tags};
+use crate::Claim;
+use odograph_wire::{Cursor, Cut, Reason, bits, checksum};
+
+/// The block of the cipher: what is encrypted is filled up to whole ones.
+const BLOCK_BYTES: usize = 16;
+/// The longest packet that is described. Whether tags are some shows without this.
+const DESCRIBED_MAX: usize = 1000;
+/// No year has more seconds.
+const YEAR_SECONDS_MAX: u64 = 366 * 86_400;
+
+/// A packet is claimed when its checksum fits. Until then, what is disclaimed are packets of tags that are none.
+///
+/// EGTS begins with 01 too, and most of its packets with 01 00 00 0B: a packet of nothing, which is none. BlackKite's
+/// packets are the same with fewer tags; what has no other is left open.
+pub(super) fn recognise(start: &[u8]) -> Claim {
+    match start {
+        [] => Claim::Perhaps,
+        [TAGS, _, _, rest @ ..] if rest.starts_with(&IRIDIUM) => by_satellite(start),
+        // Iridium's length is read from the other end.
+        [TAGS, _, _, rest @ ..] if start.len() < IRIDIUM_HEAD && IRIDIUM.starts_with(rest) => Claim::Perhaps,
+        [TAGS | GARMIN | PICTURE | COMPRESSED] | [TAGS | GARMIN | PICTURE | COMPRESSED, _] => Claim::Perhaps,
+        [header @ (TAGS | GARMIN | PICTURE | COMPRESSED), low, high, rest @ ..] => {
+            let length = usize::from(u16::from_le_bytes([*low, *high]) & !UNSENT);
+            let data = rest.get(..length).unwrap_or(rest);
+            let claim = match *header {
+                _ if length == 0 => Claim::No,
+                TAGS => tagged(data, length).max(encrypted(data, length)),
+                _ if length > DESCRIBED_MAX => Claim::No,
+                COMPRESSED => packed(data).max(encrypted(data, length)),
+                _ => Claim::Yes,
+            };
+            claim.min(Claim::of_frame(cut(start), start, is_sealed))
+        }
+        _ => Claim::No,
+    }
+}
+
+fn is_sealed(packet: &[u8]) -> bool {
+    packet
+        .split_last_chunk()
+        .is_some_and(|(covered, stated)| checksum::crc16_modbus(covered) == u16::from_le_bytes(*stated))
+}
+
+/// Whether `data`, which may go on up to `length`, are tags as far as they go, in the way in which [`draft::records`]
+/// reads them; `Yes` where there is one that BlackKite does not have.
+fn tagged(data: &[u8], length: usize) -> Claim {
+    let mut c = Cursor::new(data);
+    let (mut has_time, mut claim) = (false, Claim::Perhaps);
+    while let Some(id) = c.peek() {
+        let Some(row) = tags::find(id) else { return if has_time { claim } else { Claim::No } };
+        has_time |= id == draft::TIME;
+        match c.u8("tag").and_then(|_| tags::skip(row, &mut c)) {
+            Ok(()) if BLACKKITE.contains(&id) => {}
+            Ok(()) => claim = Claim::Yes,
+            Err(error) => {
+                // The rest may come, if there is room for it.
+                let Reason::Truncated { need, .. } = error.reason else { return Claim::No };
+                let fits = error.at.saturating_add(need) <= length;
+                return if fits { claim } else { Claim::No };
+            }
+        }
+    }
+    claim
+}
+
+/// The tags that BlackKite has too.
+const BLACKKITE: [u8; 15] = [0x03, 0x20, 0x30, 0x33, 0x34, 0x40, 0x45, 0x46, 0x50, 0x51, 0x52, 0x53, 0x60, 0x61, 0x62];
+
+/// A minimum begins with a time of the year.
+fn packed(data: &[u8]) -> Claim {
+    match data.first_chunk::<4>().map(|first| u32::from_be_bytes(*first)) {
+        Some(first) if !bits::is_set(first, 31) && bits::between(first, 6, 31) > YEAR_SECONDS_MAX => Claim::No,
+        _ => Claim::Yes,
+    }
+}
+
+/// Anything may be encrypted that is as long, but what reads as the header of EGTS (11 or 16 bytes, no encoding).
+const fn encrypted(data: &[u8], length: usize) -> Claim {
+    if length <= DESCRIBED_MAX && length.is_multiple_of(BLOCK_BYTES) && !matches!(data, [0x0B | 0x10, 0x00, ..]) {
+        Claim::Perhaps
+    } else {
+        Claim::No
+    }
+}
+
+/// Other makers' devices send through Iridium too: whose it is shows in what they sent, not in what is around it.
+fn by_satellite(start: &[u8]) -> Claim {
+    let Cut::Frame(length) = cut(start) else { return Claim::Perhaps };
+    let data = start.get(..length).and_then(|packet| iridium::data(packet).ok());
+    match data {
+        None => Claim::No,
+        Some(data) if data.is_empty() => Claim::Perhaps,
+        Some(data) => match tagged(data, data.len()) {
+            Claim::No if compressed::is_understood(Cursor::new(data)) => Claim::Yes,
+            claim => claim,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(packet: &[u8]) -> Vec<u8> {
+        [packet, &checksum::crc16_modbus(packet).to_le_bytes()].concat()
+    }
+
+    #[test]
+    fn what_only_begins_alike_is_disclaimed_or_left_open() {
+        // EGTS, with the lowest and another priority; routed.
+        for egts in [&[0x01, 0x00, 0x00, 0x0B][..], &[0x01, 0x00, 0x02, 0x0B, 0x00], &[0x01, 0x00, 0x20, 0x10, 0x00]] {
+            assert_eq!(recognise(egts), if egts[3] == 0x10 { Claim::Perhaps } else { Claim::No }, "{egts:02x?}");
+        }
+        // Routed EGTS goes on with the length of its data and a packet number, of which one byte is no tag.
+        assert_eq!(recognise(&[0x01, 0x00, 0x20, 0x10, 0x00, 0x23, 0x00]), Claim::No);
+        // Only a time: BlackKite's is the same.
+        assert_eq!(recognise(&sealed(&[0x01, 0x05, 0x00, 0x20, 1, 2, 3, 4])), Claim::Perhaps);
+        assert_eq!(recognise(&sealed(&[0x01, 0x08, 0x00, 0x10, 1, 0, 0x20, 1, 2, 3, 4])), Claim::Yes);
+        // A value that has no room.
+        assert_eq!(recognise(&[0x01, 0x03, 0x00, 0x20]), Claim::No);
+        // More than is described of what can only be told at its end.
+        assert_eq!(recognise(&[0x07, 0xE8, 0x03]), Claim::Perhaps);
+        assert_eq!(recognise(&[0x07, 0xE9, 0x03]), Claim::No);
+    }
+}
