@@ -15,6 +15,7 @@ macro_rules! protocols {
 }
 
 protocols! {
+    autograph,
     gt06,
     teltonika,
     wialon,
