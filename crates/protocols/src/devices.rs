@@ -2,6 +2,7 @@
 
 pub(crate) mod autograph;
 pub(crate) mod gt06;
+pub(crate) mod naviset;
 pub(crate) mod teltonika;
 pub(crate) mod wialon;
 

@@ -17,6 +17,7 @@ macro_rules! protocols {
 protocols! {
     autograph,
     gt06,
+    naviset,
     teltonika,
     wialon,
 }
