@@ -62,6 +62,11 @@ enum ProtocolChore {
         /// Its short name: lower-case letters and digits, such as gt06
         name: String,
     },
+    /// Rewrite what a protocol's vectors expect and the pages, then hold all tests of protocols against it.
+    Update {
+        /// Its short name, such as gt06
+        name: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -82,5 +87,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         Chore::Tidy => tidy::run(),
         Chore::Changelog(options) => changelog::run(options),
         Chore::Protocol(ProtocolChore::New { name }) => protocol::new(name),
+        Chore::Protocol(ProtocolChore::Update { name }) => protocol::update(name),
     }
 }

@@ -1,7 +1,8 @@
-//! `cargo xtask protocol new`: the files of another protocol, with blanks to fill.
+//! `cargo xtask protocol`: the files of another protocol, with blanks to fill, and all that is to be held against them.
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
@@ -12,9 +13,31 @@ pub(crate) fn new(name: &str) -> Result<()> {
     new_in(workspace::root(), name)?;
     println!(
         "Written: {DEVICES}/{name}.rs and {name}.vectors, and a line in {MODULES} and {REGISTRY}.\n\
-         Fill the four blanks, then let the vectors say what is decoded, and read that:\n  \
-         UPDATE=1 PROTOCOL={name} cargo test -p odograph-testkit --test vectors -- --nocapture"
+         Fill the four blanks, as docs/add-a-protocol.md says, then let the vectors say what is decoded, and read that:\n  \
+         cargo xtask protocol update {name}"
     );
+    Ok(())
+}
+
+/// Rewrites what the vectors of `name` expect and the pages of protocols, then runs what else a protocol has to pass.
+pub(crate) fn update(name: &str) -> Result<()> {
+    let path = format!("{DEVICES}/{name}.vectors");
+    ensure!(workspace::root().join(&path).exists(), "there is no {path}: `cargo xtask protocol new {name}` begins one");
+    for (about, test, rewrites, shows) in UPDATES {
+        println!("── {about}");
+        let mut cargo = Command::new("cargo");
+        cargo.current_dir(workspace::root()).args(["test", "--quiet", "-p", "odograph-testkit", "--test", test]);
+        cargo.env_remove("UPDATE").env_remove("PROTOCOL");
+        if *rewrites {
+            cargo.env("UPDATE", "1");
+        }
+        if *shows {
+            cargo.env("PROTOCOL", name).args(["--", "--nocapture"]);
+        }
+        let status = cargo.status().context("cannot start cargo")?;
+        ensure!(status.success(), "{about}: {status}; what is wrong stands above");
+    }
+    println!("Read what changed: git diff {DEVICES}/{name}.vectors docs/protocols/{name}.md");
     Ok(())
 }
 
@@ -66,6 +89,14 @@ fn with_line(text: &str, before: &str, name: &str, after: &str) -> Result<String
     Ok(lines.join("\n") + "\n")
 }
 
+/// What it is about, the test, whether it rewrites what it expects, and whether it is about one protocol and shows it.
+/// The pages show what the vectors say, so they come after them.
+const UPDATES: &[(&str, &str, bool, bool)] = &[
+    ("the vectors, and the laws that follow from them", "vectors", true, true),
+    ("no protocol takes what is another's", "claims", false, true),
+    ("a peer's messages, where ODOGRAPH_VECTORS says where they are", "oracle", false, true),
+    ("the pages", "pages", true, false),
+];
 const DEVICES: &str = "crates/protocols/src/devices";
 const MODULES: &str = "crates/protocols/src/devices.rs";
 const REGISTRY: &str = "crates/protocols/src/registry.rs";

@@ -1,7 +1,9 @@
 //! One file a protocol, beside its vectors.
 
+pub(crate) mod autograph;
 pub(crate) mod galileo;
 pub(crate) mod gt06;
+pub(crate) mod naviset;
 pub(crate) mod teltonika;
 pub(crate) mod wialon;
 

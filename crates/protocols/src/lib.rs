@@ -36,6 +36,7 @@ mod dialogue;
 mod out;
 pub mod recognise;
 mod registry;
+mod reply_template;
 mod session;
 mod settings;
 
@@ -46,6 +47,7 @@ pub use dialogue::{Dialogue, ResumeError, Turn};
 pub use out::{IDENTITY_BYTES_MAX, NAMES_MAX, NOTES_MAX, Out, RECORDS_MAX, REPLIES_MAX, Reply, ReplyTo};
 pub use recognise::Claim;
 pub use registry::{PROTOCOLS, find};
+pub use reply_template::ReplyTemplate;
 pub use session::{CONTEXT_MAX, Checksum, Maturity, Opening, Protocol, Session, Transport};
 pub use settings::{Setting, SettingError, SettingKind, Settings};
 

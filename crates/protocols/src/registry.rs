@@ -15,8 +15,10 @@ macro_rules! protocols {
 }
 
 protocols! {
+    autograph,
     galileo,
     gt06,
+    naviset,
     teltonika,
     wialon,
 }

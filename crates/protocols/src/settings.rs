@@ -1,5 +1,6 @@
 //! What a listener's or a device's owner can set for a protocol.
 
+use crate::ReplyTemplate;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -27,6 +28,8 @@ pub enum SettingKind {
     Offset,
     /// One of these words.
     OneOf(&'static [&'static str]),
+    /// `none`, or a [`ReplyTemplate`] for messages whose header has so many bytes.
+    Reply(usize),
 }
 
 /// Settings as they were given: names and texts, checked against the protocol's list.
@@ -94,6 +97,11 @@ impl Settings {
         self.text(name) == Some("true")
     }
 
+    /// A reply template, for messages whose header has so many bytes.
+    pub fn reply(&self, name: &str, header: usize) -> Option<ReplyTemplate> {
+        ReplyTemplate::parse(self.text(name)?, header).ok()
+    }
+
     /// An offset from UTC, in minutes: to be subtracted from local time.
     pub fn offset_minutes(&self, name: &str) -> Option<i32> {
         offset_minutes(self.text(name)?)
@@ -118,6 +126,20 @@ impl Settings {
     }
 }
 
+impl fmt::Display for SettingKind {
+    /// What values it takes, for people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Int => f.write_str("whole number"),
+            Self::Bool => f.write_str("true or false"),
+            Self::Offset => f.write_str("offset from UTC"),
+            Self::OneOf(words) => f.write_str(&words.join(", ")),
+            Self::Reply(_) => f.write_str("none or a reply template"),
+        }
+    }
+}
+
 impl SettingKind {
     fn check(self, value: &str) -> Result<(), String> {
         let (fits, expected) = match self {
@@ -126,6 +148,10 @@ impl SettingKind {
             Self::Bool => (matches!(value, "true" | "false"), "true or false".to_owned()),
             Self::Offset => (offset_minutes(value).is_some(), "an offset from UTC such as +02:00".to_owned()),
             Self::OneOf(words) => (words.contains(&value), format!("one of {}", words.join(", "))),
+            Self::Reply(header) => match ReplyTemplate::parse(value, header) {
+                Ok(_) => (true, String::new()),
+                Err(wrong) => (false, format!("none or a reply template: {wrong}")),
+            },
         };
         if fits { Ok(()) } else { Err(expected) }
     }
@@ -157,6 +183,7 @@ mod tests {
     const KNOWN: &[Setting] = &[
         Setting { name: "zone", kind: SettingKind::Offset, meaning: "" },
         Setting { name: "model", kind: SettingKind::OneOf(&["a", "b"]), meaning: "" },
+        Setting { name: "ack", kind: SettingKind::Reply(2), meaning: "" },
     ];
 
     #[test]
@@ -167,7 +194,12 @@ mod tests {
         let error = |name, value| Settings::checked([(name, value)], KNOWN).unwrap_err().to_string();
         assert_eq!(error("model", "c"), "setting model: \"c\" is not one of a, b");
         assert_eq!(error("zone", "Paris"), "setting zone: \"Paris\" is not an offset from UTC such as +02:00");
-        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model");
+        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model, ack");
+        let outside =
+            "setting ack: \"{2}\" is not none or a reply template: {2} lies outside the header, which has 2 bytes";
+        assert_eq!(error("ack", "{2}"), outside);
+        let settings = Settings::checked([("ack", "{0}")], KNOWN).unwrap();
+        assert_eq!(settings.reply("ack", 2).map(|reply| reply.fill(&[7, 8], 1)), Some(vec![7]));
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! Test tools: a fault-injecting disk, a settable clock, a repeatable source of randomness, the vectors harness.
+//! Test tools: a fault-injecting disk, a settable clock, a repeatable source of randomness, the vectors harness, pages.
 
 mod clock;
 pub mod disk;
 pub mod fuzz;
+pub mod pages;
 mod rng;
 pub mod vectors;
 

@@ -85,5 +85,5 @@ impl Session for TemplateSession {
     }
 }
 
-// Fourth blank: the vectors beside this file. Write down what is sent, then let
-// `UPDATE=1 PROTOCOL=template cargo test -p odograph-testkit --test vectors` write down what it gives, and read that.
+// Fourth blank: the vectors beside this file. Write down what is sent, then let `cargo xtask protocol update template` write
+// down what it gives, and read that.

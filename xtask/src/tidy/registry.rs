@@ -14,6 +14,10 @@ pub(super) fn check(files: &[SourceFile], findings: &mut Vec<Finding>) {
         let what = format!("vectors of no protocol: add {DEVICES}{name}.rs or remove them");
         findings.push(Finding::new(&format!("{DEVICES}{name}.vectors"), 1, what));
     }
+    for name in names_of(files, ".md").iter().filter(|name| !devices.contains(name)) {
+        let what = format!("remarks on no protocol: add {DEVICES}{name}.rs or remove them");
+        findings.push(Finding::new(&format!("{DEVICES}{name}.md"), 1, what));
+    }
     let Some(registry) = files.iter().find(|file| file.path == REGISTRY) else {
         if let Some(name) = devices.first() {
             findings.push(Finding::new(
@@ -105,6 +109,8 @@ mod tests {
         expect_one(&check("protocols! { gt06 }", &["gt06.rs"]), place, "gt06.vectors");
         let place = "crates/protocols/src/devices/gt06.vectors:1";
         expect_one(&check("protocols! { }", &["gt06.vectors"]), place, "no protocol");
+        let place = "crates/protocols/src/devices/gt06.md:1";
+        expect_one(&check("protocols! { }", &["gt06.md"]), place, "remarks on no protocol");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::pairs::{command_lines, protocol_names};
 use super::{Outcome, table};
 use anyhow::Result;
 use clap::Args;
-use odograph_protocols::{CommandSpec, Maturity, PROTOCOLS, Protocol, Setting, SettingKind, find};
+use odograph_protocols::{CommandSpec, Maturity, PROTOCOLS, Protocol, Setting, find};
 use serde::Serialize;
 use std::io::Write;
 
@@ -70,7 +70,8 @@ fn detail(protocol: &Protocol) -> String {
         "",
     );
     if !protocol.settings.is_empty() {
-        let setting = |setting: &Setting| vec![setting.name.to_owned(), kind(setting.kind), setting.meaning.to_owned()];
+        let setting =
+            |setting: &Setting| vec![setting.name.to_owned(), setting.kind.to_string(), setting.meaning.to_owned()];
         shown += "\nsettings\n";
         shown += &table::plain(protocol.settings.iter().map(setting).collect(), "  ");
     }
@@ -110,8 +111,11 @@ struct CommandView {
 }
 
 fn view(protocol: &Protocol) -> View {
-    let setting =
-        |setting: &Setting| SettingView { name: setting.name, kind: kind(setting.kind), meaning: setting.meaning };
+    let setting = |setting: &Setting| SettingView {
+        name: setting.name,
+        kind: setting.kind.to_string(),
+        meaning: setting.meaning,
+    };
     let command = |command: &CommandSpec| CommandView {
         name: command.name,
         attributes: command.attributes,
@@ -139,15 +143,5 @@ const fn maturity(protocol: &Protocol) -> &'static str {
     match protocol.maturity {
         Maturity::Proven => "proven",
         Maturity::Unverified => "unverified",
-    }
-}
-
-fn kind(kind: SettingKind) -> String {
-    match kind {
-        SettingKind::Text => "text".to_owned(),
-        SettingKind::Int => "whole number".to_owned(),
-        SettingKind::Bool => "true or false".to_owned(),
-        SettingKind::Offset => "offset from UTC".to_owned(),
-        SettingKind::OneOf(words) => words.join(", "),
     }
 }
