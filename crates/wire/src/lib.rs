@@ -28,6 +28,7 @@
 )]
 
 pub mod bits;
+pub mod charset;
 pub mod checksum;
 mod cursor;
 mod error;

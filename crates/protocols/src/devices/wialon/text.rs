@@ -1,6 +1,7 @@
 //! Lines, checksums and letters.
 
 use odograph_wire::Reason;
+use odograph_wire::charset;
 use odograph_wire::checksum::crc16_arc;
 use std::borrow::Cow;
 
@@ -110,22 +111,9 @@ pub(super) fn names_version(body: &[u8]) -> bool {
 pub(super) fn decoded(bytes: &[u8], cyrillic: bool) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !cyrillic || text.is_ascii() => Cow::Borrowed(text),
-        _ => Cow::Owned(bytes.iter().map(|byte| letter(*byte)).collect()),
+        _ => Cow::Owned(charset::windows_1251(bytes)),
     }
 }
-
-/// A letter of windows-1251.
-fn letter(byte: u8) -> char {
-    let index = usize::from(byte.wrapping_sub(0x80));
-    match byte {
-        0..0x80 => char::from(byte),
-        0x80..0xC0 => HIGH.chars().nth(index).unwrap_or(char::REPLACEMENT_CHARACTER),
-        _ => char::from_u32(u32::from(byte).wrapping_add(0x350)).unwrap_or(char::REPLACEMENT_CHARACTER),
-    }
-}
-
-/// windows-1251 from 0x80 to 0xBF; the Russian alphabet follows in the order of Unicode.
-const HIGH: &str = "ЂЃ‚ѓ„…†‡€‰Љ‹ЊЌЋЏђ‘’“”•–—\u{98}™љ›њќћџ\u{A0}ЎўЈ¤Ґ¦§Ё©Є«¬\u{AD}®Ї°±Ііґµ¶·ё№є»јЅѕї";
 
 #[cfg(test)]
 mod tests {
@@ -152,6 +140,5 @@ mod tests {
         assert_eq!(decoded("Батарея".as_bytes(), false), "Батарея");
         assert_eq!(decoded(b"\xC1\xE0\xF2\xE0\xF0\xE5\xFF \xB9\xA8\xB8", false), "Батарея №Ёё");
         assert_eq!(decoded("я".as_bytes(), true), "СЏ");
-        assert_eq!(HIGH.chars().count(), 64);
     }
 }
