@@ -1,5 +1,6 @@
 //! One file a protocol, beside its vectors.
 
+pub(crate) mod egts;
 pub(crate) mod gt06;
 pub(crate) mod teltonika;
 pub(crate) mod wialon;

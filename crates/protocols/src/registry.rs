@@ -15,6 +15,7 @@ macro_rules! protocols {
 }
 
 protocols! {
+    egts,
     gt06,
     teltonika,
     wialon,
