@@ -1,6 +1,7 @@
 //! One file a protocol, beside its vectors.
 
 pub(crate) mod autograph;
+pub(crate) mod egts;
 pub(crate) mod galileo;
 pub(crate) mod gt06;
 pub(crate) mod naviset;

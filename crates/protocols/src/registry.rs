@@ -16,6 +16,7 @@ macro_rules! protocols {
 
 protocols! {
     autograph,
+    egts,
     galileo,
     gt06,
     naviset,

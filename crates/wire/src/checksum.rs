@@ -1,6 +1,9 @@
 //! The checksums of device protocols, in one table.
 
-use crc::{CRC_8_MAXIM_DOW, CRC_16_ARC, CRC_16_IBM_3740, CRC_16_IBM_SDLC, CRC_16_MODBUS, CRC_16_XMODEM, Crc, Table};
+use crc::{
+    CRC_8_MAXIM_DOW, CRC_8_NRSC_5, CRC_16_ARC, CRC_16_IBM_3740, CRC_16_IBM_SDLC, CRC_16_MODBUS, CRC_16_XMODEM, Crc,
+    Table,
+};
 
 /// Sixteen bytes a step: the tables cost 8 KiB each, and every byte of every message goes through one.
 type Fast = Table<16>;
@@ -11,6 +14,7 @@ static CCITT_FALSE: Crc<u16, Fast> = Crc::<u16, Fast>::new(&CRC_16_IBM_3740);
 static MODBUS: Crc<u16, Fast> = Crc::<u16, Fast>::new(&CRC_16_MODBUS);
 static XMODEM: Crc<u16, Fast> = Crc::<u16, Fast>::new(&CRC_16_XMODEM);
 static MAXIM: Crc<u8> = Crc::<u8>::new(&CRC_8_MAXIM_DOW);
+static NRSC_5: Crc<u8> = Crc::<u8>::new(&CRC_8_NRSC_5);
 
 /// CRC-16/ARC, also called CRC-16/IBM: polynomial 0x8005 reflected, from 0.
 pub fn crc16_arc(bytes: &[u8]) -> u16 {
@@ -40,6 +44,11 @@ pub fn crc16_xmodem(bytes: &[u8]) -> u16 {
 /// CRC-8/MAXIM, the checksum of 1-Wire.
 pub fn crc8_maxim(bytes: &[u8]) -> u8 {
     MAXIM.checksum(bytes)
+}
+
+/// CRC-8/NRSC-5: polynomial 0x31, from 0xFF; the checksum of headers of EGTS.
+pub fn crc8_nrsc5(bytes: &[u8]) -> u8 {
+    NRSC_5.checksum(bytes)
 }
 
 /// All bytes by exclusive or.
@@ -77,6 +86,7 @@ mod tests {
         assert_eq!(crc16_modbus(digits), 0x4B37);
         assert_eq!(crc16_xmodem(digits), 0x31C3);
         assert_eq!(crc8_maxim(digits), 0xA1);
+        assert_eq!(crc8_nrsc5(digits), 0xF7);
         assert_eq!(xor(digits), 0x31);
         assert_eq!(sum(digits), 0xDD);
     }

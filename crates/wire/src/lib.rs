@@ -28,12 +28,12 @@
 )]
 
 pub mod bits;
+pub mod charset;
 pub mod checksum;
 mod cursor;
 mod error;
 mod fields;
 mod framing;
-pub mod letters;
 pub mod notation;
 pub mod put;
 mod trace;

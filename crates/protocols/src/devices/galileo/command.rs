@@ -3,7 +3,7 @@
 use super::TAGS;
 use crate::{Command, CommandError, CommandSpec};
 use odograph_wire::checksum::crc16_modbus;
-use odograph_wire::letters::windows_1251_byte;
+use odograph_wire::charset::to_windows_1251;
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { name: "custom", attributes: &["data", "number?"], meaning: "the maker's own text, in windows-1251" },
@@ -35,8 +35,7 @@ pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, Com
     if device.len() != IMEI_BYTES || !device.is_ascii() {
         return Err(invalid("device", "has to be an IMEI of 15 digits"));
     }
-    let letters: Option<Vec<u8>> = text.chars().map(windows_1251_byte).collect();
-    let letters = letters.ok_or_else(|| invalid("data", "has a letter that windows-1251 does not have"))?;
+    let letters = to_windows_1251(text).ok_or_else(|| invalid("data", "has a letter that windows-1251 does not have"))?;
     let length = u8::try_from(letters.len()).ok().filter(|length| *length > 0);
     let length = length.ok_or_else(|| invalid("data", "takes 1 to 255 letters"))?;
 

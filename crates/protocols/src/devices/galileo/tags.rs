@@ -5,7 +5,7 @@ use super::{extended, hex, reefer, values};
 use crate::Out;
 use compact_str::format_compact;
 use odograph_model::{Alarm, Key};
-use odograph_wire::letters::windows_1251;
+use odograph_wire::charset::windows_1251;
 use odograph_wire::{Cursor, Malformed, Reason, Result};
 
 /// Tags that follow each other and are read alike.
@@ -127,7 +127,7 @@ pub(super) fn read(id: u8, row: &Row, c: &mut Cursor<'_>, draft: &mut Draft, out
             draft.record.set(Key::RecordIndex, number);
         }
         To::CommandText => {
-            let text: String = v.take_rest(row.name).iter().map(|byte| windows_1251(*byte)).collect();
+            let text = windows_1251(v.take_rest(row.name));
             draft.record.set(Key::DeviceCommandResult, text.as_str());
             draft.result = Some(text);
         }

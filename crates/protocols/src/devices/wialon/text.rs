@@ -1,8 +1,8 @@
 //! Lines, checksums and letters.
 
 use odograph_wire::Reason;
+use odograph_wire::charset;
 use odograph_wire::checksum::crc16_arc;
-use odograph_wire::letters::windows_1251;
 use std::borrow::Cow;
 
 /// What is known of the checksum of a packet's text.
@@ -111,7 +111,7 @@ pub(super) fn names_version(body: &[u8]) -> bool {
 pub(super) fn decoded(bytes: &[u8], cyrillic: bool) -> Cow<'_, str> {
     match std::str::from_utf8(bytes) {
         Ok(text) if !cyrillic || text.is_ascii() => Cow::Borrowed(text),
-        _ => Cow::Owned(bytes.iter().map(|byte| windows_1251(*byte)).collect()),
+        _ => Cow::Owned(charset::windows_1251(bytes)),
     }
 }
 
