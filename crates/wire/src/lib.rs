@@ -35,6 +35,7 @@ mod fields;
 mod framing;
 pub mod notation;
 pub mod put;
+pub mod text;
 mod trace;
 pub mod units;
 
