@@ -42,5 +42,5 @@ pub mod units;
 pub use cursor::Cursor;
 pub use error::{Malformed, Reason, Result};
 pub use fields::Fields;
-pub use framing::{Cut, Framing};
+pub use framing::{Cut, Framing, Told};
 pub use trace::{Traced, Tracer};
