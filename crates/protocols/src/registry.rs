@@ -16,6 +16,7 @@ macro_rules! protocols {
 
 protocols! {
     gt06,
+    h02,
     teltonika,
     wialon,
 }
