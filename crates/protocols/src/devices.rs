@@ -1,5 +1,6 @@
 //! One file a protocol, beside its vectors.
 
+pub(crate) mod gps103;
 pub(crate) mod gt06;
 pub(crate) mod h02;
 pub(crate) mod teltonika;

@@ -15,6 +15,7 @@ macro_rules! protocols {
 }
 
 protocols! {
+    gps103,
     gt06,
     h02,
     teltonika,

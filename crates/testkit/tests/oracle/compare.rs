@@ -250,7 +250,8 @@ fn as_text(value: &Value) -> String {
 
 /// Whether two numbers are the same but for how they were worked out.
 fn same_number(name: &str, peer: &Value, ours: &Value) -> bool {
-    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.parse().ok());
+    // The peer keeps some percentages as texts with their sign.
+    let number = |value: &Value| value.as_f64().or_else(|| value.as_str()?.trim_end_matches('%').parse().ok());
     let (Some(peer), Some(ours)) = (number(peer), number(ours)) else { return false };
     let tolerance = match name {
         "position.latitude" | "position.longitude" => 1e-5,

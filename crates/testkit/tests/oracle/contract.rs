@@ -70,7 +70,7 @@ fn notations(bytes: &[u8], say: &mut dyn FnMut(String)) {
 fn truncated(before: &Conversation, row: &Row<'_>, heard: &[Heard], say: &mut dyn FnMut(String)) {
     let Some(last) = heard.last() else { return };
     // Lines may end anywhere; what they still say then is their own affair.
-    if before.protocol().name == "wialon" || last.length == 1 {
+    if matches!(before.protocol().name, "gps103" | "wialon") || last.length == 1 {
         return;
     }
     // Binary records of H02 state no length, and the beginning of a long one is a short one.
