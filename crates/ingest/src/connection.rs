@@ -11,7 +11,7 @@ use crate::{Intake, Limits, Listener, Now, Scratch};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Decision, Dialogue};
-use odograph_wire::Cut;
+use odograph_wire::{Cut, Framing};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +170,7 @@ impl Connection {
         scratch.begin(&self.head, &self.dialogue);
         let mut held = std::mem::take(&mut self.held);
         let bytes = held.with(input);
-        let cut = self.cut(bytes, intake, now, scratch);
+        let cut = self.cut(bytes, false, intake, now, scratch);
         let appended = self.append(bytes, intake, now, scratch);
         self.held = held.keep(input, &cut);
         let (due, end) = appended?;
@@ -186,16 +186,15 @@ impl Connection {
         })
     }
 
-    /// Cuts and decodes what can be in one turn.
-    fn cut(&mut self, bytes: &[u8], intake: &Intake, now: Now, scratch: &mut Scratch) -> Cutting {
-        let protocol = self.listener.protocol;
+    /// Cuts and decodes what can be in one turn; `ended` says that nothing comes behind the bytes.
+    fn cut(&mut self, bytes: &[u8], ended: bool, intake: &Intake, now: Now, scratch: &mut Scratch) -> Cutting {
         // A read costs something as well, whatever is in it.
         let (mut at, mut work) = (0, ENTRY_WORK_BYTES);
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if work >= TURN_WORK_BYTES {
                 return Cutting { at, work, more: true };
             }
-            match protocol.cut(rest) {
+            match self.dialogue.cut(ended, rest) {
                 Cut::Need(_) => break,
                 Cut::Skip(count) => {
                     scratch.plan(Kind::SKIPPED, at..at + count);
@@ -328,18 +327,37 @@ impl Connection {
         now: Now,
         scratch: &mut Scratch,
     ) -> Result<Appended, AppendError> {
+        let held = std::mem::take(&mut self.held);
+        let remainder = self.last(&held, intake, now, scratch)?;
         scratch.begin(&self.head, &self.dialogue);
         let why = self.why(why);
         let text = match why {
             Close::Garbage(detail) => format!("{}: {detail}", why.name()),
             _ => why.name().to_owned(),
         };
-        let held = std::mem::take(&mut self.held);
-        let remainder = held.rest();
         let entry = |kind, payload| NewEntry { kind, at: now.wall.0, identity: None, payload };
         let entries = [entry(Kind::REMAINDER, remainder), entry(Kind::CLOSE, text.as_bytes())];
         let entries = if remainder.is_empty() { &entries[1..] } else { &entries[..] };
         intake.journal.append(&mut self.stream, scratch.context(), scratch.bound(), entries)
+    }
+
+    /// Takes the frames that only waited for what may have come behind them; gives what is left.
+    fn last<'h>(
+        &mut self,
+        held: &'h Held,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<&'h [u8], AppendError> {
+        let bytes = held.rest();
+        let waited = matches!(self.listener.protocol.framing, Framing::Told { .. });
+        if !waited || held.frames || self.closing.is_some() || bytes.is_empty() {
+            return Ok(bytes);
+        }
+        scratch.begin(&self.head, &self.dialogue);
+        let cut = self.cut(bytes, true, intake, now, scratch);
+        self.append(bytes, intake, now, scratch)?;
+        Ok(bytes.get(cut.at..).unwrap_or_default())
     }
 
     /// The device, once it is known and not refused.

@@ -8,7 +8,7 @@ use crate::{Answer, Checksum, Command, CommandError, IDENTITY_BYTES_MAX, Opening
 use crate::{ReplyTo, Session, Settings, Transport};
 use compact_str::CompactString;
 use odograph_model::{Record, Time};
-use odograph_wire::{Cut, Malformed, Reason, Result, Traced, Tracer};
+use odograph_wire::{Cut, Framing, Malformed, Reason, Result, Told, Traced, Tracer};
 use std::fmt;
 use std::ops::Range;
 
@@ -18,17 +18,30 @@ impl Protocol {
     /// The protocol's own framing, held to its promises: no frame is longer than `frame_max`, every cut moves on, and
     /// more is needed only where more is missing.
     pub fn cut(&self, bytes: &[u8]) -> Cut {
+        self.cut_told(Told::default(), bytes)
+    }
+
+    /// The same, where more is known than the bytes: see [`Protocol::told`].
+    pub fn cut_told(&self, told: Told<'_>, bytes: &[u8]) -> Cut {
         let missing = |need: usize| match need.max(bytes.len().saturating_add(1)) {
             need if need > self.frame_max => Cut::Lost("no frame of the protocol is so long"),
             need => Cut::Need(need),
         };
-        match self.framing.cut(bytes) {
+        match self.framing.cut(told, bytes) {
             Cut::Frame(0) | Cut::Skip(0) => Cut::Lost("no frame begins here"),
             Cut::Frame(length) if length > self.frame_max => Cut::Lost("no frame of the protocol is so long"),
             Cut::Frame(length) if length > bytes.len() => missing(length),
             Cut::Skip(length) => Cut::Skip(length.min(bytes.len())),
             Cut::Need(length) => missing(length),
             cut => cut,
+        }
+    }
+
+    /// What its framing is told by `settings`, and by whether nothing comes behind the bytes that are cut.
+    pub fn told<'a>(&self, settings: &'a Settings, ended: bool) -> Told<'a> {
+        match self.framing {
+            Framing::Told { setting, .. } => Told { setting: settings.text(setting), ended },
+            _ => Told { setting: None, ended },
         }
     }
 }
@@ -302,7 +315,7 @@ impl Conversation {
     fn pieces(&self, bytes: &[u8]) -> (Vec<Piece>, Option<(usize, Cut)>) {
         let (mut pieces, mut at) = (Vec::new(), 0_usize);
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            match self.protocol.cut(rest) {
+            match self.protocol.cut_told(self.protocol.told(&self.terms.settings, true), rest) {
                 Cut::Frame(length) => pieces.push(Piece::Frame(at..at.saturating_add(length))),
                 Cut::Skip(length) => pieces.push(Piece::Skipped(at..at.saturating_add(length))),
                 cut => return (pieces, Some((at, cut))),

@@ -3,7 +3,9 @@
 pub(crate) mod autograph;
 pub(crate) mod egts;
 pub(crate) mod galileo;
+pub(crate) mod gps103;
 pub(crate) mod gt06;
+pub(crate) mod h02;
 pub(crate) mod naviset;
 pub(crate) mod teltonika;
 pub(crate) mod wialon;

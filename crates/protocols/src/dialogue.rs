@@ -6,7 +6,7 @@ use crate::{
 };
 use compact_str::CompactString;
 use odograph_model::Time;
-use odograph_wire::Malformed;
+use odograph_wire::{Cut, Malformed, Told};
 use std::fmt;
 use std::sync::Arc;
 
@@ -189,6 +189,14 @@ impl Dialogue {
     /// Appends what the session needs to go on from here.
     pub fn save(&self, context: &mut Vec<u8>) {
         self.session.save(context);
+    }
+
+    /// Cuts what stands at the beginning of `bytes`, which are not empty, with the settings that hold now: see
+    /// [`Protocol::cut`]. `ended` says that nothing comes behind them.
+    pub fn cut(&self, ended: bool, bytes: &[u8]) -> Cut {
+        let listener = self.protocol.told(&self.settings, ended);
+        let own = self.binding.as_deref().and_then(|binding| self.protocol.told(&binding.settings, ended).setting);
+        self.protocol.cut_told(Told { setting: own.or(listener.setting), ended }, bytes)
     }
 
     /// The session, to encode commands.

@@ -111,7 +111,7 @@ fn frames<'b>(setup: &Setup, bytes: &'b [u8]) -> Vec<&'b [u8]> {
     while !rest.is_empty() {
         let (frame, after) = match setup.transport {
             Transport::Udp => piece(rest),
-            Transport::Tcp => match setup.protocol.cut(rest) {
+            Transport::Tcp => match setup.protocol.cut_told(setup.protocol.told(&setup.settings, false), rest) {
                 Cut::Frame(length) => rest.split_at(length),
                 Cut::Skip(length) => {
                     rest = &rest[length..];

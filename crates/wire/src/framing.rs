@@ -35,17 +35,34 @@ pub enum Framing {
     },
     /// Anything else.
     Custom(fn(&[u8]) -> Cut),
+    /// Frames whose ends the bytes alone do not always tell: a setting, or that nothing follows, says the rest.
+    Told {
+        /// The protocol's setting that says it.
+        setting: &'static str,
+        /// Cuts.
+        cut: fn(Told<'_>, &[u8]) -> Cut,
+    },
+}
+
+/// What is known of a stream beside its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Told<'a> {
+    /// What the setting says that the framing names.
+    pub setting: Option<&'a str>,
+    /// Whether nothing comes behind the bytes: the stream has ended, or they are one message.
+    pub ended: bool,
 }
 
 impl Framing {
     /// Cuts what stands at the beginning of `bytes`, which are not empty.
-    pub fn cut(&self, bytes: &[u8]) -> Cut {
+    pub fn cut(&self, told: Told<'_>, bytes: &[u8]) -> Cut {
         match *self {
             Self::Line => line(bytes),
             Self::Until(end) => until(bytes, end),
             Self::Between(start, end) => between(bytes, start, end),
             Self::Length { at, width, little_endian, plus } => length(bytes, at, width, little_endian, plus),
             Self::Custom(cut) => cut(bytes),
+            Self::Told { cut, .. } => cut(told, bytes),
         }
     }
 }
@@ -96,30 +113,34 @@ fn length(bytes: &[u8], at: usize, width: usize, little_endian: bool, plus: usiz
 mod tests {
     use super::*;
 
+    fn cut(framing: Framing, bytes: &[u8]) -> Cut {
+        framing.cut(Told::default(), bytes)
+    }
+
     #[test]
     fn lines() {
-        assert_eq!(Framing::Line.cut(b"ab\r\ncd"), Cut::Frame(4));
-        assert_eq!(Framing::Line.cut(b"\r\n\r\ncd"), Cut::Skip(4));
-        assert_eq!(Framing::Line.cut(b"ab\r"), Cut::Need(4));
+        assert_eq!(cut(Framing::Line, b"ab\r\ncd"), Cut::Frame(4));
+        assert_eq!(cut(Framing::Line, b"\r\n\r\ncd"), Cut::Skip(4));
+        assert_eq!(cut(Framing::Line, b"ab\r"), Cut::Need(4));
     }
 
     #[test]
     fn between_two_bytes() {
         let framing = Framing::Between(b'*', b'#');
-        assert_eq!(framing.cut(b"*ab#*"), Cut::Frame(4));
-        assert_eq!(framing.cut(b"xx*ab#"), Cut::Skip(2));
-        assert_eq!(framing.cut(b"xx"), Cut::Skip(2));
-        assert_eq!(framing.cut(b"*ab"), Cut::Need(4));
+        assert_eq!(cut(framing, b"*ab#*"), Cut::Frame(4));
+        assert_eq!(cut(framing, b"xx*ab#"), Cut::Skip(2));
+        assert_eq!(cut(framing, b"xx"), Cut::Skip(2));
+        assert_eq!(cut(framing, b"*ab"), Cut::Need(4));
     }
 
     #[test]
     fn a_length_field() {
         let framing = Framing::Length { at: 1, width: 2, little_endian: true, plus: 3 };
-        assert_eq!(framing.cut(&[9]), Cut::Need(3));
-        assert_eq!(framing.cut(&[9, 2, 0, 1]), Cut::Need(5));
-        assert_eq!(framing.cut(&[9, 2, 0, 1, 1, 7]), Cut::Frame(5));
+        assert_eq!(cut(framing, &[9]), Cut::Need(3));
+        assert_eq!(cut(framing, &[9, 2, 0, 1]), Cut::Need(5));
+        assert_eq!(cut(framing, &[9, 2, 0, 1, 1, 7]), Cut::Frame(5));
         assert_eq!(
-            Framing::Length { at: 0, width: 1, little_endian: false, plus: 0 }.cut(&[0]),
+            cut(Framing::Length { at: 0, width: 1, little_endian: false, plus: 0 }, &[0]),
             Cut::Lost("length field too small")
         );
     }

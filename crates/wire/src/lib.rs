@@ -36,11 +36,12 @@ mod fields;
 mod framing;
 pub mod notation;
 pub mod put;
+pub mod text;
 mod trace;
 pub mod units;
 
 pub use cursor::Cursor;
 pub use error::{Malformed, Reason, Result};
 pub use fields::Fields;
-pub use framing::{Cut, Framing};
+pub use framing::{Cut, Framing, Told};
 pub use trace::{Traced, Tracer};

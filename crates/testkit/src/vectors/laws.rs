@@ -20,6 +20,7 @@ mod split;
 use super::{Paragraph, Report};
 use odograph_model::RecordId;
 use odograph_protocols::{Conversation, Heard, Protocol, Terms};
+use odograph_wire::Told;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -55,6 +56,11 @@ impl<'p> Case<'p> {
     /// A copy of the conversation as it was before the frame of that index.
     fn at(&self, index: usize) -> Conversation {
         self.before[index].resumed(self.terms.clone())
+    }
+
+    /// What framing is told, where the stream ends behind the bytes or goes on.
+    fn told(&self, ended: bool) -> Told<'_> {
+        self.protocol.told(&self.terms.settings, ended)
     }
 
     /// What `frame` gives instead of the one of that index, or the words of its panic.

@@ -70,10 +70,12 @@ fn notations(bytes: &[u8], say: &mut dyn FnMut(String)) {
 fn truncated(before: &Conversation, row: &Row<'_>, heard: &[Heard], say: &mut dyn FnMut(String)) {
     let Some(last) = heard.last() else { return };
     // Lines may end anywhere; what they still say then is their own affair.
-    if before.protocol().name == "wialon" || last.length == 1 {
+    if matches!(before.protocol().name, "gps103" | "wialon") || last.length == 1 {
         return;
     }
-    for end in last.at + 1..row.bytes.len() {
+    // Binary records of H02 state no length, and the beginning of a long one is a short one.
+    let is_shorter = |end: usize| before.protocol().name == "h02" && matches!(end - last.at, 32 | 42 | 45..=48);
+    for end in (last.at + 1..row.bytes.len()).filter(|end| row.bytes[last.at] != b'$' || !is_shorter(*end)) {
         let cut = before.resumed(before.terms().clone()).message(&row.bytes[..end], crate::rows::RECEIVED, None);
         let found = cut.last().map(|heard| (heard.records.len(), heard.acknowledges(), heard.fault));
         let only_delimiter = row.bytes.len() - end <= 2 && cut.iter().map(said).eq(heard.iter().map(said));

@@ -4,10 +4,11 @@
 //! whatever their case; all others are kept under the device's own name. The type (1 whole number, 2 number, 3 text)
 //! adds nothing that the value does not show.
 
-use super::point::{number, stated};
+use super::point::stated;
 use crate::Out;
 use compact_str::CompactString;
 use odograph_model::{AccessPoint, Alarm, Cell, Item, Key, NUMBER_MAX, Record, Value};
+use odograph_wire::text::number;
 use std::cmp::Ordering;
 
 /// Reads the parameters of `text`, which begins at `at` of the frame.

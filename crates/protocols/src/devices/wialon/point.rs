@@ -3,6 +3,7 @@
 use super::{Fault, STRUCTURE, parameters};
 use crate::Out;
 use odograph_model::{Key, NUMBER_MAX, Record, Time, Value};
+use odograph_wire::text::{self, number, pairs};
 use odograph_wire::{Fields, Malformed, Reason, Result};
 
 /// How many fields a record has.
@@ -109,12 +110,6 @@ fn keep_odd(field: &'static str, text: &str, record: &mut Record, out: &mut Out<
     record.raw(field, text);
 }
 
-/// A number as devices write them. Rust reads more than those as numbers: words for the infinite, and signs.
-pub(super) fn number(text: &str) -> Option<f64> {
-    let plain = text.starts_with(|first: char| first.is_ascii_digit() || matches!(first, '-' | '.'));
-    text.parse().ok().filter(|value: &f64| plain && value.is_finite())
-}
-
 fn decimal(f: &mut Fields<'_>, field: &'static str, least: f64) -> Result<Option<f64>> {
     let at = f.at();
     let Some(text) = given(f, field)? else { return Ok(None) };
@@ -175,14 +170,6 @@ fn clock(text: &str) -> Option<([u8; 3], i64)> {
     fraction.bytes().all(|digit| digit.is_ascii_digit()).then_some((pairs(clock)?, milliseconds))
 }
 
-/// Three numbers of two digits each.
-fn pairs(text: &str) -> Option<[u8; 3]> {
-    let [a, b, c, d, e, f] = *text.as_bytes() else { return None };
-    let digit = |byte: u8| byte.checked_sub(b'0').filter(|digit| *digit <= 9);
-    let pair = |high, low| Some(digit(high)?.wrapping_mul(10).wrapping_add(digit(low)?));
-    Some([pair(a, b)?, pair(c, d)?, pair(e, f)?])
-}
-
 /// Latitude and longitude; nothing where neither is stated.
 fn place(f: &mut Fields<'_>) -> Result<Option<(f64, f64)>> {
     let at = f.at();
@@ -205,22 +192,10 @@ fn angle(f: &mut Fields<'_>, names: [&'static str; 2], signs: [(&str, f64); 2], 
     let Some((_, sign)) = signs.iter().find(|(letter, _)| Some(*letter) == sign) else {
         return Err(Malformed::new(sign_name, sign_at, Reason::Expected("a cardinal point")));
     };
-    match degrees_of(degrees).filter(|degrees| *degrees <= most) {
+    match text::degrees(degrees).filter(|degrees| *degrees <= most) {
         Some(degrees) => Ok(Some(degrees * sign)),
         None => Err(Malformed::new(name, at, Reason::Expected("degrees and minutes: DDMM.MMMM"))),
     }
-}
-
-/// `DDMM.MMMM`. The minutes are read apart, because some devices send more digits than a float holds together with the
-/// degrees; and some count minutes beyond 59.
-fn degrees_of(text: &str) -> Option<f64> {
-    if !text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') {
-        return None;
-    }
-    let point = text.find('.').unwrap_or(text.len());
-    let (degrees, minutes) = text.split_at_checked(point.saturating_sub(2))?;
-    let degrees: u16 = if degrees.is_empty() { 0 } else { degrees.parse().ok()? };
-    Some(f64::from(degrees) + number(minutes)? / 60.0)
 }
 
 /// Analogue inputs, from the first on; any of them may be `NA`.
@@ -244,25 +219,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn angles_as_devices_write_them() {
-        let degrees = |text| degrees_of(text).map(|value| (value * 1e7).round() / 1e7);
-        assert_eq!(degrees("5544.6025"), Some(55.743_375));
-        assert_eq!(degrees("00154.5"), Some(1.908_333_3));
-        assert_eq!(degrees("5429.681944502211763"), Some(54.494_699_1));
-        assert_eq!(degrees("5364.0167"), Some(54.066_945), "minutes beyond 59");
-        assert_eq!(degrees("5530"), Some(55.5));
-        for wrong in ["", ".", "-5530.0", "55.30.1", "5x30.0", "999999930.0", "553é.5"] {
-            assert_eq!(degrees_of(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn numbers_and_clocks_as_devices_write_them() {
-        assert_eq!(number("-4.000"), Some(-4.0));
-        assert_eq!(number("5."), Some(5.0));
-        for wrong in ["", "+5", "inf", "-inf", "nan", "-nan", "1e999", "5,5", "5 "] {
-            assert_eq!(number(wrong), None, "{wrong}");
-        }
+    fn clocks_as_devices_write_them() {
         assert_eq!(clock("095553.123456789"), Some(([9, 55, 53], 123)));
         assert_eq!(clock("095553.5"), Some(([9, 55, 53], 500)));
         for wrong in ["9555", "0955531", "09555x", "095553.x", "095553.1234x"] {

@@ -37,7 +37,9 @@ pub(super) fn flip(case: &Case<'_>, findings: &mut Findings<'_>) {
             let fault = match case.instead(index, &flipped) {
                 Err(panic) => Some(panic),
                 Ok(found) if is_summed && claims(&found) && !same(sound, &found) => Some(claim(&found)),
-                Ok(_) => caught(|| case.protocol.cut(&flipped)).err().map(|panic| format!("framing {panic}")),
+                Ok(_) => caught(|| case.protocol.cut_told(case.told(false), &flipped))
+                    .err()
+                    .map(|panic| format!("framing {panic}")),
             };
             flipped[bit / 8] ^= 1 << (bit % 8);
             let named = fault.map(|fault| format!("bit {} of byte {} flipped: {fault}", bit % 8, bit / 8));
@@ -102,6 +104,6 @@ fn is_delimiter(framing: &Framing, end: &[u8]) -> bool {
         Framing::Until(last) | Framing::Between(_, last) => end == [*last],
         Framing::Length { .. } => false,
         // Its delimiter is its own affair; none has more than two bytes.
-        Framing::Custom(_) => end.len() <= 2,
+        Framing::Custom(_) | Framing::Told { .. } => end.len() <= 2,
     }
 }

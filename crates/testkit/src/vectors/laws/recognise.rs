@@ -47,7 +47,8 @@ fn is_message(case: &Case<'_>, index: usize, transport: Transport) -> bool {
     let frame = case.frames[index];
     let terms = Terms { transport: Some(transport), ..case.terms.clone() };
     let mut conversation: Conversation = case.before[index].resumed(terms);
-    let is_cut = transport == Transport::Udp || case.protocol.cut(frame) == Cut::Frame(frame.len());
+    let is_cut =
+        transport == Transport::Udp || case.protocol.cut_told(case.told(true), frame) == Cut::Frame(frame.len());
     is_cut && conversation.frame(frame, options.received, None).fault.is_none()
 }
 

@@ -1,7 +1,7 @@
 //! Streams and messages: however the bytes come, the same frames come out.
 
 use super::{Case, Findings, caught, difference};
-use odograph_protocols::{Heard, Protocol, Transport};
+use odograph_protocols::{Heard, Transport};
 use odograph_wire::{Cut, Framing};
 use std::ops::Range;
 
@@ -12,7 +12,7 @@ pub(super) fn split(case: &Case<'_>, findings: &mut Findings<'_>) {
     }
     let stream = case.frames.concat();
     let line = case.paragraph.line;
-    let at_once = match caught(|| feed(case.protocol, &stream, [stream.len()])) {
+    let at_once = match caught(|| feed(case, &stream, [stream.len()])) {
         Ok(fed) => fed,
         Err(panic) => return findings.case("split", line, Some(format!("all at once: {panic}"))),
     };
@@ -33,9 +33,9 @@ pub(super) fn split(case: &Case<'_>, findings: &mut Findings<'_>) {
         findings.case("split", line, fault);
     };
     for point in 1..stream.len() {
-        same(format!("split at {point}"), caught(|| feed(case.protocol, &stream, [point, stream.len()])));
+        same(format!("split at {point}"), caught(|| feed(case, &stream, [point, stream.len()])));
     }
-    same("byte by byte".to_owned(), caught(|| feed(case.protocol, &stream, 1..=stream.len())));
+    same("byte by byte".to_owned(), caught(|| feed(case, &stream, 1..=stream.len())));
 }
 
 /// A frame handed in as a message gives what it gives as a frame; so does all of the stream in one message, and so do
@@ -77,13 +77,13 @@ struct Fed {
 }
 
 /// Cuts `stream`, of which first so many bytes have come as the first of `ends` says, and so on.
-fn feed(protocol: &Protocol, stream: &[u8], ends: impl IntoIterator<Item = usize>) -> Fed {
+fn feed(case: &Case<'_>, stream: &[u8], ends: impl IntoIterator<Item = usize>) -> Fed {
     let (mut fed, mut at, mut needed) = (Fed::default(), 0, 0);
     for end in ends {
         while at < end && fed.lost.is_none() {
-            match protocol.cut(&stream[at..end]) {
+            match case.protocol.cut_told(case.told(end == stream.len()), &stream[at..end]) {
                 Cut::Frame(length) => {
-                    assert!(at + length >= needed, "framing needed up to byte {needed}, and then did with less");
+                    assert!(end >= needed, "framing needed up to byte {needed}, and then did with less");
                     fed.frames.push(at..at + length);
                     at += length;
                 }
@@ -116,7 +116,7 @@ fn stripped<'f>(framing: &Framing, frame: &'f [u8]) -> Option<&'f [u8]> {
         Framing::Line => frame.strip_suffix(b"\n").map(|frame| frame.strip_suffix(b"\r").unwrap_or(frame)),
         Framing::Until(end) => frame.strip_suffix(&[*end]),
         Framing::Between(start, end) => frame.strip_prefix(&[*start])?.strip_suffix(&[*end]),
-        Framing::Length { .. } | Framing::Custom(_) => None,
+        Framing::Length { .. } | Framing::Custom(_) | Framing::Told { .. } => None,
     }
 }
 
