@@ -80,8 +80,10 @@ pub(crate) enum Meant {
     GoOn,
     /// From here on the dialogue belongs to a device.
     Identified,
-    /// The device was refused.
+    /// The device was refused, and with it what else it would send.
     Refused,
+    /// The device wants no more of this dialogue.
+    Over,
     /// The frame is malformed.
     Malformed,
 }
@@ -132,8 +134,12 @@ impl Scratch {
             Some(intake.devices.admit(ids, listener)).filter(|admitted| bound != Some(admitted))
         });
         let meant = match &turn.begun {
+            _ if self.out.ends() => Meant::Over,
             _ if turn.malformed.is_some() => Meant::Malformed,
-            Some(binding) if binding.decision == Decision::Refused => Meant::Refused,
+            // The next request may be another device's.
+            Some(binding) if binding.decision == Decision::Refused && !listener.protocol.is_of_requests() => {
+                Meant::Refused
+            }
             Some(_) => Meant::Identified,
             None => Meant::GoOn,
         };
@@ -149,13 +155,18 @@ impl Scratch {
             (binding, range)
         });
         self.plan.push(Planned { kind: Kind::FRAME, range, identity, nobodys: false });
-        for reply in self.out.replies() {
-            let start = self.replies.len();
-            self.replies.extend_from_slice(&reply.bytes);
-            let range = start..self.replies.len();
-            self.plan.push(Planned { kind: Kind::SENT, range, identity: None, nobodys: false });
-        }
+        let out = std::mem::take(&mut self.out);
+        out.replies().iter().for_each(|reply| self.say(&reply.bytes));
+        self.out = out;
         meant
+    }
+
+    /// Plans an entry of bytes for the device that answer no frame.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        let start = self.replies.len();
+        self.replies.extend_from_slice(bytes);
+        let range = start..self.replies.len();
+        self.plan.push(Planned { kind: Kind::SENT, range, identity: None, nobodys: false });
     }
 
     /// The frame that was planned, and what follows it, is nobody's.

@@ -82,6 +82,14 @@ pub struct Protocol {
     pub open: fn(&Opening<'_>) -> Box<dyn Session>,
 }
 
+impl Protocol {
+    /// Whether its messages are requests, each of which says by itself whose it is and is answered by itself: a device may
+    /// have several connections, and one connection, of a balancer say, several devices.
+    pub const fn is_of_requests(&self) -> bool {
+        matches!(self.framing, Framing::Http)
+    }
+}
+
 /// What a conversation begins with, or goes on from.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {
