@@ -1,6 +1,7 @@
 //! One file a protocol, beside its vectors.
 
 pub(crate) mod gt06;
+pub(crate) mod osmand;
 pub(crate) mod teltonika;
 pub(crate) mod wialon;
 

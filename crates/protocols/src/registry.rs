@@ -16,6 +16,7 @@ macro_rules! protocols {
 
 protocols! {
     gt06,
+    osmand,
     teltonika,
     wialon,
 }

@@ -57,6 +57,30 @@ pub(crate) fn refusal(why: &'static str) -> Vec<u8> {
     write(status, Some("close"), why)
 }
 
+/// A request of which the head has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun<'a> {
+    /// What is asked for: path and query, as sent.
+    pub target: &'a str,
+    /// The body as far as it has come; nothing of one in chunks.
+    pub body: &'a [u8],
+    /// Whether that is all of it.
+    pub is_whole: bool,
+}
+
+/// The request that `bytes` begin with, once its head is whole, if the length of its body is sound.
+pub fn begun(bytes: &[u8]) -> Option<Begun<'_>> {
+    let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let head = Head::read(bytes, &mut room).ok()??;
+    let come = bytes.get(head.length..).unwrap_or_default();
+    let (body, is_whole) = match Body::of(head.headers, head.minor).ok()? {
+        Body::Length(length) if length > BODY_BYTES_MAX => return None,
+        Body::Length(length) => come.get(..length).map_or((come, false), |body| (body, true)),
+        Body::Chunked => (&[][..], false),
+    };
+    Some(Begun { target: head.target, body, is_whole })
+}
+
 /// One whole request.
 #[derive(Debug)]
 pub struct Request<'a> {
@@ -151,6 +175,35 @@ impl<'a> Request<'a> {
         // The answer to HEAD has no body, whatever the status.
         write(status, connection, if self.method == "HEAD" { "" } else { text })
     }
+}
+
+/// A request as a client writes it. The length of the body is stated as it is, whatever `headers` say of it; what cannot
+/// stand in a target is percent-encoded.
+pub fn compose<'h>(
+    method: &str,
+    target: &str,
+    headers: impl IntoIterator<Item = (&'h str, &'h str)>,
+    body: Option<&[u8]>,
+) -> Vec<u8> {
+    let mut bytes = format!("{method} ").into_bytes();
+    for byte in target.bytes() {
+        match byte {
+            b'!'..=b'~' => bytes.push(byte),
+            _ => bytes.extend(format!("%{byte:02X}").bytes()),
+        }
+    }
+    bytes.extend(b" HTTP/1.1\r\n");
+    let is_length =
+        |name: &str| ["content-length", "transfer-encoding"].into_iter().any(|known| name.eq_ignore_ascii_case(known));
+    for (name, value) in headers.into_iter().filter(|(name, _)| !is_length(name)) {
+        bytes.extend(format!("{name}: {value}\r\n").bytes());
+    }
+    if let Some(body) = body {
+        bytes.extend(format!("content-length: {}\r\n", body.len()).bytes());
+    }
+    bytes.extend(b"\r\n");
+    bytes.extend(body.unwrap_or_default());
+    bytes
 }
 
 fn write(status: &str, connection: Option<&str>, text: &str) -> Vec<u8> {

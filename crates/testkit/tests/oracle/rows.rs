@@ -2,7 +2,7 @@
 
 use odograph_model::Time;
 use odograph_protocols::{Protocol, Settings, Transport};
-use odograph_wire::notation;
+use odograph_wire::{http, notation};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(crate) fn conversations<'v>(protocol: &Protocol, messages: &'v [Value], orac
     let mut conversations: BTreeMap<(String, u64), Vec<(u64, Row<'v>)>> = BTreeMap::new();
     for message in messages.iter().filter(|message| message["protocol"] == protocol.name) {
         let id = message["id"].as_str().unwrap_or_default();
-        // How a stream is cut, and pages of HTTP, are another matter.
+        // How a stream is cut is another matter.
         let Some(bytes) = bytes(message).filter(|_| message["assert"] != "frame") else { continue };
         let decoder = id.rsplit_once('/').map_or(id, |(decoder, _)| decoder);
         let row = Row {
@@ -69,6 +69,9 @@ pub(crate) fn conversations<'v>(protocol: &Protocol, messages: &'v [Value], orac
 
 /// What a device sent, as far as it was written down.
 pub(crate) fn bytes(message: &Value) -> Option<Vec<u8>> {
+    if message["encoding"] == "http" {
+        return request(&message["payload"]);
+    }
     let payload = message["payload"].as_str()?;
     match (message["encoding"].as_str()?, message["charset"].as_str()) {
         ("hex", _) => notation::from_hex(payload).ok(),
@@ -78,10 +81,18 @@ pub(crate) fn bytes(message: &Value) -> Option<Vec<u8>> {
     }
 }
 
+/// A request as an app sends it.
+fn request(payload: &Value) -> Option<Vec<u8>> {
+    let headers = payload["headers"].as_object()?;
+    let headers = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let body = payload["body"].as_str().map(str::as_bytes);
+    Some(http::compose(payload["method"].as_str()?, payload["url"].as_str()?, headers, body))
+}
+
 /// How it sent that.
 pub(crate) fn transport(message: &Value) -> Option<Transport> {
     match message["transport"].as_str()? {
-        "tcp" => Some(Transport::Tcp),
+        "tcp" | "http" => Some(Transport::Tcp),
         "udp" => Some(Transport::Udp),
         _ => None,
     }

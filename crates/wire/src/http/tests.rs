@@ -181,3 +181,26 @@ fn answers_say_whether_the_connection_goes_on() {
     assert_eq!(answer("GET / HTTP/1.1\r\n\r\n", "hi"), text);
     assert_eq!(answer("HEAD / HTTP/1.1\r\n\r\n", "hi"), "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
 }
+
+#[test]
+fn a_request_is_written_as_it_is_read() {
+    let headers = [("X-A", "b"), ("Content-Length", "7"), ("transfer-encoding", "chunked")];
+    let bytes = compose("POST", "/?a=é b", headers, Some(b"hi"));
+    assert_eq!(bytes, b"POST /?a=%C3%A9%20b HTTP/1.1\r\nX-A: b\r\ncontent-length: 2\r\n\r\nhi");
+    let request = Request::read(&bytes).unwrap();
+    assert_eq!((request.body().as_ref(), request.header("x-a")), (&b"hi"[..], Some(&b"b"[..])));
+    assert_eq!(compose("GET", "/", [], None), b"GET / HTTP/1.1\r\n\r\n");
+}
+
+#[test]
+fn a_request_shows_what_has_come_of_it() {
+    let post = |body: &str| format!("POST /?a=b HTTP/1.1\r\nContent-Length: 5\r\n\r\n{body}");
+    for (body, come) in [("", ""), ("la", "la"), ("lat=1", "lat=1"), ("lat=1GET /", "lat=1")] {
+        let expected = Begun { target: "/?a=b", body: come.as_bytes(), is_whole: come.len() == 5 };
+        assert_eq!(begun(post(body).as_bytes()), Some(expected));
+    }
+    let begins = |text: &str| begun(text.as_bytes()).map(|begun| begun.body.len());
+    assert_eq!(begins("POST / HTTP/1.1\r\nContent-Length: 5\r\n"), None);
+    assert_eq!(begins("POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\nlat"), None);
+    assert_eq!(begins("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlat\r\n"), Some(0));
+}
