@@ -88,6 +88,15 @@ impl Protocol {
     pub const fn is_of_requests(&self) -> bool {
         matches!(self.framing, Framing::Http)
     }
+
+    /// The ways in which it travels, as people know them: requests come by `http`, which is over TCP.
+    pub fn travels_by(&self) -> impl Iterator<Item = &'static str> {
+        let name = |transport: &Transport| match transport {
+            Transport::Tcp if self.is_of_requests() => "http",
+            transport => transport.name(),
+        };
+        self.transports.iter().map(name)
+    }
 }
 
 /// What a conversation begins with, or goes on from.

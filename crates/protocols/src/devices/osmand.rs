@@ -49,7 +49,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
             meaning: "the zone of times that are sent without one; UTC without it",
         },
         Setting {
-            name: "speed",
+            name: "speed_unit",
             kind: SettingKind::OneOf(&["knots", "kmh", "mph", "mps"]),
             meaning: "the unit of speeds in queries and forms; knots without it, and mps for OsmAnd itself",
         },
@@ -80,7 +80,7 @@ impl Default for Terms {
 
 impl OsmAndSession {
     fn open(opening: &Opening<'_>) -> Self {
-        let speed_unit = match opening.settings.text("speed") {
+        let speed_unit = match opening.settings.text("speed_unit") {
             Some("kmh") => fix::AS_SENT,
             Some("mph") => km_of_miles,
             Some("mps") => kph_of_mps,

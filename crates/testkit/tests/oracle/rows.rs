@@ -75,18 +75,26 @@ pub(crate) fn bytes(message: &Value) -> Option<Vec<u8>> {
     let payload = message["payload"].as_str()?;
     match (message["encoding"].as_str()?, message["charset"].as_str()) {
         ("hex", _) => notation::from_hex(payload).ok(),
-        ("text", Some("latin-1")) => payload.chars().map(|character| u8::try_from(character).ok()).collect(),
+        ("text", Some("latin-1")) => latin_1(payload),
         ("text", _) => Some(payload.as_bytes().to_vec()),
         _ => None,
     }
+}
+
+/// A byte a character.
+fn latin_1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|character| u8::try_from(character).ok()).collect()
 }
 
 /// A request as an app sends it.
 fn request(payload: &Value) -> Option<Vec<u8>> {
     let headers = payload["headers"].as_object()?;
     let headers = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
-    let body = payload["body"].as_str().map(str::as_bytes);
-    Some(http::compose(payload["method"].as_str()?, payload["url"].as_str()?, headers, body))
+    let body = match (payload["body"].as_str(), payload["body_encoding"].as_str()) {
+        (Some(body), Some("latin-1")) => Some(latin_1(body)?),
+        (body, _) => body.map(|body| body.as_bytes().to_vec()),
+    };
+    Some(http::compose(payload["method"].as_str()?, payload["url"].as_str()?, headers, body.as_deref()))
 }
 
 /// How it sent that.
