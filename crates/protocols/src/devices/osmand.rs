@@ -124,7 +124,10 @@ impl Session for OsmAndSession {
         let head = std::str::from_utf8(frame.get(..request.body_at()).unwrap_or_default()).unwrap_or_default();
         let mut at = 0_usize;
         for line in head.split_inclusive('\n') {
-            out.fields(line.trim_end(), at, '\n').take_rest("head");
+            let text = line.trim_end();
+            if !text.is_empty() {
+                out.fields(text, at, '\n').take_rest("head");
+            }
             at = at.saturating_add(line.len());
         }
         if !request.keeps_alive() {
