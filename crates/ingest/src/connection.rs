@@ -74,6 +74,8 @@ pub struct Connection {
     skipped: usize,
     /// The device was told to send the rest of the frame whose beginning has come.
     prompted: bool,
+    /// The last request was nobody's.
+    astray: bool,
     /// By the clock that never goes back.
     opened: Duration,
     heard: Duration,
@@ -148,6 +150,7 @@ impl Connection {
             outbox: Outbox::default(),
             skipped: 0,
             prompted: false,
+            astray: false,
             opened: now.monotonic,
             heard: now.monotonic,
             unread_since: None,
@@ -223,6 +226,9 @@ impl Connection {
                     (self.skipped, self.prompted) = (0, false);
                     let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
+                    if !self.is_of_one() {
+                        scratch.attribute(before.0, &self.dialogue, &self.listener, &mut self.astray);
+                    }
                     match meant {
                         Meant::Refused => self.end(Close::Refused),
                         Meant::Over => self.end(Close::Peer),

@@ -169,17 +169,17 @@ impl Scratch {
         self.plan.push(Planned { kind: Kind::SENT, range, identity: None, nobodys: false });
     }
 
-    /// The frame that was planned, and what follows it, is nobody's.
-    pub(crate) fn give_to_nobody(&mut self) {
-        if let Some(first) = self.plan.first_mut() {
-            first.nobodys = true;
-        }
-    }
-
-    /// The frame that was planned, and what follows it, belongs to `binding`: the one before was nobody's.
-    pub(crate) fn give_back_to(&mut self, binding: &Arc<Binding>) {
-        if let Some(first) = self.plan.first_mut().filter(|first| first.identity.is_none()) {
-            first.identity = Some((binding.clone(), encode(binding, &mut self.decisions)));
+    /// Sees to it that the journal has the frame at `place` of the plan as that of the device it names, where every frame
+    /// names one: one that does not is nobody's, since many devices may come from one address or by one connection.
+    /// `astray` says whether the one before was nobody's.
+    pub(crate) fn attribute(&mut self, place: usize, dialogue: &Dialogue, listener: &Listener, astray: &mut bool) {
+        let (Some(binding), Some(planned)) = (dialogue.binding(), self.plan.get_mut(place)) else { return };
+        let of_listener = listener.device.as_ref() == Some(binding);
+        if !self.tally.named && !of_listener {
+            planned.nobodys = true;
+            *astray = true;
+        } else if std::mem::take(astray) && planned.identity.is_none() {
+            planned.identity = Some((binding.clone(), encode(binding, &mut self.decisions)));
         }
     }
 

@@ -190,6 +190,34 @@ fn a_connection_ends_when_its_client_wants_it_and_after_what_cannot_be_cut() {
     }
 }
 
+#[test]
+fn a_request_that_names_nobody_is_nobodys() {
+    let trial = start(|_| {});
+    let mut client = Client::of(&trial);
+    let nameless = "GET /?lat=1&lon=2 HTTP/1.1\r\n\r\n";
+    let broken = "POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\n{";
+    client.says(&[&get("1", 1), nameless, &get("1", 2), broken, broken, &get("2", 1), nameless, &get("1", 3)].concat());
+    let id = refusal("400 Bad Request", "", "id at byte 4: expected the id of the device");
+    let json = refusal("400 Bad Request", "", "body at byte 38: expected JSON");
+    [OK, &id, OK, &json, &json, OK, &id, OK].into_iter().for_each(|answer| client.hears(answer));
+    trial.gateway.stop().unwrap();
+    let mut entries =
+        Reader::open(Arc::new(trial.disk.clone()), &support::folder()).unwrap().entries(Lsn(0), None).unwrap();
+    let (mut owner, mut frames, mut sent) = (String::new(), Vec::new(), Vec::new());
+    while let Some(entry) = entries.next().unwrap() {
+        if let Some(identity) = entry.identity {
+            identity.device.clone_into(&mut owner);
+        }
+        match entry.kind {
+            Kind::FRAME => frames.push(owner.clone()),
+            Kind::SENT => sent.push(owner.clone()),
+            _ => {}
+        }
+    }
+    assert_eq!(frames, ["1", "", "1", "", "", "2", "", "1"]);
+    assert_eq!(sent, frames, "an answer belongs to whom its request does");
+}
+
 /// A stream of sound and broken requests.
 fn stream_of(rng: &SeededRng) -> String {
     let mut stream = String::new();
