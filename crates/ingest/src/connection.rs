@@ -19,7 +19,7 @@ use std::time::Duration;
 /// Why a connection ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Close {
-    /// The device closed it.
+    /// The device closed it, or wanted it closed.
     Peer,
     /// The network lost it.
     Network,
@@ -72,6 +72,10 @@ pub struct Connection {
     outbox: Outbox,
     /// Bytes skipped since the last frame.
     skipped: usize,
+    /// The device was told to send the rest of the frame whose beginning has come.
+    prompted: bool,
+    /// The last request was nobody's.
+    astray: bool,
     /// By the clock that never goes back.
     opened: Duration,
     heard: Duration,
@@ -145,6 +149,8 @@ impl Connection {
             held: Held::default(),
             outbox: Outbox::default(),
             skipped: 0,
+            prompted: false,
+            astray: false,
             opened: now.monotonic,
             heard: now.monotonic,
             unread_since: None,
@@ -177,7 +183,7 @@ impl Connection {
         let changed = before.as_ref().map(|binding| &binding.device) != self.device().map(|binding| &binding.device);
         Ok(Step {
             due,
-            arrived: changed && self.device().is_some(),
+            arrived: changed && self.is_of_one() && self.device().is_some(),
             left: before.filter(|_| changed),
             closing: self.closing.is_some(),
             end,
@@ -190,12 +196,21 @@ impl Connection {
     fn cut(&mut self, bytes: &[u8], ended: bool, intake: &Intake, now: Now, scratch: &mut Scratch) -> Cutting {
         // A read costs something as well, whatever is in it.
         let (mut at, mut work) = (0, ENTRY_WORK_BYTES);
+        let framing = &self.dialogue.protocol().framing;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if work >= TURN_WORK_BYTES {
                 return Cutting { at, work, more: true };
             }
             match self.dialogue.cut(ended, rest) {
-                Cut::Need(_) => break,
+                Cut::Need(_) => {
+                    if !self.prompted
+                        && let Some(prompt) = framing.prompt(rest)
+                    {
+                        scratch.say(prompt);
+                        self.prompted = true;
+                    }
+                    break;
+                }
                 Cut::Skip(count) => {
                     scratch.plan(Kind::SKIPPED, at..at + count);
                     at += count;
@@ -208,16 +223,26 @@ impl Connection {
                 Cut::Frame(length) => {
                     let range = at..at + length;
                     at = range.end;
-                    self.skipped = 0;
+                    (self.skipped, self.prompted) = (0, false);
                     let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
-                    if meant == Meant::Refused {
-                        self.end(Close::Refused);
+                    if !self.is_of_one() {
+                        scratch.attribute(before.0, &self.dialogue, &self.listener, &mut self.astray);
+                    }
+                    match meant {
+                        Meant::Refused => self.end(Close::Refused),
+                        Meant::Over => self.end(Close::Peer),
+                        Meant::GoOn | Meant::Identified | Meant::Malformed => {}
                     }
                     let (entries, replies) = scratch.planned_since(before);
                     work += entries * ENTRY_WORK_BYTES + length + replies;
                 }
-                Cut::Lost(why) => self.end(Close::Garbage(why)),
+                Cut::Lost(why) => {
+                    if let Some(refusal) = framing.refusal(why) {
+                        scratch.say(&refusal);
+                    }
+                    self.end(Close::Garbage(why));
+                }
             }
             if self.closing.is_some() {
                 break;
@@ -363,6 +388,11 @@ impl Connection {
     /// The device, once it is known and not refused.
     pub fn device(&self) -> Option<&Arc<Binding>> {
         self.dialogue.binding().filter(|binding| binding.decision != Decision::Refused)
+    }
+
+    /// Whether it is the one connection that its device has, and has it alone.
+    pub fn is_of_one(&self) -> bool {
+        !self.listener.protocol.is_of_requests()
     }
 
     /// What the device calls itself, also where it was refused.

@@ -74,7 +74,7 @@ impl Cutoffs {
         }
     }
 
-    /// A device that speaks by datagrams was refused: there is no connection to end.
+    /// A device that speaks by datagrams or requests was refused: there is no connection to end.
     pub(crate) fn refused(&self, whom: Whom<'_>, refusal: &str, now: Duration) {
         self.ended(whom, Close::Refused, refusal, &Limits::default(), now);
     }

@@ -68,7 +68,9 @@ impl Peers {
         scratch.begin(&peer.head, &peer.dialogue);
         let whole = 0..datagram.len();
         let meant = scratch.frame(intake, &self.listener, &mut peer.dialogue, datagram, whole, now.wall);
-        peer.attribute(&self.listener, scratch);
+        if self.listener.protocol.datagrams_identify {
+            scratch.attribute(0, &peer.dialogue, &self.listener, &mut peer.astray);
+        }
         let appended = scratch.append(intake, &mut peer.stream, datagram, now.wall)?;
         debug_assert!(meant != Meant::Malformed || scratch.tally.malformed.len() == 1, "a malformed frame is counted");
         Ok(if scratch.replies().is_empty() { Verdict::Silence } else { Verdict::Reply(appended.end) })
@@ -137,18 +139,5 @@ impl Peer {
         scratch.begin(&head, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
         Ok(Self { dialogue, stream, head, heard: now.monotonic, astray: false })
-    }
-
-    /// Sees to it that the journal has the datagram as that of the device it names. One that names none is that of the
-    /// device before only where the protocol's datagrams never do: behind one address there may be many devices.
-    fn attribute(&mut self, listener: &Listener, scratch: &mut Scratch) {
-        let Some(binding) = self.dialogue.binding() else { return };
-        let of_listener = listener.device.as_ref() == Some(binding);
-        if !scratch.tally.named && listener.protocol.datagrams_identify && !of_listener {
-            scratch.give_to_nobody();
-            self.astray = true;
-        } else if std::mem::take(&mut self.astray) {
-            scratch.give_back_to(binding);
-        }
     }
 }

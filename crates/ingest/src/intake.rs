@@ -80,8 +80,10 @@ pub(crate) enum Meant {
     GoOn,
     /// From here on the dialogue belongs to a device.
     Identified,
-    /// The device was refused.
+    /// The device was refused, and with it what else it would send.
     Refused,
+    /// The device wants no more of this dialogue.
+    Over,
     /// The frame is malformed.
     Malformed,
 }
@@ -132,8 +134,12 @@ impl Scratch {
             Some(intake.devices.admit(ids, listener)).filter(|admitted| bound != Some(admitted))
         });
         let meant = match &turn.begun {
+            _ if self.out.ends() => Meant::Over,
             _ if turn.malformed.is_some() => Meant::Malformed,
-            Some(binding) if binding.decision == Decision::Refused => Meant::Refused,
+            // The next request may be another device's.
+            Some(binding) if binding.decision == Decision::Refused && !listener.protocol.is_of_requests() => {
+                Meant::Refused
+            }
             Some(_) => Meant::Identified,
             None => Meant::GoOn,
         };
@@ -149,26 +155,31 @@ impl Scratch {
             (binding, range)
         });
         self.plan.push(Planned { kind: Kind::FRAME, range, identity, nobodys: false });
-        for reply in self.out.replies() {
-            let start = self.replies.len();
-            self.replies.extend_from_slice(&reply.bytes);
-            let range = start..self.replies.len();
-            self.plan.push(Planned { kind: Kind::SENT, range, identity: None, nobodys: false });
-        }
+        let out = std::mem::take(&mut self.out);
+        out.replies().iter().for_each(|reply| self.say(&reply.bytes));
+        self.out = out;
         meant
     }
 
-    /// The frame that was planned, and what follows it, is nobody's.
-    pub(crate) fn give_to_nobody(&mut self) {
-        if let Some(first) = self.plan.first_mut() {
-            first.nobodys = true;
-        }
+    /// Plans an entry of bytes for the device that answer no frame.
+    pub(crate) fn say(&mut self, bytes: &[u8]) {
+        let start = self.replies.len();
+        self.replies.extend_from_slice(bytes);
+        let range = start..self.replies.len();
+        self.plan.push(Planned { kind: Kind::SENT, range, identity: None, nobodys: false });
     }
 
-    /// The frame that was planned, and what follows it, belongs to `binding`: the one before was nobody's.
-    pub(crate) fn give_back_to(&mut self, binding: &Arc<Binding>) {
-        if let Some(first) = self.plan.first_mut().filter(|first| first.identity.is_none()) {
-            first.identity = Some((binding.clone(), encode(binding, &mut self.decisions)));
+    /// Sees to it that the journal has the frame at `place` of the plan as that of the device it names, where every frame
+    /// names one: one that does not is nobody's, since many devices may come from one address or by one connection.
+    /// `astray` says whether the one before was nobody's.
+    pub(crate) fn attribute(&mut self, place: usize, dialogue: &Dialogue, listener: &Listener, astray: &mut bool) {
+        let (Some(binding), Some(planned)) = (dialogue.binding(), self.plan.get_mut(place)) else { return };
+        let of_listener = listener.device.as_ref() == Some(binding);
+        if !self.tally.named && !of_listener {
+            planned.nobodys = true;
+            *astray = true;
+        } else if std::mem::take(astray) && planned.identity.is_none() {
+            planned.identity = Some((binding.clone(), encode(binding, &mut self.decisions)));
         }
     }
 

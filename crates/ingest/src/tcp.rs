@@ -202,6 +202,13 @@ impl Link {
             measures.malformed(malformed.reason.kind());
             tracing::debug!(peer = %self.peer, stream = self.stream, %malformed, "malformed frame");
         }
+        if let Some(binding) = scratch.tally.refused.as_ref().filter(|_| !connection.is_of_one()) {
+            // The connection goes on, so that its end tells nobody.
+            let (device, listener) = (binding.device.as_str(), &**connection.listener());
+            let refusal = worker.common.intake.devices.refusal(device, listener);
+            let whom = Whom { peer: self.peer, device: Some(device), listener };
+            worker.common.cutoffs.refused(whom, &refusal, now.monotonic);
+        }
         drop((scratch, connection));
         self.work.set(self.work.get().saturating_add(step.work));
         let place = self.places.get().1;
@@ -223,7 +230,7 @@ impl Link {
     /// If the connection belongs to a device, it is the one that the device has.
     fn arrive(&self, worker: &Worker) {
         let connection = self.connection.borrow();
-        if let Some(binding) = connection.device() {
+        if let Some(binding) = connection.device().filter(|_| connection.is_of_one()) {
             tracing::debug!(peer = %self.peer, device = %binding.device, stream = self.stream, "device is here");
             let handle = worker.sockets.handle(self.places.get().0, self.stream);
             worker.common.present.arrive(binding.device.clone(), handle);

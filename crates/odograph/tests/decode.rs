@@ -180,3 +180,42 @@ fn shells_get_completions() {
         assert!(String::from_utf8_lossy(&script.stdout).contains(words), "{shell}");
     }
 }
+
+/// A request, and the answer to a phone that is accepted.
+const REQUEST: &str =
+    r#"{"method":"GET","url":"/?id=7&lat=60.0&lon=30.0&timestamp=1377177267","headers":{"Host":"a"},"body":null}"#;
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+
+#[test]
+fn requests_by_http_are_lines_of_json() {
+    let json = r#"{"method":"POST","url":"/","headers":{"Content-Type":"application/json"},"body_hex":"7b7d"}"#;
+    let form = r#"{"url":"?id=8","headers":{"Content-Length":"99"},"body":"lat=1&lon=2&note=é"}"#;
+    let input = format!("{REQUEST}\n{json}\n{form}\n{{\n{{\"url\":7}}\n\n");
+    let output = odograph(&["decode", "--protocol", "osmand", "--stdin", "--http", "--transport", "http"], &input);
+    assert_eq!(output.status.code(), Some(2), "{}", errors(&output));
+    let lines = lines(&output);
+    assert_eq!(lines.len(), 6);
+    let ok = odograph_wire::notation::to_hex(OK);
+    assert_eq!(lines[0]["replies"], serde_json::json!([ok]));
+    assert_eq!(lines[0]["records"][0]["device"], "7");
+    assert_eq!(lines[0]["records"][0]["position.latitude"], 60.0);
+    let reason = "expected an object with coords or a timestamp";
+    assert_eq!((&lines[1]["error"]["field"], &lines[1]["error"]["reason"]), (&"location".into(), &reason.into()));
+    assert_eq!(lines[2]["records"][0]["raw.note"], "é", "{}", lines[2]);
+    assert_eq!(lines[2]["identity"], "8");
+    assert_eq!(lines[3]["error"]["field"], "line");
+    assert_eq!(lines[4]["error"], serde_json::json!({"field": "url", "at": 0, "reason": "expected a text"}));
+    assert_eq!(lines[5]["error"], Value::Null, "an empty line is a line");
+}
+
+#[test]
+fn requests_by_http_are_arguments_and_are_recognised() {
+    let output = odograph(&["decode", "--http", REQUEST], "");
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(lines(&output)[0]["protocol"], "osmand");
+    let output = odograph(&["decode", "--protocol", "gt06", "--http", REQUEST], "");
+    assert_eq!(output.status.code(), Some(64));
+    assert!(errors(&output).contains("gt06 travels by tcp"), "{}", errors(&output));
+    let output = odograph(&["decode", "--protocol", "osmand", "--http", "{}"], "");
+    assert_eq!(output.status.code(), Some(64));
+}

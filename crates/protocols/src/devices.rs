@@ -7,6 +7,7 @@ pub(crate) mod gps103;
 pub(crate) mod gt06;
 pub(crate) mod h02;
 pub(crate) mod naviset;
+pub(crate) mod osmand;
 pub(crate) mod teltonika;
 pub(crate) mod wialon;
 

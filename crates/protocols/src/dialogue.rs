@@ -120,8 +120,7 @@ impl Dialogue {
         let binding = self.binding.as_deref().filter(|_| !anonymous || inherits);
         match binding.map(|binding| binding.decision) {
             Some(Decision::Accepted | Decision::Quarantined) => out.keep_replies(|to| to != ReplyTo::Refused),
-            Some(Decision::Refused) => out.refuse(|to| matches!(to, ReplyTo::Refused | ReplyTo::Anyone)),
-            None => out.refuse(|to| to == ReplyTo::Anyone),
+            Some(Decision::Refused) | None => out.refuse(|to| matches!(to, ReplyTo::Refused | ReplyTo::Anyone)),
         }
         Turn { begun, malformed: None }
     }

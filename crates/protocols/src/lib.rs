@@ -33,6 +33,8 @@ mod conversation;
 pub mod detect;
 mod devices;
 mod dialogue;
+mod form;
+mod json;
 mod out;
 pub mod recognise;
 mod registry;

@@ -26,6 +26,7 @@ pub struct Out<'t> {
     notes: Vec<String>,
     answers: Vec<Answer>,
     overflow: bool,
+    over: bool,
     tracer: Option<&'t dyn Tracer>,
     /// What the session saved before the frame: its memory is kept here from frame to frame.
     pub(crate) before: Vec<u8>,
@@ -47,7 +48,7 @@ pub struct Reply {
 pub enum ReplyTo {
     /// A device that was accepted: this is how an acknowledgement is sent.
     Accepted,
-    /// A device that was refused.
+    /// A device that was refused, or whoever does not say which device it is.
     Refused,
     /// Anyone, also before a login: promises nothing.
     Anyone,
@@ -122,6 +123,11 @@ impl<'t> Out<'t> {
         }
     }
 
+    /// The conversation is over with this frame, be it malformed: what is due is answered, and nothing more is heard.
+    pub fn end(&mut self) {
+        self.over = true;
+    }
+
     /// The device answered a command.
     pub fn answer(&mut self, answer: Answer) {
         self.answers.push(answer);
@@ -157,6 +163,11 @@ impl<'t> Out<'t> {
         self.overflow
     }
 
+    /// Whether the conversation is over with the frame.
+    pub const fn ends(&self) -> bool {
+        self.over
+    }
+
     /// Forgets everything, for the next frame. Memory is kept.
     pub fn clear(&mut self) {
         self.records.clear();
@@ -165,6 +176,7 @@ impl<'t> Out<'t> {
         self.notes.clear();
         self.answers.clear();
         self.overflow = false;
+        self.over = false;
     }
 
     /// Takes back what a malformed frame gave, except its notes and its [`ReplyTo::DespiteError`].

@@ -22,6 +22,7 @@ protocols! {
     gt06,
     h02,
     naviset,
+    osmand,
     teltonika,
     wialon,
 }

@@ -82,6 +82,23 @@ pub struct Protocol {
     pub open: fn(&Opening<'_>) -> Box<dyn Session>,
 }
 
+impl Protocol {
+    /// Whether its messages are requests, each of which says by itself whose it is and is answered by itself: a device may
+    /// have several connections, and one connection, of a balancer say, several devices.
+    pub const fn is_of_requests(&self) -> bool {
+        matches!(self.framing, Framing::Http)
+    }
+
+    /// The ways in which it travels, as people know them: requests come by `http`, which is over TCP.
+    pub fn travels_by(&self) -> impl Iterator<Item = &'static str> {
+        let name = |transport: &Transport| match transport {
+            Transport::Tcp if self.is_of_requests() => "http",
+            transport => transport.name(),
+        };
+        self.transports.iter().map(name)
+    }
+}
+
 /// What a conversation begins with, or goes on from.
 #[derive(Debug, Clone, Copy)]
 pub struct Opening<'a> {

@@ -1,5 +1,7 @@
 //! Cutting a stream of bytes into frames.
 
+use crate::http;
+
 /// What stands at the beginning of the bytes received so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cut {
@@ -33,6 +35,9 @@ pub enum Framing {
         /// What to add to the field's value to have the frame's whole length.
         plus: usize,
     },
+    /// HTTP/1 requests, head and body: see [`http`] for their bounds. Each is answered by itself, and says by itself whose
+    /// it is: a connection belongs to whoever uses it.
+    Http,
     /// Anything else.
     Custom(fn(&[u8]) -> Cut),
     /// Frames whose ends the bytes alone do not always tell: a setting, or that nothing follows, says the rest.
@@ -61,8 +66,26 @@ impl Framing {
             Self::Until(end) => until(bytes, end),
             Self::Between(start, end) => between(bytes, start, end),
             Self::Length { at, width, little_endian, plus } => length(bytes, at, width, little_endian, plus),
+            Self::Http => http::cut(bytes),
             Self::Custom(cut) => cut(bytes),
             Self::Told { cut, .. } => cut(told, bytes),
+        }
+    }
+
+    /// What the peer waits for before it sends the rest of the frame that `bytes` begin with, if it waits. It promises
+    /// nothing.
+    pub fn prompt(&self, bytes: &[u8]) -> Option<&'static [u8]> {
+        match self {
+            Self::Http => http::prompt(bytes),
+            _ => None,
+        }
+    }
+
+    /// What the peer is told after [`Cut::Lost`], where the protocol has words for it.
+    pub fn refusal(&self, why: &'static str) -> Option<Vec<u8>> {
+        match self {
+            Self::Http => Some(http::refusal(why)),
+            _ => None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Readers and writers for device messages: cursor, text fields, checksums, units, framing.
+//! Readers and writers for device messages: cursor, text fields, checksums, units, framing, requests by HTTP.
 //!
 //! Everything is pure, and the readers do not allocate. All bounds checks of all protocols are in [`Cursor`] and
 //! [`Fields`]: above them nobody indexes into bytes. Every getter takes the field's name, so that an error says
@@ -34,6 +34,7 @@ mod cursor;
 mod error;
 mod fields;
 mod framing;
+pub mod http;
 pub mod notation;
 pub mod put;
 pub mod text;

@@ -15,6 +15,12 @@ pub fn km_of_miles(miles: f64) -> f64 {
     miles * KM_OF_MILE
 }
 
+/// Metres per second as km/h.
+pub fn kph_of_mps(speed: f64) -> f64 {
+    // In whole numbers, so that 10.5 is 37.8 and not a digit more.
+    speed * 18.0 / 5.0
+}
+
 /// Degrees Fahrenheit as degrees Celsius.
 pub fn celsius_of_fahrenheit(degrees: f64) -> f64 {
     (degrees - 32.0) / 1.8
@@ -33,6 +39,7 @@ mod tests {
     #[test]
     fn conversions() {
         assert_eq!(kph_of_knots(10.0), 18.52);
+        assert_eq!(kph_of_mps(10.5), 37.8);
         assert_eq!(km_of_miles(1000.0), 1609.344);
         assert_eq!(celsius_of_fahrenheit(-4.0), -20.0);
         assert_eq!(degrees_of_nmea(5530.0), 55.5);

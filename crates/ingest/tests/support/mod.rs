@@ -37,6 +37,8 @@ pub struct Setup {
     pub limits: Limits,
     pub listener: fn(&mut Listener),
     pub speech: Speech,
+    /// Instead of that of the speech.
+    pub protocol: Option<&'static str>,
     pub transport: Transport,
     pub unknown_max: usize,
     pub workers: usize,
@@ -51,6 +53,7 @@ impl Default for Setup {
             limits: Limits::default(),
             listener: |_| {},
             speech: Speech::Teltonika,
+            protocol: None,
             transport: Transport::Tcp,
             unknown_max: 1000,
             workers: 1,
@@ -71,7 +74,7 @@ impl Setup {
         let (roster, _) = Roster::open(shared.clone(), Path::new("data"), self.unknown_max).unwrap();
         let roster = Arc::new(roster);
         let devices = self.devices.unwrap_or_else(|| roster.clone());
-        let protocol = find(self.speech.name()).unwrap();
+        let protocol = find(self.protocol.unwrap_or(self.speech.name())).unwrap();
         let mut listener = Listener::new(protocol, self.transport, ([127, 0, 0, 1], 0).into()).unwrap();
         (self.listener)(&mut listener);
         let bound = Bound::open(listener).unwrap();

@@ -2,6 +2,7 @@
 
 mod auto;
 mod line;
+mod written;
 
 use super::pairs::{Pair, pair, protocol_names, time};
 use super::{Outcome, usage};
@@ -11,7 +12,7 @@ use clap::{Args, ValueEnum};
 use line::{Problem, Trace};
 use odograph_env::{Clock, SystemClock};
 use odograph_model::Time;
-use odograph_protocols::{Checksum, Transport};
+use odograph_protocols::{Checksum, Protocol, Transport};
 use odograph_wire::notation;
 use std::io::{BufRead, Write};
 
@@ -30,6 +31,7 @@ use std::io::{BufRead, Write};
         odograph decode --protocol teltonika --device 352093081452251 000000000000003608010000…\n  \
         odograph decode --protocol wialon --text '#L#2.0;352093081452251;NA;68ED\\r\\n'\n  \
         odograph decode --protocol gt06 --stdin < messages.hex | jq -c '.records[]'\n  \
+        odograph decode --protocol osmand --http '{\"url\":\"/?id=1&lat=60&lon=30\"}'\n  \
         odograph decode --protocol gt06 --trace 78780d01… | jq '.fields'\n\n\
         Exit status: 0 if everything was decoded, 2 if a message was malformed, 64 for bad usage."
 )]
@@ -47,6 +49,10 @@ pub(super) struct Options {
     /// Messages are text with escapes (\r, \n, \t, \0, \\, \", \xNN) instead of hex digits.
     #[arg(long)]
     text: bool,
+    /// Messages are requests by HTTP, as JSON: {"method":"POST","url":"/","headers":{…},"body":"…"}, with body_hex
+    /// instead of body for one that is no text.
+    #[arg(long, conflicts_with = "text")]
+    http: bool,
     /// Show every field that was read: name, offset, length, value. Prints lines as --stdin does.
     #[arg(long)]
     trace: bool,
@@ -73,6 +79,8 @@ enum Via {
     Tcp,
     /// As datagrams.
     Udp,
+    /// As requests.
+    Http,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -98,7 +106,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         for (index, message) in options.messages.iter().enumerate() {
             let bytes = match decoder.bytes(message) {
                 Ok(bytes) => bytes,
-                Err(error) => return usage(format!("message {}: {error}", index + 1)),
+                Err(error) => {
+                    return usage(format!("message {}: {} at character {}", index + 1, error.reason, error.at + 1));
+                }
             };
             decoder.message(index + 1, Ok(&bytes), out)?;
         }
@@ -134,11 +144,15 @@ impl Decoder<'_> {
         let problem = |at, reason| Problem { field: "line", at, reason };
         let text = std::str::from_utf8(line)
             .map_err(|error| problem(error.valid_up_to(), "no UTF-8: write such bytes as \\xNN".to_owned()))?;
-        self.bytes(text).map_err(|error| problem(error.at, format!("expected {}", error.expected)))
+        self.bytes(text)
     }
 
-    fn bytes(&self, text: &str) -> Result<Vec<u8>, notation::NotationError> {
-        if self.options.text { notation::from_text(text) } else { notation::from_hex(text) }
+    fn bytes(&self, text: &str) -> Result<Vec<u8>, Problem> {
+        if self.options.http {
+            return written::request(text);
+        }
+        let bytes = if self.options.text { notation::from_text(text) } else { notation::from_hex(text) };
+        bytes.map_err(|error| Problem { field: "line", at: error.at, reason: format!("expected {}", error.expected) })
     }
 
     /// Decodes a message and prints what it gives.
@@ -173,9 +187,16 @@ impl Decoder<'_> {
 impl Options {
     fn transport(&self) -> Option<Transport> {
         self.transport.map(|via| match via {
-            Via::Tcp => Transport::Tcp,
+            Via::Tcp | Via::Http => Transport::Tcp,
             Via::Udp => Transport::Udp,
         })
+    }
+
+    /// Whether messages of `protocol` can be what is given.
+    fn suits(&self, protocol: &Protocol) -> bool {
+        let takes = |transport| protocol.transports.contains(&transport);
+        let asks_for_http = self.http || matches!(self.transport, Some(Via::Http));
+        self.transport().is_none_or(takes) && (!asks_for_http || protocol.is_of_requests())
     }
 
     const fn checksum(&self) -> Checksum {

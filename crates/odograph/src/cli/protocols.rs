@@ -136,7 +136,7 @@ fn view(protocol: &Protocol) -> View {
 }
 
 fn transports(protocol: &Protocol) -> Vec<&'static str> {
-    protocol.transports.iter().map(|transport| transport.name()).collect()
+    protocol.travels_by().collect()
 }
 
 const fn maturity(protocol: &Protocol) -> &'static str {

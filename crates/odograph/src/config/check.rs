@@ -138,9 +138,15 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
     if listener.listen.is_none() {
         wrong("a [[listener]] needs an address to listen on".to_owned());
     }
-    if !protocol.transports.iter().any(|transport| listener.transport.has(*transport)) {
-        let travels: Vec<_> = protocol.transports.iter().map(|transport| transport.name()).collect();
-        let asked = if listener.transport == Transports::Tcp { "tcp" } else { "udp" };
+    let asks_for_http = listener.transport == Transports::Http;
+    let has_any = protocol.transports.iter().any(|transport| listener.transport.has(*transport));
+    if !has_any || (asks_for_http && !protocol.is_of_requests()) {
+        let travels: Vec<_> = protocol.travels_by().collect();
+        let asked = match listener.transport {
+            Transports::Tcp => "tcp",
+            Transports::Http => "http",
+            Transports::Udp | Transports::Both => "udp",
+        };
         wrong(format!("{} does not travel by {asked}, but by {}", protocol.name, travels.join(" and ")));
     }
     let pairs = listener.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));

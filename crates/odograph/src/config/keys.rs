@@ -438,7 +438,7 @@ pub(crate) const KEYS: &[Key<Config>] = &[
 pub(crate) const LISTENER_KEYS: &[Key<ListenerConfig>] = &[
     free("protocol", |c| &mut c.protocol, "required", "What devices speak there."),
     free("listen", |c| &mut c.listen, "required", "Its address, or a port on all addresses."),
-    key("transport", |c| &mut c.transport, "`tcp`, `udp`, or `both` of those that the protocol has."),
+    key("transport", |c| &mut c.transport, "`tcp`, `udp`, `http`, or `both`: all that the protocol has."),
     free(
         "device",
         |c| &mut c.device,

@@ -152,6 +152,8 @@ pub(crate) struct StoreUrl(pub(crate) String);
 pub(crate) enum Transports {
     Tcp,
     Udp,
+    /// Over TCP: for protocols that come in requests.
+    Http,
     /// Those that the protocol has.
     #[default]
     Both,
@@ -161,7 +163,7 @@ impl Transports {
     /// Whether a transport is among them.
     pub(crate) fn has(self, transport: Transport) -> bool {
         match self {
-            Self::Tcp => transport == Transport::Tcp,
+            Self::Tcp | Self::Http => transport == Transport::Tcp,
             Self::Udp => transport == Transport::Udp,
             Self::Both => true,
         }
@@ -392,7 +394,9 @@ macro_rules! words {
 }
 
 words! {
-    Transports: "tcp, udp or both" { "tcp" => Self::Tcp, "udp" => Self::Udp, "both" => Self::Both, }
+    Transports: "tcp, udp, http or both" {
+        "tcp" => Self::Tcp, "udp" => Self::Udp, "http" => Self::Http, "both" => Self::Both,
+    }
     Unknown: "register, quarantine or reject" {
         "register" => Self::Register, "quarantine" => Self::Quarantine, "reject" => Self::Reject,
     }

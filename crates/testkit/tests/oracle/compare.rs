@@ -185,7 +185,7 @@ impl Comparison<'_> {
     fn replies(&mut self, oracle: &Value, heard: &[Heard]) {
         let ours: Vec<String> =
             heard.iter().flat_map(Heard::replies_if_accepted).map(|reply| notation::to_hex(&reply.bytes)).collect();
-        let peer: Vec<&str> = oracle["replies"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let peer: Vec<String> = oracle["replies"].as_array().into_iter().flatten().map(reply).collect();
         let holds_time = oracle.get("replies_hold_time").is_some_and(|holds| *holds != false && !holds.is_null());
         if ours.is_empty() && peer.is_empty() {
             return;
@@ -220,6 +220,8 @@ impl Comparison<'_> {
                 as_text(peer) == as_text(ours) || same_number(name, peer, ours)
             }
             (Value::Number(_), Value::Number(_)) => same_number(name, peer, ours),
+            // Hex digits have no case; ours are lower ones.
+            (Value::String(peer), Value::String(ours)) if name == "mac" => peer.eq_ignore_ascii_case(ours),
             (Value::String(_), _) | (_, Value::String(_)) => as_text(peer) == as_text(ours),
             (peer, ours) => peer == ours,
         }
@@ -241,6 +243,18 @@ impl Comparison<'_> {
         let peer: BTreeSet<_> = peer.iter().filter_map(Value::as_str).map(translated).collect();
         let ours: BTreeSet<_> = ours.iter().filter_map(Value::as_str).map(ToOwned::to_owned).collect();
         peer == ours
+    }
+}
+
+/// The bytes of an answer, in hex; of one by HTTP, the peer states what is in it.
+fn reply(peer: &Value) -> String {
+    match (&peer["status"], &peer["body"]) {
+        (Value::Number(status), Value::String(body)) => {
+            let phrase = if *status == 200.into() { "OK" } else { "" };
+            let length = body.len();
+            notation::to_hex(format!("HTTP/1.1 {status} {phrase}\r\ncontent-length: {length}\r\n\r\n{body}").as_bytes())
+        }
+        _ => peer.as_str().unwrap_or_default().to_owned(),
     }
 }
 

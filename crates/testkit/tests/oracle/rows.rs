@@ -2,7 +2,7 @@
 
 use odograph_model::Time;
 use odograph_protocols::{Protocol, Settings, Transport};
-use odograph_wire::notation;
+use odograph_wire::{http, notation};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
@@ -46,7 +46,7 @@ pub(crate) fn conversations<'v>(protocol: &Protocol, messages: &'v [Value], orac
     let mut conversations: BTreeMap<(String, u64), Vec<(u64, Row<'v>)>> = BTreeMap::new();
     for message in messages.iter().filter(|message| message["protocol"] == protocol.name) {
         let id = message["id"].as_str().unwrap_or_default();
-        // How a stream is cut, and pages of HTTP, are another matter.
+        // How a stream is cut is another matter.
         let Some(bytes) = bytes(message).filter(|_| message["assert"] != "frame") else { continue };
         let decoder = id.rsplit_once('/').map_or(id, |(decoder, _)| decoder);
         let row = Row {
@@ -69,19 +69,38 @@ pub(crate) fn conversations<'v>(protocol: &Protocol, messages: &'v [Value], orac
 
 /// What a device sent, as far as it was written down.
 pub(crate) fn bytes(message: &Value) -> Option<Vec<u8>> {
+    if message["encoding"] == "http" {
+        return request(&message["payload"]);
+    }
     let payload = message["payload"].as_str()?;
     match (message["encoding"].as_str()?, message["charset"].as_str()) {
         ("hex", _) => notation::from_hex(payload).ok(),
-        ("text", Some("latin-1")) => payload.chars().map(|character| u8::try_from(character).ok()).collect(),
+        ("text", Some("latin-1")) => latin_1(payload),
         ("text", _) => Some(payload.as_bytes().to_vec()),
         _ => None,
     }
 }
 
+/// A byte a character.
+fn latin_1(text: &str) -> Option<Vec<u8>> {
+    text.chars().map(|character| u8::try_from(character).ok()).collect()
+}
+
+/// A request as an app sends it.
+fn request(payload: &Value) -> Option<Vec<u8>> {
+    let headers = payload["headers"].as_object()?;
+    let headers = headers.iter().filter_map(|(name, value)| Some((name.as_str(), value.as_str()?)));
+    let body = match (payload["body"].as_str(), payload["body_encoding"].as_str()) {
+        (Some(body), Some("latin-1")) => Some(latin_1(body)?),
+        (body, _) => body.map(|body| body.as_bytes().to_vec()),
+    };
+    Some(http::compose(payload["method"].as_str()?, payload["url"].as_str()?, headers, body.as_deref()))
+}
+
 /// How it sent that.
 pub(crate) fn transport(message: &Value) -> Option<Transport> {
     match message["transport"].as_str()? {
-        "tcp" => Some(Transport::Tcp),
+        "tcp" | "http" => Some(Transport::Tcp),
         "udp" => Some(Transport::Udp),
         _ => None,
     }

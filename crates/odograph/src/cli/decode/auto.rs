@@ -22,15 +22,18 @@ impl Listener {
     /// What `options` ask for.
     pub(super) fn new(options: &Options) -> Result<Self> {
         if let Some(protocol) = find(&options.protocol) {
+            if !options.suits(protocol) {
+                let travels = protocol.travels_by().collect::<Vec<_>>().join(" and ");
+                return usage(format!("{} travels by {travels} and not as given", protocol.name));
+            }
             return match terms(options, protocol) {
                 Ok(terms) => Ok(Self::Known(Conversation::new(protocol, terms))),
                 Err(error) => usage(format!("{}: {error}", protocol.name)),
             };
         }
         let open = |protocol: &&'static Protocol| {
-            let takes = |transport| protocol.transports.contains(&transport);
             let terms = terms(options, protocol).ok()?;
-            options.transport().is_none_or(takes).then(|| Conversation::new(protocol, terms))
+            options.suits(protocol).then(|| Conversation::new(protocol, terms))
         };
         let candidates: Vec<_> = PROTOCOLS.iter().filter_map(open).collect();
         if candidates.is_empty() {

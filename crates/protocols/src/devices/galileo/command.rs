@@ -2,8 +2,8 @@
 
 use super::TAGS;
 use crate::{Command, CommandError, CommandSpec};
-use odograph_wire::checksum::crc16_modbus;
 use odograph_wire::charset::to_windows_1251;
+use odograph_wire::checksum::crc16_modbus;
 
 pub(super) const COMMANDS: &[CommandSpec] = &[
     CommandSpec { name: "custom", attributes: &["data", "number?"], meaning: "the maker's own text, in windows-1251" },
@@ -35,7 +35,8 @@ pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, Com
     if device.len() != IMEI_BYTES || !device.is_ascii() {
         return Err(invalid("device", "has to be an IMEI of 15 digits"));
     }
-    let letters = to_windows_1251(text).ok_or_else(|| invalid("data", "has a letter that windows-1251 does not have"))?;
+    let letters =
+        to_windows_1251(&text).ok_or_else(|| invalid("data", "has a letter that windows-1251 does not have"))?;
     let length = u8::try_from(letters.len()).ok().filter(|length| *length > 0);
     let length = length.ok_or_else(|| invalid("data", "takes 1 to 255 letters"))?;
 

@@ -102,7 +102,7 @@ fn is_delimiter(framing: &Framing, end: &[u8]) -> bool {
     match framing {
         Framing::Line => matches!(end, b"\n" | b"\r\n"),
         Framing::Until(last) | Framing::Between(_, last) => end == [*last],
-        Framing::Length { .. } => false,
+        Framing::Length { .. } | Framing::Http => false,
         // Its delimiter is its own affair; none has more than two bytes.
         Framing::Custom(_) | Framing::Told { .. } => end.len() <= 2,
     }

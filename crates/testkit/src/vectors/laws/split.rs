@@ -116,7 +116,7 @@ fn stripped<'f>(framing: &Framing, frame: &'f [u8]) -> Option<&'f [u8]> {
         Framing::Line => frame.strip_suffix(b"\n").map(|frame| frame.strip_suffix(b"\r").unwrap_or(frame)),
         Framing::Until(end) => frame.strip_suffix(&[*end]),
         Framing::Between(start, end) => frame.strip_prefix(&[*start])?.strip_suffix(&[*end]),
-        Framing::Length { .. } | Framing::Custom(_) | Framing::Told { .. } => None,
+        Framing::Length { .. } | Framing::Http | Framing::Custom(_) | Framing::Told { .. } => None,
     }
 }
 
