@@ -27,8 +27,11 @@ fn start(transport: Transport, limits: Limits) -> Trial {
     Setup { listener, limits, transport, ..Setup::default() }.start()
 }
 
+/// The protocol of its stream, its kind, its bytes.
+type Entry = (String, Kind, Vec<u8>);
+
 /// What the journal has: the protocol of the stream at each entry, the kind, and the bytes.
-fn journalled(disk: &FaultDisk) -> Vec<(String, Kind, Vec<u8>)> {
+fn journalled(disk: &FaultDisk) -> Vec<Entry> {
     let reader = Reader::open(Arc::new(disk.clone()), &support::folder()).unwrap();
     let mut entries = reader.entries(Lsn(0), None).unwrap();
     let (mut protocols, mut all) = (std::collections::HashMap::new(), Vec::new());
@@ -268,7 +271,7 @@ fn nothing_is_lost_wherever_the_stream_is_split() {
         stream.extend(speech.frame(&[reading(1)], 1));
         // The beginning of one more, which never ends.
         stream.extend(&speech.frame(&[reading(2)], 2)[..9]);
-        let mut expected: Option<(Vec<u8>, Vec<(String, Kind, Vec<u8>)>)> = None;
+        let mut expected: Option<(Vec<u8>, Vec<Entry>)> = None;
         let splits = (1..stream.len()).map(|at| vec![&stream[..at], &stream[at..]]);
         let whole = [vec![&stream[..]], stream.chunks(1).collect()];
         for pieces in splits.chain(whole) {

@@ -29,6 +29,19 @@ pub static UNIDENTIFIED: Protocol = Protocol {
     open: |_| Box::new(Silence),
 };
 
+/// What people call the protocol of a port that understands all of them.
+pub const AUTO: &str = "auto";
+
+/// What a listener of that name listens for: a protocol, or all of them.
+pub fn listened(name: &str) -> Option<&'static Protocol> {
+    if name == AUTO { Some(&UNIDENTIFIED) } else { crate::find(name) }
+}
+
+/// What people call what a listener listens for.
+pub fn name_of_listened(protocol: &Protocol) -> &'static str {
+    if protocol.name == UNIDENTIFIED.name { AUTO } else { protocol.name }
+}
+
 /// The port that understands all protocols, unless the configuration names another.
 pub const COMMON_PORT: u16 = 5000;
 
@@ -154,7 +167,9 @@ mod tests {
 
     #[test]
     fn what_stands_for_no_protocol_is_none() {
-        assert!(find(UNIDENTIFIED.name).is_none());
+        assert!(find(UNIDENTIFIED.name).is_none() && find(AUTO).is_none());
+        assert_eq!(listened(AUTO).map(name_of_listened), Some(AUTO));
+        assert_eq!(listened("gt06").map(name_of_listened), Some("gt06"));
         assert!(PROTOCOLS.iter().all(|protocol| protocol.port != COMMON_PORT));
         assert!(matches!(UNIDENTIFIED.cut(&[0; 99]), Cut::Need(100)));
         let silent = Detector::new(Transport::Udp);
