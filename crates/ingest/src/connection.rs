@@ -42,6 +42,8 @@ pub enum Close {
     Garbage(&'static str),
     /// A part of the server was replaced, and the device has to come again.
     Healed,
+    /// Somebody said what it is, long after it had ended.
+    Named,
     /// The server stops.
     Stopping,
     /// The journal takes nothing more.
@@ -63,6 +65,7 @@ impl Close {
             Self::Unread => "unread",
             Self::Garbage(_) => "garbage",
             Self::Healed => "healed",
+            Self::Named => "named",
             Self::Stopping => "stopping",
             Self::Journal => "journal",
         }

@@ -164,7 +164,13 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),
         Close::Garbage(detail) => (format!("framing of {}", protocol.name), detail.to_owned()),
         Close::Refused => (refusal.to_owned(), String::new()),
-        Close::Peer | Close::Network | Close::Replaced | Close::Healed | Close::Stopping | Close::Journal => {
+        Close::Peer
+        | Close::Network
+        | Close::Replaced
+        | Close::Healed
+        | Close::Named
+        | Close::Stopping
+        | Close::Journal => {
             return None;
         }
     })

@@ -122,6 +122,11 @@ impl Peers {
         self.known.peek(&from).map_or(&self.listener, |peer| &peer.listener)
     }
 
+    /// The device that a peer is, as far as that is known.
+    pub fn device_of(&self, from: SocketAddr) -> Option<&str> {
+        Some(self.known.peek(&from)?.dialogue.binding()?.device.as_str())
+    }
+
     /// Where the datagrams come in.
     pub const fn listener(&self) -> &Arc<Listener> {
         &self.listener

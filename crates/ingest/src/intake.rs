@@ -44,6 +44,8 @@ pub struct Scratch {
     plan: Vec<Planned>,
     /// What the planned frames gave, to be handed over, with the frame's place in the plan.
     items: Vec<(usize, Item)>,
+    /// Nothing is answered: what is taken in came long ago.
+    silent: bool,
     /// What happened, for those who count.
     pub tally: Tally,
 }
@@ -87,6 +89,11 @@ pub(crate) enum Meant {
 }
 
 impl Scratch {
+    /// For what came long ago, and was not answered then: nobody waits for an answer now.
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
+    }
+
     /// Begins with what the journal must know about the state before the next entries.
     pub(crate) fn begin(&mut self, head: &[u8], dialogue: &Dialogue) {
         self.plan.clear();
@@ -149,7 +156,7 @@ impl Scratch {
             (binding, range)
         });
         self.plan.push(Planned { kind: Kind::FRAME, range, identity, nobodys: false });
-        for reply in self.out.replies() {
+        for reply in self.out.replies().iter().filter(|_| !self.silent) {
             let start = self.replies.len();
             self.replies.extend_from_slice(&reply.bytes);
             let range = start..self.replies.len();

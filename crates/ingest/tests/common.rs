@@ -6,7 +6,7 @@
 mod support;
 
 use odograph_fleet::{Heard, Speech};
-use odograph_ingest::{Close, Connection, Intake, Limits, Listener, Need, Now, Roster, Scratch};
+use odograph_ingest::{Close, Connection, Intake, Limits, Listener, Need, Now, Roster, Scratch, take_in};
 use odograph_journal::{Committer, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Time};
 use odograph_protocols::detect::{UNDECIDED_BYTES_MAX, UNIDENTIFIED};
@@ -319,4 +319,35 @@ fn every_segment_says_which_protocol_is_spoken() {
         }
         assert!(segments > 5, "{segments} segments");
     }
+}
+
+#[test]
+fn what_was_not_understood_can_be_taken_in_once_it_is_named() {
+    let mut bench = Bench::new(1 << 20);
+    let gt06 = odograph_protocols::find("gt06").unwrap();
+    let listener = Listener::new(gt06, Transport::Tcp, ([127, 0, 0, 1], 1).into()).unwrap();
+    let (came, later) = (Time(NOW.wall.0 - 5_000), Time(NOW.wall.0 - 1_000));
+    let login = Speech::Gt06.login(IMEI);
+    let frame = Speech::Gt06.frame(&[reading(1)], 2);
+    let pieces = [(came, login[..5].to_vec()), (later, [&login[5..], &frame[..]].concat())];
+    let peer = ([192, 0, 2, 1], 4000).into();
+    let named = take_in(&Arc::new(listener), peer, &pieces, &bench.intake).unwrap();
+    assert_eq!((named.devices, named.malformed), (vec![IMEI.into()], vec![]));
+    assert!(named.frames >= 2 && named.records >= 1, "{} frames, {} records", named.frames, named.records);
+    bench.feed([]);
+    let all = journalled(&bench.disk);
+    let of: Vec<_> = all.iter().filter(|(protocol, ..)| protocol == "gt06").collect();
+    assert!(of.iter().all(|(_, kind, _)| *kind != Kind::SENT), "nobody is answered: {of:?}");
+    let bytes: Vec<u8> =
+        of.iter().filter(|(_, kind, _)| *kind == Kind::FRAME).flat_map(|(.., bytes)| bytes.clone()).collect();
+    assert_eq!(bytes, [login, frame].concat());
+    let reader = Reader::open(Arc::new(bench.disk.clone()), &support::folder()).unwrap();
+    let mut entries = reader.entries(Lsn(0), None).unwrap();
+    let mut times = Vec::new();
+    while let Some(entry) = entries.next().unwrap() {
+        if entry.kind == Kind::FRAME {
+            times.push(entry.at);
+        }
+    }
+    assert!(times.iter().all(|at| *at == later.0), "with the times at which they were whole: {times:?}");
 }
