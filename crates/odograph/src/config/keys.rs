@@ -233,11 +233,15 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.ingest.default_ports,
         "Whether every protocol listens on the port its devices expect. A port that is taken is reported and skipped.",
     ),
-    free(
-        "ingest.common_port",
-        |c| &mut c.ingest.common_port,
-        "5000 with the default ports, otherwise none",
-        "The port that understands all protocols, TCP and UDP: see [common-port.md](common-port.md). 0: none.",
+    within(
+        0,
+        65_535,
+        &free(
+            "ingest.common_port",
+            |c| &mut c.ingest.common_port,
+            "5000 with the default ports, otherwise none",
+            "The port that understands all protocols, TCP and UDP: see [common-port.md](common-port.md). 0: none.",
+        ),
     ),
     within(
         1,
