@@ -10,6 +10,7 @@ use crate::outbox::Outbox;
 use crate::{Intake, Limits, Listener, Now, Scratch};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
+use odograph_protocols::detect::{Detected, Detector, UNDECIDED_BYTES_MAX};
 use odograph_protocols::{Binding, Decision, Dialogue};
 use odograph_wire::{Cut, Framing};
 use std::net::SocketAddr;
@@ -29,6 +30,10 @@ pub enum Close {
     Refused,
     /// It did not say who it is in time.
     Unidentified,
+    /// It was not clear in time which protocol it speaks.
+    Undecided,
+    /// It was not clear after as many bytes as there may be.
+    UndecidedBytes,
     /// It was silent for too long.
     Idle,
     /// The device does not read what we answer.
@@ -37,6 +42,8 @@ pub enum Close {
     Garbage(&'static str),
     /// A part of the server was replaced, and the device has to come again.
     Healed,
+    /// Somebody said what it is, long after it had ended.
+    Named,
     /// The server stops.
     Stopping,
     /// The journal takes nothing more.
@@ -52,10 +59,13 @@ impl Close {
             Self::Replaced => "replaced",
             Self::Refused => "refused",
             Self::Unidentified => "unidentified",
+            Self::Undecided => "undecided",
+            Self::UndecidedBytes => "undecided-bytes",
             Self::Idle => "idle",
             Self::Unread => "unread",
             Self::Garbage(_) => "garbage",
             Self::Healed => "healed",
+            Self::Named => "named",
             Self::Stopping => "stopping",
             Self::Journal => "journal",
         }
@@ -65,6 +75,8 @@ impl Close {
 /// A connection.
 pub struct Connection {
     listener: Arc<Listener>,
+    /// Who listens until it is clear which protocol is spoken. So long, all bytes are held.
+    undecided: Option<Box<Undecided>>,
     dialogue: Dialogue,
     stream: Stream,
     head: Box<[u8]>,
@@ -85,6 +97,12 @@ pub struct Connection {
     /// Bytes in the journal since it was last durable up to all of them, and up to where that is.
     ahead: u64,
     ahead_until: Lsn,
+}
+
+/// Of a connection that may speak any protocol: who listens, and who speaks.
+struct Undecided {
+    detector: Detector,
+    peer: SocketAddr,
 }
 
 /// Bytes that were received and are not in the journal yet: frames that wait for a later turn, and the beginning of one
@@ -141,8 +159,11 @@ impl Connection {
         let head = listener.context_head(peer);
         scratch.begin(&head, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
+        let undecided =
+            listener.is_common().then(|| Box::new(Undecided { detector: Detector::new(listener.transport), peer }));
         Ok(Self {
             listener,
+            undecided,
             dialogue,
             stream,
             head,
@@ -176,7 +197,13 @@ impl Connection {
         scratch.begin(&self.head, &self.dialogue);
         let mut held = std::mem::take(&mut self.held);
         let bytes = held.with(input);
-        let cut = self.cut(bytes, false, intake, now, scratch);
+        if self.decide(bytes) {
+            scratch.begin(&self.head, &self.dialogue);
+        }
+        let cut = match self.undecided {
+            Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false },
+            None => self.cut(bytes, false, intake, now, scratch),
+        };
         let appended = self.append(bytes, intake, now, scratch);
         self.held = held.keep(input, &cut);
         let (due, end) = appended?;
@@ -190,6 +217,26 @@ impl Connection {
             work: cut.work,
             more: self.held.frames,
         })
+    }
+
+    /// Whether it is clear now which protocol is spoken, and was not before. It is spoken from the first byte on, which the
+    /// journal is told with what comes next.
+    fn decide(&mut self, bytes: &[u8]) -> bool {
+        let Some(undecided) = self.undecided.as_mut().filter(|_| !bytes.is_empty()) else { return false };
+        match undecided.detector.hear(bytes) {
+            Detected::Protocol(protocol) => {
+                self.listener = self.listener.decided(protocol);
+                self.dialogue = self.listener.dialogue();
+                self.head = self.listener.context_head(undecided.peer);
+                self.stream.renew();
+                self.undecided = None;
+                return true;
+            }
+            // What it is may be found out later, by a person or a newer version: as much as may be is kept for that.
+            Detected::Open | Detected::Nobody if bytes.len() > UNDECIDED_BYTES_MAX => self.end(Close::UndecidedBytes),
+            Detected::Open | Detected::Nobody => {}
+        }
+        false
     }
 
     /// Cuts and decodes what can be in one turn; `ended` says that nothing comes behind the bytes.
@@ -319,6 +366,9 @@ impl Connection {
         }
         if since(self.heard) > Duration::from_secs(self.listener.protocol.idle_s_max.into()) {
             return Some(Close::Idle);
+        }
+        if self.undecided.is_some() && since(self.opened) > limits.undecided_max {
+            return Some(Close::Undecided);
         }
         let known = self.dialogue.binding().is_some();
         (!known && since(self.opened) > limits.identify_max).then_some(Close::Unidentified)

@@ -7,6 +7,7 @@ use crate::limits::{ACCEPT_PAUSE, SKIPPED_MAX};
 use crate::{Close, Limits, Listener};
 use hashbrown::HashMap;
 use odograph_journal::CONGESTED_BYTES;
+use odograph_protocols::detect::UNDECIDED_BYTES_MAX;
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -156,12 +157,20 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
     let protocol = listener.protocol;
     Some(match why {
         Close::Unidentified => ("limits.identify_max".to_owned(), format!("{:?}", limits.identify_max)),
+        Close::Undecided => ("limits.undecided_max".to_owned(), format!("{:?}", limits.undecided_max)),
+        Close::UndecidedBytes => ("UNDECIDED_BYTES_MAX".to_owned(), format!("{UNDECIDED_BYTES_MAX} bytes")),
         Close::Unread => ("limits.unread_max".to_owned(), format!("{:?}", limits.unread_max)),
         Close::Idle => (format!("idle_s_max of {}", protocol.name), format!("{} s", protocol.idle_s_max)),
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),
         Close::Garbage(detail) => (format!("framing of {}", protocol.name), detail.to_owned()),
         Close::Refused => (refusal.to_owned(), String::new()),
-        Close::Peer | Close::Network | Close::Replaced | Close::Healed | Close::Stopping | Close::Journal => {
+        Close::Peer
+        | Close::Network
+        | Close::Replaced
+        | Close::Healed
+        | Close::Named
+        | Close::Stopping
+        | Close::Journal => {
             return None;
         }
     })
@@ -170,6 +179,8 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
 const fn what(why: Close) -> &'static str {
     match why {
         Close::Unidentified => "it did not say in time who it is",
+        Close::Undecided => "it is not clear in time which protocol it speaks",
+        Close::UndecidedBytes => "it says much, and it is not clear in which protocol",
         Close::Unread => "it leaves its answers unread",
         Close::Idle => "it was silent for too long",
         Close::Garbage(_) => "its bytes make no frames",

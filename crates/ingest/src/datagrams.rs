@@ -8,7 +8,8 @@ use crate::{Close, Intake, Limits, Listener, Now, Scratch};
 use lru::LruCache;
 use odograph_journal::{AppendError, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
-use odograph_protocols::Dialogue;
+use odograph_protocols::detect::decide;
+use odograph_protocols::{Claim, Dialogue};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Peers {
 }
 
 struct Peer {
+    /// Where it sends to, as that is for the protocol that it speaks.
+    listener: Arc<Listener>,
     dialogue: Dialogue,
     stream: Stream,
     head: Box<[u8]>,
@@ -37,6 +40,8 @@ pub enum Verdict {
     Reply(Lsn),
     /// There is nothing to answer.
     Silence,
+    /// It is not clear which protocol it is of.
+    Undecided,
 }
 
 impl Peers {
@@ -65,11 +70,20 @@ impl Peers {
         }
         let Some(peer) = self.known.get_mut(&from) else { return Ok(Verdict::Silence) };
         peer.heard = now.monotonic;
+        if self.listener.is_common() {
+            peer.decide(&self.listener, datagram, from);
+        }
         scratch.begin(&peer.head, &peer.dialogue);
         let whole = 0..datagram.len();
-        let meant = scratch.frame(intake, &self.listener, &mut peer.dialogue, datagram, whole, now.wall);
-        if self.listener.protocol.datagrams_identify {
-            scratch.attribute(0, &peer.dialogue, &self.listener, &mut peer.astray);
+        if peer.listener.is_common() {
+            scratch.plan(Kind::SKIPPED, whole);
+            scratch.append(intake, &mut peer.stream, datagram, now.wall)?;
+            return Ok(Verdict::Undecided);
+        }
+        let listener = peer.listener.clone();
+        let meant = scratch.frame(intake, &listener, &mut peer.dialogue, datagram, whole, now.wall);
+        if listener.protocol.datagrams_identify {
+            scratch.attribute(0, &peer.dialogue, &listener, &mut peer.astray);
         }
         let appended = scratch.append(intake, &mut peer.stream, datagram, now.wall)?;
         debug_assert!(meant != Meant::Malformed || scratch.tally.malformed.len() == 1, "a malformed frame is counted");
@@ -105,6 +119,16 @@ impl Peers {
         self.known.is_empty()
     }
 
+    /// Where a peer's datagrams come in, as that is for the protocol that it speaks.
+    pub fn listener_of(&self, from: SocketAddr) -> &Arc<Listener> {
+        self.known.peek(&from).map_or(&self.listener, |peer| &peer.listener)
+    }
+
+    /// The device that a peer is, as far as that is known.
+    pub fn device_of(&self, from: SocketAddr) -> Option<&str> {
+        Some(self.known.peek(&from)?.dialogue.binding()?.device.as_str())
+    }
+
     /// Where the datagrams come in.
     pub const fn listener(&self) -> &Arc<Listener> {
         &self.listener
@@ -128,7 +152,7 @@ impl Peers {
 
 impl Peer {
     fn open(
-        listener: &Listener,
+        listener: &Arc<Listener>,
         from: SocketAddr,
         intake: &Intake,
         now: Now,
@@ -138,6 +162,24 @@ impl Peer {
         let head = listener.context_head(from);
         scratch.begin(&head, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
-        Ok(Self { dialogue, stream, head, heard: now.monotonic, astray: false })
+        let listener = listener.clone();
+        Ok(Self { listener, dialogue, stream, head, heard: now.monotonic, astray: false })
+    }
+
+    /// Finds out which protocol the datagram is of. One that could be of the protocol that was spoken before is; one that
+    /// could not begins another conversation where it is clear which.
+    fn decide(&mut self, common: &Listener, datagram: &[u8], from: SocketAddr) {
+        let spoken = self.listener.protocol;
+        let goes_on = || (spoken.recognise)(datagram, common.transport) != Claim::No;
+        if !self.listener.is_common() && goes_on() {
+            return;
+        }
+        let Some(protocol) = decide(datagram, common.transport) else { return };
+        self.listener = common.decided(protocol);
+        self.dialogue = self.listener.dialogue();
+        self.head = self.listener.context_head(from);
+        self.stream.renew();
+        self.astray = false;
+        self.listener.measures.decided.increment(1);
     }
 }

@@ -365,6 +365,11 @@ impl Gateway {
         PartHealth { part: "journal".to_owned(), healthy: problem.is_none(), problem, silent_ms, replaced: 0 }
     }
 
+    /// What takes in frames, for those who have some that no device sends now.
+    pub fn intake(&self) -> &Intake {
+        &self.common.intake
+    }
+
     /// Connections that are open.
     pub fn connections(&self) -> usize {
         self.common.seats.taken()

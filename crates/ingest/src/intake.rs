@@ -44,6 +44,8 @@ pub struct Scratch {
     plan: Vec<Planned>,
     /// What the planned frames gave, to be handed over, with the frame's place in the plan.
     items: Vec<(usize, Item)>,
+    /// Nothing is answered: what is taken in came long ago.
+    silent: bool,
     /// What happened, for those who count.
     pub tally: Tally,
 }
@@ -89,6 +91,11 @@ pub(crate) enum Meant {
 }
 
 impl Scratch {
+    /// For what came long ago, and was not answered then: nobody waits for an answer now.
+    pub fn silent() -> Self {
+        Self { silent: true, ..Self::default() }
+    }
+
     /// Begins with what the journal must know about the state before the next entries.
     pub(crate) fn begin(&mut self, head: &[u8], dialogue: &Dialogue) {
         self.plan.clear();
@@ -161,8 +168,11 @@ impl Scratch {
         meant
     }
 
-    /// Plans an entry of bytes for the device that answer no frame.
+    /// Plans an entry of bytes for the device.
     pub(crate) fn say(&mut self, bytes: &[u8]) {
+        if self.silent {
+            return;
+        }
         let start = self.replies.len();
         self.replies.extend_from_slice(bytes);
         let range = start..self.replies.len();

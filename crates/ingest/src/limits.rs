@@ -11,6 +11,8 @@ pub struct Limits {
     pub connections_per_address_max: usize,
     /// How long a connection may take to say who it is.
     pub identify_max: Duration,
+    /// How long a connection to the port that understands all protocols may take until it is clear which one it speaks.
+    pub undecided_max: Duration,
     /// How long a device may leave its answers unread before its connection ends.
     pub unread_max: Duration,
     /// Peers remembered by each UDP listener; the one that was silent longest is forgotten first.
@@ -25,6 +27,7 @@ impl Default for Limits {
             connections_max: usize::MAX,
             connections_per_address_max: 0,
             identify_max: Duration::from_secs(60),
+            undecided_max: Duration::from_secs(30),
             unread_max: Duration::from_secs(60),
             udp_peers_max: 100_000,
             stop_max: Duration::from_secs(10),

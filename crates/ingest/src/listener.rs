@@ -3,14 +3,15 @@
 use crate::Unknown;
 use crate::measure::Measures;
 use compact_str::CompactString;
+use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// What a listener is.
 #[derive(Debug)]
 pub struct Listener {
-    /// What devices speak there.
+    /// What devices speak there; [`UNIDENTIFIED`] where each may speak another protocol.
     pub protocol: &'static Protocol,
     /// How their bytes travel.
     pub transport: Transport,
@@ -28,6 +29,8 @@ pub struct Listener {
     pub device: Option<Arc<Binding>>,
     /// What is counted.
     pub(crate) measures: Measures,
+    /// Of the port that understands all protocols: this listener as it is for those that were found to be spoken.
+    decided: Mutex<Vec<Arc<Self>>>,
 }
 
 /// Why a listener cannot be made.
@@ -60,7 +63,36 @@ impl Listener {
             tenant: CompactString::const_new("default"),
             device: None,
             measures: Measures::new(protocol.name, transport.name()),
+            decided: Mutex::default(),
         })
+    }
+
+    /// Whether it is not known beforehand what devices speak there.
+    pub fn is_common(&self) -> bool {
+        self.protocol.name == UNIDENTIFIED.name
+    }
+
+    /// What it is for a device that was found to speak `protocol`.
+    pub(crate) fn decided(&self, protocol: &'static Protocol) -> Arc<Self> {
+        // A list that has all but its newest element is whole, so a panic elsewhere does not spoil it.
+        let mut decided = self.decided.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = decided.iter().find(|known| known.protocol.name == protocol.name) {
+            return known.clone();
+        }
+        let listener = Arc::new(Self {
+            protocol,
+            transport: self.transport,
+            local: self.local,
+            settings: self.settings.clone(),
+            checksum: self.checksum,
+            unknown: self.unknown,
+            tenant: self.tenant.clone(),
+            device: self.device.clone(),
+            measures: Measures::new(protocol.name, self.transport.name()),
+            decided: Mutex::default(),
+        });
+        decided.push(listener.clone());
+        listener
     }
 
     /// A dialogue with a device that has just arrived.

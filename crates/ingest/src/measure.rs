@@ -12,6 +12,8 @@ pub(crate) struct Measures {
     pub(crate) bytes_received: Counter,
     pub(crate) bytes_sent: Counter,
     pub(crate) dropped_datagrams: Counter,
+    pub(crate) decided: Counter,
+    pub(crate) undecided_datagrams: Counter,
 }
 
 impl Measures {
@@ -26,6 +28,8 @@ impl Measures {
             bytes_received: counter!("odograph_received_bytes_total", &labels),
             bytes_sent: counter!("odograph_sent_bytes_total", &labels),
             dropped_datagrams: counter!("odograph_datagrams_dropped_total", &labels),
+            decided: counter!("odograph_decided_total", &labels),
+            undecided_datagrams: counter!("odograph_datagrams_undecided_total", &labels),
         }
     }
 
@@ -60,6 +64,14 @@ pub fn describe() {
     describe_counter!("odograph_received_bytes_total", Unit::Bytes, "Bytes from devices.");
     describe_counter!("odograph_sent_bytes_total", Unit::Bytes, "Bytes to devices.");
     describe_counter!("odograph_datagrams_dropped_total", "Datagrams dropped because the journal could not take them.");
+    describe_counter!(
+        "odograph_decided_total",
+        "Connections, and addresses that send datagrams, that were found to speak a protocol on the common port."
+    );
+    describe_counter!(
+        "odograph_datagrams_undecided_total",
+        "Datagrams kept without an answer, because it is not clear which protocol they are of."
+    );
     describe_histogram!(
         "odograph_ack_seconds",
         Unit::Seconds,

@@ -193,7 +193,11 @@ impl Link {
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
         let mut connection = self.connection.borrow_mut();
+        let before = connection.listener().clone();
         let step = connection.receive(bytes, &worker.common.intake, now, &mut scratch).map_err(|_| Close::Journal)?;
+        if !Arc::ptr_eq(&before, connection.listener()) {
+            self.count_decision(&before, connection.listener());
+        }
         let measures = &connection.listener().measures;
         measures.bytes_received.increment(bytes.len() as u64);
         measures.frames.increment(scratch.tally.frames);
@@ -225,6 +229,14 @@ impl Link {
             self.arrive(worker);
         }
         Ok(())
+    }
+
+    /// It is clear now which protocol is spoken: the connection counts there.
+    fn count_decision(&self, before: &Listener, decided: &Listener) {
+        before.measures.connections.decrement(1.0);
+        decided.measures.connections.increment(1.0);
+        decided.measures.decided.increment(1);
+        tracing::debug!(peer = %self.peer, protocol = decided.protocol.name, stream = self.stream, "protocol decided");
     }
 
     /// If the connection belongs to a device, it is the one that the device has.

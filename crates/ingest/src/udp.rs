@@ -60,12 +60,12 @@ impl DatagramSocket {
     fn take_in(self: &Rc<Self>, worker: &Worker, datagram: &[u8], peer: SocketAddr) {
         let peer = canonical(peer);
         let mut peers = self.peers.borrow_mut();
-        let listener = peers.listener().clone();
-        listener.measures.bytes_received.increment(datagram.len() as u64);
         if datagram.is_empty() || worker.common.intake.journal.congested() {
             // There is nobody to make wait. Without an acknowledgement the device sends it again.
+            let listener = peers.listener_of(peer);
+            listener.measures.bytes_received.increment(datagram.len() as u64);
             if !datagram.is_empty() {
-                let whom = Whom { peer, device: None, listener: &listener };
+                let whom = Whom { peer, device: None, listener };
                 worker.common.cutoffs.dropped(whom, worker.common.clock.monotonic());
             }
             return listener.measures.dropped_datagrams.increment(1);
@@ -75,6 +75,8 @@ impl DatagramSocket {
         let before = peers.len();
         let verdict = peers.receive(datagram, peer, &worker.common.intake, now, &mut scratch);
         count(&peers, before);
+        let listener = peers.listener_of(peer).clone();
+        listener.measures.bytes_received.increment(datagram.len() as u64);
         listener.measures.frames.increment(scratch.tally.frames);
         listener.measures.records.increment(scratch.tally.records);
         for malformed in &scratch.tally.malformed {
@@ -94,6 +96,7 @@ impl DatagramSocket {
                 }
             }
             Ok(Verdict::Silence) => {}
+            Ok(Verdict::Undecided) => listener.measures.undecided_datagrams.increment(1),
             Err(error) => {
                 listener.measures.dropped_datagrams.increment(1);
                 tracing::debug!(%peer, %error, "a datagram could not be journalled");

@@ -31,14 +31,19 @@ pub struct Journal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     id: u64,
-    /// The segment that it wrote into last.
-    segment: u64,
+    /// The segment that it wrote into last; `None`: its next entry brings its context along wherever it goes.
+    segment: Option<u64>,
 }
 
 impl Stream {
     /// Its id: the LSN of its [`Kind::OPEN`] entry.
     pub fn id(&self) -> u64 {
         self.id
+    }
+
+    /// The stream's state has become another than what its entries so far make of it: the next one says which.
+    pub fn renew(&mut self) {
+        self.segment = None;
     }
 }
 
@@ -70,13 +75,13 @@ impl Journal {
         let first = pending.next;
         let open = NewEntry { kind: Kind::OPEN, at, identity, payload: &[] };
         entry::put(&mut pending.bytes, first, first, &open, &sections);
-        Ok((Stream { id: first, segment }, self.finish(pending, first, length)))
+        Ok((Stream { id: first, segment: Some(segment) }, self.finish(pending, first, length)))
     }
 
     /// Appends entries of a stream, in one piece: one segment, one group.
     ///
     /// `context` is the stream's state before these entries, `bound` whose it is then. They are written only if this
-    /// is the stream's first write into the segment.
+    /// is the stream's first write into the segment, or behind [`Stream::renew`].
     ///
     /// # Panics
     ///
@@ -103,9 +108,9 @@ impl Journal {
             return Err(AppendError::TooLong { bytes: with_opening });
         }
         let mut pending = self.shared.lock();
-        let known = pending.segment == Some(stream.segment) && pending.fits(plain);
+        let known = stream.segment.is_some() && pending.segment == stream.segment && pending.fits(plain);
         let length = if known { plain } else { with_opening };
-        stream.segment = pending.make_room(length)?;
+        stream.segment = Some(pending.make_room(length)?);
         let first = pending.next;
         let mut lsn = first;
         for (number, entry) in entries.iter().enumerate() {

@@ -17,6 +17,7 @@ mod replay;
 mod serve;
 mod sql;
 pub(crate) mod table;
+mod unidentified;
 
 use crate::exit::{Failure, Status};
 use anyhow::Result;
@@ -53,6 +54,7 @@ enum Command {
     Sql(sql::Options),
     Replay(replay::Options),
     Device(device::Options),
+    Unidentified(unidentified::Options),
     Journal(journal::Options),
     Doctor(doctor::Options),
     Decode(decode::Options),
@@ -102,6 +104,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Sql(options) => sql::run(&options),
         Command::Replay(options) => replay::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
+        Command::Unidentified(options) => unidentified::run(&options, &mut out),
         Command::Journal(options) => journal::run(&options, &mut out),
         Command::Doctor(options) => doctor::run(&options, &mut out),
         Command::Config(options) => config::run(&options, &mut out),

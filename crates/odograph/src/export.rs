@@ -15,7 +15,7 @@ mod progress;
 mod track;
 mod xml;
 
-pub(crate) use entries::{Entries, entry};
+pub(crate) use entries::{Entries, Needed, Piece, Taker, entry};
 pub(crate) use follow::follow;
 pub(crate) use formats::{Encoder, RecordFormat};
 pub(crate) use frames::frames;

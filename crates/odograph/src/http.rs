@@ -10,6 +10,7 @@ mod health;
 mod journal;
 mod replay;
 mod sql;
+mod unidentified;
 
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
@@ -201,6 +202,8 @@ fn control(app: &Arc<App>) -> Router {
         .route("/api/v1/sql", post(sql::sql))
         .route("/api/v1/replay", post(replay::replay))
         .route("/api/v1/journal/stat", get(journal::stat))
+        .route("/api/v1/unidentified", post(unidentified::list))
+        .route("/api/v1/unidentified/name", post(unidentified::name))
         .route("/api/v1/devices", get(devices::list))
         .route("/api/v1/devices/{id}/accept", post(devices::accept))
         .route("/api/v1/devices/{id}/reject", post(devices::reject))

@@ -14,6 +14,7 @@ mod ports;
 mod replay;
 mod server;
 mod sql;
+mod unidentified;
 
 /// Many threads take memory in bursts, to sort and encode rows and to answer questions. The C library's own allocator keeps
 /// what each of them once had, twenty times what is in use; this one gives it back.

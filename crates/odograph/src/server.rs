@@ -20,8 +20,9 @@ use anyhow::{Context as _, Result};
 use keeper::Keeper;
 use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
 use odograph_handover::{Inlet, ring};
-use odograph_ingest::{Bell, Gateway, Limits, Parts};
+use odograph_ingest::{Bell, Gateway, Intake, Limits, Parts};
 use odograph_journal::{Committer, Journal, Options, Reader};
+use odograph_model::Time;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -202,6 +203,32 @@ fn start_gateway(
     let handover = Some(inlet);
     let parts = Parts { journal, committer, bell, devices, handover, clock, limits, workers };
     Ok(Gateway::start(parts, bound)?)
+}
+
+/// Works on the journal and with the devices of a folder that this process has to itself. What is appended is durable in
+/// the end, or it is an error.
+pub(crate) fn with_intake<T>(
+    config: &Config,
+    folder: &Folder,
+    work: impl FnOnce(&odograph_ingest::Roster, &Intake, Time) -> Result<T>,
+) -> Result<T> {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let (journal, committer) = open_journal(config, folder, &Arc::<Bell>::default(), &clock)?;
+    let reader = Reader::open(Arc::new(LocalDisk), &folder.journal(config.journal.node))?;
+    let (roster, _) = folder.roster(config, Some(&reader))?;
+    let roster = Arc::new(roster);
+    let spawn = std::thread::Builder::new().name("journal".to_owned());
+    let committer = spawn.spawn(move || committer.run()).context("cannot start a thread")?;
+    let intake = Intake { journal: journal.clone(), devices: roster.clone(), handover: None };
+    let done = work(&roster, &intake, Time(clock.now()));
+    journal.close();
+    match committer.join() {
+        Ok(Ok(())) => {}
+        Ok(Err(fatal)) => return Err(fatal.into()),
+        Err(_) => return Err(lost()),
+    }
+    roster.save(journal.durable()).context("cannot keep the devices that are known")?;
+    done
 }
 
 fn cores() -> usize {

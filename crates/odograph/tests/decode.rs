@@ -219,3 +219,20 @@ fn requests_by_http_are_arguments_and_are_recognised() {
     let output = odograph(&["decode", "--protocol", "osmand", "--http", "{}"], "");
     assert_eq!(output.status.code(), Some(64));
 }
+
+#[test]
+fn auto_finds_out_like_the_port_that_understands_all_protocols() {
+    if !has(&["teltonika", "wialon"]) {
+        return;
+    }
+    // It is clear by the login who speaks: what is wrong with the rest is told as that protocol's.
+    let login = "000f333532303933303831343532323531";
+    let broken = odograph(&["decode", "--protocol", "auto", &format!("{login}00000000ffffffff")], "");
+    let told = errors(&broken);
+    assert!(told.contains("the packet's length is beyond all bounds"), "{told}");
+    assert_eq!(broken.status.code(), Some(2));
+    // Without its line end it is nobody's for certain, and yet just one understands it.
+    let text = odograph(&["decode", "--protocol", "auto", "--device", "1", "--text", "#M#hello"], "");
+    assert_eq!(text.status.code(), Some(0), "{}", errors(&text));
+    assert_eq!(lines(&text)[0]["protocol"], "wialon");
+}

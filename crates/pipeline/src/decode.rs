@@ -6,7 +6,7 @@ use hashbrown::HashMap;
 use odograph_handover::Item;
 use odograph_journal::{Entry, Kind};
 use odograph_model::{Lsn, Record, Time};
-use odograph_protocols::{Binding, Context, Dialogue, Malformed, Out, ResumeError, find};
+use odograph_protocols::{Binding, Context, Dialogue, Malformed, Out, ResumeError, context, find};
 use std::sync::Arc;
 
 /// Decodes entries that are given to it in the order of the journal, from the beginning of a segment on.
@@ -113,12 +113,12 @@ impl Decoder {
 
     fn take(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
         if let Some(context) = entry.context {
-            let dialogue = self.resume(context);
-            if dialogue.is_err() {
-                // What it was before is not what it is now.
-                self.dialogues.remove(&entry.stream);
+            // What it was before is not what it is now.
+            self.dialogues.remove(&entry.stream);
+            if !context::is_unidentified(context) {
+                let dialogue = self.resume(context).map_err(Undecoded::Context)?;
+                self.dialogues.insert(entry.stream, dialogue);
             }
-            self.dialogues.insert(entry.stream, dialogue.map_err(Undecoded::Context)?);
         }
         match entry.kind {
             Kind::FRAME => self.frame(entry, item),

@@ -9,6 +9,7 @@
 //! s8, s16    a length of 1 or 2 bytes (little-endian), then as many bytes
 //! ```
 
+use crate::detect::UNIDENTIFIED;
 use crate::{Checksum, Settings, Transport};
 use compact_str::CompactString;
 use odograph_wire::{Cursor, Malformed, Reason, Result};
@@ -136,6 +137,11 @@ pub fn write_tail(binding: Option<&Binding>, session: &[u8], out: &mut Vec<u8>) 
         binding.write(out);
     }
     long(session, out);
+}
+
+/// Whether a context is that of a stream whose protocol was not known yet.
+pub fn is_unidentified(context: &[u8]) -> bool {
+    Context::read(context).is_ok_and(|context| context.protocol == UNIDENTIFIED.name)
 }
 
 fn read_binding(device: &str, c: &mut Cursor<'_>) -> Result<Binding> {

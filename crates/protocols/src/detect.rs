@@ -1,19 +1,178 @@
-//! Which protocol is spoken, by what all of them say of the first bytes.
+//! Finding out which protocol is spoken on a port that understands all of them.
+//!
+//! Whoever disclaims the bytes drops out, and does so for good. One that claims them is decided on once it is the only
+//! one left: so a decision is never wrong unless somebody disclaimed what is his, and the laws of the tests look for that.
 
-use crate::{Claim, PROTOCOLS, Protocol, Transport};
+use crate::{Claim, Command, CommandError, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
+use odograph_model::Time;
+use odograph_wire::{Cut, Framing, Result};
 
-/// Who may have sent `start`, the first bytes of a stream or one whole datagram: all who do not disclaim it.
-pub fn candidates(start: &[u8], transport: Transport) -> impl Iterator<Item = (&'static Protocol, Claim)> {
-    let heard = PROTOCOLS.iter().filter(move |protocol| protocol.transports.contains(&transport));
-    let claims = heard.map(move |protocol| (*protocol, (protocol.recognise)(start, transport)));
-    claims.filter(|(_, claim)| *claim != Claim::No)
+/// What stands in a protocol's place as long as nobody knows which it is. It has no frames: its bytes are kept until
+/// somebody can say whose they are.
+pub static UNIDENTIFIED: Protocol = Protocol {
+    name: "unidentified",
+    title: "Not known yet",
+    devices: "whoever comes to the port that understands all protocols",
+    source: "none",
+    maturity: Maturity::Unverified,
+    port: COMMON_PORT,
+    transports: &[Transport::Tcp, Transport::Udp],
+    framing: Framing::Custom(|bytes| Cut::Need(bytes.len().saturating_add(1))),
+    recognise: |_, _| Claim::No,
+    frame_max: usize::MAX,
+    // How long the address that sent datagrams is remembered.
+    idle_s_max: 3600,
+    has_checksum: false,
+    datagrams_identify: true,
+    settings: &[],
+    commands: &[],
+    open: |_| Box::new(Silence),
+};
+
+/// What people call the protocol of a port that understands all of them.
+pub const AUTO: &str = "auto";
+
+/// What a listener of that name listens for: a protocol, or all of them.
+pub fn listened(name: &str) -> Option<&'static Protocol> {
+    if name == AUTO { Some(&UNIDENTIFIED) } else { crate::find(name) }
 }
 
-/// Who sent `start`: the one who claims it, if all others disclaim it.
+/// What people call what a listener listens for.
+pub fn name_of_listened(protocol: &Protocol) -> &'static str {
+    if protocol.name == UNIDENTIFIED.name { AUTO } else { protocol.name }
+}
+
+/// The port that understands all protocols, unless the configuration names another.
+pub const COMMON_PORT: u16 = 5000;
+
+/// What a device may send before it must be clear which protocol it speaks, in bytes. The longest message by which one
+/// can be told has some kilobytes; who sends more than that without being understood sends something else.
+pub const UNDECIDED_BYTES_MAX: usize = 8 << 10;
+
+/// What is known by now of who speaks.
+#[derive(Debug, Clone, Copy)]
+pub enum Detected {
+    /// Several may, or the one who may does not claim it yet.
+    Open,
+    /// It is this one.
+    Protocol(&'static Protocol),
+    /// It is none that this version knows.
+    Nobody,
+}
+
+/// Listens to one stream, or to one datagram, until it is clear who speaks.
+#[derive(Debug, Clone)]
+pub struct Detector {
+    transport: Transport,
+    /// Who has not disclaimed what came so far.
+    left: Vec<&'static Protocol>,
+}
+
+impl Detector {
+    /// Nothing was heard yet.
+    pub fn new(transport: Transport) -> Self {
+        let left = PROTOCOLS.iter().copied().filter(|protocol| protocol.transports.contains(&transport)).collect();
+        Self { transport, left }
+    }
+
+    /// Hears `start`: all that came so far, from the first byte on.
+    pub fn hear(&mut self, start: &[u8]) -> Detected {
+        let mut claims = 0_usize;
+        self.left.retain(|protocol| {
+            let claim = (protocol.recognise)(start, self.transport);
+            claims = claims.saturating_add(usize::from(claim == Claim::Yes));
+            claim != Claim::No
+        });
+        match self.left.as_slice() {
+            [] => Detected::Nobody,
+            [protocol] if claims == 1 => Detected::Protocol(protocol),
+            _ => Detected::Open,
+        }
+    }
+
+    /// Who may still be speaking.
+    pub fn left(&self) -> &[&'static Protocol] {
+        &self.left
+    }
+}
+
+/// Who sent `start`, the first bytes of a stream or one whole datagram, if that is clear.
 pub fn decide(start: &[u8], transport: Transport) -> Option<&'static Protocol> {
-    let mut candidates = candidates(start, transport);
-    match (candidates.next(), candidates.next()) {
-        (Some((protocol, Claim::Yes)), None) => Some(protocol),
-        _ => None,
+    match Detector::new(transport).hear(start) {
+        Detected::Protocol(protocol) => Some(protocol),
+        Detected::Open | Detected::Nobody => None,
+    }
+}
+
+struct Silence;
+
+impl Session for Silence {
+    fn on_frame(&mut self, _frame: &[u8], _received: Time, _out: &mut Out<'_>) -> Result<()> {
+        Ok(())
+    }
+
+    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
+        Err(CommandError::Unknown { name: command.name.to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::find;
+
+    const LOGIN: &[u8] = b"\x00\x0F352093081452251";
+
+    /// What is decided after each byte.
+    fn course(bytes: &[u8]) -> Vec<Option<&'static str>> {
+        let mut detector = Detector::new(Transport::Tcp);
+        let named = |detected| match detected {
+            Detected::Open => None,
+            Detected::Protocol(protocol) => Some(protocol.name),
+            Detected::Nobody => Some("nobody"),
+        };
+        (1..=bytes.len()).map(|length| named(detector.hear(&bytes[..length]))).collect()
+    }
+
+    #[test]
+    fn a_decision_falls_with_the_byte_that_makes_it_clear() {
+        let said = course(LOGIN);
+        assert!(said[..16].iter().all(Option::is_none), "{said:?}");
+        assert_eq!(said[16], Some("teltonika"));
+        // A ping could also be the beginning of a container.
+        assert_eq!(course(b"\xFF\x00\x0F"), [None; 3]);
+        assert_eq!(course(b"#L#123;test\r\n").pop(), Some(Some("wialon")));
+    }
+
+    #[test]
+    fn who_speaks_something_else_is_nobody_and_stays_so() {
+        for probe in [
+            &b"GET / HTTP/1.1\r\nHost: example\r\n\r\n"[..],
+            b"POST /api HTTP/1.0\r\n\r\n",
+            b"OPTIONS * HTTP/1.1\r\n\r\n",
+            b"\x16\x03\x01\x00\xC8\x01\x00\x00\xC4\x03\x03",
+            b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n",
+            b"\x03\x00\x00\x2F\x2A\xE0\x00\x00\x00\x00\x00Cookie: mstshash=user\r\n",
+            b"\x05\x01\x00",
+            b"EHLO example.org\r\n",
+            b"PROXY TCP4 192.0.2.1 192.0.2.2 56324 443\r\n",
+        ] {
+            let said = course(probe);
+            let decided = said.iter().flatten().find(|name| **name != "nobody");
+            assert_eq!(decided, None, "{}", probe.escape_ascii());
+            let first = said.iter().position(Option::is_some).unwrap_or(said.len());
+            assert!(said[first..].iter().all(Option::is_some), "nobody stays nobody: {}", probe.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn what_stands_for_no_protocol_is_none() {
+        assert!(find(UNIDENTIFIED.name).is_none() && find(AUTO).is_none());
+        assert_eq!(listened(AUTO).map(name_of_listened), Some(AUTO));
+        assert_eq!(listened("gt06").map(name_of_listened), Some("gt06"));
+        assert!(PROTOCOLS.iter().all(|protocol| protocol.port != COMMON_PORT));
+        assert!(matches!(UNIDENTIFIED.cut(&[0; 99]), Cut::Need(100)));
+        let silent = Detector::new(Transport::Udp);
+        assert!(silent.left().iter().all(|protocol| protocol.transports.contains(&Transport::Udp)));
     }
 }

@@ -9,6 +9,7 @@ use odograph_ingest::{Close, Connection, Intake, Listener, Now, Roster, Scratch}
 use odograph_journal::{Committer, Journal, Options, Reader, Step};
 use odograph_model::Time;
 use odograph_pipeline::{FrameCounts, Totals};
+use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{Transport, find};
 use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub segment_bytes: u64,
     /// What is decoded goes to the tables by a ring of so many bytes.
     pub ring_bytes: u64,
+    /// All devices come to the port that understands all protocols.
+    pub common_port: bool,
 }
 
 /// How it ended.
@@ -150,7 +153,8 @@ impl World {
         let server = &mut self.server;
         if !device.is_connected() {
             device.connect();
-            let protocol = find(device.speech().name()).expect("the fleet speaks what the registry knows");
+            let own = find(device.speech().name()).expect("the fleet speaks what the registry knows");
+            let protocol = if self.plan.common_port { &UNIDENTIFIED } else { own };
             let local = ([127, 0, 0, 1], protocol.port).into();
             let listener = Listener::new(protocol, Transport::Tcp, local).expect("the fleet speaks over TCP");
             let peer = ([127, 0, 0, 1], 40_000 + number as u16).into();

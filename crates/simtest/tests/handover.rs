@@ -59,12 +59,14 @@ fn fleets_whose_links_and_power_fail_leave_the_same_tables_whatever_the_ring_hol
         power_cut_one_in: 0,
         segment_bytes: 4 << 10,
         ring_bytes: 0,
+        common_port: false,
     };
     let mut total = FrameCounts::default();
     for seed in 200..240 {
         let power_cut_one_in = [0, 500][seed as usize % 2];
         let ring_bytes = [0, 6 << 10, 24 << 10, 64 << 20][seed as usize / 2 % 4];
-        let ended = World::new(Plan { seed, power_cut_one_in, ring_bytes, ..plan }).run();
+        let common_port = seed % 3 == 0;
+        let ended = World::new(Plan { seed, power_cut_one_in, ring_bytes, common_port, ..plan }).run();
         assert!(ended.faults.is_empty(), "seed {seed}: {:?}", ended.faults);
         assert!(ring_bytes > 0 || ended.frames.live == 0, "seed {seed}: nothing fits into a ring for nothing");
         total.live += ended.frames.live;

@@ -10,6 +10,7 @@ const PLAN: Plan = Plan {
     power_cut_one_in: 0,
     segment_bytes: 16 << 10,
     ring_bytes: 16 << 10,
+    common_port: false,
 };
 
 #[test]
@@ -39,4 +40,18 @@ fn again_and_again_while_devices_resend() {
     }
     println!("{cuts} power cuts, {duplicates} records sent again and kept once");
     assert!(cuts > 100 && duplicates > 100, "{cuts} cuts, {duplicates} duplicates: too few to mean anything");
+}
+
+#[test]
+fn also_where_each_connection_is_found_out_by_what_it_says() {
+    let mut cuts = 0;
+    for seed in 200..220 {
+        let plan = Plan { power_cut_one_in: 300, link_breaks_one_in: 50, common_port: true, ..PLAN };
+        let ended = World::new(Plan { seed, ..plan }).run();
+        assert!(ended.faults.is_empty(), "seed {seed}: {:?}", ended.faults);
+        assert!(ended.totals.records > 0);
+        cuts += ended.power_cuts;
+    }
+    println!("{cuts} power cuts on the common port");
+    assert!(cuts > 50, "only {cuts} cuts: too few to mean anything");
 }

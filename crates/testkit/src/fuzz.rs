@@ -11,7 +11,7 @@ pub use setup::Setup;
 
 use crate::vectors::{Paragraph, RECEIVED, parse};
 use odograph_protocols::{
-    Binding, CONTEXT_MAX, Command, Context, Conversation, Dialogue, Heard, IDENTITY_BYTES_MAX, NOTES_MAX, Out,
+    Binding, CONTEXT_MAX, Claim, Command, Context, Conversation, Dialogue, Heard, IDENTITY_BYTES_MAX, NOTES_MAX, Out,
     PROTOCOLS, Protocol, RECORDS_MAX, REPLIES_MAX, Transport,
 };
 use odograph_wire::Cut;
@@ -26,6 +26,7 @@ pub fn protocol(input: &[u8]) {
 /// Holds a conversation to what drivers rely on: its bounds, that a frame is one transaction, that it goes on from
 /// what it saved as if nothing had happened, and that none of it panics.
 pub fn converse(setup: &Setup, bytes: &[u8]) {
+    claim(setup, bytes);
     let mut conversation = Conversation::new(setup.protocol, setup.terms());
     let mut reopened = Conversation::new(setup.protocol, setup.terms());
     for frame in frames(setup, bytes) {
@@ -43,6 +44,18 @@ pub fn converse(setup: &Setup, bytes: &[u8]) {
         let attributes: Vec<_> = names.map(|name| (name, &*value)).collect();
         // Whether it can be sent is the protocol's affair.
         let _ = conversation.command(&value, &Command { name: command.name, attributes: &attributes });
+    }
+}
+
+/// What the protocol claims of the beginnings of `bytes` it never takes back.
+fn claim(setup: &Setup, bytes: &[u8]) {
+    /// Lengths are looked at one by one up to here, and some beyond.
+    const EACH: usize = 48;
+    let mut before = Claim::Perhaps;
+    for length in (0..=bytes.len()).filter(|length| *length <= EACH || length % 29 == 0) {
+        let claim = (setup.protocol.recognise)(&bytes[..length], setup.transport);
+        assert!(before == Claim::Perhaps || claim == before, "{before:?} became {claim:?} with byte {length}");
+        before = claim;
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! `cargo test -p odograph-testkit --test claims -- --nocapture` shows the table.
 
-use odograph_protocols::detect::{candidates, decide};
+use odograph_protocols::detect::{Detector, decide};
 use odograph_protocols::{Conversation, PROTOCOLS, Protocol, Transport};
 use odograph_testkit::vectors::{Paragraph, parse};
 use odograph_wire::Cut;
@@ -25,7 +25,9 @@ fn nobody_takes_what_is_in_the_vectors_of_another_protocol() {
                 Some(format!("{} takes the first {length} bytes of a message of {}", other.name, protocol.name))
             });
             wrong.extend(taken);
-            for (other, _) in candidates(bytes, *transport).filter(|(other, _)| other.name != protocol.name) {
+            let mut detector = Detector::new(*transport);
+            detector.hear(bytes);
+            for other in detector.left().iter().filter(|other| other.name != protocol.name) {
                 *open.entry(other.name).or_default() += 1;
             }
         }

@@ -5,7 +5,7 @@ use crate::config::Source;
 use crate::{exit, server};
 use anyhow::Result;
 use clap::Args;
-use odograph_protocols::find;
+use odograph_protocols::detect::{AUTO, listened};
 
 /// Take in devices, keep every byte, acknowledge what is on disk.
 ///
@@ -17,6 +17,7 @@ pub(super) struct Options {
     #[command(flatten)]
     source: Source,
     /// Open just this listener, on all transports of the protocol, whatever the configuration says. May be repeated.
+    /// The protocol `auto` stands for all of them: which one is spoken is found out by what comes.
     #[arg(long, value_name = "PROTOCOL=ADDRESS", value_parser = listen)]
     listen: Vec<server::Listen>,
 }
@@ -24,7 +25,8 @@ pub(super) struct Options {
 const AFTER_HELP: &str = "Examples:\n  \
     odograph serve\n  \
     odograph serve --config /etc/odograph.toml\n  \
-    odograph serve --data trial --listen teltonika=127.0.0.1:5027\n\n\
+    odograph serve --data trial --listen teltonika=127.0.0.1:5027\n  \
+    odograph serve --data trial --listen auto=127.0.0.1:5000\n\n\
     While it runs, `odograph export`, `device` and `doctor` work on its data folder.";
 
 pub(super) fn run(options: &Options) -> Result<Outcome> {
@@ -35,8 +37,8 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
 fn listen(text: &str) -> Result<server::Listen, String> {
     let expected = "expected PROTOCOL=ADDRESS such as teltonika=127.0.0.1:5027";
     let (name, address) = text.split_once('=').ok_or(expected)?;
-    let protocol = find(name).ok_or_else(|| {
-        let names = odograph_protocols::PROTOCOLS.iter().map(|protocol| protocol.name);
+    let protocol = listened(name).ok_or_else(|| {
+        let names = odograph_protocols::PROTOCOLS.iter().map(|protocol| protocol.name).chain([AUTO]);
         match crate::config::nearest(name, names) {
             Some(near) => format!("no protocol {name}: did you mean {near}?"),
             None => format!("no protocol {name}: `odograph protocols` lists them"),

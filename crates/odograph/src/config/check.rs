@@ -2,6 +2,7 @@
 
 use super::{Loaded, Origin};
 use compact_str::CompactString;
+use odograph_protocols::detect::{UNIDENTIFIED, name_of_listened};
 use odograph_protocols::{PROTOCOLS, Settings, Transport};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -85,6 +86,17 @@ fn addresses(loaded: &Loaded) -> Vec<String> {
         });
     }
     let mut problems = Vec::new();
+    if let Some(port) = loaded.config.ingest.common_port.filter(|port| *port != 0) {
+        let address = SocketAddr::from((loaded.config.ingest.host, port));
+        let (by, at) = ("ingest.common_port".to_owned(), loaded.origin("ingest.common_port"));
+        if let Some(Taken { address: other, by, at: where_other, .. }) =
+            taken.iter().find(|other| overlap(other.address, address))
+        {
+            problems.push(format!("{at}: {address} (tcp) is taken by {by}, which has {other} ({where_other})"));
+        }
+        let both = UNIDENTIFIED.transports.iter();
+        taken.extend(both.map(|&transport| Taken { transport, address, by: by.clone(), at: at.clone() }));
+    }
     for (number, listener) in loaded.config.listeners.iter().enumerate() {
         let (Some(protocol), Some(address)) = (listener.protocol, listener.listen) else { continue };
         let at = place(loaded, &format!("listener.{number}"));
@@ -100,7 +112,7 @@ fn addresses(loaded: &Loaded) -> Vec<String> {
             mine.push(Taken {
                 transport,
                 address,
-                by: format!("the [[listener]] for {}", protocol.name),
+                by: format!("the [[listener]] for {}", name_of_listened(protocol)),
                 at: at.clone(),
             });
         }

@@ -37,6 +37,7 @@ pub(crate) struct Http {
 pub(crate) struct Ingest {
     pub(crate) host: IpAddr,
     pub(crate) default_ports: bool,
+    pub(crate) common_port: Option<u16>,
     pub(crate) workers: Option<usize>,
 }
 
@@ -117,7 +118,12 @@ impl Default for Config {
         Self {
             data: "odograph-data".into(),
             http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) },
-            ingest: Ingest { host: Ipv6Addr::UNSPECIFIED.into(), default_ports: true, workers: None },
+            ingest: Ingest {
+                host: Ipv6Addr::UNSPECIFIED.into(),
+                default_ports: true,
+                common_port: None,
+                workers: None,
+            },
             listeners: Vec::new(),
             devices: Vec::new(),
             tenants: Vec::new(),
@@ -226,6 +232,16 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         "ingest.default_ports",
         |c| &mut c.ingest.default_ports,
         "Whether every protocol listens on the port its devices expect. A port that is taken is reported and skipped.",
+    ),
+    within(
+        0,
+        65_535,
+        &free(
+            "ingest.common_port",
+            |c| &mut c.ingest.common_port,
+            "5000 with the default ports, otherwise none",
+            "The port that understands all protocols, TCP and UDP: see [common-port.md](common-port.md). 0: none.",
+        ),
     ),
     within(
         1,
@@ -397,6 +413,15 @@ pub(crate) const KEYS: &[Key<Config>] = &[
     within(
         SECOND,
         DAY,
+        &key(
+            "limits.undecided_max",
+            |c| &mut c.limits.undecided_max,
+            "How long a connection to the port that understands all protocols may take until it is clear which one it speaks.",
+        ),
+    ),
+    within(
+        SECOND,
+        DAY,
         &key("limits.unread_max", |c| &mut c.limits.unread_max, "How long a device may leave its answers unread."),
     ),
     within(
@@ -436,7 +461,7 @@ pub(crate) const KEYS: &[Key<Config>] = &[
 
 /// Keys of each `[[listener]]`, beside `settings`.
 pub(crate) const LISTENER_KEYS: &[Key<ListenerConfig>] = &[
-    free("protocol", |c| &mut c.protocol, "required", "What devices speak there."),
+    free("protocol", |c| &mut c.protocol, "required", "What devices speak there; `auto`: any of the protocols."),
     free("listen", |c| &mut c.listen, "required", "Its address, or a port on all addresses."),
     key("transport", |c| &mut c.transport, "`tcp`, `udp`, `http`, or `both`: all that the protocol has."),
     free(

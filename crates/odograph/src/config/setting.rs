@@ -2,7 +2,8 @@
 
 use compact_str::CompactString;
 use odograph_ingest::Unknown;
-use odograph_protocols::{Checksum, PROTOCOLS, Protocol, Transport, find};
+use odograph_protocols::detect::{AUTO, listened, name_of_listened};
+use odograph_protocols::{Checksum, PROTOCOLS, Protocol, Transport};
 use serde_json::{Value, json};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
@@ -277,15 +278,15 @@ impl Word for &'static Protocol {
     const EXPECTED: &'static str = "a protocol: `odograph protocols` lists them";
 
     fn read(text: &str) -> Option<Self> {
-        find(text)
+        listened(text)
     }
 
     fn write(&self) -> Value {
-        json!(self.name)
+        json!(name_of_listened(self))
     }
 
     fn refuse(text: &str) -> String {
-        let nearest = super::nearest(text, PROTOCOLS.iter().map(|protocol| protocol.name));
+        let nearest = super::nearest(text, PROTOCOLS.iter().map(|protocol| protocol.name).chain([AUTO]));
         match nearest {
             Some(name) => format!("not a protocol: did you mean {name}?"),
             None => format!("not {}", Self::EXPECTED),

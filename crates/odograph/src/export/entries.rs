@@ -18,25 +18,25 @@ pub(crate) struct Entries<'a> {
 }
 
 /// What of history is needed: out of the journal itself, everything comes.
-pub(super) struct Needed {
-    pub(super) of: EntriesOf,
+pub(crate) struct Needed {
+    pub(crate) of: EntriesOf,
     /// Nothing that was received before this moment.
-    pub(super) from: Option<Time>,
+    pub(crate) from: Option<Time>,
     /// Nothing that was received behind this moment.
-    pub(super) to: Option<Time>,
+    pub(crate) to: Option<Time>,
 }
 
 /// An entry.
-pub(super) struct Piece<'a> {
-    pub(super) entry: &'a Entry<'a>,
+pub(crate) struct Piece<'a> {
+    pub(crate) entry: &'a Entry<'a>,
     /// Where its segment begins.
-    pub(super) segment: Lsn,
+    pub(crate) segment: Lsn,
     /// Whose it is, tenant and device, where history says so.
-    pub(super) owner: Option<(&'a str, &'a str)>,
+    pub(crate) owner: Option<(&'a str, &'a str)>,
 }
 
 /// Whoever wants them.
-pub(super) trait Taker {
+pub(crate) trait Taker {
     fn take(&mut self, piece: &Piece<'_>) -> Result<()>;
 
     /// Hears of what is lost, and in history neither.
@@ -45,7 +45,7 @@ pub(super) trait Taker {
 
 impl Entries<'_> {
     /// Gives all entries.
-    pub(super) fn all(&self, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+    pub(crate) fn all(&self, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
         let mut entries = self.reader.entries(Lsn(0), self.until)?;
         let mut place = Lsn(0);
         loop {
@@ -72,7 +72,7 @@ impl Entries<'_> {
     }
 
     /// Gives a device's entries, which the journal finds by its indexes.
-    pub(super) fn device(&self, device: &str, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+    pub(crate) fn device(&self, device: &str, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
         let mut entries = self.reader.device_entries(device, Lsn(0), self.until)?;
         entries.stop_at_removed();
         let begin = entries.begin().unwrap_or(self.reader.removed()?);

@@ -5,6 +5,7 @@ use crate::exit::{Failure, Status};
 use crate::ports;
 use anyhow::Result;
 use odograph_ingest::{Bound, Devices as _, GatewayError, Listener, Roster, State};
+use odograph_protocols::detect::{COMMON_PORT, UNIDENTIFIED, name_of_listened};
 use odograph_protocols::{PROTOCOLS, Protocol, Settings, Transport};
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -44,17 +45,22 @@ pub(crate) fn plan(config: &Config, listen: &[Listen]) -> Vec<Planned> {
             all.extend(both(protocol, address, listener, true));
         }
     }
+    let mut host = config.ingest.host;
+    if host == Ipv6Addr::UNSPECIFIED && !has_ipv6() {
+        host = Ipv4Addr::UNSPECIFIED.into();
+    }
+    let plain = ListenerConfig::default();
+    if let Some(port) = config.ingest.common_port.filter(|port| *port != 0) {
+        all.extend(both(&UNIDENTIFIED, SocketAddr::from((host, port)), &plain, true));
+    }
     if config.ingest.default_ports {
-        let mut host = config.ingest.host;
-        if host == Ipv6Addr::UNSPECIFIED && !has_ipv6() {
-            host = Ipv4Addr::UNSPECIFIED.into();
-        }
-        for protocol in PROTOCOLS {
-            let address = SocketAddr::from((host, protocol.port));
-            for planned in both(protocol, address, &ListenerConfig::default(), false) {
+        let common = config.ingest.common_port.is_none().then_some((&UNIDENTIFIED, COMMON_PORT));
+        let own = PROTOCOLS.iter().map(|protocol| (*protocol, protocol.port));
+        for (protocol, port) in own.chain(common) {
+            for planned in both(protocol, SocketAddr::from((host, port)), &plain, false) {
                 // What the file puts on a port stands above its default.
                 let named = |other: &Planned| {
-                    other.required && (other.transport, other.address.port()) == (planned.transport, protocol.port)
+                    other.required && (other.transport, other.address.port()) == (planned.transport, port)
                 };
                 if !all.iter().any(named) {
                     all.push(planned);
@@ -90,11 +96,11 @@ pub(crate) fn open(planned: Vec<Planned>, roster: &Roster) -> Result<Vec<Bound>>
         }
         match Bound::open(listener(&plan, roster)?) {
             Ok(socket) => {
-                let (protocol, transport) = (plan.protocol.name, plan.transport.name());
+                let (protocol, transport) = (name_of_listened(plan.protocol), plan.transport.name());
                 let address = socket.listener().local;
                 tracing::info!(protocol, transport, %address, "listening");
                 if free {
-                    found = Some((protocol, address));
+                    found = Some((plan.protocol.name, address));
                 }
                 bound.push(socket);
             }
@@ -111,7 +117,7 @@ pub(crate) fn open(planned: Vec<Planned>, roster: &Roster) -> Result<Vec<Bound>>
 }
 
 fn cannot_listen(plan: &Planned, error: &GatewayError) -> String {
-    let (protocol, transport, address) = (plan.protocol.name, plan.transport.name(), plan.address);
+    let (protocol, transport, address) = (name_of_listened(plan.protocol), plan.transport.name(), plan.address);
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     let why = match source {
         Some(source) if source.kind() == io::ErrorKind::AddrInUse => {

@@ -9,7 +9,8 @@ use odograph_ingest::{Connection, Devices, Intake, Limits, Listener, Now, Peers,
 use odograph_journal::{Committer, Entry, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_pipeline::{Again, Decoder, FrameCounts, Records, Resettle, Window};
-use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, Protocol, Settings, Transport};
+use odograph_protocols::detect::UNIDENTIFIED;
+use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, Protocol, Settings, Transport, find};
 use odograph_simtest::{Book, Historian};
 use odograph_testkit::vectors::{Paragraph, parse};
 use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
@@ -54,6 +55,8 @@ pub struct Variant {
     /// A segment ends behind everything that comes.
     pub roll_always: bool,
     pub given: Given,
+    /// They come to the port that understands all protocols.
+    pub common: bool,
 }
 
 /// Segments that roll behind every frame, after a few, and never.
@@ -72,7 +75,12 @@ impl Variant {
         for (transport, feeding) in feedings.into_iter().filter(|(it, _)| protocol.transports.contains(it)) {
             for (segment_bytes, roll_always) in SEGMENTS {
                 for given in Given::ALL {
-                    all.push(Self { protocol, transport, feeding, segment_bytes, roll_always, given });
+                    let own = Self { protocol, transport, feeding, segment_bytes, roll_always, given, common: false };
+                    all.push(own);
+                    // What it shares with a port of its own need not be looked at twice.
+                    if segment_bytes < SEGMENTS[2].0 && matches!(given, Given::ByListener | Given::Changing) {
+                        all.push(Self { common: true, ..own });
+                    }
                 }
             }
         }
@@ -229,10 +237,11 @@ impl Gateway {
     }
 
     fn call<'p>(&mut self, paragraph: &'p Paragraph) -> Caller<'p> {
-        let Variant { protocol, transport, feeding, .. } = self.variant;
+        let Variant { protocol, transport, feeding, common, .. } = self.variant;
         self.callers += 1;
         let address = SocketAddr::from(([192, 0, 2, 1], self.callers));
-        let mut listener = Listener::new(protocol, transport, ([127, 0, 0, 1], 1).into()).unwrap();
+        let spoken = if common { &UNIDENTIFIED } else { protocol };
+        let mut listener = Listener::new(spoken, transport, ([127, 0, 0, 1], 1).into()).unwrap();
         listener.checksum = paragraph.options.checksum;
         let settings = paragraph.options.terms(protocol).unwrap().settings;
         if self.variant.given != Given::ByDevice {
@@ -352,19 +361,23 @@ impl Gateway {
         let (mut frames, mut out) = (Vec::new(), Out::default());
         let mut entries = reader.entries(Lsn(0), None).unwrap();
         while let Some(entry) = entries.next().unwrap() {
+            let context = entry.context.map(|context| Context::read(context).unwrap());
+            let goes_on = |context: &Context| {
+                dialogues.get(&entry.stream).is_some_and(|(_, dialogue)| dialogue.protocol().name == context.protocol)
+            };
+            if let Some(context) = context.filter(|context| !goes_on(context)) {
+                let peer = context.peer.to_string();
+                let listener = &self.listeners[&peer];
+                let dialogue = Dialogue::begin(
+                    find(&context.protocol).unwrap_or(&UNIDENTIFIED),
+                    listener.transport,
+                    listener.checksum,
+                    listener.settings.clone(),
+                    listener.device.clone(),
+                );
+                dialogues.insert(entry.stream, (peer, dialogue));
+            }
             match entry.kind {
-                Kind::OPEN => {
-                    let peer = Context::read(entry.context.unwrap()).unwrap().peer.to_string();
-                    let listener = &self.listeners[&peer];
-                    let dialogue = Dialogue::begin(
-                        listener.protocol,
-                        listener.transport,
-                        listener.checksum,
-                        listener.settings.clone(),
-                        listener.device.clone(),
-                    );
-                    dialogues.insert(entry.stream, (peer, dialogue));
-                }
                 Kind::FRAME => {
                     let (peer, dialogue) = dialogues.get_mut(&entry.stream).unwrap();
                     let decided = decided.entry(peer.clone()).or_default();

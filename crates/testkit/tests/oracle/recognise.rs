@@ -1,7 +1,7 @@
 //! Every message cut at every byte, by whom it is claimed: its own protocol or nobody.
 
 use crate::{folder, rows};
-use odograph_protocols::detect::{candidates, decide};
+use odograph_protocols::detect::{Detected, Detector};
 use odograph_protocols::{Claim, PROTOCOLS, Protocol, Transport, find};
 use odograph_wire::Cut;
 use serde_json::Value;
@@ -77,17 +77,20 @@ impl Confusion {
     fn look(&mut self, own: Option<&'static Protocol>, id: &str, message: &[u8], transport: Transport) {
         self.messages += 1;
         let own = own.map(|own| own.name);
-        let mut decided = None;
+        let (mut decided, mut detector) = (None, Detector::new(transport));
         for length in 0..=message.len() {
             let start = &message[..length];
-            let found = decide(start, transport).map(|protocol| protocol.name);
+            let found = match detector.hear(start) {
+                Detected::Protocol(protocol) => Some(protocol.name),
+                Detected::Open | Detected::Nobody => None,
+            };
             if let Some(found) = found.filter(|found| Some(*found) != own) {
                 self.wrong.push(format!("{id}: {found} is decided on by byte {length}: {}", start.escape_ascii()));
                 return;
             }
             decided = decided.or(found.map(|_| length));
-            for (other, claim) in candidates(start, transport).filter(|(other, _)| Some(other.name) != own) {
-                if claim == Claim::Yes {
+            for other in detector.left().iter().filter(|other| Some(other.name) != own) {
+                if (other.recognise)(start, transport) == Claim::Yes {
                     *self.contested.entry(other.name).or_default() += 1;
                 }
                 if length == message.len() {

@@ -4,7 +4,8 @@ use super::line::{Problem, Trace};
 use super::{Options, usage};
 use anyhow::Result;
 use odograph_model::Time;
-use odograph_protocols::{Conversation, Heard, PROTOCOLS, Protocol, SettingError, Settings, Terms, find};
+use odograph_protocols::detect::{Detected, Detector};
+use odograph_protocols::{Conversation, Heard, PROTOCOLS, Protocol, SettingError, Settings, Terms, Transport, find};
 use odograph_wire::Tracer;
 
 /// The one conversation that the messages belong to, or those that it may be.
@@ -42,7 +43,8 @@ impl Listener {
         Ok(Self::Unknown(candidates))
     }
 
-    /// Takes a message. The first that just one protocol understands decides which it is from then on.
+    /// Takes a message. The first that is clearly of one protocol, as the port for all protocols finds out, or that just one
+    /// understands, decides which it is from then on.
     pub(super) fn hear(&mut self, bytes: &[u8], received: Time, trace: Option<&Trace>) -> Result<Vec<Heard>, Problem> {
         if bytes.is_empty() {
             return Ok(vec![Heard { notes: vec!["nothing to decode".to_owned()], ..Heard::default() }]);
@@ -81,8 +83,14 @@ fn terms(options: &Options, protocol: &Protocol) -> Result<Terms, SettingError> 
     Ok(Terms { transport: options.transport(), settings, checksum: options.checksum() })
 }
 
-/// The one candidate that understands `bytes`, or an error that names those that do or nearly do.
+/// The one candidate that `bytes` are clearly of, or the one that understands them, or an error that names those that do
+/// or nearly do.
 fn decided(candidates: &[Conversation], bytes: &[u8], received: Time) -> Result<Conversation, Problem> {
+    let Possible { clear, left } = Possible::of(candidates, bytes);
+    let is_clear = |one: &&Conversation| matches!(clear.as_slice(), [name] if *name == one.protocol().name);
+    if let Some(one) = candidates.iter().find(is_clear) {
+        return Ok(one.resumed(one.terms().clone()));
+    }
     let (mut understood, mut failed) = (Vec::new(), Vec::new());
     for candidate in candidates {
         let heard = candidate.resumed(candidate.terms().clone()).message(bytes, received, None);
@@ -91,6 +99,10 @@ fn decided(candidates: &[Conversation], bytes: &[u8], received: Time) -> Result<
             None if heard.iter().any(says_something) => understood.push(candidate),
             None => {}
         }
+    }
+    let is_left = |one: &&Conversation| left.contains(&one.protocol().name);
+    if understood.iter().any(is_left) {
+        understood.retain(is_left);
     }
     let names = understood.iter().map(|candidate| candidate.protocol().name).collect::<Vec<_>>().join(", ");
     let problem = |reason| Problem { field: "protocol", at: 0, reason };
@@ -105,6 +117,36 @@ fn decided(candidates: &[Conversation], bytes: &[u8], received: Time) -> Result<
         }
         _ => Err(problem(format!("could be {names}: say which it is with --protocol"))),
     }
+}
+
+/// What the port that understands all protocols makes of a message.
+struct Possible {
+    /// Of which protocols it clearly is, by each way that it may have come.
+    clear: Vec<&'static str>,
+    /// Of which it may be. One that lost what framing strips may be of others, too.
+    left: Vec<&'static str>,
+}
+
+impl Possible {
+    fn of(candidates: &[Conversation], bytes: &[u8]) -> Self {
+        let (mut clear, mut left) = (Vec::new(), Vec::new());
+        let ways = [Transport::Tcp, Transport::Udp];
+        for way in ways.into_iter().filter(|way| candidates.iter().any(|one| takes(one, *way))) {
+            let mut detector = Detector::new(way);
+            if let Detected::Protocol(protocol) = detector.hear(bytes)
+                && !clear.contains(&protocol.name)
+            {
+                clear.push(protocol.name);
+            }
+            left.extend(detector.left().iter().map(|protocol| protocol.name));
+        }
+        Self { clear, left }
+    }
+}
+
+/// Whether messages may come to a candidate that way.
+fn takes(candidate: &Conversation, way: Transport) -> bool {
+    candidate.terms().transport.is_none_or(|wanted| wanted == way) && candidate.protocol().transports.contains(&way)
 }
 
 fn says_something(heard: &Heard) -> bool {

@@ -7,6 +7,7 @@ use crate::{client, ports, server};
 use odograph_env::{Clock as _, Disk as _, LocalDisk, SystemClock};
 use odograph_model::Time;
 use odograph_protocols::Transport;
+use odograph_protocols::detect::name_of_listened;
 use rustix::process::{Resource, getrlimit};
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
@@ -219,7 +220,7 @@ fn listeners(config: &Config, runs: bool) -> Vec<Finding> {
             if runs && error.kind() == io::ErrorKind::AddrInUse {
                 return None;
             }
-            let (protocol, transport, address) = (plan.protocol.name, plan.transport.name(), plan.address);
+            let (protocol, transport, address) = (name_of_listened(plan.protocol), plan.transport.name(), plan.address);
             let by = ports::holder(plan.transport, address.port())
                 .map_or(error.to_string(), |holder| format!("{holder} has it"));
             let remedy = format!("end that process, or name another address in a [[listener]] for {protocol}");

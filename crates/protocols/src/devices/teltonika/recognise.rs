@@ -33,7 +33,8 @@ fn stream(start: &[u8]) -> Claim {
         rest = rest.get(idle..).unwrap_or_default();
     }
     match *rest {
-        [0] | [0, 0] | [0, 0, 0] | [0, 0, 0, 0] => Claim::Perhaps,
+        // With a fourth byte it is a preamble, or an empty message and what follows it.
+        [0] | [0, 0] | [0, 0, _] | [0, 0, 0, 0] => Claim::Perhaps,
         [0, 0, 0, 0, ref rest @ ..] => packet(rest),
         [0, length, ref text @ ..] => login(length.into(), text),
         _ => Claim::No,

@@ -1,0 +1,62 @@
+//! Who was not understood, and naming them, over the control socket.
+
+use super::App;
+use super::devices::problem;
+use crate::export::{Entries, WAIT};
+use crate::unidentified::{self, NameRequest, StrayQuery};
+use anyhow::Result;
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use odograph_model::{Lsn, Time};
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(super) async fn list(State(app): State<Arc<App>>, Json(query): Json<StrayQuery>) -> Response {
+    answer(app, move |_, entries| unidentified::list(entries, &query)).await
+}
+
+pub(super) async fn name(State(app): State<Arc<App>>, Json(request): Json<NameRequest>) -> Response {
+    answer(app, move |app, entries| {
+        let now = Time(odograph_env::Clock::now(&odograph_env::SystemClock::new()));
+        let named = unidentified::name(entries, &app.roster, app.gateway.intake(), &request, now)?;
+        // Whoever is told that it is done finds it after a crash as well.
+        for _ in 0..DURABLE_LOOKS_MAX {
+            if app.journal.durable().0 >= named.end {
+                return Ok(named);
+            }
+            std::thread::sleep(DURABLE_LOOK);
+        }
+        anyhow::bail!("the journal does not become durable: nobody knows whether it was kept")
+    })
+    .await
+}
+
+async fn answer<T: Serialize + Send + 'static>(
+    app: Arc<App>,
+    work: impl FnOnce(&App, &Entries<'_>) -> Result<T> + Send + 'static,
+) -> Response {
+    let Ok(seat) = app.exports.clone().try_acquire_owned() else {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "as many exports as there may be at a time: try again later");
+    };
+    let done = tokio::task::spawn_blocking(move || {
+        let until = Some(app.journal.durable());
+        // Whatever the journal has given up was in history before.
+        let history = || Ok(app.history.reach(Lsn(0), WAIT)?.0);
+        let entries = Entries { reader: &app.reader, node: app.history.node(), history: &history, until };
+        let done = work(&app, &entries);
+        drop(seat);
+        done
+    });
+    match done.await {
+        Ok(Ok(answer)) => Json(answer).into_response(),
+        Ok(Err(error)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &format!("{error:#}")),
+        Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
+    }
+}
+
+/// Half a minute: a disk that takes longer is one that has failed.
+const DURABLE_LOOKS_MAX: u32 = 3000;
+const DURABLE_LOOK: Duration = Duration::from_millis(10);
