@@ -22,6 +22,8 @@ pub enum SettingKind {
     Text,
     /// A whole number.
     Int,
+    /// A whole number from the first to the last of these.
+    Within(i64, i64),
     /// `true` or `false`.
     Bool,
     /// A fixed offset from UTC: `+02:00`, `-0530`, `UTC`.
@@ -132,6 +134,7 @@ impl fmt::Display for SettingKind {
         match self {
             Self::Text => f.write_str("text"),
             Self::Int => f.write_str("whole number"),
+            Self::Within(least, most) => write!(f, "{least} to {most}"),
             Self::Bool => f.write_str("true or false"),
             Self::Offset => f.write_str("offset from UTC"),
             Self::OneOf(words) => f.write_str(&words.join(", ")),
@@ -145,6 +148,10 @@ impl SettingKind {
         let (fits, expected) = match self {
             Self::Text => (true, String::new()),
             Self::Int => (value.parse::<i64>().is_ok(), "a whole number".to_owned()),
+            Self::Within(least, most) => {
+                let fits = value.parse().is_ok_and(|value: i64| (least..=most).contains(&value));
+                (fits, format!("a whole number from {least} to {most}"))
+            }
             Self::Bool => (matches!(value, "true" | "false"), "true or false".to_owned()),
             Self::Offset => (offset_minutes(value).is_some(), "an offset from UTC such as +02:00".to_owned()),
             Self::OneOf(words) => (words.contains(&value), format!("one of {}", words.join(", "))),
@@ -184,6 +191,7 @@ mod tests {
         Setting { name: "zone", kind: SettingKind::Offset, meaning: "" },
         Setting { name: "model", kind: SettingKind::OneOf(&["a", "b"]), meaning: "" },
         Setting { name: "ack", kind: SettingKind::Reply(2), meaning: "" },
+        Setting { name: "year", kind: SettingKind::Within(1970, 2100), meaning: "" },
     ];
 
     #[test]
@@ -194,7 +202,8 @@ mod tests {
         let error = |name, value| Settings::checked([(name, value)], KNOWN).unwrap_err().to_string();
         assert_eq!(error("model", "c"), "setting model: \"c\" is not one of a, b");
         assert_eq!(error("zone", "Paris"), "setting zone: \"Paris\" is not an offset from UTC such as +02:00");
-        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model, ack");
+        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model, ack, year");
+        assert_eq!(error("year", "2101"), "setting year: \"2101\" is not a whole number from 1970 to 2100");
         let outside =
             "setting ack: \"{2}\" is not none or a reply template: {2} lies outside the header, which has 2 bytes";
         assert_eq!(error("ack", "{2}"), outside);

@@ -52,11 +52,15 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
             kind: SettingKind::Text,
             meaning: "the password that packets must carry; without it any will do",
         },
-        Setting { name: "year_base", kind: SettingKind::Int, meaning: "the year that is sent as 0; 2012 without it" },
+        Setting {
+            name: "year_base",
+            kind: SettingKind::Within(1970, 2100),
+            meaning: "the year that is sent as 0; 2012 without it",
+        },
         Setting { name: "zone", kind: SettingKind::Offset, meaning: "the zone of the device's clock; UTC without it" },
         Setting {
             name: "scale",
-            kind: SettingKind::Int,
+            kind: SettingKind::Within(1, 100_000_000),
             meaning: "units in a degree of latitude and longitude; 1000000 without it, 1048576 fits as well",
         },
         Setting {
@@ -65,13 +69,13 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
             meaning: "where the device is; NE without it",
         },
         Setting {
-            name: "speed",
+            name: "speed_unit",
             kind: SettingKind::OneOf(&["0.1kn", "0.1kmh"]),
             meaning: "the unit of speeds; 0.1kn without it",
         },
         Setting {
             name: "counter_mm",
-            kind: SettingKind::Int,
+            kind: SettingKind::Within(1, 1_000_000_000),
             meaning: "millimetres that a count of the counter stands for, if it is an odometer; without it just the count",
         },
     ],
@@ -203,7 +207,7 @@ impl Reading {
             zone_minutes: settings.offset_minutes("zone").unwrap_or(0),
             units_per_degree: f64::from(positive("scale").unwrap_or(1_000_000)),
             signs: [sign('S'), sign('W')],
-            kph_per_unit: if settings.text("speed") == Some("0.1kmh") { 0.1 } else { units::kph_of_knots(0.1) },
+            kph_per_unit: if settings.text("speed_unit") == Some("0.1kmh") { 0.1 } else { units::kph_of_knots(0.1) },
             km_per_count: positive("counter_mm").map(|millimetres| f64::from(millimetres) / 1e6),
         }
     }

@@ -120,6 +120,11 @@ fn recognise(start: &[u8]) -> Claim {
         (Some(Kind::Login), _) => Claim::Perhaps,
         (Some(Kind::Answer), [command, ..]) if *command > command::LAST => Claim::No,
         (Some(Kind::Records), [_, _, blocks, ..]) if head.is_later && !blocks::are_known(*blocks) => Claim::No,
+        (Some(Kind::Records), [_, _, low, high, ..])
+            if !head.is_later && !earlier::fits(u16::from_le_bytes([*low, *high]), head.length.saturating_sub(4)) =>
+        {
+            Claim::No
+        }
         (Some(Kind::Records), _) if !is_place(head.place(rest)) => Claim::No,
         _ => Claim::of_frame(cut(start), start, is_sealed),
     }

@@ -19,6 +19,13 @@ pub(super) fn read(mut c: Cursor<'_>, out: &mut Out<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Whether records of this structure, all of which have the same length, make up so many bytes.
+pub(super) fn fits(structure: u16, bytes: usize) -> bool {
+    let named = (0..).zip(MORE).filter(|(element, _)| bits::is_set(structure, *element));
+    let record = named.fold(FIXED, |sum, (_, length)| sum.saturating_add(length));
+    bytes.is_multiple_of(record)
+}
+
 fn fixed(c: &mut Cursor<'_>) -> Result<Record> {
     let mut record = Record::new();
     record.set(Key::RecordIndex, c.u16_le("record")?);
@@ -75,4 +82,25 @@ fn more(element: u8, c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How long the fixed beginning is, and what each element of the structure adds.
+const FIXED: usize = 22;
+const MORE: [usize; 16] = [1, 4, 1, 2, 4, 4, 4, 4, 4, 4, 6, 4, 4, 2, 4, 8];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_element_is_as_long_as_it_is_said_to_be() {
+        for element in 0..16 {
+            let length = MORE[usize::from(element)];
+            let bytes = [1; 8];
+            let mut c = Cursor::new(&bytes[..length]);
+            more(element, &mut c, &mut Record::new()).unwrap();
+            assert!(c.is_empty(), "element {element}");
+        }
+        assert!(fits(0, 44) && !fits(0, 45) && fits(0xFFFF, 82 * 3) && !fits(0xFFFF, 81));
+    }
 }
