@@ -384,15 +384,18 @@ impl Gateway {
             // A panic there was logged when it happened.
             let _ = watch.join();
         }
-        lock(&self.accept).retired.store(true, Ordering::Release);
+        let clock = &*self.common.clock;
+        let since = clock.monotonic();
+        let late = || clock.monotonic().saturating_sub(since) >= self.common.limits.stop_max;
+        // Whoever comes from now on waits in the kernel, and finds the next server where that was given the sockets.
+        lock(&self.accept).retire();
+        while !lock(&self.accept).has_ended() && !late() {
+            std::thread::sleep(STOP_LOOK);
+        }
         for worker in self.common.workers().iter() {
             worker.inbox.put(Job::Stop);
         }
-        let clock = &*self.common.clock;
-        let since = clock.monotonic();
-        while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire))
-            && clock.monotonic().saturating_sub(since) < self.common.limits.stop_max
-        {
+        while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire)) && !late() {
             std::thread::sleep(STOP_LOOK);
         }
         self.common.intake.journal.close();
@@ -463,7 +466,7 @@ impl Gateway {
         match accept::start(&self.common, self.doors.clone()) {
             Ok(fresh) => {
                 let old = std::mem::replace(&mut *lock(&self.accept), fresh);
-                old.retired.store(true, Ordering::Release);
+                old.retire();
                 lock(&self.replaced).accept += 1;
                 healed("accept");
             }
