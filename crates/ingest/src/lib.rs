@@ -25,7 +25,7 @@ mod worker;
 
 pub use connection::{Close, Connection, Need, Step};
 pub use datagrams::{Peers, Verdict};
-pub use devices::{Devices, Unknown};
+pub use devices::{Devices, Other, Unknown};
 pub use gateway::{Bell, Bound, Gateway, GatewayError, Parts};
 pub use intake::{Intake, Now, Scratch, Tally};
 pub use limits::Limits;

@@ -1,7 +1,7 @@
 //! A place where devices arrive: an address, a protocol, and what holds for those who come there.
 
-use crate::Unknown;
 use crate::measure::Measures;
+use crate::{Other, Unknown};
 use compact_str::CompactString;
 use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
 use std::net::SocketAddr;
@@ -26,6 +26,8 @@ pub struct Listener {
     pub tenant: CompactString,
     /// The one device that this listener belongs to, for devices that never say who they are.
     pub device: Option<Arc<Binding>>,
+    /// What happens there to whoever says that he is another.
+    pub other: Other,
     /// What is counted.
     pub(crate) measures: Measures,
 }
@@ -59,6 +61,7 @@ impl Listener {
             unknown: Unknown::Register,
             tenant: CompactString::const_new("default"),
             device: None,
+            other: Other::default(),
             measures: Measures::new(protocol.name, transport.name()),
         })
     }

@@ -36,6 +36,8 @@ pub struct Setup {
     pub devices: Option<Arc<dyn Devices>>,
     pub limits: Limits,
     pub listener: fn(&mut Listener),
+    /// Makes it that of a device.
+    pub bind: fn(&mut Listener, &Roster),
     pub speech: Speech,
     pub transport: Transport,
     pub unknown_max: usize,
@@ -50,6 +52,7 @@ impl Default for Setup {
             devices: None,
             limits: Limits::default(),
             listener: |_| {},
+            bind: |_, _| {},
             speech: Speech::Teltonika,
             transport: Transport::Tcp,
             unknown_max: 1000,
@@ -61,6 +64,23 @@ impl Default for Setup {
 
 impl Setup {
     pub fn start(self) -> Trial {
+        let mut listener = Self::listener(self.speech, self.transport);
+        let (tune, bind) = (self.listener, self.bind);
+        let (roster, parts, disk) = self.parts();
+        tune(&mut listener);
+        bind(&mut listener, &roster);
+        let bound = Bound::open(listener).unwrap();
+        let address = bound.listener().local;
+        Trial { gateway: Gateway::start(parts, vec![bound]).unwrap(), disk, address, roster }
+    }
+
+    /// A listener on a free port.
+    pub fn listener(speech: Speech, transport: Transport) -> Listener {
+        Listener::new(find(speech.name()).unwrap(), transport, ([127, 0, 0, 1], 0).into()).unwrap()
+    }
+
+    /// All but the listeners.
+    pub fn parts(self) -> (Arc<Roster>, Parts, FaultDisk) {
         let disk = FaultDisk::new();
         let shared: Arc<dyn odograph_env::Disk> = Arc::new(disk.clone());
         let bell = Arc::new(Bell::default());
@@ -71,22 +91,14 @@ impl Setup {
         let (roster, _) = Roster::open(shared.clone(), Path::new("data"), self.unknown_max).unwrap();
         let roster = Arc::new(roster);
         let devices = self.devices.unwrap_or_else(|| roster.clone());
-        let protocol = find(self.speech.name()).unwrap();
-        let mut listener = Listener::new(protocol, self.transport, ([127, 0, 0, 1], 0).into()).unwrap();
-        (self.listener)(&mut listener);
-        let bound = Bound::open(listener).unwrap();
-        let address = bound.listener().local;
         let Self { clock, limits, workers, handover, .. } = self;
-        let parts = Parts { journal, committer, bell, devices, handover, clock, limits, workers };
-        Trial { gateway: Gateway::start(parts, vec![bound]).unwrap(), disk, address, roster }
+        (roster, Parts { journal, committer, bell, devices, handover, clock, limits, workers }, disk)
     }
 }
 
 impl Trial {
     pub fn connect(&self, imei: &str) -> Caller {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Caller { stream, imei: imei.to_owned(), inbox: Vec::new() }
+        Caller { imei: imei.to_owned(), ..Caller::to(self.address) }
     }
 
     pub fn log_in(&self, imei: &str) -> Caller {
@@ -120,6 +132,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    pub fn to(address: SocketAddr) -> Self {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream, imei: address.to_string(), inbox: Vec::new() }
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }
