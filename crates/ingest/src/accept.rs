@@ -1,9 +1,10 @@
 //! The accept loop: one thread that accepts for all listeners and hands the connections to the workers.
 
 use crate::Listener;
-use crate::cutoffs::Whom;
-use crate::gateway::{Common, refusal};
+use crate::access::Pace;
+use crate::gateway::Common;
 use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
+use crate::seats::Seat;
 use crate::udp::canonical;
 use crate::watchdog::Pulse;
 use crate::worker::Job;
@@ -86,22 +87,37 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
             Err(error) => pause(&common, &door.listener, &error).await,
         }
     };
+    let mut pace = Pace::new(door.listener.access.accepts_per_second_max);
     while !end.retired.load(Ordering::Acquire) {
         if common.intake.journal.congested() {
             // Whoever comes now is journalled as well: he waits in the kernel until the journal can take more.
             tokio::time::sleep(CONGESTION_PAUSE).await;
             continue;
         }
-        let one = |socket: &Arc<TcpListener>| match end.retired.load(Ordering::Acquire) {
+        let taken = match socket.readable().await {
             // Whoever comes now is another's.
-            true => Err(ErrorKind::Interrupted.into()),
-            false => socket.accept(),
+            Ok(_) if end.retired.load(Ordering::Acquire) => return,
+            Ok(mut ready) => match pace.wait(common.clock.monotonic()) {
+                None => ready.try_io(|socket| socket.get_ref().accept()),
+                Some(wait) => {
+                    counter!("odograph_accepts_delayed_total").increment(1);
+                    common.cutoffs.slowed(&door.listener, common.clock.monotonic());
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+            },
+            Err(error) => Ok(Err(error)),
         };
-        match socket.async_io(Interest::READABLE, one).await {
-            Ok((socket, peer)) => admit(&common, &door.listener, socket, canonical(peer)),
-            Err(error) if is_of_one(&error) => {}
+        match taken {
+            Ok(Ok((socket, peer))) => {
+                pace.took(common.clock.monotonic());
+                admit(&common, &door.listener, socket, canonical(peer));
+            }
+            Ok(Err(error)) if is_of_one(&error) => {}
             // Too many open files, most likely: those that are open go on, and new ones wait in the kernel.
-            Err(error) => pause(&common, &door.listener, &error).await,
+            Ok(Err(error)) => pause(&common, &door.listener, &error).await,
+            // Nobody is there any more.
+            Err(_) => {}
         }
     }
 }
@@ -123,16 +139,9 @@ pub(crate) async fn pause(common: &Common, listener: &Listener, error: &io::Erro
 }
 
 fn admit(common: &Arc<Common>, listener: &Arc<Listener>, socket: std::net::TcpStream, peer: std::net::SocketAddr) {
-    match common.seats.take(common, peer) {
-        Ok(seat) => {
-            let job = Job::Connection { socket, peer, listener: listener.clone(), seat };
-            common.hand_out(job);
-        }
-        Err(why) => {
-            refusal(why);
-            let whom = Whom { peer, device: None, listener };
-            common.cutoffs.turned_away(whom, why, &common.limits, common.clock.monotonic());
-        }
+    match Seat::take(common, listener).and_then(|seat| seat.settle(peer.ip())) {
+        Ok(seat) => common.hand_out(Job::Connection { socket, peer, listener: listener.clone(), seat }),
+        Err(why) => common.turn_away(listener, peer, &why),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The gateway: opens the listeners, runs the threads, watches them, and stops in good order.
 
 use crate::accept::{self, Door};
-use crate::cutoffs::Cutoffs;
+use crate::access::Refusal;
+use crate::cutoffs::{Cutoffs, Whom};
 use crate::limits::{BACKLOG, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
@@ -250,6 +251,12 @@ impl Common {
         }
     }
 
+    /// Counts somebody who is not let in, and tells the log.
+    pub(crate) fn turn_away(&self, listener: &Listener, peer: SocketAddr, why: &Refusal) {
+        refusal(why.reason());
+        self.cutoffs.turned_away(Whom { peer, device: None, listener }, why, self.clock.monotonic());
+    }
+
     fn workers(&self) -> MutexGuard<'_, Vec<worker::Handle>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -288,7 +295,7 @@ impl Gateway {
         let common = Arc::new(Common {
             intake: Intake { journal, devices, handover },
             clock,
-            seats: Seats::new(&limits),
+            seats: Seats::default(),
             limits,
             present: Present::default(),
             workers: Mutex::default(),

@@ -5,6 +5,7 @@
 //! leaves for a device before the journal says that the frame it answers, and the answer itself, are on disk.
 
 mod accept;
+mod access;
 mod connection;
 mod cutoffs;
 mod datagrams;
@@ -23,6 +24,7 @@ mod udp;
 mod watchdog;
 mod worker;
 
+pub use access::Access;
 pub use connection::{Close, Connection, Need, Step};
 pub use datagrams::{Peers, Verdict};
 pub use devices::{Devices, Other, Unknown};

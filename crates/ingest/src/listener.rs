@@ -1,7 +1,8 @@
 //! A place where devices arrive: an address, a protocol, and what holds for those who come there.
 
 use crate::measure::Measures;
-use crate::{Other, Unknown};
+use crate::seats::Seats;
+use crate::{Access, Other, Unknown};
 use compact_str::CompactString;
 use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
 use std::net::SocketAddr;
@@ -28,8 +29,12 @@ pub struct Listener {
     pub device: Option<Arc<Binding>>,
     /// What happens there to whoever says that he is another.
     pub other: Other,
+    /// Who may come there.
+    pub access: Access,
     /// What is counted.
     pub(crate) measures: Measures,
+    /// The connections that are there.
+    pub(crate) seats: Seats,
 }
 
 /// Why a listener cannot be made.
@@ -62,6 +67,8 @@ impl Listener {
             tenant: CompactString::const_new("default"),
             device: None,
             other: Other::default(),
+            access: Access::default(),
+            seats: Seats::default(),
             measures: Measures::new(protocol.name, transport.name()),
         })
     }

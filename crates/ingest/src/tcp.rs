@@ -3,8 +3,9 @@
 use crate::cutoffs::Whom;
 use crate::gateway::refusal;
 use crate::limits::{CONGESTION_PAUSE, TURN_WORK_BYTES};
+use crate::seats::Seat;
 use crate::sockets::Socket;
-use crate::worker::{Seat, Target, Worker};
+use crate::worker::{Target, Worker};
 use crate::{Close, Connection, Limits, Listener, Need, Now};
 use odograph_model::Lsn;
 use std::cell::{Cell, RefCell};

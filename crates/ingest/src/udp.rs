@@ -72,6 +72,10 @@ impl DatagramSocket {
             }
             return listener.measures.dropped_datagrams.increment(1);
         }
+        if let Err(why) = listener.access.check(peer.ip()) {
+            worker.common.turn_away(&listener, peer, &why);
+            return listener.measures.dropped_datagrams.increment(1);
+        }
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
         let before = peers.len();

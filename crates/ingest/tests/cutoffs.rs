@@ -131,3 +131,21 @@ fn connections_beyond_the_bound() {
     let sum = |line: &Value| line["reason"] == "connections_max" && line["left_out"].as_u64() >= Some(1);
     trial.wait_for("what was left out to be told", |_| all_lines().iter().any(sum));
 }
+
+#[test]
+fn who_is_denied_at_a_listener() {
+    let trial = start(Setup {
+        listener: |listener| listener.access.deny = vec!["127.0.0.0/8".parse().unwrap()],
+        ..Setup::default()
+    });
+    assert_eq!(trial.connect(IMEI).hear(true), None);
+    assert_eq!(told(&trial), ["WARN", "denied", "null", "listener.deny", "127.0.0.0/8"]);
+}
+
+#[test]
+fn connections_beyond_the_bound_of_a_listener() {
+    let trial = start(Setup { listener: |listener| listener.access.connections_max = 1, ..Setup::default() });
+    let _first = trial.log_in(IMEI);
+    assert_eq!(trial.connect("350000000000002").hear(true), None);
+    assert_eq!(told(&trial), ["WARN", "listener_connections_max", "null", "listener.connections_max", "1"]);
+}

@@ -133,9 +133,12 @@ pub struct Caller {
 
 impl Caller {
     pub fn to(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self { stream, imei: address.to_string(), inbox: Vec::new() }
+        Self { stream, imei: String::new(), inbox: Vec::new() }
     }
 
     pub fn send(&mut self, bytes: &[u8]) {
