@@ -1,6 +1,5 @@
 //! The accept loop: one thread that accepts for all listeners and hands the connections to the workers.
 
-use crate::Listener;
 use crate::access::Pace;
 use crate::gateway::Common;
 use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
@@ -8,6 +7,7 @@ use crate::seats::Seat;
 use crate::udp::canonical;
 use crate::watchdog::Pulse;
 use crate::worker::Job;
+use crate::{Listener, arrival};
 use metrics::counter;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
@@ -139,7 +139,7 @@ pub(crate) async fn pause(common: &Common, listener: &Listener, error: &io::Erro
 }
 
 fn admit(common: &Arc<Common>, listener: &Arc<Listener>, socket: std::net::TcpStream, peer: std::net::SocketAddr) {
-    match Seat::take(common, listener).and_then(|seat| seat.settle(peer.ip())) {
+    match Seat::take(common, listener).and_then(|seat| arrival::admit(listener, seat, peer)) {
         Ok(seat) => common.hand_out(Job::Connection { socket, peer, listener: listener.clone(), seat }),
         Err(why) => common.turn_away(listener, peer, &why),
     }

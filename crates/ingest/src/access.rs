@@ -1,5 +1,6 @@
 //! Who may come to a listener, how many at a time, and how fast.
 
+use crate::limits::PROXY_HEADER_MAX;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -65,6 +66,12 @@ pub(crate) enum Refusal {
     Denied(IpNet),
     /// It is in none of those from which one may come.
     NotAllowed,
+    /// It is not that of a balancer that may say whose a connection is.
+    Untrusted,
+    /// What the balancer should say is wrong.
+    Proxy(&'static str),
+    /// It was not said in time.
+    ProxyLate,
 }
 
 impl Refusal {
@@ -77,6 +84,9 @@ impl Refusal {
             Self::FullListenerAddress(_) => "listener_connections_per_address_max",
             Self::Denied(_) => "denied",
             Self::NotAllowed => "not_allowed",
+            Self::Untrusted => "proxy_untrusted",
+            Self::Proxy(_) => "proxy_header",
+            Self::ProxyLate => "proxy_late",
         }
     }
 
@@ -89,6 +99,9 @@ impl Refusal {
             Self::FullListenerAddress(most) => ("listener.connections_per_address_max", most.to_string()),
             Self::Denied(net) => ("listener.deny", net.to_string()),
             Self::NotAllowed => ("listener.allow", String::new()),
+            Self::Untrusted => ("listener.trusted", String::new()),
+            Self::Proxy(why) => ("PROXY protocol", (*why).to_owned()),
+            Self::ProxyLate => ("PROXY_HEADER_MAX", format!("{PROXY_HEADER_MAX:?}")),
         }
     }
 
@@ -99,6 +112,8 @@ impl Refusal {
                 "connection refused: the bound is met"
             }
             Self::Denied(_) | Self::NotAllowed => "refused: nobody may come from that address",
+            Self::Untrusted => "refused: only a trusted balancer may come here",
+            Self::Proxy(_) | Self::ProxyLate => "refused: the balancer does not say whose the connection is",
         }
     }
 }
@@ -143,7 +158,7 @@ mod tests {
 
     fn check(access: &Access, address: &str, expected: Result<(), &str>) {
         let found = access.check(address.parse().unwrap());
-        let found = found.as_ref().map(|()| ()).map_err(Refusal::reason);
+        let found = found.as_ref().copied().map_err(Refusal::reason);
         assert_eq!(found, expected, "{address}");
     }
 

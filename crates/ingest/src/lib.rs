@@ -6,6 +6,7 @@
 
 mod accept;
 mod access;
+mod arrival;
 mod connection;
 mod cutoffs;
 mod datagrams;
@@ -16,6 +17,7 @@ mod limits;
 mod listener;
 mod measure;
 mod outbox;
+pub mod proxy;
 mod roster;
 mod seats;
 mod sockets;
@@ -33,5 +35,6 @@ pub use intake::{Intake, Now, Scratch, Tally};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerError};
 pub use measure::describe;
+pub use proxy::Proxy;
 pub use roster::{Damage, Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
 pub use watchdog::{Health, PartHealth};

@@ -66,6 +66,9 @@ pub(crate) const BACKLOG: i32 = 65_535;
 /// How long the accept loop rests after an error such as too many open files.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a balancer may take to say whose a connection is: it does so at once, and is near.
+pub(crate) const PROXY_HEADER_MAX: Duration = Duration::from_secs(5);
+
 /// How often idle connections are looked for.
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 

@@ -2,7 +2,7 @@
 
 use crate::measure::Measures;
 use crate::seats::Seats;
-use crate::{Access, Other, Unknown};
+use crate::{Access, Other, Proxy, Unknown};
 use compact_str::CompactString;
 use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
 use std::net::SocketAddr;
@@ -31,6 +31,8 @@ pub struct Listener {
     pub other: Other,
     /// Who may come there.
     pub access: Access,
+    /// Where a balancer announces them.
+    pub proxy: Option<Proxy>,
     /// What is counted.
     pub(crate) measures: Measures,
     /// The connections that are there.
@@ -68,6 +70,7 @@ impl Listener {
             device: None,
             other: Other::default(),
             access: Access::default(),
+            proxy: None,
             seats: Seats::default(),
             measures: Measures::new(protocol.name, transport.name()),
         })

@@ -60,6 +60,10 @@ pub fn describe() {
         "odograph_accepts_delayed_total",
         "Times that a listener let connections wait for its accept_rate_max."
     );
+    describe_counter!(
+        "odograph_balancer_checks_total",
+        "Connections by which a balancer only looked whether we are there."
+    );
     describe_counter!("odograph_accept_errors_total", "Errors of the accept loop, such as too many open files.");
     describe_counter!("odograph_frames_total", "Whole frames from devices, malformed ones included.");
     describe_counter!("odograph_malformed_frames_total", "Frames that broke their protocol, by reason.");

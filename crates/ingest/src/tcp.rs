@@ -6,7 +6,7 @@ use crate::limits::{CONGESTION_PAUSE, TURN_WORK_BYTES};
 use crate::seats::Seat;
 use crate::sockets::Socket;
 use crate::worker::{Target, Worker};
-use crate::{Close, Connection, Limits, Listener, Need, Now};
+use crate::{Close, Connection, Limits, Listener, Need, Now, arrival};
 use odograph_model::Lsn;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -45,32 +45,54 @@ pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, li
     if worker.stopping.get() {
         return;
     }
-    let measures = listener.clone();
-    match open(worker, socket, peer, listener, seat) {
+    match prepare(socket) {
+        Ok(stream) if listener.proxy.is_none() => begin(worker, stream, peer, &listener, seat),
+        Ok(stream) => drop(spawn_local(arrival::receive(worker.clone(), stream, peer, listener, seat))),
+        Err(error) => not_set_up(worker, peer, &listener, &error),
+    }
+}
+
+fn prepare(socket: TcpStream) -> io::Result<tokio::net::TcpStream> {
+    // Without this, a small answer may wait for the device's delayed acknowledgement of the one before.
+    socket.set_nodelay(true)?;
+    socket.set_nonblocking(true)?;
+    tokio::net::TcpStream::from_std(socket)
+}
+
+/// Begins the conversation with a device.
+pub(crate) fn begin(
+    worker: &Rc<Worker>,
+    stream: tokio::net::TcpStream,
+    peer: SocketAddr,
+    listener: &Arc<Listener>,
+    seat: Seat,
+) {
+    if worker.stopping.get() {
+        return;
+    }
+    match open(worker, stream, peer, listener.clone(), seat) {
         Ok((link, reader)) => {
-            measures.measures.connections.increment(1.0);
-            measures.measures.opened.increment(1);
+            listener.measures.connections.increment(1.0);
+            listener.measures.opened.increment(1);
             spawn_local(converse(worker.clone(), link, reader));
         }
-        Err(error) => {
-            refusal("setup");
-            let whom = Whom { peer, device: None, listener: &measures };
-            worker.common.cutoffs.not_set_up(whom, &error, worker.common.clock.monotonic());
-        }
+        Err(error) => not_set_up(worker, peer, listener, &error),
     }
+}
+
+fn not_set_up(worker: &Worker, peer: SocketAddr, listener: &Listener, error: &io::Error) {
+    refusal("setup");
+    worker.common.cutoffs.not_set_up(Whom { peer, device: None, listener }, error, worker.common.clock.monotonic());
 }
 
 fn open(
     worker: &Worker,
-    socket: TcpStream,
+    stream: tokio::net::TcpStream,
     peer: SocketAddr,
     listener: Arc<Listener>,
     seat: Seat,
 ) -> io::Result<(Rc<Link>, OwnedReadHalf)> {
-    // Without this, a small answer may wait for the device's delayed acknowledgement of the one before.
-    socket.set_nodelay(true)?;
-    socket.set_nonblocking(true)?;
-    let (reader, writer) = tokio::net::TcpStream::from_std(socket)?.into_split();
+    let (reader, writer) = stream.into_split();
     let socket = Arc::new(Socket(writer));
     let scratch = &mut worker.scratch.borrow_mut();
     let connection =
