@@ -72,6 +72,10 @@ pub(crate) enum Refusal {
     Proxy(&'static str),
     /// It was not said in time.
     ProxyLate,
+    /// The two sides do not come to speak TLS.
+    Tls(String),
+    /// Not in time.
+    TlsLate(Duration),
 }
 
 impl Refusal {
@@ -87,6 +91,8 @@ impl Refusal {
             Self::Untrusted => "proxy_untrusted",
             Self::Proxy(_) => "proxy_header",
             Self::ProxyLate => "proxy_late",
+            Self::Tls(_) => "tls_handshake",
+            Self::TlsLate(_) => "tls_late",
         }
     }
 
@@ -102,6 +108,8 @@ impl Refusal {
             Self::Untrusted => ("listener.trusted", String::new()),
             Self::Proxy(why) => ("PROXY protocol", (*why).to_owned()),
             Self::ProxyLate => ("PROXY_HEADER_MAX", format!("{PROXY_HEADER_MAX:?}")),
+            Self::Tls(error) => ("TLS", error.clone()),
+            Self::TlsLate(most) => ("limits.handshake_max", format!("{most:?}")),
         }
     }
 
@@ -114,6 +122,7 @@ impl Refusal {
             Self::Denied(_) | Self::NotAllowed => "refused: nobody may come from that address",
             Self::Untrusted => "refused: only a trusted balancer may come here",
             Self::Proxy(_) | Self::ProxyLate => "refused: the balancer does not say whose the connection is",
+            Self::Tls(_) | Self::TlsLate(_) => "refused: the TLS handshake failed",
         }
     }
 }

@@ -1,14 +1,16 @@
-//! What a connection is put through before the device's first byte: the balancer's word about whose it is.
+//! What a connection is put through before the device's first byte: the balancer's word about whose it
+//! is, and TLS.
 //!
 //! All of it is bounded in bytes and time. [`crate::Connection`] knows nothing of it: it begins with the device's address and
 //! its stream.
 
 use crate::access::{Refusal, contains};
 use crate::limits::PROXY_HEADER_MAX;
+use crate::line::Line;
 use crate::proxy::{self, Origin, Progress};
 use crate::seats::Seat;
 use crate::worker::Worker;
-use crate::{Listener, tcp};
+use crate::{Listener, Tls, tcp};
 use metrics::counter;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -41,7 +43,7 @@ pub(crate) async fn receive(
         match announced(&worker, &mut stream).await {
             Ok(Some(Origin::Device(device))) => origin = device,
             Ok(Some(Origin::Balancer)) => {}
-            Ok(None) => return counter!("odograph_balancer_checks_total").increment(1),
+            Ok(None) => return looked(),
             Err(why) => return common.turn_away(&listener, peer, &why),
         }
         match seat.settle(origin.ip()) {
@@ -50,7 +52,36 @@ pub(crate) async fn receive(
         }
         tracing::debug!(peer = %origin, balancer = %peer, "announced");
     }
-    tcp::begin(&worker, stream, origin, &listener, seat);
+    let line = match &listener.tls {
+        None => Line::plain(stream),
+        Some(tls) => match secured(&worker, stream, tls).await {
+            Ok(Some(line)) => line,
+            Ok(None) => return looked(),
+            Err(why) => return common.turn_away(&listener, origin, &why),
+        },
+    };
+    tcp::begin(&worker, line, origin, &listener, seat);
+}
+
+/// Somebody only looked whether we are there.
+fn looked() {
+    counter!("odograph_balancer_checks_total").increment(1);
+}
+
+/// Lets both sides agree on TLS. `None`: the other one only looked whether we are there.
+async fn secured(worker: &Worker, stream: TcpStream, tls: &Tls) -> Result<Option<Line>, Refusal> {
+    let most = worker.common.limits.handshake_max;
+    let shake_hands = async {
+        match stream.peek(&mut [0]).await {
+            Ok(0) | Err(_) => Ok(None),
+            Ok(_) => Line::shake_hands(stream, tls.config()).await.map(Some),
+        }
+    };
+    match timeout(most, shake_hands).await {
+        Ok(Ok(line)) => Ok(line),
+        Ok(Err(error)) => Err(Refusal::Tls(error.to_string())),
+        Err(_) => Err(Refusal::TlsLate(most)),
+    }
 }
 
 /// Whose connection it is. `None`: nobody's, the balancer looked whether we are there and has gone.

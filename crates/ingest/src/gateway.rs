@@ -3,12 +3,12 @@
 use crate::accept::{self, Door};
 use crate::access::Refusal;
 use crate::cutoffs::{Cutoffs, Whom};
-use crate::limits::{BACKLOG, STOP_LOOK, WATCH};
+use crate::limits::{BACKLOG, CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::is_stalled;
 use crate::worker::{self, Job};
-use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth};
+use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
 use odograph_handover::Inlet;
@@ -335,6 +335,7 @@ impl Gateway {
             bell,
         });
         gateway.clone().start_watch().map_err(GatewayError::Thread)?;
+        gateway.look_at_certificates().map_err(GatewayError::Thread)?;
         Ok(gateway)
     }
 
@@ -434,6 +435,30 @@ impl Gateway {
         })?;
         *lock(&self.watch) = Some(watch);
         Ok(())
+    }
+
+    /// Looks at the certificates of all listeners until the stop, on a thread of its own: a disk may hang, and nobody waits
+    /// for this.
+    fn look_at_certificates(&self) -> io::Result<()> {
+        let mut all: Vec<Arc<Tls>> = self.doors.iter().filter_map(|door| door.listener.tls.clone()).collect();
+        all.sort_by_key(Arc::as_ptr);
+        all.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        if all.is_empty() {
+            return Ok(());
+        }
+        let stopped = self.stopped.clone();
+        let look = move || {
+            loop {
+                let over = lock(&stopped.0);
+                let (over, _) = stopped.1.wait_timeout(over, CERTIFICATES_LOOK).unwrap_or_else(PoisonError::into_inner);
+                if *over {
+                    return;
+                }
+                drop(over);
+                all.iter().for_each(|tls| tls.look());
+            }
+        };
+        std::thread::Builder::new().name("certificates".to_owned()).spawn(look).map(drop)
     }
 
     /// Looks at all parts once, tells what changed, and replaces what hangs.

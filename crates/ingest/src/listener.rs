@@ -2,7 +2,7 @@
 
 use crate::measure::Measures;
 use crate::seats::Seats;
-use crate::{Access, Other, Proxy, Unknown};
+use crate::{Access, Other, Proxy, Tls, Unknown};
 use compact_str::CompactString;
 use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
 use std::net::SocketAddr;
@@ -33,6 +33,8 @@ pub struct Listener {
     pub access: Access,
     /// Where a balancer announces them.
     pub proxy: Option<Proxy>,
+    /// Where they speak TLS.
+    pub tls: Option<Arc<Tls>>,
     /// What is counted.
     pub(crate) measures: Measures,
     /// The connections that are there.
@@ -71,9 +73,15 @@ impl Listener {
             other: Other::default(),
             access: Access::default(),
             proxy: None,
+            tls: None,
             seats: Seats::default(),
             measures: Measures::new(protocol.name, transport.name()),
         })
+    }
+
+    /// Whether a device's first byte is the first byte of all.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.proxy.is_none() && self.tls.is_none()
     }
 
     /// A dialogue with a device that has just arrived.

@@ -60,6 +60,8 @@ pub fn describe() {
         "odograph_accepts_delayed_total",
         "Times that a listener let connections wait for its accept_rate_max."
     );
+    describe_counter!("odograph_tls_reloads_total", "Times that changed certificates were read, by outcome.");
+    describe_gauge!("odograph_tls_stale", "1 while certificates have changed and cannot be used.");
     describe_counter!(
         "odograph_balancer_checks_total",
         "Connections by which a balancer only looked whether we are there."

@@ -118,7 +118,7 @@ fn what_is_no_header_is_refused_and_nothing_of_it_is_taken_for_a_devices() {
     // Awaited for some seconds, and then no longer.
     let mut caller = announced(&trial, &TEXT[..20]);
     assert_eq!(caller.hear(true), None);
-    assert_eq!(trial.gateway.connections(), 0, "the places are given back");
+    trial.wait_for("the places to be given back", |_| trial.gateway.connections() == 0);
     assert_eq!(streams(&trial), []);
 }
 

@@ -24,7 +24,7 @@ fn start(other: fn(&mut Listener)) -> Trial {
         roster.announce(&[OWN.into(), IMEI.into()], "north", Settings::default());
         listener.device = Some(roster.admit(&[OWN.into()], listener));
     };
-    Setup { listener: other, bind, ..Setup::default() }.start()
+    Setup { listener: other, bind: Box::new(bind), ..Setup::default() }.start()
 }
 
 fn says(trial: &Trial, imei: &str) -> Option<Heard> {

@@ -9,7 +9,7 @@ use odograph_ingest::{Bell, Bound, Devices, Gateway, Health, Limits, Listener, P
 use odograph_journal::{Journal, Options};
 use odograph_protocols::{Transport, find};
 use odograph_testkit::{FaultDisk, SeededRng};
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -30,6 +30,9 @@ pub struct Trial {
     pub roster: Arc<Roster>,
 }
 
+/// What makes a listener that of a test.
+pub type Bind = dyn FnOnce(&mut Listener, &Roster);
+
 /// What a trial may set.
 pub struct Setup {
     pub clock: Arc<dyn Clock>,
@@ -37,7 +40,7 @@ pub struct Setup {
     pub limits: Limits,
     pub listener: fn(&mut Listener),
     /// Makes it that of a device.
-    pub bind: fn(&mut Listener, &Roster),
+    pub bind: Box<Bind>,
     pub speech: Speech,
     pub transport: Transport,
     pub unknown_max: usize,
@@ -52,7 +55,7 @@ impl Default for Setup {
             devices: None,
             limits: Limits::default(),
             listener: |_| {},
-            bind: |_, _| {},
+            bind: Box::new(|_, _| {}),
             speech: Speech::Teltonika,
             transport: Transport::Tcp,
             unknown_max: 1000,
@@ -65,8 +68,9 @@ impl Default for Setup {
 impl Setup {
     pub fn start(self) -> Trial {
         let mut listener = Self::listener(self.speech, self.transport);
-        let (tune, bind) = (self.listener, self.bind);
-        let (roster, parts, disk) = self.parts();
+        let (tune, mut setup) = (self.listener, self);
+        let bind = std::mem::replace(&mut setup.bind, Box::new(|_, _| {}));
+        let (roster, parts, disk) = setup.parts();
         tune(&mut listener);
         bind(&mut listener, &roster);
         let bound = Bound::open(listener).unwrap();
@@ -125,8 +129,8 @@ impl Trial {
 }
 
 /// A device that calls.
-pub struct Caller {
-    pub stream: TcpStream,
+pub struct Caller<S = TcpStream> {
+    pub stream: S,
     imei: String,
     inbox: Vec<u8>,
 }
@@ -138,6 +142,13 @@ impl Caller {
 
     pub fn of(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::over(stream)
+    }
+}
+
+impl<S: Read + Write> Caller<S> {
+    /// One whose bytes go some other way.
+    pub fn over(stream: S) -> Self {
         Self { stream, imei: String::new(), inbox: Vec::new() }
     }
 
