@@ -8,7 +8,7 @@ use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::is_stalled;
 use crate::worker::{self, Job};
-use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth, Tls};
+use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
 use odograph_handover::Inlet;
@@ -18,6 +18,7 @@ use odograph_protocols::Transport;
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -97,6 +98,16 @@ impl Bound {
             bound.map_err(|source| GatewayError::Bind { address, transport: transport.name(), source })?;
         listener.local = local;
         Ok(Self { listener: Arc::new(listener), socket })
+    }
+
+    /// Takes a socket that somebody else has opened, for what travels there. The listener is where it is.
+    pub fn adopt(mut listener: Listener, given: Given) -> Self {
+        listener.local = given.local();
+        let socket = match given.transport() {
+            Transport::Tcp => BoundSocket::Tcp(Arc::new(given.socket.into())),
+            Transport::Udp => BoundSocket::Udp(Arc::new(given.socket.into())),
+        };
+        Self { listener: Arc::new(listener), socket }
     }
 }
 
@@ -376,6 +387,13 @@ impl Gateway {
     /// Connections that are open.
     pub fn connections(&self) -> usize {
         self.common.seats.taken()
+    }
+
+    /// The sockets on which devices arrive, for a server that is to follow this one: as long as one of the two has them, nobody
+    /// is refused.
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let doors = self.doors.iter().map(|door| door.socket.as_fd());
+        doors.chain(self.datagrams.iter().map(|(socket, _)| socket.as_fd()))
     }
 
     /// Whether the journal's writer has ended, which it never does by itself: the process has to.
