@@ -19,16 +19,20 @@ pub(super) struct Options {
     /// Open just this listener, on all transports of the protocol, whatever the configuration says. May be repeated.
     #[arg(long, value_name = "PROTOCOL=ADDRESS", value_parser = listen)]
     listen: Vec<server::Listen>,
+    /// Follow the server that has the data folder: take its sockets, so that no device is refused, and let it end.
+    #[arg(long)]
+    take_over: bool,
 }
 
 const AFTER_HELP: &str = "Examples:\n  \
     odograph serve\n  \
     odograph serve --config /etc/odograph.toml\n  \
-    odograph serve --data trial --listen teltonika=127.0.0.1:5027\n\n\
+    odograph serve --data trial --listen teltonika=127.0.0.1:5027\n  \
+    odograph serve --config /etc/odograph.toml --take-over\n\n\
     While it runs, `odograph export`, `device` and `doctor` work on its data folder.";
 
 pub(super) fn run(options: &Options) -> Result<Outcome> {
-    server::serve(&options.source.load()?, &options.listen)?;
+    server::serve(&options.source.load()?, &options.listen, options.take_over)?;
     Ok(Outcome::Done)
 }
 
