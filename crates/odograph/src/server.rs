@@ -140,12 +140,16 @@ impl Server {
                     tracing::info!(signal = name, "stopping: a second signal ends it at once");
                     return self.stop(signals).await;
                 }
-                asking = successor.accept() => {
-                    if let Ok((stream, _)) = asking && self.give_way(stream).await {
-                        tracing::info!("stopping: another server has the sockets");
-                        return self.stop(signals).await;
+                asking = successor.accept() => match asking {
+                    Ok((stream, _)) => {
+                        if self.give_way(stream).await {
+                            tracing::info!("stopping: another server has the sockets");
+                            return self.stop(signals).await;
+                        }
                     }
-                }
+                    // No file is free, most likely. It waits.
+                    Err(_) => tokio::time::sleep(LOOK).await,
+                },
                 _ = look.tick() => {
                     if self.gateway.journal_lost() {
                         return Err(lost());
