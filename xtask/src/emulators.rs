@@ -1,5 +1,5 @@
-//! Object stores for the tests, each in one fixed version, in the cache of [`tools`]: one that speaks S3, from PyPI, and
-//! one that speaks Azure's protocol, from npm. The tests start and end them.
+//! What tests need beside us. Object stores, each in one fixed version, in the cache of [`tools`]: one that speaks S3, from
+//! PyPI, and one that speaks Azure's protocol, from npm. A balancer, HAProxy, from the system. The tests start and end them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -14,8 +14,24 @@ use crate::tools;
 pub(crate) fn installed() -> Result<Vec<(&'static str, PathBuf)>> {
     let moto = install(&format!("moto-{MOTO_VERSION}"), "bin/moto_server", moto)?;
     let azurite = install(&format!("azurite-{AZURITE_VERSION}"), "node_modules/.bin/azurite-blob", azurite)?;
-    Ok(vec![("TEST_EMULATOR_MOTO", moto), ("TEST_EMULATOR_AZURITE", azurite)])
+    let mut all = vec![("TEST_EMULATOR_MOTO", moto), ("TEST_EMULATOR_AZURITE", azurite)];
+    all.extend(haproxy().map(|program| ("TEST_HAPROXY", program)));
+    Ok(all)
 }
+
+/// HAProxy, which comes with the system or as a package of it. The tests that need it are left out where there is none: to
+/// install it takes root.
+fn haproxy() -> Option<PathBuf> {
+    let find = || HAPROXY_PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+    find().or_else(|| {
+        if let Err(error) = apt("haproxy") {
+            println!("no test with a balancer: {error:#}");
+        }
+        find()
+    })
+}
+
+const HAPROXY_PLACES: [&str; 3] = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/local/bin/haproxy"];
 
 fn install(name: &str, program: &str, fill: fn(&Path) -> Result<()>) -> Result<PathBuf> {
     let folder = tools::cache()?.join("tools").join(name);

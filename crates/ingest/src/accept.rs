@@ -1,17 +1,22 @@
 //! The accept loop: one thread that accepts for all listeners and hands the connections to the workers.
 
-use crate::Listener;
-use crate::cutoffs::Whom;
-use crate::gateway::{Common, refusal};
+use crate::access::Pace;
+use crate::gateway::Common;
 use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
+use crate::seats::Seat;
 use crate::udp::canonical;
 use crate::watchdog::Pulse;
 use crate::worker::Job;
+use crate::{Listener, arrival};
 use metrics::counter;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 use tokio::task::{LocalSet, spawn_local};
 
 /// A listening socket and what it is for.
@@ -25,60 +30,105 @@ pub(crate) struct Door {
 #[derive(Clone)]
 pub(crate) struct Handle {
     pub(crate) pulse: Arc<Pulse>,
+    end: Arc<End>,
+}
+
+#[derive(Default)]
+struct End {
     /// It is to end: the server stops, or another loop has its work.
-    pub(crate) retired: Arc<AtomicBool>,
+    retired: AtomicBool,
+    wake: Notify,
+    /// It has ended, and accepts nobody any more.
+    ended: AtomicBool,
+}
+
+impl Handle {
+    /// Lets it accept nobody any more. What it would have accepted waits in the kernel, for another loop or another process.
+    pub(crate) fn retire(&self) {
+        self.end.retired.store(true, Ordering::Release);
+        self.end.wake.notify_one();
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.ended.load(Ordering::Acquire)
+    }
 }
 
 /// Starts the loop on a thread of its own. Several may share the doors for a while.
 pub(crate) fn start(common: &Arc<Common>, doors: Vec<Door>) -> io::Result<Handle> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let handle = Handle { pulse: Arc::new(Pulse::new(&*common.clock)), retired: Arc::default() };
+    let handle = Handle { pulse: Arc::new(Pulse::new(&*common.clock)), end: Arc::default() };
     let (common, shared) = (common.clone(), handle.clone());
     std::thread::Builder::new().name("accept".to_owned()).spawn(move || {
         LocalSet::new().block_on(&runtime, async {
-            let retired = shared.retired.clone();
             for door in doors {
-                spawn_local(accept(common.clone(), door, shared.clone()));
+                spawn_local(accept(common.clone(), door, shared.end.clone()));
             }
             let mut sweep = tokio::time::interval(SWEEP);
-            while !retired.load(Ordering::Acquire) {
-                sweep.tick().await;
-                shared.pulse.beat(&*common.clock);
+            while !shared.end.retired.load(Ordering::Acquire) {
+                tokio::select! {
+                    _ = sweep.tick() => shared.pulse.beat(&*common.clock),
+                    () = shared.end.wake.notified() => {}
+                }
             }
         });
+        shared.end.ended.store(true, Ordering::Release);
     })?;
     Ok(handle)
 }
 
-async fn accept(common: Arc<Common>, door: Door, handle: Handle) {
-    // A socket of our own on the same port: the door's stays for a loop that may have to replace this one. That needs an
-    // open file more, and where there is none, one becomes free sooner or later.
+async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
+    // Watched and not owned: a loop that may have to replace this one watches the same socket, and it takes one open file
+    // only, which counts where there are thousands of listeners.
     let socket = loop {
-        match door.socket.try_clone().and_then(tokio::net::TcpListener::from_std) {
+        match watch(door.socket.clone()) {
             Ok(socket) => break socket,
             Err(error) => pause(&common, &door.listener, &error).await,
         }
     };
-    while !handle.retired.load(Ordering::Acquire) {
+    let mut pace = Pace::new(door.listener.access.accepts_per_second_max);
+    while !end.retired.load(Ordering::Acquire) {
         if common.intake.journal.congested() {
             // Whoever comes now is journalled as well: he waits in the kernel until the journal can take more.
             tokio::time::sleep(CONGESTION_PAUSE).await;
             continue;
         }
-        match socket.accept().await {
-            Ok((socket, peer)) => match socket.into_std() {
-                Ok(socket) => admit(&common, &door.listener, socket, canonical(peer)),
-                Err(error) => {
-                    refusal("setup");
-                    let whom = Whom { peer: canonical(peer), device: None, listener: &door.listener };
-                    common.cutoffs.not_set_up(whom, &error, common.clock.monotonic());
+        let taken = match socket.readable().await {
+            // Whoever comes now is another's.
+            Ok(_) if end.retired.load(Ordering::Acquire) => return,
+            Ok(mut ready) => match pace.wait(common.clock.monotonic()) {
+                None => ready.try_io(|socket| socket.get_ref().accept()),
+                Some(wait) => {
+                    counter!("odograph_accepts_delayed_total").increment(1);
+                    common.cutoffs.slowed(&door.listener, common.clock.monotonic());
+                    tokio::time::sleep(wait).await;
+                    continue;
                 }
             },
-            Err(error) if is_of_one(&error) => {}
+            Err(error) => Ok(Err(error)),
+        };
+        match taken {
+            Ok(Ok((socket, peer))) => {
+                pace.took(common.clock.monotonic());
+                admit(&common, &door.listener, socket, canonical(peer));
+            }
+            Ok(Err(error)) if is_of_one(&error) => {}
             // Too many open files, most likely: those that are open go on, and new ones wait in the kernel.
-            Err(error) => pause(&common, &door.listener, &error).await,
+            Ok(Err(error)) => pause(&common, &door.listener, &error).await,
+            // Nobody is there any more.
+            Err(_) => {}
         }
     }
+}
+
+/// Watches a socket that others have as well.
+#[expect(
+    deprecated,
+    reason = "sound for a socket that stays what it is, and the function to use instead is unsafe for all"
+)]
+pub(crate) fn watch<T: AsRawFd>(socket: Arc<T>) -> io::Result<AsyncFd<Arc<T>>> {
+    AsyncFd::with_interest(socket, Interest::READABLE)
 }
 
 /// Tells and counts that nobody can be taken in, and lets some time pass.
@@ -89,16 +139,9 @@ pub(crate) async fn pause(common: &Common, listener: &Listener, error: &io::Erro
 }
 
 fn admit(common: &Arc<Common>, listener: &Arc<Listener>, socket: std::net::TcpStream, peer: std::net::SocketAddr) {
-    match common.seats.take(common, peer) {
-        Ok(seat) => {
-            let job = Job::Connection { socket, peer, listener: listener.clone(), seat };
-            common.hand_out(job);
-        }
-        Err(why) => {
-            refusal(why);
-            let whom = Whom { peer, device: None, listener };
-            common.cutoffs.turned_away(whom, why, &common.limits, common.clock.monotonic());
-        }
+    match Seat::take(common, listener).and_then(|seat| arrival::admit(listener, seat, peer)) {
+        Ok(seat) => common.hand_out(Job::Connection { socket, peer, listener: listener.clone(), seat }),
+        Err(why) => common.turn_away(listener, peer, &why),
     }
 }
 

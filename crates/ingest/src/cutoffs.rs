@@ -3,6 +3,7 @@
 //! Each reason has so many lines in an interval. What comes beyond is counted, and the watchdog tells how many there were
 //! once the interval is over.
 
+use crate::access::Refusal;
 use crate::limits::{ACCEPT_PAUSE, SKIPPED_MAX};
 use crate::{Close, Limits, Listener};
 use hashbrown::HashMap;
@@ -80,16 +81,26 @@ impl Cutoffs {
         self.ended(whom, Close::Refused, refusal, &Limits::default(), now);
     }
 
-    /// A connection was closed at once, because a bound on all connections is met.
-    pub(crate) fn turned_away(&self, whom: Whom<'_>, reason: &'static str, limits: &Limits, now: Duration) {
-        let (bound, value) = match reason {
-            "connections_max" => ("limits.connections_max", limits.connections_max),
-            _ => ("limits.connections_per_address_max", limits.connections_per_address_max),
-        };
+    /// Somebody was not let in.
+    pub(crate) fn turned_away(&self, whom: Whom<'_>, why: &Refusal, now: Duration) {
+        let reason = why.reason();
         if self.may_tell(reason, now) {
             let Whom { peer, listener, .. } = whom;
-            let (protocol, local) = (listener.protocol.name, listener.local);
-            tracing::warn!(%peer, protocol, listener = %local, reason, bound, value, "connection refused: the bound is met");
+            let (protocol, transport, local) = (listener.protocol.name, listener.transport.name(), listener.local);
+            let (bound, value) = why.bound();
+            tracing::warn!(%peer, protocol, transport, listener = %local, reason, bound, value, "{}", why.what());
+        }
+    }
+
+    /// Connections wait because they come too fast.
+    pub(crate) fn slowed(&self, listener: &Listener, now: Duration) {
+        if self.may_tell("accept_rate", now) {
+            let (protocol, local, value) =
+                (listener.protocol.name, listener.local, listener.access.accepts_per_second_max);
+            tracing::warn!(
+                protocol, listener = %local, reason = "accept_rate", bound = "listener.accept_rate_max", value,
+                "more come than are to be taken in: they wait"
+            );
         }
     }
 

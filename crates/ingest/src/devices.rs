@@ -2,13 +2,19 @@
 
 use crate::Listener;
 use compact_str::CompactString;
-use odograph_protocols::Binding;
+use odograph_protocols::{Binding, Decision, Settings};
 use std::sync::Arc;
 
 /// Decides about devices. On the way of the reply: must answer from memory.
 pub trait Devices: Send + Sync {
     /// What is decided about the device that calls itself `ids` (at least one) on `listener`.
     fn admit(&self, ids: &[CompactString], listener: &Listener) -> Arc<Binding>;
+
+    /// What is decided about the device that calls itself `ids`, if it is known; a stranger does not become known by it.
+    fn known(&self, ids: &[CompactString]) -> Option<Arc<Binding>> {
+        let _ = ids;
+        None
+    }
 
     /// Why `device` was refused on `listener`: the bound or the key of the configuration, for the log.
     fn refusal(&self, device: &str, listener: &Listener) -> String {
@@ -28,4 +34,36 @@ pub enum Unknown {
     Quarantine,
     /// It is refused.
     Reject,
+}
+
+/// What happens where a listener belongs to one device and somebody says there that he is another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Other {
+    /// He is the one that he says, as at any other listener: no device's history gets what another one sent.
+    #[default]
+    Admit,
+    /// He is the listener's device, whatever he says: for devices that all say the same, or say nonsense.
+    Ignore,
+    /// He is refused, with the protocol's own refusal.
+    Refuse,
+}
+
+/// What is decided about whoever calls himself `ids` on `listener`.
+pub(crate) fn admit(devices: &dyn Devices, ids: &[CompactString], listener: &Listener) -> Arc<Binding> {
+    let Some(own) = &listener.device else { return devices.admit(ids, listener) };
+    match listener.other {
+        Other::Admit => devices.admit(ids, listener),
+        // Asked each time: a person may decide about it meanwhile.
+        Other::Ignore => devices.admit(std::slice::from_ref(&own.device), listener),
+        Other::Refuse => match devices.known(ids).filter(|known| known.device == own.device) {
+            Some(known) => known,
+            None => Arc::new(Binding {
+                device: ids.first().cloned().unwrap_or_default(),
+                tenant: listener.tenant.clone(),
+                decision: Decision::Refused,
+                settings: Settings::default(),
+            }),
+        },
+    }
 }

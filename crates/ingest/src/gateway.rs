@@ -1,13 +1,14 @@
 //! The gateway: opens the listeners, runs the threads, watches them, and stops in good order.
 
 use crate::accept::{self, Door};
-use crate::cutoffs::Cutoffs;
-use crate::limits::{BACKLOG, STOP_LOOK, WATCH};
+use crate::access::Refusal;
+use crate::cutoffs::{Cutoffs, Whom};
+use crate::limits::{BACKLOG, CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::is_stalled;
 use crate::worker::{self, Job};
-use crate::{Close, Devices, Health, Intake, Limits, Listener, PartHealth};
+use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
 use odograph_handover::Inlet;
@@ -17,6 +18,7 @@ use odograph_protocols::Transport;
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
+use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -96,6 +98,16 @@ impl Bound {
             bound.map_err(|source| GatewayError::Bind { address, transport: transport.name(), source })?;
         listener.local = local;
         Ok(Self { listener: Arc::new(listener), socket })
+    }
+
+    /// Takes a socket that somebody else has opened, for what travels there. The listener is where it is.
+    pub fn adopt(mut listener: Listener, given: Given) -> Self {
+        listener.local = given.local();
+        let socket = match given.transport() {
+            Transport::Tcp => BoundSocket::Tcp(Arc::new(given.socket.into())),
+            Transport::Udp => BoundSocket::Udp(Arc::new(given.socket.into())),
+        };
+        Self { listener: Arc::new(listener), socket }
     }
 }
 
@@ -250,6 +262,12 @@ impl Common {
         }
     }
 
+    /// Counts somebody who is not let in, and tells the log.
+    pub(crate) fn turn_away(&self, listener: &Listener, peer: SocketAddr, why: &Refusal) {
+        refusal(why.reason());
+        self.cutoffs.turned_away(Whom { peer, device: None, listener }, why, self.clock.monotonic());
+    }
+
     fn workers(&self) -> MutexGuard<'_, Vec<worker::Handle>> {
         self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -288,7 +306,7 @@ impl Gateway {
         let common = Arc::new(Common {
             intake: Intake { journal, devices, handover },
             clock,
-            seats: Seats::new(&limits),
+            seats: Seats::default(),
             limits,
             present: Present::default(),
             workers: Mutex::default(),
@@ -328,6 +346,7 @@ impl Gateway {
             bell,
         });
         gateway.clone().start_watch().map_err(GatewayError::Thread)?;
+        gateway.look_at_certificates().map_err(GatewayError::Thread)?;
         Ok(gateway)
     }
 
@@ -375,6 +394,13 @@ impl Gateway {
         self.common.seats.taken()
     }
 
+    /// The sockets on which devices arrive, for a server that is to follow this one: as long as one of the two has them, nobody
+    /// is refused.
+    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        let doors = self.doors.iter().map(|door| door.socket.as_fd());
+        doors.chain(self.datagrams.iter().map(|(socket, _)| socket.as_fd()))
+    }
+
     /// Whether the journal's writer has ended, which it never does by itself: the process has to.
     pub fn journal_lost(&self) -> bool {
         lock(&self.committer).as_ref().is_some_and(JoinHandle::is_finished)
@@ -389,15 +415,18 @@ impl Gateway {
             // A panic there was logged when it happened.
             let _ = watch.join();
         }
-        lock(&self.accept).retired.store(true, Ordering::Release);
+        let clock = &*self.common.clock;
+        let since = clock.monotonic();
+        let late = || clock.monotonic().saturating_sub(since) >= self.common.limits.stop_max;
+        // Whoever comes from now on waits in the kernel, and finds the next server where that was given the sockets.
+        lock(&self.accept).retire();
+        while !lock(&self.accept).has_ended() && !late() {
+            std::thread::sleep(STOP_LOOK);
+        }
         for worker in self.common.workers().iter() {
             worker.inbox.put(Job::Stop);
         }
-        let clock = &*self.common.clock;
-        let since = clock.monotonic();
-        while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire))
-            && clock.monotonic().saturating_sub(since) < self.common.limits.stop_max
-        {
+        while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire)) && !late() {
             std::thread::sleep(STOP_LOOK);
         }
         self.common.intake.journal.close();
@@ -429,6 +458,30 @@ impl Gateway {
         })?;
         *lock(&self.watch) = Some(watch);
         Ok(())
+    }
+
+    /// Looks at the certificates of all listeners until the stop, on a thread of its own: a disk may hang, and nobody waits
+    /// for this.
+    fn look_at_certificates(&self) -> io::Result<()> {
+        let mut all: Vec<Arc<Tls>> = self.doors.iter().filter_map(|door| door.listener.tls.clone()).collect();
+        all.sort_by_key(Arc::as_ptr);
+        all.dedup_by(|one, other| Arc::ptr_eq(one, other));
+        if all.is_empty() {
+            return Ok(());
+        }
+        let stopped = self.stopped.clone();
+        let look = move || {
+            loop {
+                let over = lock(&stopped.0);
+                let (over, _) = stopped.1.wait_timeout(over, CERTIFICATES_LOOK).unwrap_or_else(PoisonError::into_inner);
+                if *over {
+                    return;
+                }
+                drop(over);
+                all.iter().for_each(|tls| tls.look());
+            }
+        };
+        std::thread::Builder::new().name("certificates".to_owned()).spawn(look).map(drop)
     }
 
     /// Looks at all parts once, tells what changed, and replaces what hangs.
@@ -468,7 +521,7 @@ impl Gateway {
         match accept::start(&self.common, self.doors.clone()) {
             Ok(fresh) => {
                 let old = std::mem::replace(&mut *lock(&self.accept), fresh);
-                old.retired.store(true, Ordering::Release);
+                old.retire();
                 lock(&self.replaced).accept += 1;
                 healed("accept");
             }

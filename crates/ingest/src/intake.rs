@@ -1,6 +1,6 @@
 //! From bytes to journal entries: what TCP and UDP have in common.
 
-use crate::{Devices, Listener};
+use crate::{Devices, Listener, devices};
 use odograph_handover::{Inlet, Item};
 use odograph_journal::{AppendError, Appended, Identity, Journal, Kind, NewEntry, Stream};
 use odograph_model::{Lsn, Time};
@@ -138,7 +138,7 @@ impl Scratch {
         self.tally.named = false;
         let turn = dialogue.frame(frame, received, &mut self.out, |ids, bound| {
             self.tally.named = true;
-            Some(intake.devices.admit(ids, listener)).filter(|admitted| bound != Some(admitted))
+            Some(devices::admit(&*intake.devices, ids, listener)).filter(|admitted| bound != Some(admitted))
         });
         let meant = match &turn.begun {
             _ if self.out.ends() => Meant::Over,

@@ -5,33 +5,43 @@
 //! leaves for a device before the journal says that the frame it answers, and the answer itself, are on disk.
 
 mod accept;
+mod access;
+mod arrival;
 mod connection;
 mod cutoffs;
 mod datagrams;
 mod devices;
 mod gateway;
+mod given;
 mod intake;
 mod limits;
+mod line;
 mod listener;
 mod measure;
 mod named;
 mod outbox;
+pub mod proxy;
 mod roster;
 mod seats;
 mod sockets;
 mod tcp;
+mod tls;
 mod udp;
 mod watchdog;
 mod worker;
 
+pub use access::Access;
 pub use connection::{Close, Connection, Need, Step};
 pub use datagrams::{Peers, Verdict};
-pub use devices::{Devices, Unknown};
+pub use devices::{Devices, Other, Unknown};
 pub use gateway::{Bell, Bound, Gateway, GatewayError, Parts};
+pub use given::Given;
 pub use intake::{Intake, Now, Scratch, Tally};
 pub use limits::Limits;
 pub use listener::{Listener, ListenerError};
 pub use measure::describe;
 pub use named::{Named, take_in};
+pub use proxy::Proxy;
 pub use roster::{Damage, Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
+pub use tls::{Tls, TlsError, TlsFiles};
 pub use watchdog::{Health, PartHealth};

@@ -13,6 +13,8 @@ pub struct Limits {
     pub identify_max: Duration,
     /// How long a connection to the port that understands all protocols may take until it is clear which one it speaks.
     pub undecided_max: Duration,
+    /// How long a TLS handshake may take.
+    pub handshake_max: Duration,
     /// How long a device may leave its answers unread before its connection ends.
     pub unread_max: Duration,
     /// Peers remembered by each UDP listener; the one that was silent longest is forgotten first.
@@ -28,6 +30,8 @@ impl Default for Limits {
             connections_per_address_max: 0,
             identify_max: Duration::from_secs(60),
             undecided_max: Duration::from_secs(30),
+            // Over a slow network, with several round trips.
+            handshake_max: Duration::from_secs(30),
             unread_max: Duration::from_secs(60),
             udp_peers_max: 100_000,
             stop_max: Duration::from_secs(10),
@@ -68,6 +72,12 @@ pub(crate) const BACKLOG: i32 = 65_535;
 
 /// How long the accept loop rests after an error such as too many open files.
 pub(crate) const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a balancer may take to say whose a connection is: it does so at once, and is near.
+pub(crate) const PROXY_HEADER_MAX: Duration = Duration::from_secs(5);
+
+/// How often we look whether certificates have changed.
+pub(crate) const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
 
 /// How often idle connections are looked for.
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);

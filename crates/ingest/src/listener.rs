@@ -1,7 +1,8 @@
 //! A place where devices arrive: an address, a protocol, and what holds for those who come there.
 
-use crate::Unknown;
 use crate::measure::Measures;
+use crate::seats::Seats;
+use crate::{Access, Other, Proxy, Tls, Unknown};
 use compact_str::CompactString;
 use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
@@ -27,10 +28,20 @@ pub struct Listener {
     pub tenant: CompactString,
     /// The one device that this listener belongs to, for devices that never say who they are.
     pub device: Option<Arc<Binding>>,
+    /// What happens there to whoever says that he is another.
+    pub other: Other,
+    /// Who may come there.
+    pub access: Access,
+    /// Where a balancer announces them.
+    pub proxy: Option<Proxy>,
+    /// Where they speak TLS.
+    pub tls: Option<Arc<Tls>>,
     /// What is counted.
     pub(crate) measures: Measures,
     /// Of the port that understands all protocols: this listener as it is for those that were found to be spoken.
     decided: Mutex<Vec<Arc<Self>>>,
+    /// The connections that are there.
+    pub(crate) seats: Seats,
 }
 
 /// Why a listener cannot be made.
@@ -62,6 +73,11 @@ impl Listener {
             unknown: Unknown::Register,
             tenant: CompactString::const_new("default"),
             device: None,
+            other: Other::default(),
+            access: Access::default(),
+            proxy: None,
+            tls: None,
+            seats: Seats::default(),
             measures: Measures::new(protocol.name, transport.name()),
             decided: Mutex::default(),
         })
@@ -88,11 +104,22 @@ impl Listener {
             unknown: self.unknown,
             tenant: self.tenant.clone(),
             device: self.device.clone(),
+            other: self.other,
+            access: self.access.clone(),
+            proxy: self.proxy.clone(),
+            tls: self.tls.clone(),
+            // Connections have their places at the listener that they came to.
+            seats: Seats::default(),
             measures: Measures::new(protocol.name, self.transport.name()),
             decided: Mutex::default(),
         });
         decided.push(listener.clone());
         listener
+    }
+
+    /// Whether a device's first byte is the first byte of all.
+    pub(crate) fn is_plain(&self) -> bool {
+        self.proxy.is_none() && self.tls.is_none()
     }
 
     /// A dialogue with a device that has just arrived.

@@ -56,14 +56,30 @@ pub fn describe() {
     describe_gauge!("odograph_connections", "Connections of devices that are open.");
     describe_counter!("odograph_connections_opened_total", "Connections of devices that were accepted.");
     describe_counter!("odograph_connections_closed_total", "Connections that ended, by reason.");
-    describe_counter!("odograph_connections_refused_total", "Connections closed at once, by reason.");
+    describe_counter!(
+        "odograph_connections_refused_total",
+        "Connections (and datagrams, by their address) that were not let in, by reason."
+    );
+    describe_counter!(
+        "odograph_accepts_delayed_total",
+        "Times that a listener let connections wait for its accept_rate_max."
+    );
+    describe_counter!("odograph_tls_reloads_total", "Times that changed certificates were read, by outcome.");
+    describe_gauge!("odograph_tls_stale", "1 while certificates have changed and cannot be used.");
+    describe_counter!(
+        "odograph_balancer_checks_total",
+        "Connections by which a balancer only looked whether we are there."
+    );
     describe_counter!("odograph_accept_errors_total", "Errors of the accept loop, such as too many open files.");
     describe_counter!("odograph_frames_total", "Whole frames from devices, malformed ones included.");
     describe_counter!("odograph_malformed_frames_total", "Frames that broke their protocol, by reason.");
     describe_counter!("odograph_records_total", "Records decoded from frames.");
     describe_counter!("odograph_received_bytes_total", Unit::Bytes, "Bytes from devices.");
     describe_counter!("odograph_sent_bytes_total", Unit::Bytes, "Bytes to devices.");
-    describe_counter!("odograph_datagrams_dropped_total", "Datagrams dropped because the journal could not take them.");
+    describe_counter!(
+        "odograph_datagrams_dropped_total",
+        "Datagrams dropped: the journal could not take them, or their address may not send."
+    );
     describe_counter!(
         "odograph_decided_total",
         "Connections, and addresses that send datagrams, that were found to speak a protocol on the common port."

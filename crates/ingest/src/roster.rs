@@ -10,7 +10,7 @@ mod lines;
 
 pub use lines::Damage;
 
-use crate::{Devices, Listener, Unknown};
+use crate::{Devices, Listener, Other, Unknown};
 use compact_str::CompactString;
 use file::File;
 use hashbrown::{HashMap, HashSet};
@@ -38,6 +38,9 @@ pub struct Known {
     /// What it speaks, where it registered itself.
     #[serde(default, skip_serializing_if = "CompactString::is_empty")]
     pub protocol: CompactString,
+    /// All that it calls itself, its id first, where the configuration says that it has several ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<CompactString>,
 }
 
 /// What was decided about a device.
@@ -105,6 +108,8 @@ struct Entry {
     binding: Arc<Binding>,
     state: State,
     protocol: CompactString,
+    /// All ids of a device that has several, with each of them.
+    ids: Arc<[CompactString]>,
 }
 
 impl Roster {
@@ -136,11 +141,12 @@ impl Roster {
         let Some(device) = ids.first() else { return };
         let binding = Binding { device: device.clone(), tenant: tenant.into(), decision: Decision::Accepted, settings };
         let binding = Arc::new(binding);
+        let several: Arc<[_]> = if ids.len() > 1 { ids.into() } else { Arc::default() };
         let mut inner = self.change();
         Arc::make_mut(&mut inner.announced).insert(device.clone());
         for id in ids {
-            let entry =
-                Entry { binding: binding.clone(), state: State::Configured, protocol: CompactString::default() };
+            let (binding, ids) = (binding.clone(), several.clone());
+            let entry = Entry { binding, state: State::Configured, protocol: CompactString::default(), ids };
             inner.devices.insert(id.clone(), entry);
         }
     }
@@ -160,24 +166,26 @@ impl Roster {
                 tenant: binding.tenant.clone(),
                 state,
                 protocol: protocol.into(),
+                ids: Vec::new(),
             };
             inner.put(known.clone(), Settings::default());
             inner.unsaved.push(known);
         }
     }
 
-    /// All devices, sorted by id.
+    /// All devices, each once, sorted by id.
     pub fn list(&self) -> Vec<Known> {
         let inner = self.read();
-        let mut all: Vec<_> = inner.devices.iter().map(|(id, entry)| entry.known(id)).collect();
+        let own = inner.devices.iter().filter(|(id, entry)| **id == entry.binding.device);
+        let mut all: Vec<_> = own.map(|(_, entry)| entry.known()).collect();
         drop(inner);
         all.sort_by(|a, b| a.device.cmp(&b.device));
         all
     }
 
-    /// What is known about a device.
-    pub fn get(&self, device: &str) -> Option<Known> {
-        self.read().devices.get(device).map(|entry| entry.known(device))
+    /// What is known about the device that has this id, be it one of several.
+    pub fn get(&self, id: &str) -> Option<Known> {
+        self.read().devices.get(id).map(Entry::known)
     }
 
     /// The devices that had to wait for a person's decision at some time, in no order: what they sent meanwhile is in no
@@ -206,7 +214,7 @@ impl Roster {
         let mut inner = self.change();
         // It may have registered itself meanwhile: then the decision has to stand behind that line once more.
         let registered = inner.unsaved.iter().any(|known| known.device == device);
-        let now = self::decided(device, state, inner.devices.get(device).map(|entry| entry.known(device)));
+        let now = self::decided(device, state, inner.devices.get(device).map(Entry::known));
         if registered || now != decided {
             inner.unsaved.push(now.clone());
         }
@@ -279,7 +287,7 @@ impl Devices for Roster {
             Unknown::Quarantine => State::Quarantined,
         };
         let protocol = CompactString::const_new(listener.protocol.name);
-        let known = Known { device, tenant: listener.tenant.clone(), state, protocol };
+        let known = Known { device, tenant: listener.tenant.clone(), state, protocol, ids: Vec::new() };
         if state == State::Rejected {
             // Not remembered: strangers that are refused must cost nothing.
             return known.binding(Settings::default());
@@ -289,8 +297,17 @@ impl Devices for Roster {
         binding
     }
 
+    fn known(&self, ids: &[CompactString]) -> Option<Arc<Binding>> {
+        self.read().binding(ids)
+    }
+
     fn refusal(&self, device: &str, listener: &Listener) -> String {
         let inner = self.read();
+        if let (Some(own), Other::Refuse) = (&listener.device, listener.other)
+            && inner.devices.get(device).is_none_or(|entry| entry.binding.device != own.device)
+        {
+            return format!("other_device = refuse: the listener is that of {}", own.device);
+        }
         match inner.devices.get(device).map(|entry| entry.state) {
             Some(State::Rejected) => "rejected by a person".to_owned(),
             Some(_) => "settings of the device".to_owned(),
@@ -309,6 +326,7 @@ fn decided(device: &str, state: State, before: Option<Known>) -> Known {
             tenant: CompactString::const_new("default"),
             state,
             protocol: CompactString::default(),
+            ids: Vec::new(),
         },
     }
 }
@@ -323,7 +341,8 @@ impl Inner {
         if known.state == State::Quarantined {
             self.waited.insert(known.device.clone());
         }
-        let entry = Entry { binding: binding.clone(), state: known.state, protocol: known.protocol };
+        let entry =
+            Entry { binding: binding.clone(), state: known.state, protocol: known.protocol, ids: Arc::default() };
         if self.devices.insert(known.device, entry).is_none() {
             self.registered += 1;
         }
@@ -332,12 +351,13 @@ impl Inner {
 }
 
 impl Entry {
-    fn known(&self, id: &str) -> Known {
+    fn known(&self) -> Known {
         Known {
-            device: id.into(),
+            device: self.binding.device.clone(),
             tenant: self.binding.tenant.clone(),
             state: self.state,
             protocol: self.protocol.clone(),
+            ids: self.ids.to_vec(),
         }
     }
 }

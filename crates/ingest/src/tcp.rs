@@ -3,26 +3,27 @@
 use crate::cutoffs::Whom;
 use crate::gateway::refusal;
 use crate::limits::{CONGESTION_PAUSE, TURN_WORK_BYTES};
+use crate::line::Line;
+use crate::seats::Seat;
 use crate::sockets::Socket;
-use crate::worker::{Seat, Target, Worker};
-use crate::{Close, Connection, Limits, Listener, Need, Now};
+use crate::worker::{Target, Worker};
+use crate::{Close, Connection, Limits, Listener, Need, Now, arrival};
 use odograph_model::Lsn;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
-use tokio::io::{AsyncRead as _, ReadBuf};
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 /// A connection and its socket. Idle, it owns no buffer.
 pub(crate) struct Link {
     socket: Arc<Socket>,
+    line: RefCell<Line>,
     connection: RefCell<Connection>,
     /// Its number in the journal.
     pub(crate) stream: u64,
@@ -44,39 +45,49 @@ pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, li
     if worker.stopping.get() {
         return;
     }
-    let measures = listener.clone();
-    match open(worker, socket, peer, listener, seat) {
-        Ok((link, reader)) => {
-            measures.measures.connections.increment(1.0);
-            measures.measures.opened.increment(1);
-            spawn_local(converse(worker.clone(), link, reader));
-        }
-        Err(error) => {
-            refusal("setup");
-            let whom = Whom { peer, device: None, listener: &measures };
-            worker.common.cutoffs.not_set_up(whom, &error, worker.common.clock.monotonic());
-        }
+    match prepare(socket) {
+        Ok(stream) if listener.is_plain() => begin(worker, Line::plain(stream), peer, &listener, seat),
+        Ok(stream) => drop(spawn_local(arrival::receive(worker.clone(), stream, peer, listener, seat))),
+        Err(error) => not_set_up(worker, peer, &listener, &error),
     }
 }
 
-fn open(
-    worker: &Worker,
-    socket: TcpStream,
-    peer: SocketAddr,
-    listener: Arc<Listener>,
-    seat: Seat,
-) -> io::Result<(Rc<Link>, OwnedReadHalf)> {
+fn prepare(socket: TcpStream) -> io::Result<tokio::net::TcpStream> {
     // Without this, a small answer may wait for the device's delayed acknowledgement of the one before.
     socket.set_nodelay(true)?;
     socket.set_nonblocking(true)?;
-    let (reader, writer) = tokio::net::TcpStream::from_std(socket)?.into_split();
-    let socket = Arc::new(Socket(writer));
+    tokio::net::TcpStream::from_std(socket)
+}
+
+/// Begins the conversation with a device.
+pub(crate) fn begin(worker: &Rc<Worker>, line: Line, peer: SocketAddr, listener: &Arc<Listener>, seat: Seat) {
+    if worker.stopping.get() {
+        return;
+    }
+    match open(worker, line, peer, listener.clone(), seat) {
+        Ok(link) => {
+            listener.measures.connections.increment(1.0);
+            listener.measures.opened.increment(1);
+            spawn_local(converse(worker.clone(), link));
+        }
+        Err(error) => not_set_up(worker, peer, listener, &error),
+    }
+}
+
+fn not_set_up(worker: &Worker, peer: SocketAddr, listener: &Listener, error: &io::Error) {
+    refusal("setup");
+    worker.common.cutoffs.not_set_up(Whom { peer, device: None, listener }, error, worker.common.clock.monotonic());
+}
+
+fn open(worker: &Worker, line: Line, peer: SocketAddr, listener: Arc<Listener>, seat: Seat) -> io::Result<Rc<Link>> {
+    let socket = line.socket().clone();
     let scratch = &mut worker.scratch.borrow_mut();
     let connection =
         Connection::open(listener, peer, &worker.common.intake, worker.now(), scratch).map_err(io::Error::other)?;
     let stream = connection.stream();
     let link = Rc::new(Link {
         socket: socket.clone(),
+        line: RefCell::new(line),
         connection: RefCell::new(connection),
         stream,
         places: Cell::default(),
@@ -89,11 +100,11 @@ fn open(
     let place = worker.sockets.insert(socket, stream);
     link.places.set((place, worker.links.borrow_mut().insert(link.clone())));
     link.arrive(worker);
-    Ok((link, reader))
+    Ok(link)
 }
 
-async fn converse(worker: Rc<Worker>, link: Rc<Link>, mut reader: OwnedReadHalf) {
-    let why = link.listen(&worker, &mut reader).await;
+async fn converse(worker: Rc<Worker>, link: Rc<Link>) {
+    let why = link.listen(&worker).await;
     bury(&worker, &link, why);
 }
 
@@ -136,7 +147,7 @@ fn tell(worker: &Worker, peer: SocketAddr, connection: &Connection, why: Close) 
 
 impl Link {
     /// Reads until the end; says why it came.
-    async fn listen(&self, worker: &Worker, reader: &mut OwnedReadHalf) -> Close {
+    async fn listen(&self, worker: &Worker) -> Close {
         loop {
             if let Some(why) = self.connection.borrow().finished() {
                 return why;
@@ -158,7 +169,7 @@ impl Link {
                 tokio::time::sleep(CONGESTION_PAUSE).await;
                 continue;
             }
-            let taken = if need == Need::Turn { self.take_in(worker, &[]) } else { self.read(worker, reader).await };
+            let taken = if need == Need::Turn { self.take_in(worker, &[]) } else { self.read(worker).await };
             match taken {
                 Ok(()) => {}
                 // It says no more, and may listen still: what is due leaves first.
@@ -171,11 +182,12 @@ impl Link {
     }
 
     /// Waits for bytes and takes them in. The buffer is the worker's, and nobody holds it while waiting.
-    async fn read(&self, worker: &Worker, reader: &mut OwnedReadHalf) -> Result<(), Close> {
+    async fn read(&self, worker: &Worker) -> Result<(), Close> {
         poll_fn(|context| {
             let mut input = worker.input.borrow_mut();
             let mut input = ReadBuf::new(&mut input);
-            match Pin::new(&mut *reader).poll_read(context, &mut input) {
+            let read = self.line.borrow_mut().poll_read(context, &mut input);
+            match read {
                 Poll::Pending => {
                     self.work.set(0);
                     Poll::Pending
@@ -258,7 +270,8 @@ impl Link {
             if bytes.is_empty() {
                 break;
             }
-            match self.socket.0.try_write(bytes) {
+            let written = self.line.borrow_mut().try_write(bytes);
+            match written {
                 Ok(count) => {
                     connection.listener().measures.bytes_sent.increment(count as u64);
                     connection.sent(count, worker.now());
@@ -317,6 +330,7 @@ impl Link {
 
     /// Ends the socket, which wakes whoever waits for it.
     fn shut(&self) {
+        self.line.borrow_mut().say_goodbye();
         self.socket.shut();
         self.changed.notify_one();
     }

@@ -10,11 +10,13 @@ use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
 use std::rc::Rc;
 use std::sync::Arc;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 use tokio::task::spawn_local;
 
 /// A UDP socket and who sends to it.
 pub(crate) struct DatagramSocket {
-    socket: tokio::net::UdpSocket,
+    socket: AsyncFd<Arc<UdpSocket>>,
     peers: RefCell<Peers>,
 }
 
@@ -22,10 +24,10 @@ pub(crate) struct DatagramSocket {
 pub(crate) fn adopt(worker: &Rc<Worker>, socket: &Arc<UdpSocket>, listener: Arc<Listener>) {
     let (worker, socket) = (worker.clone(), socket.clone());
     spawn_local(async move {
-        // A socket of our own on the same port: the one given here stays for a worker that may have to replace this one. That
-        // needs an open file more, and where there is none, one becomes free sooner or later.
+        // Watched and not owned: a worker that may have to replace this one watches the same socket, and it takes one open
+        // file only.
         let socket = loop {
-            match socket.try_clone().and_then(tokio::net::UdpSocket::from_std) {
+            match accept::watch(socket.clone()) {
                 Ok(socket) => break socket,
                 Err(error) => accept::pause(&worker.common, &listener, &error).await,
             }
@@ -45,7 +47,7 @@ async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
         for _ in 0..DATAGRAMS_IN_A_ROW {
             let mut input = worker.input.borrow_mut();
             debug_assert!(input.len() >= DATAGRAM_BYTES_MAX, "a datagram fits the buffer");
-            match socket.socket.try_recv_from(&mut input) {
+            match socket.socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut input)) {
                 Ok((count, peer)) => socket.take_in(&worker, input.get(..count).unwrap_or_default(), peer),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // The answer to an earlier datagram could not be delivered: nothing of ours is lost by that.
@@ -68,6 +70,12 @@ impl DatagramSocket {
                 let whom = Whom { peer, device: None, listener };
                 worker.common.cutoffs.dropped(whom, worker.common.clock.monotonic());
             }
+            return listener.measures.dropped_datagrams.increment(1);
+        }
+        let listener = peers.listener_of(peer);
+        if let Err(why) = listener.access.check(peer.ip()) {
+            listener.measures.bytes_received.increment(datagram.len() as u64);
+            worker.common.turn_away(listener, peer, &why);
             return listener.measures.dropped_datagrams.increment(1);
         }
         let now = worker.now();
@@ -108,7 +116,7 @@ impl DatagramSocket {
     pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) {
         let listener = self.peers.borrow().listener().clone();
         let peer = if listener.local.is_ipv6() { mapped(peer) } else { peer };
-        match self.socket.try_send_to(bytes, peer) {
+        match self.socket.get_ref().send_to(bytes, peer) {
             Ok(count) => listener.measures.bytes_sent.increment(count as u64),
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => tracing::debug!(%peer, %error, "an answer could not be sent"),

@@ -2,6 +2,7 @@
 
 use crate::gateway::Common;
 use crate::limits::{READ_BYTES, SWEEP};
+use crate::seats::Seat;
 use crate::sockets::Sockets;
 use crate::tcp::{self, Link};
 use crate::udp::{self, DatagramSocket};
@@ -72,15 +73,6 @@ impl Inbox {
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Job>>> {
         // Every change to the queue is whole, so a panic elsewhere does not spoil it.
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A connection's place under the bound of all connections, given back when it is dropped.
-pub(crate) struct Seat(pub(crate) Arc<Common>, pub(crate) SocketAddr);
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.0.seats.leave(self.1);
     }
 }
 

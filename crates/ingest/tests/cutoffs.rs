@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_fleet::Speech;
-use odograph_ingest::{Limits, State, Unknown};
+use odograph_ingest::{Limits, Listener, Proxy, State, Unknown};
 use odograph_model::Lsn;
 use serde_json::Value;
 use std::io::{self, Write};
@@ -130,4 +130,38 @@ fn connections_beyond_the_bound() {
     assert!(lines(&trial).len() <= 20, "an attacker fills the log: {} lines", lines(&trial).len());
     let sum = |line: &Value| line["reason"] == "connections_max" && line["left_out"].as_u64() >= Some(1);
     trial.wait_for("what was left out to be told", |_| all_lines().iter().any(sum));
+}
+
+#[test]
+fn who_is_denied_at_a_listener() {
+    let trial = start(Setup {
+        listener: |listener| listener.access.deny = vec!["127.0.0.0/8".parse().unwrap()],
+        ..Setup::default()
+    });
+    assert_eq!(trial.connect(IMEI).hear(true), None);
+    assert_eq!(told(&trial), ["WARN", "denied", "null", "listener.deny", "127.0.0.0/8"]);
+}
+
+#[test]
+fn connections_beyond_the_bound_of_a_listener() {
+    let trial = start(Setup { listener: |listener| listener.access.connections_max = 1, ..Setup::default() });
+    let _first = trial.log_in(IMEI);
+    assert_eq!(trial.connect("350000000000002").hear(true), None);
+    assert_eq!(told(&trial), ["WARN", "listener_connections_max", "null", "listener.connections_max", "1"]);
+}
+
+#[test]
+fn who_says_to_be_a_balancer_and_is_not_trusted() {
+    let trial = start(Setup { listener: |listener| listener.proxy = Some(Proxy::default()), ..Setup::default() });
+    assert_eq!(trial.connect(IMEI).hear(true), None);
+    assert_eq!(told(&trial), ["WARN", "proxy_untrusted", "null", "listener.trusted", ""]);
+}
+
+#[test]
+fn a_balancer_that_does_not_say_whose_a_connection_is() {
+    let trust =
+        |listener: &mut Listener| listener.proxy = Some(Proxy { trusted: vec!["127.0.0.1/32".parse().unwrap()] });
+    let trial = start(Setup { listener: trust, ..Setup::default() });
+    trial.connect(IMEI).send(&Speech::Teltonika.login(IMEI));
+    assert_eq!(told(&trial), ["WARN", "proxy_header", "null", "PROXY protocol", "no header"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::shape::Shape;
 use crate::{Error, columns, storage};
-use datafusion::arrow::array::{Array as _, AsArray as _, RecordBatch, UInt32Array};
+use datafusion::arrow::array::{AsArray as _, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{Date32Type, SchemaRef, TimestampMicrosecondType};
 use datafusion::parquet::arrow::ArrowWriter;

@@ -108,6 +108,17 @@ impl Folder {
         UnixStream::connect(address)
     }
 
+    /// The socket over which a running server gives its place to another.
+    pub(crate) fn succession(&self) -> PathBuf {
+        self.0.join("succession.sock")
+    }
+
+    /// Connects to the server that has the folder, to take its place.
+    pub(crate) fn connect_to_follow(&self) -> io::Result<UnixStream> {
+        let (address, _folder) = socket_address(&self.succession())?;
+        UnixStream::connect(address)
+    }
+
     /// The error for a folder that another process has.
     pub(crate) fn held(&self) -> Failure {
         let mut text = String::new();

@@ -139,7 +139,7 @@ fn cannot_listen(listen: SocketAddr, error: &io::Error) -> String {
 }
 
 /// The folder's lock is ours, so a socket that is there is one that a crash left.
-fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
+pub(crate) fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
     // Under a name that nobody asks for, until it is its owner's alone: the folder may let others in.
     let fresh = socket.with_extension("new");
     match std::fs::remove_file(&fresh) {

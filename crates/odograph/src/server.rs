@@ -1,10 +1,12 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod files;
+mod given;
 mod keeper;
 mod listeners;
 mod logging;
 mod recovery;
+mod succession;
 
 pub(crate) use files::connections;
 pub(crate) use keeper::Alarms;
@@ -17,6 +19,7 @@ use crate::history::{self, Historian, History, Place};
 use crate::http::{App, Http};
 use crate::replay::Current;
 use anyhow::{Context as _, Result};
+use given::Sockets;
 use keeper::Keeper;
 use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
 use odograph_handover::{Inlet, ring};
@@ -28,7 +31,9 @@ use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Serves until a signal ends it, or the journal's disk fails.
-pub(crate) fn serve(loaded: &Loaded, listen: &[Listen]) -> Result<()> {
+pub(crate) fn serve(loaded: &Loaded, listen: &[Listen], take_over: bool) -> Result<()> {
+    // Before there are other threads.
+    let sockets = Sockets::of_service_manager();
     let log = logging::start(&loaded.config)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
@@ -36,7 +41,7 @@ pub(crate) fn serve(loaded: &Loaded, listen: &[Listen]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before anything else: a signal during the start must end it in good order as well.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let server = Server::start(loaded, listen, &log)?;
+    let server = Server::start(loaded, listen, sockets, take_over, &log)?;
     runtime.block_on(server.run(&mut signals))
 }
 
@@ -46,18 +51,32 @@ struct Server {
     keeper: Keeper,
     historian: Historian,
     app: Arc<App>,
+    /// Where a server asks that is to follow this one.
+    successor: std::os::unix::net::UnixListener,
+    folder: Folder,
     _lock: Lock,
 }
 
 impl Server {
-    fn start(loaded: &Loaded, listen: &[Listen], log: &logging::Log) -> Result<Self> {
+    fn start(
+        loaded: &Loaded,
+        listen: &[Listen],
+        mut sockets: Sockets,
+        take_over: bool,
+        log: &logging::Log,
+    ) -> Result<Self> {
         let config = &loaded.config;
         let folder = Folder::of(config);
         folder.create()?;
-        let lock = folder.lock()?;
-        let mut limits = config.limits.clone();
         let open_files = files::raise();
-        let (connections_max, few) = files::connections(open_files, config.connections_max);
+        let lock = if take_over {
+            succession::follow(&folder, &mut sockets, config.limits.stop_max)?
+        } else {
+            folder.lock()?
+        };
+        let mut limits = config.limits.clone();
+        let planned = plan(config, listen);
+        let (connections_max, few) = files::connections(open_files, planned.len(), config.connections_max);
         limits.connections_max = connections_max;
         if let Some(few) = few {
             tracing::warn!("{few}");
@@ -74,7 +93,7 @@ impl Server {
         if !roster.damage().is_none() {
             tracing::warn!("{}", folder.damaged_devices(&roster));
         }
-        let bound = listeners::open(plan(config, listen), &roster)?;
+        let bound = listeners::open(planned, sockets, &roster)?;
         // Before anyone comes: whom the configuration announces now must not be taken for one that registered, later on.
         if let Err(error) = roster.save_mark(mark) {
             tracing::error!(%error, "cannot keep the devices that are known: tried again");
@@ -83,6 +102,7 @@ impl Server {
             tracing::warn!("no device can come: there is no listener");
         }
         let http = Http::bind(config.http.listen, loaded.is_set("http.listen"), &folder)?;
+        let successor = bind_succession(&folder)?;
         let workers = config.ingest.workers.unwrap_or_else(cores);
         let alarms = Arc::<Alarms>::default();
         let parts = keeper::Parts {
@@ -109,17 +129,28 @@ impl Server {
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));
         let http = http.serve(&app, files::shares(open_files).http)?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
-        Ok(Self { gateway, http, keeper, historian, app, _lock: lock })
+        Ok(Self { gateway, http, keeper, historian, app, successor, folder, _lock: lock })
     }
 
     async fn run(self, signals: &mut Signals) -> Result<()> {
         let mut look = tokio::time::interval(LOOK);
+        let successor = tokio::net::UnixListener::from_std(self.successor.try_clone()?)?;
         loop {
             tokio::select! {
                 name = signals.next() => {
                     tracing::info!(signal = name, "stopping: a second signal ends it at once");
                     return self.stop(signals).await;
                 }
+                asking = successor.accept() => match asking {
+                    Ok((stream, _)) => {
+                        if self.give_way(stream).await {
+                            tracing::info!("stopping: another server has the sockets");
+                            return self.stop(signals).await;
+                        }
+                    }
+                    // No file is free, most likely. It waits.
+                    Err(_) => tokio::time::sleep(LOOK).await,
+                },
                 _ = look.tick() => {
                     if self.gateway.journal_lost() {
                         return Err(lost());
@@ -129,8 +160,23 @@ impl Server {
         }
     }
 
+    /// Gives the sockets to a server that is to follow. `false`: it did not come to that, and this one goes on.
+    async fn give_way(&self, stream: tokio::net::UnixStream) -> bool {
+        let gateway = self.gateway.clone();
+        let given = tokio::task::spawn_blocking(move || succession::give(&stream.into_std()?, &gateway)).await;
+        match given.map_err(std::io::Error::other).flatten() {
+            Ok(given) => given,
+            Err(error) => {
+                tracing::warn!(%error, "another server was to follow, and did not take the sockets");
+                false
+            }
+        }
+    }
+
     async fn stop(self, signals: &mut Signals) -> Result<()> {
         self.app.stop();
+        // Nobody else is to ask.
+        let _ = std::fs::remove_file(self.folder.succession());
         let stopping = tokio::task::spawn_blocking(move || {
             let stopped = self.gateway.stop();
             // Without the journal nothing more becomes durable, so now the devices' file can be complete.
@@ -157,6 +203,13 @@ impl Server {
             }
         }
     }
+}
+
+fn bind_succession(folder: &Folder) -> Result<std::os::unix::net::UnixListener> {
+    let path = folder.succession();
+    let bound = crate::http::bind_unix(&path).and_then(|socket| socket.set_nonblocking(true).map(|()| socket));
+    let cannot = |error| Failure::new(Status::CannotCreate, format!("cannot make {}: {error}", path.display()));
+    Ok(bound.map_err(cannot)?)
 }
 
 fn lost() -> anyhow::Error {

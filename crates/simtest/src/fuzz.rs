@@ -2,9 +2,11 @@
 //! does not, for a fuzzer to call. Those for protocols alone are in `odograph_testkit::fuzz`.
 
 mod journal;
+mod proxy;
 mod stream;
 
 pub use journal::journal;
+pub use proxy::proxy;
 pub use stream::stream;
 
 use odograph_env::Disk;
@@ -22,6 +24,7 @@ pub fn seeds(target: &str, folder: &Path) -> Vec<Vec<u8>> {
     match target {
         "stream" => stream::seeds(folder),
         "journal" => journal::seeds(),
+        "proxy" => proxy::seeds(),
         _ => fuzz::seeds(target, folder),
     }
 }
@@ -34,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     ("context", fuzz::context),
     ("journal", journal),
     ("protocol", fuzz::protocol),
+    ("proxy", proxy),
     ("stream", stream),
     ("vectors", fuzz::vectors),
 ];

@@ -1,6 +1,6 @@
 //! What the fuzzer's targets promise, held by seeded random input in every run.
 
-use odograph_simtest::fuzz::{journal, seeds, stream};
+use odograph_simtest::fuzz::{journal, proxy, seeds, stream};
 use odograph_testkit::fuzz::search;
 use std::path::Path;
 
@@ -19,4 +19,9 @@ fn any_stream() {
 #[test]
 fn any_journal() {
     check("journal", journal, 3_000);
+}
+
+#[test]
+fn any_proxy_header() {
+    check("proxy", proxy, 200_000);
 }

@@ -54,6 +54,31 @@ fn what_is_saved_is_there_again() {
 }
 
 #[test]
+fn a_device_of_several_ids_is_one_under_each_of_them() {
+    let disk = empty();
+    let (roster, _) = open(&disk);
+    // It came before anyone said that the two are one.
+    admit(&roster, Unknown::Register, &["35209308145225"]);
+    let ids = ["352093081452251", "35209308145225", "SN-7"].map(CompactString::from);
+    roster.announce(&ids, "north", Settings::default());
+    for id in &ids {
+        let binding = admit(&roster, Unknown::Reject, &[id]);
+        assert_eq!((binding.device.as_str(), binding.tenant.as_str()), ("352093081452251", "north"), "{id}");
+        let known = roster.get(id).expect("it is known");
+        assert_eq!(
+            (known.device.as_str(), known.state, known.ids.as_slice()),
+            (ids[0].as_str(), State::Configured, &ids[..])
+        );
+    }
+    // A message may say several, of which any will do.
+    assert_eq!(admit(&roster, Unknown::Reject, &["unheard of", "SN-7"]).device, "352093081452251");
+    assert_eq!(states(&roster), [("352093081452251".to_owned(), State::Configured)], "it is listed once");
+    // Nobody decides about a configured device, by whatever id.
+    assert_eq!(roster.decide("SN-7", State::Rejected, Lsn(1)).expect("the disk is well"), Some(State::Configured));
+    assert_eq!(admit(&roster, Unknown::Reject, &["SN-7"]).decision, Decision::Accepted);
+}
+
+#[test]
 fn after_a_power_cut_at_any_moment_what_was_saved_is_there() {
     for seed in 0..200 {
         let disk = empty();

@@ -9,7 +9,7 @@ use odograph_ingest::{Bell, Bound, Devices, Gateway, Health, Limits, Listener, P
 use odograph_journal::{Journal, Options};
 use odograph_protocols::{Transport, find};
 use odograph_testkit::{FaultDisk, SeededRng};
-use std::io::{Read as _, Write as _};
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex};
@@ -30,12 +30,17 @@ pub struct Trial {
     pub roster: Arc<Roster>,
 }
 
+/// What makes a listener that of a test.
+pub type Bind = dyn FnOnce(&mut Listener, &Roster);
+
 /// What a trial may set.
 pub struct Setup {
     pub clock: Arc<dyn Clock>,
     pub devices: Option<Arc<dyn Devices>>,
     pub limits: Limits,
     pub listener: fn(&mut Listener),
+    /// Makes it that of a device.
+    pub bind: Box<Bind>,
     pub speech: Speech,
     /// Instead of that of the speech.
     pub protocol: Option<&'static str>,
@@ -52,6 +57,7 @@ impl Default for Setup {
             devices: None,
             limits: Limits::default(),
             listener: |_| {},
+            bind: Box::new(|_, _| {}),
             speech: Speech::Teltonika,
             protocol: None,
             transport: Transport::Tcp,
@@ -64,6 +70,24 @@ impl Default for Setup {
 
 impl Setup {
     pub fn start(self) -> Trial {
+        let mut listener = Self::listener(self.protocol.unwrap_or(self.speech.name()), self.transport);
+        let (tune, mut setup) = (self.listener, self);
+        let bind = std::mem::replace(&mut setup.bind, Box::new(|_, _| {}));
+        let (roster, parts, disk) = setup.parts();
+        tune(&mut listener);
+        bind(&mut listener, &roster);
+        let bound = Bound::open(listener).unwrap();
+        let address = bound.listener().local;
+        Trial { gateway: Gateway::start(parts, vec![bound]).unwrap(), disk, address, roster }
+    }
+
+    /// A listener on a free port.
+    pub fn listener(protocol: &str, transport: Transport) -> Listener {
+        Listener::new(find(protocol).unwrap(), transport, ([127, 0, 0, 1], 0).into()).unwrap()
+    }
+
+    /// All but the listeners.
+    pub fn parts(self) -> (Arc<Roster>, Parts, FaultDisk) {
         let disk = FaultDisk::new();
         let shared: Arc<dyn odograph_env::Disk> = Arc::new(disk.clone());
         let bell = Arc::new(Bell::default());
@@ -74,22 +98,14 @@ impl Setup {
         let (roster, _) = Roster::open(shared.clone(), Path::new("data"), self.unknown_max).unwrap();
         let roster = Arc::new(roster);
         let devices = self.devices.unwrap_or_else(|| roster.clone());
-        let protocol = find(self.protocol.unwrap_or(self.speech.name())).unwrap();
-        let mut listener = Listener::new(protocol, self.transport, ([127, 0, 0, 1], 0).into()).unwrap();
-        (self.listener)(&mut listener);
-        let bound = Bound::open(listener).unwrap();
-        let address = bound.listener().local;
         let Self { clock, limits, workers, handover, .. } = self;
-        let parts = Parts { journal, committer, bell, devices, handover, clock, limits, workers };
-        Trial { gateway: Gateway::start(parts, vec![bound]).unwrap(), disk, address, roster }
+        (roster, Parts { journal, committer, bell, devices, handover, clock, limits, workers }, disk)
     }
 }
 
 impl Trial {
     pub fn connect(&self, imei: &str) -> Caller {
-        let stream = TcpStream::connect(self.address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        Caller { stream, imei: imei.to_owned(), inbox: Vec::new() }
+        Caller { imei: imei.to_owned(), ..Caller::to(self.address) }
     }
 
     pub fn log_in(&self, imei: &str) -> Caller {
@@ -116,13 +132,29 @@ impl Trial {
 }
 
 /// A device that calls.
-pub struct Caller {
-    pub stream: TcpStream,
+pub struct Caller<S = TcpStream> {
+    pub stream: S,
     imei: String,
     inbox: Vec<u8>,
 }
 
 impl Caller {
+    pub fn to(address: SocketAddr) -> Self {
+        Self::of(TcpStream::connect(address).unwrap())
+    }
+
+    pub fn of(stream: TcpStream) -> Self {
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self::over(stream)
+    }
+}
+
+impl<S: Read + Write> Caller<S> {
+    /// One whose bytes go some other way.
+    pub fn over(stream: S) -> Self {
+        Self { stream, imei: String::new(), inbox: Vec::new() }
+    }
+
     pub fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
     }

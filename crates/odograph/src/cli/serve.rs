@@ -20,17 +20,21 @@ pub(super) struct Options {
     /// The protocol `auto` stands for all of them: which one is spoken is found out by what comes.
     #[arg(long, value_name = "PROTOCOL=ADDRESS", value_parser = listen)]
     listen: Vec<server::Listen>,
+    /// Follow the server that has the data folder: take its sockets, so that no device is refused, and let it end.
+    #[arg(long)]
+    take_over: bool,
 }
 
 const AFTER_HELP: &str = "Examples:\n  \
     odograph serve\n  \
     odograph serve --config /etc/odograph.toml\n  \
     odograph serve --data trial --listen teltonika=127.0.0.1:5027\n  \
-    odograph serve --data trial --listen auto=127.0.0.1:5000\n\n\
+    odograph serve --data trial --listen auto=127.0.0.1:5000\n  \
+    odograph serve --config /etc/odograph.toml --take-over\n\n\
     While it runs, `odograph export`, `device` and `doctor` work on its data folder.";
 
 pub(super) fn run(options: &Options) -> Result<Outcome> {
-    server::serve(&options.source.load()?, &options.listen)?;
+    server::serve(&options.source.load()?, &options.listen, options.take_over)?;
     Ok(Outcome::Done)
 }
 

@@ -1,9 +1,11 @@
 //! What a configuration may not say although each of its values is right.
 
+use super::keys::ListenerConfig;
 use super::{Loaded, Origin};
 use compact_str::CompactString;
+use odograph_ingest::Other;
 use odograph_protocols::detect::{UNIDENTIFIED, name_of_listened};
-use odograph_protocols::{PROTOCOLS, Settings, Transport};
+use odograph_protocols::{PROTOCOLS, Protocol, Settings, Transport};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
@@ -147,9 +149,14 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
         // Where the protocol was given and refused, that was told already, but once more does no harm.
         return wrong("a [[listener]] needs a protocol".to_owned());
     };
-    if listener.listen.is_none() {
-        wrong("a [[listener]] needs an address to listen on".to_owned());
+    match (&listener.listen, &listener.socket) {
+        (None, None) => {
+            wrong("a [[listener]] needs an address to listen on, or a socket that is handed over".to_owned())
+        }
+        (Some(_), Some(_)) => wrong("a [[listener]] has listen or socket, not both".to_owned()),
+        _ => {}
     }
+    before_the_first_byte(protocol, listener).into_iter().for_each(&mut wrong);
     let asks_for_http = listener.transport == Transports::Http;
     let has_any = protocol.transports.iter().any(|transport| listener.transport.has(*transport));
     if !has_any || (asks_for_http && !protocol.is_of_requests()) {
@@ -165,6 +172,29 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
     if let Err(error) = Settings::checked(pairs, protocol.settings) {
         wrong(format!("{}: {error}", protocol.name));
     }
+}
+
+/// What a listener says about balancers and TLS has to be whole, and cannot hold for datagrams.
+fn before_the_first_byte(protocol: &Protocol, listener: &ListenerConfig) -> Vec<String> {
+    let mut problems = Vec::new();
+    let datagrams = protocol.transports.contains(&Transport::Udp) && listener.transport.has(Transport::Udp);
+    let tls = &listener.tls;
+    match (&tls.cert, &tls.key, &tls.client_ca) {
+        (Some(_), Some(_), _) if datagrams => problems.push("tls is for tcp: set transport = \"tcp\"".to_owned()),
+        (Some(_), None, _) | (None, Some(_), _) => problems.push("tls needs both cert and key".to_owned()),
+        (None, None, Some(_)) => problems.push("tls.client_ca says nothing without tls.cert and tls.key".to_owned()),
+        _ => {}
+    }
+    match (listener.proxy_protocol, listener.trusted.is_empty()) {
+        (true, true) => problems.push("proxy_protocol needs trusted: the balancers' networks".to_owned()),
+        (true, false) if datagrams => problems.push("proxy_protocol is for tcp: set transport = \"tcp\"".to_owned()),
+        (false, false) => problems.push("trusted says nothing without proxy_protocol = true".to_owned()),
+        _ => {}
+    }
+    if listener.device.is_none() && listener.other_device != Other::default() {
+        problems.push("other_device says nothing without device".to_owned());
+    }
+    problems
 }
 
 /// A device's protocol is not known before it comes, so a setting must be right for one of them.
@@ -193,7 +223,9 @@ pub(crate) fn device_settings(settings: &BTreeMap<String, String>) -> Vec<String
 /// Where a listener or device was first mentioned.
 fn place(loaded: &Loaded, prefix: &str) -> Origin {
     let below = format!("{prefix}.");
-    let mut origins = loaded.origins.iter().filter(|(key, _)| key.starts_with(&below)).map(|(_, origin)| origin);
+    // They are sorted, and there may be thousands of others.
+    let from = loaded.origins.range(below.clone()..);
+    let mut origins = from.take_while(|(key, _)| key.starts_with(&below)).map(|(_, origin)| origin);
     let by_line = |origin: &&Origin| match origin {
         Origin::File(_, (line, _)) => *line,
         _ => usize::MAX,

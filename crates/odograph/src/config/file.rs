@@ -16,25 +16,38 @@ pub(super) struct Assignment {
 
 /// All values of a file, or what is wrong with it and where.
 pub(super) fn read(text: &str) -> Result<Vec<Assignment>, ((usize, usize), String)> {
+    let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
-        (place(text, at), error.message().to_owned())
+        (lines.place(at), error.message().to_owned())
     })?;
-    let mut walk = Walk { text, all: Vec::new(), key: Vec::new() };
+    let mut walk = Walk { lines, all: Vec::new(), key: Vec::new() };
     walk.table(table.get_ref())?;
     Ok(walk.all)
 }
 
-/// Line and column, from 1.
-fn place(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.bytes().filter(|byte| *byte == b'\n').count() + 1;
-    let column = before.rsplit('\n').next().map_or(0, |rest| rest.chars().count()) + 1;
-    (line, column)
+/// Where lines begin: looked up for each value, of which there may be thousands.
+struct Lines<'a> {
+    text: &'a str,
+    begins: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let begins = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        Self { text, begins }
+    }
+
+    /// Line and column, from 1.
+    fn place(&self, at: usize) -> (usize, usize) {
+        let line = self.begins.partition_point(|begin| *begin <= at);
+        let begin = line.checked_sub(1).and_then(|line| self.begins.get(line)).copied().unwrap_or_default();
+        (line, self.text.get(begin..at).map_or(0, |before| before.chars().count()) + 1)
+    }
 }
 
 struct Walk<'a> {
-    text: &'a str,
+    lines: Lines<'a>,
     all: Vec<Assignment>,
     key: Vec<String>,
 }
@@ -63,7 +76,7 @@ impl Walk<'_> {
             DeValue::Array(items) => Given::List(items.iter().filter_map(|item| scalar(item.get_ref())).collect()),
             other => Given::Text(scalar(other).unwrap_or_default()),
         };
-        self.all.push(Assignment { key: self.key.clone(), given, place: place(self.text, span.start) });
+        self.all.push(Assignment { key: self.key.clone(), given, place: self.lines.place(span.start) });
         Ok(())
     }
 }

@@ -2,7 +2,8 @@
 
 use super::setting::{LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
 use compact_str::CompactString;
-use odograph_ingest::{Limits, UNKNOWN_DEVICES_MAX, Unknown};
+use ipnet::IpNet;
+use odograph_ingest::{Limits, Other, UNKNOWN_DEVICES_MAX, Unknown};
 use odograph_lake::StoreConfig;
 use odograph_protocols::{Checksum, Protocol};
 use std::collections::BTreeMap;
@@ -88,11 +89,29 @@ pub(crate) struct ListenerConfig {
     pub(crate) protocol: Option<&'static Protocol>,
     pub(crate) listen: Option<SocketAddr>,
     pub(crate) transport: Transports,
+    pub(crate) socket: Option<Name>,
     pub(crate) device: Option<Name>,
+    pub(crate) other_device: Other,
     pub(crate) tenant: Name,
     pub(crate) unknown: Unknown,
     pub(crate) checksum: Checksum,
+    pub(crate) allow: Vec<IpNet>,
+    pub(crate) deny: Vec<IpNet>,
+    pub(crate) accept_rate_max: Option<usize>,
+    pub(crate) connections_max: Option<usize>,
+    pub(crate) connections_per_address_max: usize,
+    pub(crate) proxy_protocol: bool,
+    pub(crate) trusted: Vec<IpNet>,
+    pub(crate) tls: TlsConfig,
     pub(crate) settings: BTreeMap<String, String>,
+}
+
+/// The files of a listener that speaks TLS.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TlsConfig {
+    pub(crate) cert: Option<PathBuf>,
+    pub(crate) key: Option<PathBuf>,
+    pub(crate) client_ca: Option<PathBuf>,
 }
 
 /// One `[[device]]`.
@@ -170,10 +189,20 @@ impl Default for ListenerConfig {
             protocol: None,
             listen: None,
             transport: Transports::Both,
+            socket: None,
             device: None,
+            other_device: Other::default(),
             tenant: default_tenant(),
             unknown: Unknown::Register,
             checksum: Checksum::Enforce,
+            allow: Vec::new(),
+            deny: Vec::new(),
+            accept_rate_max: None,
+            connections_max: None,
+            connections_per_address_max: 0,
+            proxy_protocol: false,
+            trusted: Vec::new(),
+            tls: TlsConfig::default(),
             settings: BTreeMap::new(),
         }
     }
@@ -411,6 +440,11 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         ),
     ),
     within(
+        100,
+        10 * 60 * SECOND,
+        &key("limits.handshake_max", |c| &mut c.limits.handshake_max, "How long a TLS handshake may take."),
+    ),
+    within(
         SECOND,
         DAY,
         &key(
@@ -462,13 +496,24 @@ pub(crate) const KEYS: &[Key<Config>] = &[
 /// Keys of each `[[listener]]`, beside `settings`.
 pub(crate) const LISTENER_KEYS: &[Key<ListenerConfig>] = &[
     free("protocol", |c| &mut c.protocol, "required", "What devices speak there; `auto`: any of the protocols."),
-    free("listen", |c| &mut c.listen, "required", "Its address, or a port on all addresses."),
+    free("listen", |c| &mut c.listen, "required, or `socket`", "Its address, or a port on all addresses."),
+    free(
+        "socket",
+        |c| &mut c.socket,
+        "none: `listen` says where",
+        "The name of a socket that the service manager hands over, in the place of `listen`. See [upgrade.md](upgrade.md).",
+    ),
     key("transport", |c| &mut c.transport, "`tcp`, `udp`, `http`, or `both`: all that the protocol has."),
     free(
         "device",
         |c| &mut c.device,
         "devices say who they are",
-        "The one device that comes here, for devices that never say who they are.",
+        "The one device that comes here, for devices that never say who they are. Any of its ids will do.",
+    ),
+    key(
+        "other_device",
+        |c| &mut c.other_device,
+        "What happens where `device` is set and somebody says that he is another: `admit` takes him as that one, as every other listener does; `ignore` takes what he sends as the device's; `refuse` refuses him.",
     ),
     key("tenant", |c| &mut c.tenant, "Whose devices become that register here."),
     key(
@@ -477,11 +522,71 @@ pub(crate) const LISTENER_KEYS: &[Key<ListenerConfig>] = &[
         "Devices that nobody announced: `register` them, `quarantine` them until a person decides, or `reject` them.",
     ),
     key("checksum", |c| &mut c.checksum, "`note` takes messages with a wrong checksum, for clones that get it wrong."),
+    free(
+        "allow",
+        |c| &mut c.allow,
+        "from everywhere",
+        "Networks (`10.0.0.0/8`, `2001:db8::/32`) or addresses from which devices may come; others are closed at once, and their datagrams dropped.",
+    ),
+    free("deny", |c| &mut c.deny, "none", "Networks or addresses from which they may not, whatever `allow` says."),
+    within(
+        1,
+        1_000_000,
+        &free(
+            "accept_rate_max",
+            |c| &mut c.accept_rate_max,
+            "any number",
+            "So many connections are taken in in a second, and as many at once after a while without. What comes faster waits in the kernel.",
+        ),
+    ),
+    within(
+        1,
+        10_000_000,
+        &free(
+            "connections_max",
+            |c| &mut c.connections_max,
+            "as `limits.connections_max`",
+            "Connections at a time; further ones are closed at once.",
+        ),
+    ),
+    within(
+        0,
+        10_000_000,
+        &key(
+            "connections_per_address_max",
+            |c| &mut c.connections_per_address_max,
+            "Connections at a time from one address; 0: any number.",
+        ),
+    ),
+    key(
+        "proxy_protocol",
+        |c| &mut c.proxy_protocol,
+        "Whether a balancer announces devices by the PROXY protocol, version 1 or 2. See [behind-a-balancer.md](behind-a-balancer.md).",
+    ),
+    free("trusted", |c| &mut c.trusted, "none", "Networks or addresses of such balancers; nobody else may come then."),
+    free(
+        "tls.cert",
+        |c| &mut c.tls.cert,
+        "no TLS",
+        "A file with the certificate that devices get to see, and those between it and a root, as PEM. It is read again when it changes. See [tls.md](tls.md).",
+    ),
+    free("tls.key", |c| &mut c.tls.key, "no TLS", "A file with its private key, as PEM."),
+    free(
+        "tls.client_ca",
+        |c| &mut c.tls.client_ca,
+        "devices need no certificate",
+        "A file with the certificates of those who sign devices' certificates, as PEM: a device has to show one then.",
+    ),
 ];
 
 /// Keys of each `[[device]]`, beside `settings`.
 pub(crate) const DEVICE_KEYS: &[Key<DeviceConfig>] = &[
-    free("ids", |c| &mut c.ids, "required", "What it calls itself; the first is its id here."),
+    free(
+        "ids",
+        |c| &mut c.ids,
+        "required",
+        "All that it calls itself, such as its IMEI with and without the check digit, and its serial number. The first is its id in records.",
+    ),
     free("name", |c| &mut c.name, "its id", "What people call it."),
     key("tenant", |c| &mut c.tenant, "Whose it is."),
 ];

@@ -1,7 +1,8 @@
 //! What a key of the configuration can hold, and how it is read from text and shown again.
 
 use compact_str::CompactString;
-use odograph_ingest::Unknown;
+use ipnet::{IpNet, Ipv4Net};
+use odograph_ingest::{Other, Unknown};
 use odograph_protocols::detect::{AUTO, listened, name_of_listened};
 use odograph_protocols::{Checksum, PROTOCOLS, Protocol, Transport};
 use serde_json::{Value, json};
@@ -119,6 +120,41 @@ impl Setting for Vec<CompactString> {
 
     fn show(&self) -> Value {
         json!(self)
+    }
+}
+
+impl Setting for Vec<IpNet> {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        let all: Vec<&str> = match given {
+            Given::Text(text) => text.split(',').map(str::trim).filter(|net| !net.is_empty()).collect(),
+            Given::List(list) => list.iter().map(|net| net.trim()).collect(),
+        };
+        // An address alone is the network of which it is the only one.
+        let read = |text: &&str| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+        match all.iter().find(|text| read(text).is_none()) {
+            Some(wrong) => {
+                Err(format!("not a list of networks such as 10.0.0.0/8 or 2001:db8::/32: {wrong:?} is none"))
+            }
+            None => {
+                *self = all.iter().filter_map(read).map(|net| canonical(net.trunc())).collect();
+                Ok(())
+            }
+        }
+    }
+
+    fn show(&self) -> Value {
+        json!(self.iter().map(ToString::to_string).collect::<Vec<_>>())
+    }
+}
+
+/// A network of mapped addresses is one of IPv4: that is how addresses are compared.
+fn canonical(net: IpNet) -> IpNet {
+    match net {
+        IpNet::V6(v6) if v6.prefix_len() >= 96 => {
+            let v4 = v6.network().to_ipv4_mapped().and_then(|v4| Ipv4Net::new(v4, v6.prefix_len() - 96).ok());
+            v4.map_or(net, IpNet::V4)
+        }
+        _ => net,
     }
 }
 
@@ -401,6 +437,7 @@ words! {
     Unknown: "register, quarantine or reject" {
         "register" => Self::Register, "quarantine" => Self::Quarantine, "reject" => Self::Reject,
     }
+    Other: "admit, ignore or refuse" { "admit" => Self::Admit, "ignore" => Self::Ignore, "refuse" => Self::Refuse, }
     Checksum: "enforce or note" { "enforce" => Self::Enforce, "note" => Self::Note, }
     LogFormat: "auto, json or text" { "auto" => Self::Auto, "json" => Self::Json, "text" => Self::Text, }
 }
@@ -468,6 +505,23 @@ mod tests {
         check::<Duration>("0 s", Some("0 ms"));
         for wrong in ["", "5", "s", "1 hour", "-1 s"] {
             check::<Duration>(wrong, None);
+        }
+    }
+
+    #[test]
+    fn networks_are_read_and_shown_alike() {
+        let read = |given: Given| {
+            let mut nets = Vec::<IpNet>::new();
+            nets.set(&given).map(|()| nets.show().to_string())
+        };
+        let text = |text: &str| read(Given::Text(text.to_owned()));
+        let all = r#"["10.0.0.0/8","192.0.2.7/32","2001:db8::/32","::1/128","198.51.100.0/24"]"#;
+        assert_eq!(text("10.1.2.3/8, 192.0.2.7,2001:db8::/32,::1,::ffff:198.51.100.9/120"), Ok(all.to_owned()));
+        assert_eq!(read(Given::List(vec!["10.0.0.0/8".to_owned()])), Ok(r#"["10.0.0.0/8"]"#.to_owned()));
+        assert_eq!(text(""), Ok("[]".to_owned()));
+        for wrong in ["10.0.0.0/33", "10.0.0", "somewhere", "10.0.0.0/8 11.0.0.0/8"] {
+            let expected = format!("not a list of networks such as 10.0.0.0/8 or 2001:db8::/32: {wrong:?} is none");
+            assert_eq!(text(wrong), Err(expected));
         }
     }
 

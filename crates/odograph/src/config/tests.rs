@@ -165,6 +165,27 @@ fn a_budget_holds_two_segments() {
 }
 
 #[test]
+fn what_a_listener_says_about_balancers_and_tls_is_whole() {
+    for (more, expected) in [
+        ("tls = { cert = \"c\" }\ntransport = \"tcp\"", "tls needs both cert and key"),
+        ("tls = { cert = \"c\", key = \"k\" }", "tls is for tcp: set transport = \"tcp\""),
+        ("tls.client_ca = \"ca\"", "tls.client_ca says nothing without tls.cert and tls.key"),
+        ("proxy_protocol = true\ntransport = \"tcp\"", "proxy_protocol needs trusted: the balancers' networks"),
+        ("proxy_protocol = true\ntrusted = [\"10.0.0.1\"]", "proxy_protocol is for tcp: set transport = \"tcp\""),
+        ("trusted = [\"10.0.0.1\"]", "trusted says nothing without proxy_protocol = true"),
+        ("other_device = \"refuse\"", "other_device says nothing without device"),
+        ("socket = \"wialon\"", "a [[listener]] has listen or socket, not both"),
+    ] {
+        let file = format!("[[listener]]\nprotocol = \"wialon\"\nlisten = 1\n{more}\n");
+        assert_eq!(refused(&file), format!("odograph.toml:2:1: {expected}"));
+    }
+    let whole = "[[listener]]\nprotocol = \"wialon\"\nlisten = 1\ntransport = \"tcp\"\nproxy_protocol = true\n\
+                 trusted = [\"10.0.0.0/8\"]\ntls = { cert = \"c\", key = \"k\", client_ca = \"ca\" }\n";
+    load(whole, &[]).unwrap();
+    load("[[listener]]\nprotocol = \"wialon\"\nsocket = \"wialon\"", &[]).unwrap();
+}
+
+#[test]
 fn two_sockets_on_one_address_are_told() {
     let file = |http: &str, one: &str, other: &str| {
         format!(

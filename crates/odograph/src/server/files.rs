@@ -36,9 +36,11 @@ pub(crate) fn shares(limit: usize) -> Shares {
 }
 
 /// The connections that devices get, and what to say about it where that is fewer than somebody wants.
-pub(crate) fn connections(limit: usize, wanted: Option<usize>) -> (usize, Option<String>) {
-    let possible = shares(limit).connections;
-    let needed = wanted.map_or(LIMIT_LEAST, |wanted| wanted.saturating_add(RESERVE));
+pub(crate) fn connections(limit: usize, listeners: usize, wanted: Option<usize>) -> (usize, Option<String>) {
+    // Those of a usual number are among our own files.
+    let listeners = listeners.saturating_sub(LISTENERS_USUAL);
+    let possible = shares(limit.saturating_sub(listeners)).connections;
+    let needed = wanted.map_or(LIMIT_LEAST, |wanted| wanted.saturating_add(RESERVE)).saturating_add(listeners);
     let given = wanted.unwrap_or(possible).min(possible);
     let short = wanted.map_or(limit < LIMIT_LEAST, |wanted| wanted > possible);
     let warning = short.then(|| {
@@ -55,6 +57,9 @@ pub(crate) fn connections(limit: usize, wanted: Option<usize>) -> (usize, Option
 fn remedy(needed: usize) -> String {
     format!("raise the hard limit with `LimitNOFILE={needed}` in the systemd unit, or `ulimit -Hn {needed}`")
 }
+
+/// Listeners that are counted among the reserve.
+const LISTENERS_USUAL: usize = 64;
 
 /// A gateway that may open fewer files than this is not worth its machine.
 const LIMIT_LEAST: usize = 4096;
@@ -78,14 +83,16 @@ mod tests {
 
     #[test]
     fn too_few_files_are_told() {
-        assert_eq!(connections(4096, None), (3840, None));
-        assert_eq!(connections(4096, Some(3840)), (3840, None));
-        let (given, warning) = connections(64, None);
+        assert_eq!(connections(4096, 1, None), (3840, None));
+        assert_eq!(connections(4096, 1, Some(3840)), (3840, None));
+        let (given, warning) = connections(64, 1, None);
         assert_eq!(given, 16);
         let expected = "64 files may be open at a time, which leaves room for 16 connections of devices: raise the hard limit \
                         with `LimitNOFILE=4096` in the systemd unit, or `ulimit -Hn 4096`";
         assert_eq!(warning.as_deref(), Some(expected));
-        let (given, warning) = connections(1024, Some(5000));
+        // Thousands of listeners leave less.
+        assert_eq!(connections(20_000, 5064, None), (20_000 - 5000 - 256, None));
+        let (given, warning) = connections(1024, 1, Some(5000));
         assert_eq!(given, 768);
         assert!(
             warning

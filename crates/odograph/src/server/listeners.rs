@@ -1,12 +1,14 @@
 //! Which sockets to open, and opening them.
 
-use crate::config::{Config, ListenerConfig};
+use super::given::Sockets;
+use crate::config::{Config, ListenerConfig, TlsConfig};
 use crate::exit::{Failure, Status};
 use crate::ports;
 use anyhow::Result;
-use odograph_ingest::{Bound, Devices as _, GatewayError, Listener, Roster, State};
+use odograph_ingest::{Access, Bound, Devices as _, GatewayError, Listener, Proxy, Roster, State, Tls, TlsFiles};
 use odograph_protocols::detect::{COMMON_PORT, UNIDENTIFIED, name_of_listened};
 use odograph_protocols::{PROTOCOLS, Protocol, Settings, Transport};
+use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -40,8 +42,9 @@ pub(crate) fn plan(config: &Config, listen: &[Listen]) -> Vec<Planned> {
     }
     let mut all: Vec<Planned> = Vec::new();
     for listener in &config.listeners {
-        // Both are there: the configuration was checked.
-        if let (Some(protocol), Some(address)) = (listener.protocol, listener.listen) {
+        // The configuration was checked: it has a protocol, and an address or the name of a socket.
+        if let Some(protocol) = listener.protocol {
+            let address = listener.listen.unwrap_or(HANDED_OVER);
             all.extend(both(protocol, address, listener, true));
         }
     }
@@ -82,25 +85,50 @@ pub(crate) fn has_ipv6() -> bool {
     std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
-/// Opens all of them. A default port that is taken is reported and left out; one that somebody named is an error.
-pub(crate) fn open(planned: Vec<Planned>, roster: &Roster) -> Result<Vec<Bound>> {
+/// Opens all of them, or takes those that were handed over. A default port that is taken is reported and left out; one that
+/// somebody named is an error.
+pub(crate) fn open(planned: Vec<Planned>, mut sockets: Sockets, roster: &Roster) -> Result<Vec<Bound>> {
     let mut bound = Vec::new();
+    let mut secured = HashMap::new();
+    let names = sockets.names();
+    if !sockets.is_empty() {
+        tracing::info!(sockets = sockets.len(), "sockets were handed over");
+    }
     // With port 0, both transports of a protocol get the same port, which the first one finds.
-    let mut found: Option<(&'static str, SocketAddr)> = None;
+    let mut found: Option<(&'static str, Transport, SocketAddr)> = None;
     for mut plan in planned {
-        let free = plan.address.port() == 0;
-        let same =
-            |found: &(&str, SocketAddr)| free && found.0 == plan.protocol.name && found.1.ip() == plan.address.ip();
-        if let Some((_, address)) = found.take_if(|found| same(found)) {
+        let free = plan.address.port() == 0 && plan.config.socket.is_none();
+        let last = found.take();
+        if let Some((protocol, transport, address)) = last.filter(|_| free)
+            && protocol == plan.protocol.name
+            && transport != plan.transport
+            && address.ip() == plan.address.ip()
+        {
             plan.address = address;
         }
-        match Bound::open(listener(&plan, roster)?) {
+        let given = match &plan.config.socket {
+            None => sockets.at(plan.address, plan.transport),
+            Some(name) if !names.contains(name.0.as_str()) => {
+                return Err(Failure::new(Status::Unavailable, not_handed_over(&plan, &name.0)).into());
+            }
+            Some(name) => match sockets.named(&name.0, plan.transport) {
+                Some(given) => Some(given),
+                // It is one of the protocol's other transport.
+                None => continue,
+            },
+        };
+        let listener = listener(&plan, roster, &mut secured)?;
+        let opened = match given {
+            Some(given) => Ok(Bound::adopt(listener, given)),
+            None => Bound::open(listener),
+        };
+        match opened {
             Ok(socket) => {
                 let (protocol, transport) = (name_of_listened(plan.protocol), plan.transport.name());
                 let address = socket.listener().local;
                 tracing::info!(protocol, transport, %address, "listening");
-                if free {
-                    found = Some((plan.protocol.name, address));
+                if free && plan.address.port() == 0 {
+                    found = Some((plan.protocol.name, plan.transport, address));
                 }
                 bound.push(socket);
             }
@@ -112,6 +140,9 @@ pub(crate) fn open(planned: Vec<Planned>, roster: &Roster) -> Result<Vec<Bound>>
                 tracing::warn!("{what}: left out");
             }
         }
+    }
+    for socket in sockets.left() {
+        tracing::warn!("no listener is at {socket}, which was handed over: it is closed");
     }
     Ok(bound)
 }
@@ -132,7 +163,18 @@ fn cannot_listen(plan: &Planned, error: &GatewayError) -> String {
     format!("cannot listen on {address} for {protocol} ({transport}): {why}")
 }
 
-fn listener(plan: &Planned, roster: &Roster) -> Result<Listener> {
+fn not_handed_over(plan: &Planned, name: &str) -> String {
+    format!(
+        "cannot listen for {}: no socket of the name {name:?} was handed over: have the service manager start this, with \
+         FileDescriptorName={name} for the socket",
+        plan.protocol.name
+    )
+}
+
+/// What several listeners may have in common.
+type Secured = HashMap<TlsFiles, Arc<Tls>>;
+
+fn listener(plan: &Planned, roster: &Roster, secured: &mut Secured) -> Result<Listener> {
     let config = &plan.config;
     let mut listener = Listener::new(plan.protocol, plan.transport, plan.address)?;
     let pairs = config.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -140,12 +182,40 @@ fn listener(plan: &Planned, roster: &Roster) -> Result<Listener> {
     listener.checksum = config.checksum;
     listener.unknown = config.unknown;
     listener.tenant.clone_from(&config.tenant.0);
+    listener.access = access(config);
+    listener.proxy = config.proxy_protocol.then(|| Proxy { trusted: config.trusted.clone() });
+    listener.tls = tls(config, secured)?;
     if let Some(device) = &config.device {
         // A device that has a listener of its own is known, unless the configuration says more about it.
         if roster.get(&device.0).is_none_or(|known| known.state != State::Configured) {
             roster.announce(std::slice::from_ref(&device.0), &config.tenant.0, Settings::default());
         }
         listener.device = Some(roster.admit(std::slice::from_ref(&device.0), &listener));
+        listener.other = config.other_device;
     }
     Ok(listener)
 }
+
+fn access(config: &ListenerConfig) -> Access {
+    Access {
+        allow: config.allow.clone(),
+        deny: config.deny.clone(),
+        connections_max: config.connections_max.unwrap_or(usize::MAX),
+        connections_per_address_max: config.connections_per_address_max,
+        accepts_per_second_max: config.accept_rate_max.map_or(0, |rate| u32::try_from(rate).unwrap_or(u32::MAX)),
+    }
+}
+
+fn tls(config: &ListenerConfig, secured: &mut Secured) -> Result<Option<Arc<Tls>>> {
+    let TlsConfig { cert: Some(cert), key: Some(key), client_ca } = config.tls.clone() else { return Ok(None) };
+    let files = TlsFiles { cert, key, client_ca };
+    if let Some(tls) = secured.get(&files) {
+        return Ok(Some(tls.clone()));
+    }
+    let opened = Tls::open(files.clone())
+        .map_err(|error| Failure::new(Status::Config, format!("tls: {:#}", anyhow::Error::from(error))))?;
+    Ok(Some(secured.entry(files).or_insert(Arc::new(opened)).clone()))
+}
+
+/// Where a socket is that is known by its name, as far as can be said before it is handed over.
+const HANDED_OVER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);

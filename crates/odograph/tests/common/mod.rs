@@ -210,7 +210,11 @@ pub(crate) struct Device {
 
 impl Device {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).expect("the listener answers");
+        Self::over(TcpStream::connect(address).expect("the listener answers"))
+    }
+
+    /// One that has connected already.
+    pub(crate) fn over(stream: TcpStream) -> Self {
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self { stream: BufReader::new(stream) }
     }

@@ -55,7 +55,7 @@ pub(super) fn all(source: &Source) -> Vec<Finding> {
 fn open_files(config: &Config) -> Finding {
     let limit =
         getrlimit(Resource::Nofile).maximum.map_or(usize::MAX, |hard| usize::try_from(hard).unwrap_or(usize::MAX));
-    let (given, few) = server::connections(limit, config.connections_max);
+    let (given, few) = server::connections(limit, server::plan(config, &[]).len(), config.connections_max);
     match few {
         None => Finding::well(
             "open files",
@@ -214,6 +214,8 @@ fn ipv6() -> Finding {
 fn listeners(config: &Config, runs: bool) -> Vec<Finding> {
     let taken: Vec<Finding> = server::plan(config, &[])
         .into_iter()
+        // Those that are handed over are not ours to open.
+        .filter(|plan| plan.config.socket.is_none())
         .filter_map(|plan| {
             let error = free(plan.transport, plan.address).err()?;
             // A running server has its ports itself.

@@ -1,0 +1,145 @@
+//! A connection's bytes on their way: as they are, or through TLS.
+//!
+//! Reading waits and writing does not, in both: what the kernel does not take now is tried again once it does. A byte has
+//! left when the kernel has it, so that whoever leaves his answers unread shows.
+
+use crate::sockets::Socket;
+use rustls::ServerConfig;
+use std::io::{self, ErrorKind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+/// The way of a connection's bytes.
+pub(crate) enum Line {
+    Plain(Carrier),
+    Tls(Box<Secure>),
+}
+
+/// A socket, as TLS needs it: both directions in one.
+pub(crate) struct Carrier {
+    reader: OwnedReadHalf,
+    socket: Arc<Socket>,
+}
+
+pub(crate) struct Secure {
+    stream: TlsStream<Carrier>,
+    /// Bytes that TLS has and the kernel not yet.
+    under_way: usize,
+}
+
+impl Line {
+    /// Bytes as they are.
+    pub(crate) fn plain(stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        Self::Plain(Carrier { reader, socket: Arc::new(Socket(writer)) })
+    }
+
+    /// Bytes through TLS, once both sides have agreed on it.
+    pub(crate) async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let (reader, writer) = stream.into_split();
+        let carrier = Carrier { reader, socket: Arc::new(Socket(writer)) };
+        let stream = TlsAcceptor::from(config).accept(carrier).await?;
+        Ok(Self::Tls(Box::new(Secure { stream, under_way: 0 })))
+    }
+
+    /// The socket, for others than its reader.
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        match self {
+            Self::Plain(carrier) => &carrier.socket,
+            Self::Tls(secure) => &secure.stream.get_ref().0.socket,
+        }
+    }
+
+    /// Reads what is there. Nothing: the other side says no more.
+    pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, input: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Plain(carrier) => Pin::new(&mut carrier.reader).poll_read(context, input),
+            Self::Tls(secure) => match ready!(Pin::new(&mut secure.stream).poll_read(context, input)) {
+                // It hung up without saying so, as devices do.
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
+                read => Poll::Ready(read),
+            },
+        }
+    }
+
+    /// Writes as many bytes as the kernel takes now. What TLS has of them by then does not count yet, and is given again.
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(carrier) => carrier.socket.0.try_write(bytes),
+            Self::Tls(secure) => secure.try_write(bytes),
+        }
+    }
+
+    /// Says that nothing more will come, where that can be said; it need not be heard.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Self::Tls(secure) = self {
+            secure.stream.get_mut().1.send_close_notify();
+            let _ = secure.flush();
+        }
+    }
+}
+
+impl Secure {
+    fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.under_way == 0 {
+            let piece = bytes.get(..PIECE_BYTES_MAX).unwrap_or(bytes);
+            match Pin::new(&mut self.stream).poll_write(&mut nobody(), piece) {
+                Poll::Ready(Ok(count)) => self.under_way = count,
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => return Err(ErrorKind::WouldBlock.into()),
+            }
+        }
+        self.flush()?;
+        Ok(std::mem::take(&mut self.under_way))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match Pin::new(&mut self.stream).poll_flush(&mut nobody()) {
+            Poll::Ready(flushed) => flushed,
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+/// Nobody is woken: whoever cannot write now waits for the socket by himself.
+const fn nobody() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+impl AsyncRead for Carrier {
+    fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, input: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.reader).poll_read(context, input)
+    }
+}
+
+impl AsyncWrite for Carrier {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let stream: &TcpStream = self.socket.0.as_ref();
+        loop {
+            ready!(stream.poll_write_ready(context))?;
+            match stream.try_write(bytes) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                written => return Poll::Ready(written),
+            }
+        }
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // The kernel has it at once.
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.socket.shut();
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// One record of TLS: more at a time would be kept twice, here and in the outbox.
+const PIECE_BYTES_MAX: usize = 16 << 10;

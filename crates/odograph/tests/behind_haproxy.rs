@@ -1,0 +1,144 @@
+//! A real balancer before two listeners: HAProxy says whose each connection is, in text to one and in binary to the other.
+
+mod common;
+
+use common::{Device, Place, Server};
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use std::io::Read as _;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Where the devices of the test are, in the network of the loopback.
+const DEVICE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+
+const CONFIG: &str = "[ingest]\ndefault_ports = false\n\
+    [[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"127.0.0.1\"]\n\
+    [[listener]]\nprotocol = \"teltonika\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"127.0.0.1\"]\n";
+
+/// HAProxy, with a way to each of two servers.
+struct Balancer {
+    child: Child,
+    ways: [SocketAddr; 2],
+}
+
+impl Balancer {
+    /// `None` where `cargo xtask test`, which installs it, does not run the test, or could not.
+    fn start(place: &Place, servers: [SocketAddr; 2]) -> Option<Self> {
+        let Some(program) = std::env::var_os("TEST_HAPROXY") else {
+            eprintln!("left out: TEST_HAPROXY names no haproxy; `cargo xtask test --only test` finds or installs it");
+            return None;
+        };
+        let free = || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+        let ways = [free(), free()];
+        let mut config =
+            "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n".to_owned();
+        for ((number, way), (server, how)) in
+            ways.iter().enumerate().zip(servers.iter().zip(["send-proxy", "send-proxy-v2"]))
+        {
+            config += &format!(
+                "frontend f{number}\n  bind {way}\n  default_backend b{number}\n\
+                 backend b{number}\n  server s {server} {how} check inter 200\n"
+            );
+        }
+        let path = place.write("haproxy.cfg", &config);
+        let mut command = Command::new(program);
+        let child = command.arg("-f").arg(path).arg("-db").stdin(Stdio::null()).stdout(Stdio::null());
+        let child = child.stderr(Stdio::null()).spawn().expect("it starts");
+        let balancer = Self { child, ways };
+        for _ in 0..3000 {
+            if ways.iter().all(|way| TcpStream::connect(way).is_ok()) {
+                return Some(balancer);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("haproxy does not come up");
+    }
+}
+
+impl Drop for Balancer {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A connection from an address of one's own.
+fn call(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&socket, &SocketAddr::from((from, 0))).expect("an address of the loopback");
+    connect(&socket, &to).expect("it listens");
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    stream
+}
+
+fn listeners(server: &Server) -> [SocketAddr; 2] {
+    let at = |protocol: &str| {
+        let line = server.start.iter().find(|line| line["message"] == "listening" && line["protocol"] == protocol);
+        line.expect("it listens")["address"].as_str().expect("an address").parse().expect("an address")
+    };
+    [at("wialon"), at("teltonika")]
+}
+
+fn count(server: &Server, begin: &str) -> f64 {
+    let (_, numbers) = server.get("/metrics");
+    let line = numbers.lines().find(|line| line.starts_with(begin));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+}
+
+#[test]
+fn devices_have_their_own_addresses_in_journal_and_log() {
+    let place = Place::new();
+    let path = place.write("odograph.toml", CONFIG);
+    let server = place.serve_with(&["--config", path.to_str().expect("UTF-8")]);
+    let Some(balancer) = Balancer::start(&place, listeners(&server)) else { return };
+    let mut device = Device::over(call(DEVICE, balancer.ways[0]));
+    assert_eq!((device.login("1"), device.position(1)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    let mut second = call(DEVICE, balancer.ways[1]);
+    std::io::Write::write_all(&mut second, b"\0\x0f352093081452251").expect("a login is sent");
+    let mut answer = [0];
+    second.read_exact(&mut answer).expect("an answer");
+    assert_eq!(answer, [1]);
+    // Noise: the log says whose.
+    std::io::Write::write_all(&mut second, b"GET / HTTP/1.1\r\n\r\n").expect("noise is sent");
+    let line = server.log_line(|line| line["reason"] == "garbage");
+    assert!(line["peer"].as_str().expect("a peer").starts_with("127.0.0.3:"), "{line}");
+    // HAProxy looks all the time whether we are there: nobody has to read about that, or keep it.
+    for _ in 0..300 {
+        if count(&server, "odograph_balancer_checks_total") >= 4.0 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert!(count(&server, "odograph_balancer_checks_total") >= 4.0);
+    assert_eq!(count(&server, "odograph_connections_refused_total"), 0.0);
+    drop(balancer);
+    assert!(server.stop().success());
+    let dumped = place.text(&["journal", "dump", "--json"]);
+    let peers: Vec<String> = dumped
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|line| line["kind"] == "open")
+        .map(|line| line["context"]["peer"].as_str().expect("a peer").to_owned())
+        .filter(|peer| !peer.starts_with("127.0.0.1:"))
+        .collect();
+    assert_eq!(peers.len(), 2, "{dumped}");
+    assert!(peers.iter().all(|peer| peer.starts_with("127.0.0.3:")), "{peers:?}");
+}
+
+#[test]
+fn a_header_from_elsewhere_is_refused_and_told() {
+    let place = Place::new();
+    let path = place.write("odograph.toml", CONFIG);
+    let server = place.serve_with(&["--config", path.to_str().expect("UTF-8")]);
+    let mut forger = call(DEVICE, listeners(&server)[0]);
+    // It may have been closed before this.
+    let _ = std::io::Write::write_all(&mut forger, b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n#L#1;NA\r\n");
+    assert!(matches!(forger.read(&mut [0]), Ok(0) | Err(_)));
+    let line = server.log_line(|line| line["reason"] == "proxy_untrusted");
+    assert!(line["peer"].as_str().expect("a peer").starts_with("127.0.0.3:"), "{line}");
+    assert_eq!(line["bound"], "listener.trusted");
+    assert_eq!(count(&server, "odograph_connections_refused_total{reason=\"proxy_untrusted\"}"), 1.0);
+    assert!(place.records(&[]).is_empty());
+}
