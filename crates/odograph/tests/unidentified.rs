@@ -141,7 +141,7 @@ fn who_is_not_understood_is_listed_and_decoded_once_he_is_named() {
     let again = [&naming[..], &["--again"]].concat();
     assert_eq!(place.text(&again), format!("{id}: 2 frames, 1 records of {CLONE}\n"));
     assert_eq!(place.records(&[]).len(), 1);
-    let one = listed(&place).into_iter().find(|one| one["id"].to_string() == id).expect("it is there");
+    let one = listed(&place).into_iter().find(|one| one["id"] == gt06["id"]).expect("it is there");
     assert_eq!(one["named"], serde_json::json!(["gt06", "gt06"]));
     let period = ["replay", "--from", "2020-01-01", "--to", "2100-01-01", "--set", "zone=+02:00"];
     let replayed = place.text(&period);

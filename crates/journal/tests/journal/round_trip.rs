@@ -73,6 +73,22 @@ fn entries_come_back_with_their_places() {
 }
 
 #[test]
+fn a_stream_that_became_another_says_so_with_its_next_entry() {
+    let mut bench = Bench::new();
+    let (mut stream, _) = bench.journal.open_stream(NOW, b"before", None).unwrap();
+    let frame = NewEntry { kind: Kind::FRAME, at: NOW, identity: None, payload: b"frame" };
+    let append = |stream: &mut _, context: &[u8]| bench.journal.append(stream, context, None, &[frame, frame]).unwrap();
+    append(&mut stream, b"unused");
+    stream.renew();
+    append(&mut stream, b"after");
+    append(&mut stream, b"unused");
+    bench.commit();
+    let contexts: Vec<_> = read_all(&bench.disk).into_iter().map(|entry| entry.context).collect();
+    let expected = [Some(&b"before"[..]), None, None, Some(b"after"), None, None, None];
+    assert_eq!(contexts.iter().map(Option::as_deref).collect::<Vec<_>>(), expected);
+}
+
+#[test]
 fn a_reader_goes_on_when_more_was_written() {
     let mut bench = Bench::new();
     let mut stream = bench.open_stream("one");
