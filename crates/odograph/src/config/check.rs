@@ -151,7 +151,7 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
     };
     match (&listener.listen, &listener.socket) {
         (None, None) => {
-            wrong("a [[listener]] needs an address to listen on, or a socket that is handed over".to_owned())
+            wrong("a [[listener]] needs an address to listen on, or a socket that is handed over".to_owned());
         }
         (Some(_), Some(_)) => wrong("a [[listener]] has listen or socket, not both".to_owned()),
         _ => {}
