@@ -1,13 +1,13 @@
 //! Requests cut at every byte, bounds and one past them, and what must never be read in two ways.
 
 use super::*;
-use crate::Framing;
+use crate::{Framing, Told};
 
 /// Cuts `stream`, of which each byte comes by itself, and says what the last of them showed.
 fn by_bytes(stream: &[u8]) -> Cut {
     let mut needed = 0;
     for length in 1..=stream.len() {
-        match Framing::Http.cut(&stream[..length]) {
+        match Framing::Http.cut(Told::default(), &stream[..length]) {
             Cut::Need(need) => {
                 assert!(need > length, "at {length} of {}: needs {need}", stream.len());
                 needed = need;
@@ -18,17 +18,17 @@ fn by_bytes(stream: &[u8]) -> Cut {
             }
         }
     }
-    Framing::Http.cut(stream)
+    Framing::Http.cut(Told::default(), stream)
 }
 
 /// The cut is the same at once, byte by byte, and with another request behind it.
 #[track_caller]
 fn check(stream: &[u8], expected: Cut) {
     assert_eq!(by_bytes(stream), expected, "byte by byte");
-    assert_eq!(Framing::Http.cut(stream), expected, "at once");
+    assert_eq!(Framing::Http.cut(Told::default(), stream), expected, "at once");
     if let Cut::Frame(_) | Cut::Lost(_) = expected {
         let more = [stream, b"GET / HTTP/1.1\r\n\r\n"].concat();
-        assert_eq!(Framing::Http.cut(&more), expected, "with more behind it");
+        assert_eq!(Framing::Http.cut(Told::default(), &more), expected, "with more behind it");
     }
 }
 
@@ -53,14 +53,14 @@ fn requests_end_where_they_say() {
     whole(
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n3;a=b\r\nlat\r\n0002 \r\n=1\r\n0\r\nx: y\r\nz: 1\r\n\r\n",
     );
-    assert_eq!(Framing::Http.cut(b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Cut::Skip(4));
+    assert_eq!(Framing::Http.cut(Told::default(), b"\r\n\r\nGET / HTTP/1.1\r\n\r\n"), Cut::Skip(4));
 }
 
 #[test]
 fn a_request_that_is_not_whole_says_what_it_needs() {
-    assert_eq!(Framing::Http.cut(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nla"), Cut::Need(43));
-    assert_eq!(Framing::Http.cut(b"POST / HTT"), Cut::Need(11));
-    assert_eq!(Framing::Http.cut(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nla"), Cut::Need(57));
+    assert_eq!(Framing::Http.cut(Told::default(), b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nla"), Cut::Need(43));
+    assert_eq!(Framing::Http.cut(Told::default(), b"POST / HTT"), Cut::Need(11));
+    assert_eq!(Framing::Http.cut(Told::default(), b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nla"), Cut::Need(57));
 }
 
 #[test]
@@ -99,22 +99,22 @@ fn bounds_and_one_past_them() {
         let fixed = "GET / HTTP/1.1\r\nx: \r\n\r\n".len();
         format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "y".repeat(length - fixed))
     };
-    assert_eq!(Framing::Http.cut(head(HEAD_BYTES_MAX).as_bytes()), Cut::Frame(HEAD_BYTES_MAX));
+    assert_eq!(Framing::Http.cut(Told::default(), head(HEAD_BYTES_MAX).as_bytes()), Cut::Frame(HEAD_BYTES_MAX));
     let lost_for = |wrong: Wrong| Cut::Lost(wrong.what());
-    assert_eq!(Framing::Http.cut(head(HEAD_BYTES_MAX + 1).as_bytes()), lost_for(Wrong::HeadLong));
+    assert_eq!(Framing::Http.cut(Told::default(), head(HEAD_BYTES_MAX + 1).as_bytes()), lost_for(Wrong::HeadLong));
     let lines = |count: usize| format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(count));
     whole(&lines(HEADERS_MAX));
     lost(&lines(HEADERS_MAX + 1), Wrong::Headers);
     let body = |length: usize| format!("POST / HTTP/1.1\r\ncontent-length: {length}\r\n\r\n");
     let length = body(BODY_BYTES_MAX).len() + BODY_BYTES_MAX;
-    assert_eq!(Framing::Http.cut(body(BODY_BYTES_MAX).as_bytes()), Cut::Need(length));
+    assert_eq!(Framing::Http.cut(Told::default(), body(BODY_BYTES_MAX).as_bytes()), Cut::Need(length));
     lost(&body(BODY_BYTES_MAX + 1), Wrong::BodyLong);
     let chunks = |count: usize| {
         let chunks = "1\r\nx\r\n".repeat(count);
         format!("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n{chunks}0\r\n\r\n")
     };
-    assert_eq!(Framing::Http.cut(chunks(CHUNKS_MAX).as_bytes()), Cut::Frame(chunks(CHUNKS_MAX).len()));
-    assert_eq!(Framing::Http.cut(chunks(CHUNKS_MAX + 1).as_bytes()), lost_for(Wrong::Chunks));
+    assert_eq!(Framing::Http.cut(Told::default(), chunks(CHUNKS_MAX).as_bytes()), Cut::Frame(chunks(CHUNKS_MAX).len()));
+    assert_eq!(Framing::Http.cut(Told::default(), chunks(CHUNKS_MAX + 1).as_bytes()), lost_for(Wrong::Chunks));
     let trailers = |count: usize| {
         let trailers = "x: y\r\n".repeat(count);
         format!("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{trailers}\r\n")
