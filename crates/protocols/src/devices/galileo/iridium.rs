@@ -102,7 +102,9 @@ pub(super) fn data(packet: &[u8]) -> Result<&[u8]> {
         let kind = c.u8("element")?;
         let length = usize::from(c.u16("element length")?);
         match kind {
-            PLACE => drop(heard_at(&mut c, length)?),
+            PLACE => {
+                heard_at(&mut c, length)?;
+            }
             DATA => data = c.bytes("data", length)?,
             _ => c.skip("element", length)?,
         }

@@ -92,7 +92,7 @@ fn by_satellite(start: &[u8]) -> Claim {
     let data = start.get(..length).and_then(|packet| iridium::data(packet).ok());
     match data {
         None => Claim::No,
-        Some(data) if data.is_empty() => Claim::Perhaps,
+        Some([]) => Claim::Perhaps,
         Some(data) => match tagged(data, data.len()) {
             Claim::No if compressed::is_understood(Cursor::new(data)) => Claim::Yes,
             claim => claim,
