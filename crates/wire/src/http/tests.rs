@@ -60,7 +60,10 @@ fn requests_end_where_they_say() {
 fn a_request_that_is_not_whole_says_what_it_needs() {
     assert_eq!(Framing::Http.cut(Told::default(), b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nla"), Cut::Need(43));
     assert_eq!(Framing::Http.cut(Told::default(), b"POST / HTT"), Cut::Need(11));
-    assert_eq!(Framing::Http.cut(Told::default(), b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nla"), Cut::Need(57));
+    assert_eq!(
+        Framing::Http.cut(Told::default(), b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n5\r\nla"),
+        Cut::Need(57)
+    );
 }
 
 #[test]
