@@ -191,7 +191,7 @@ impl Comparison<'_> {
             return;
         }
         // Where the peer's clock is in them, they are not written down, or just their lengths can be compared.
-        let same_lengths = || ours.iter().map(String::len).eq(peer.iter().map(|reply| reply.len()));
+        let same_lengths = || ours.iter().map(String::len).eq(peer.iter().map(String::len));
         let equal = ours == peer || (holds_time && !ours.is_empty() && (peer.is_empty() || same_lengths()));
         self.tally.replies.add(equal);
         if !equal {
