@@ -32,7 +32,8 @@ fn an_export_gives_what_the_journal_says_value_for_value() {
     drop((journal, committer));
     let expected = decoded(&folder);
     let of = |protocol: &Protocol| expected.values().filter(|record| record.value["protocol"] == protocol.name).count();
-    assert!(PROTOCOLS.iter().all(|protocol| of(protocol) > 20), "{} records are too few", expected.len());
+    let few: Vec<_> = PROTOCOLS.iter().filter(|protocol| of(protocol) < 5).map(|protocol| protocol.name).collect();
+    assert!(few.is_empty() && expected.len() > 500, "{} records are too few: {few:?}", expected.len());
     let check = |place: &Place, from: &str| {
         let found = exported(place);
         for (id, record) in &expected {

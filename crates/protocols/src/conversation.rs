@@ -317,7 +317,7 @@ impl Conversation {
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self.protocol.cut_told(self.protocol.told(&self.terms.settings, true), rest) {
                 Cut::Frame(length) => pieces.push(Piece::Frame(at..at.saturating_add(length))),
-                Cut::Skip(length) => pieces.push(Piece::Skipped(at..at.saturating_add(length))),
+                Cut::Skip(length) => skip(&mut pieces, at..at.saturating_add(length)),
                 cut => return (pieces, Some((at, cut))),
             }
             at = pieces.last().map_or(at, Piece::end);
@@ -372,6 +372,14 @@ struct Shifted<'t> {
 impl Tracer for Shifted<'_> {
     fn field(&self, name: &'static str, at: usize, length: usize, value: Traced<'_>) {
         self.tracer.field(name, at.saturating_add(self.by), length, value);
+    }
+}
+
+/// Bytes that are skipped one by one are one gap: whoever reads of it need not be told of each.
+fn skip(pieces: &mut Vec<Piece>, range: Range<usize>) {
+    match pieces.last_mut() {
+        Some(Piece::Skipped(before)) if before.end == range.start => before.end = range.end,
+        _ => pieces.push(Piece::Skipped(range)),
     }
 }
 

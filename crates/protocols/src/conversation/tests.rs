@@ -61,7 +61,7 @@ static BOTH: Protocol = protocol(Framing::Custom(cut), &[Transport::Tcp, Transpo
 
 fn cut(bytes: &[u8]) -> Cut {
     match bytes {
-        [b'x', rest @ ..] => Cut::Skip(1 + rest.iter().take_while(|byte| **byte == b'x').count()),
+        [b'x', ..] => Cut::Skip(1),
         [0xEE, ..] => Cut::Lost("no length is so long"),
         [length, ..] if bytes.len() > usize::from(*length) + 1 => Cut::Frame(usize::from(*length) + 2),
         [length, ..] => Cut::Need(usize::from(*length) + 2),
