@@ -394,7 +394,8 @@ impl Connection {
         self.closing.get_or_insert(why);
     }
 
-    /// The end: what is left of the stream, and why it ended, goes to the journal.
+    /// The end: what is left of the stream, and why it ended, goes to the journal. Frames that only waited for what may have come
+    /// behind them are in the tally.
     pub fn close(
         &mut self,
         why: Close,
@@ -404,6 +405,7 @@ impl Connection {
     ) -> Result<Appended, AppendError> {
         let held = std::mem::take(&mut self.held);
         let remainder = self.last(&held, intake, now, scratch)?;
+        let tally = std::mem::take(&mut scratch.tally);
         scratch.begin(&self.head, &self.dialogue);
         let why = self.why(why);
         let text = match why {
@@ -413,7 +415,9 @@ impl Connection {
         let entry = |kind, payload| NewEntry { kind, at: now.wall.0, identity: None, payload };
         let entries = [entry(Kind::REMAINDER, remainder), entry(Kind::CLOSE, text.as_bytes())];
         let entries = if remainder.is_empty() { &entries[1..] } else { &entries[..] };
-        intake.journal.append(&mut self.stream, scratch.context(), scratch.bound(), entries)
+        let appended = intake.journal.append(&mut self.stream, scratch.context(), scratch.bound(), entries);
+        scratch.tally = tally;
+        appended
     }
 
     /// Takes the frames that only waited for what may have come behind them; gives what is left.
@@ -424,12 +428,12 @@ impl Connection {
         now: Now,
         scratch: &mut Scratch,
     ) -> Result<&'h [u8], AppendError> {
+        scratch.begin(&self.head, &self.dialogue);
         let bytes = held.rest();
         let waited = matches!(self.listener.protocol.framing, Framing::Told { .. });
         if !waited || held.frames || self.closing.is_some() || bytes.is_empty() {
             return Ok(bytes);
         }
-        scratch.begin(&self.head, &self.dialogue);
         let cut = self.cut(bytes, true, intake, now, scratch);
         self.append(bytes, intake, now, scratch)?;
         Ok(bytes.get(cut.at..).unwrap_or_default())

@@ -7,7 +7,7 @@ use crate::line::Line;
 use crate::seats::Seat;
 use crate::sockets::Socket;
 use crate::worker::{Target, Worker};
-use crate::{Close, Connection, Limits, Listener, Need, Now, arrival};
+use crate::{Close, Connection, Limits, Listener, Need, Now, Scratch, arrival};
 use odograph_model::Lsn;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -116,7 +116,10 @@ pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     }
     let why = worker.sockets.remove(socket).unwrap_or(why);
     let mut connection = link.connection.borrow_mut();
-    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut worker.scratch.borrow_mut());
+    let mut scratch = worker.scratch.borrow_mut();
+    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut scratch);
+    link.count(&connection, &scratch);
+    drop(scratch);
     let measures = &connection.listener().measures;
     measures.connections.decrement(1.0);
     measures.closed(connection.why(why).name());
@@ -210,14 +213,8 @@ impl Link {
         if !Arc::ptr_eq(&before, connection.listener()) {
             self.count_decision(&before, connection.listener());
         }
-        let measures = &connection.listener().measures;
-        measures.bytes_received.increment(bytes.len() as u64);
-        measures.frames.increment(scratch.tally.frames);
-        measures.records.increment(scratch.tally.records);
-        for malformed in &scratch.tally.malformed {
-            measures.malformed(malformed.reason.kind());
-            tracing::debug!(peer = %self.peer, stream = self.stream, %malformed, "malformed frame");
-        }
+        connection.listener().measures.bytes_received.increment(bytes.len() as u64);
+        self.count(&connection, &scratch);
         if let Some(binding) = scratch.tally.refused.as_ref().filter(|_| !connection.is_of_one()) {
             // The connection goes on, so that its end tells nobody.
             let (device, listener) = (binding.device.as_str(), &**connection.listener());
@@ -249,6 +246,17 @@ impl Link {
         decided.measures.connections.increment(1.0);
         decided.measures.decided.increment(1);
         tracing::debug!(peer = %self.peer, protocol = decided.protocol.name, stream = self.stream, "protocol decided");
+    }
+
+    /// Counts what a read gave.
+    fn count(&self, connection: &Connection, scratch: &Scratch) {
+        let measures = &connection.listener().measures;
+        measures.frames.increment(scratch.tally.frames);
+        measures.records.increment(scratch.tally.records);
+        for malformed in &scratch.tally.malformed {
+            measures.malformed(malformed.reason.kind());
+            tracing::debug!(peer = %self.peer, stream = self.stream, %malformed, "malformed frame");
+        }
     }
 
     /// If the connection belongs to a device, it is the one that the device has.

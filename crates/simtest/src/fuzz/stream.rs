@@ -64,6 +64,7 @@ fn hear(setup: &Setup, stream: &[u8], pieces: &[u8]) -> Outcome {
     }
     assert!(connection.release(intake.journal.durable()).is_empty(), "bytes leave before they are durable");
     connection.close(Close::Peer, &intake, now, &mut scratch).expect("the journal takes entries");
+    records += scratch.tally.records;
     committer.commit_step().expect("the disk works");
     let written = read(&disk);
     assert!(written.stream == stream[..fed], "the journal is not the stream");
