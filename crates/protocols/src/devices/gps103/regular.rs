@@ -239,15 +239,25 @@ fn cell(f: &mut Fields<'_>, x: Context, record: &mut Record, out: &mut Out<'_>) 
         let value = u64::from_str_radix(text, 16).ok();
         if value.is_none() {
             out.note(format!("{name}: {text} is no hex number"));
-            record.raw(name, text);
+            record.raw(name.to_ascii_lowercase(), text);
         }
         if let Some(place) = hex.get_mut(index / 4) {
             *place = value;
         }
     }
-    if let [Some(lac), Some(cid)] = hex {
-        let [mcc, mnc] = x.network;
-        record.push(Key::GsmCells, Item::Cell(Cell { mcc, mnc, lac: u32::try_from(lac).ok(), cid, signal: None }));
+    match hex {
+        [Some(lac), Some(cid)] => {
+            let [mcc, mnc] = x.network;
+            record.push(Key::GsmCells, Item::Cell(Cell { mcc, mnc, lac: u32::try_from(lac).ok(), cid, signal: None }));
+        }
+        // An area alone, or a cell of none, is no cell.
+        halves => {
+            for (name, half) in ["lac", "cell"].into_iter().zip(halves) {
+                if let Some(half) = half {
+                    record.raw(name, format!("{half:x}"));
+                }
+            }
+        }
     }
     Ok(())
 }
