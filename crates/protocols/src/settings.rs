@@ -24,6 +24,8 @@ pub enum SettingKind {
     Int,
     /// A whole number from the first to the last of these.
     Within(i64, i64),
+    /// So many letters of the Latin alphabet or digits.
+    Letters(usize),
     /// `true` or `false`.
     Bool,
     /// A fixed offset from UTC: `+02:00`, `-0530`, `UTC`.
@@ -135,6 +137,7 @@ impl fmt::Display for SettingKind {
             Self::Text => f.write_str("text"),
             Self::Int => f.write_str("whole number"),
             Self::Within(least, most) => write!(f, "{least} to {most}"),
+            Self::Letters(count) => write!(f, "{count} letters or digits"),
             Self::Bool => f.write_str("true or false"),
             Self::Offset => f.write_str("offset from UTC"),
             Self::OneOf(words) => f.write_str(&words.join(", ")),
@@ -151,6 +154,10 @@ impl SettingKind {
             Self::Within(least, most) => {
                 let fits = value.parse().is_ok_and(|value: i64| (least..=most).contains(&value));
                 (fits, format!("a whole number from {least} to {most}"))
+            }
+            Self::Letters(count) => {
+                let fits = value.len() == count && value.bytes().all(|byte| byte.is_ascii_alphanumeric());
+                (fits, format!("{count} letters or digits"))
             }
             Self::Bool => (matches!(value, "true" | "false"), "true or false".to_owned()),
             Self::Offset => (offset_minutes(value).is_some(), "an offset from UTC such as +02:00".to_owned()),
@@ -192,6 +199,7 @@ mod tests {
         Setting { name: "model", kind: SettingKind::OneOf(&["a", "b"]), meaning: "" },
         Setting { name: "ack", kind: SettingKind::Reply(2), meaning: "" },
         Setting { name: "year", kind: SettingKind::Within(1970, 2100), meaning: "" },
+        Setting { name: "maker", kind: SettingKind::Letters(2), meaning: "" },
     ];
 
     #[test]
@@ -202,8 +210,12 @@ mod tests {
         let error = |name, value| Settings::checked([(name, value)], KNOWN).unwrap_err().to_string();
         assert_eq!(error("model", "c"), "setting model: \"c\" is not one of a, b");
         assert_eq!(error("zone", "Paris"), "setting zone: \"Paris\" is not an offset from UTC such as +02:00");
-        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model, ack, year");
+        assert_eq!(error("speed", "1"), "setting speed: the protocol takes zone, model, ack, year, maker");
         assert_eq!(error("year", "2101"), "setting year: \"2101\" is not a whole number from 1970 to 2100");
+        for maker in ["", "H", "HQQ", "H,", "é"] {
+            assert_eq!(error("maker", maker), format!("setting maker: {maker:?} is not 2 letters or digits"));
+        }
+        assert_eq!(Settings::checked([("maker", "H2")], KNOWN).unwrap().text("maker"), Some("H2"));
         let outside =
             "setting ack: \"{2}\" is not none or a reply template: {2} lies outside the header, which has 2 bytes";
         assert_eq!(error("ack", "{2}"), outside);

@@ -18,6 +18,7 @@
 //! `vt5` (five pieces of a picture will come), or what came of a command: its letter with `t` or `f`, or its number.
 //! LOCAL is `YYMMDDHHMM[SS]` by the device's own clock, so its distance from UTC is the zone of the date.
 
+mod alternative;
 mod command;
 mod diagnosis;
 mod photo;
@@ -52,12 +53,12 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     settings: &[
         Setting {
             name: "mcc",
-            kind: SettingKind::Int,
+            kind: SettingKind::Within(1, 999),
             meaning: "the country of cells (mobile country code), which devices do not send",
         },
         Setting {
             name: "mnc",
-            kind: SettingKind::Int,
+            kind: SettingKind::Within(0, 999),
             meaning: "the network of cells (mobile network code), likewise",
         },
         Setting {
@@ -68,8 +69,9 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
         Setting {
             name: "zone",
             kind: SettingKind::Offset,
-            meaning: "the device's clock where a message holds no UTC beside it; without it OBD messages are taken as UTC, \
-                      and messages without a fix as without a time",
+            meaning: "the device's clock; without it OBD messages are taken as UTC, messages without a fix as without a \
+                      time, and a clock with UTC beside it as at most 10:30 behind and 13:30 ahead, so that beyond it \
+                      dates are a day off",
         },
     ],
     commands: command::COMMANDS,
@@ -180,7 +182,7 @@ impl Gps103Session {
             "vr" => photo::piece(f, &mut self.pieces),
             "OBD" => diagnosis::read(f, self.context(), out),
             // Time and date stand where a regular message has its fix.
-            _ if is_six(4) && is_six(5) => regular::alternative(f, out),
+            _ if is_six(4) && is_six(5) => alternative::read(f, out),
             word => {
                 let record = regular::read(id, f, self.context(), out)?;
                 if let Some(pieces) = word.strip_prefix("vt").and_then(|count| count.parse().ok()) {

@@ -7,6 +7,7 @@
 //! ```text
 //! *MM,ID,TYPE,field,…#        M maker (HQ, TH …), ID ten digits or an IMEI; an answer carries the same M and ID
 //! V1 V5 V6 V8 VI1 …  time,validity,lat,N,lon,E,speed,course,[battery,]date[,…],status[,…]  V1 -> *MM,ID,V4,V1,now#
+//!                    behind the status often mcc,mnc,lac,cell[,…]; other types with a place there (BC, ALRM …) are as V5
 //! V4                 command[,…],time of the command, then as V1       answers a command
 //! VP1                validity,lat,N,lon,E,speed,course,date  or  V,mcc,mnc,lac,cell,signal[Y…]
 //! NBR                time,mcc,mnc,delay,count,(lac,cell,signal)…,date,status[,battery]     -> *MM,ID,V4,NBR,now#
@@ -73,7 +74,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
         },
         Setting {
             name: "maker",
-            kind: SettingKind::Text,
+            kind: SettingKind::Letters(2),
             meaning: "the maker's two letters in commands; without it those that the device uses, or HQ",
         },
     ],
@@ -242,7 +243,7 @@ impl H02Session {
             "BASE" => network::base(&mut f, out)?,
             "VP1" => position::short(&mut f, head.received, out)?,
             "SMS" => said(f.take_rest("text"), out),
-            kind if kind.starts_with('V') => {
+            kind if kind.starts_with('V') || position::stands(&f) => {
                 let record = position::read(kind, &mut f, out)?;
                 if kind == "V1" {
                     reply(head, confirmation(head), out);

@@ -21,6 +21,9 @@ pub(super) const COMMANDS: &[CommandSpec] = &[
 
 /// The bytes of a command to `device`.
 pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, CommandError> {
+    if device.is_empty() || !device.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(CommandError::Invalid { attribute: "device", reason: "has to be digits" });
+    }
     let content = match command.name {
         "alarmArm" => "L".to_owned(),
         "alarmDisarm" => "M".to_owned(),
@@ -57,5 +60,20 @@ fn interval(seconds: &str) -> Result<String, CommandError> {
     match hours.filter(is_whole).or(minutes.filter(is_whole)).or(seconds).or(minutes).or(hours) {
         Some((_, count, letter)) => Ok(format!("{count:02}{letter}")),
         None => Err(invalid("has to be from 1 second to 99 hours")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_digits() {
+        let encoded = |device| encode(device, &Command { name: "engineStop", attributes: &[] });
+        assert_eq!(encoded("353451044508750"), Ok(b"**,imei:353451044508750,J".to_vec()));
+        for device in ["", "353451044508750,B", "35345104450875;", "#"] {
+            let error = encoded(device).expect_err(device);
+            assert_eq!(error.to_string(), "device: has to be digits");
+        }
     }
 }

@@ -16,13 +16,15 @@ pub(super) fn read(f: &mut Fields<'_>, x: Context, out: &mut Out<'_>) -> Result<
     if record.time.is_none() {
         out.note("a local time that is not in the calendar left out");
     }
-    let value = |f: &mut Fields<'_>, field: &'static str, out: &mut Out<'_>| -> Result<Option<f64>> {
+    let mut odd = Vec::new();
+    let mut value = |f: &mut Fields<'_>, field: &'static str, out: &mut Out<'_>| -> Result<Option<f64>> {
         let text = f.text(field)?.trim();
         let plain = text.trim_start_matches('+').trim_end_matches('%');
         let value = number(plain);
         // A sign alone stands for no temperature.
         if value.is_none() && !plain.trim_start_matches('-').is_empty() {
             out.note(format!("{field}: {text} is no number"));
+            odd.push((field, text.to_owned()));
         }
         Ok(value)
     };
@@ -42,6 +44,9 @@ pub(super) fn read(f: &mut Fields<'_>, x: Context, out: &mut Out<'_>) -> Result<
         // The vehicle's battery; the peers of this protocol have one key for both.
         record.set(Key::BatteryVoltage, voltage);
         record.set(Key::ExternalPowerVoltage, voltage);
+    }
+    for (field, text) in odd {
+        record.raw(field.replace(' ', "."), text);
     }
     while f.has_more() {
         let code = f.text("trouble code")?.trim();

@@ -42,7 +42,7 @@ pub(super) fn read(id: &str, f: &mut Fields<'_>, x: Context, out: &mut Out<'_>) 
             if record.time.is_none() && !clock.bytes().all(|byte| byte == b'0') {
                 out.note("a local time that is not in the calendar left out");
             }
-            place(f, &mut record)?;
+            place(f, &mut record, out)?;
         }
         "L" => {
             record.time = x.zone.and_then(|zone| Some(local(clock)?.plus_ms(i64::from(zone).saturating_mul(-60_000))));
@@ -69,22 +69,45 @@ fn why(id: &str, word: &str, record: &mut Record, out: &mut Out<'_>) {
         _ => {
             if let Some(temperature) = word.strip_prefix("T:") {
                 record.alarm(Alarm::Temperature);
-                record.set_some(Key::TemperatureN(1), number(temperature.trim_start_matches('+')));
+                let plain = temperature.trim_start_matches('+');
+                stated("alarm.temperature", temperature, number(plain), Key::TemperatureN(1), record, out);
             } else if let Some(fuel) = word.strip_prefix("oil") {
                 record.alarm(Alarm::FuelLeak);
-                record.set_some(Key::FuelVolume, fuel.strip_prefix(' ').and_then(number));
+                // Of the only tank, or with the tank's number; how much may be missing.
+                let (key, volume) = match fuel.split_once(' ') {
+                    Some(("1", volume)) => (Key::FuelVolumeN(1), volume.trim()),
+                    Some(("2", volume)) => (Key::FuelVolumeN(2), volume.trim()),
+                    Some(("", volume)) => (Key::FuelVolume, volume.trim()),
+                    _ => (Key::FuelVolume, ""),
+                };
+                if volume.is_empty() && !fuel.is_empty() {
+                    record.raw("oil", fuel.trim());
+                }
+                stated("oil", volume, number(volume.trim_end_matches('%')), key, record, out);
             } else if let Some(pieces) = word.strip_prefix("vt") {
                 record.raw("media.pieces", pieces);
             } else if record.get(Key::Alarm).is_none() {
                 record.set(Key::EventCode, word);
-                answer(word, out);
+                answer(word, record, out);
             }
         }
     }
 }
 
+/// Sets a value, or keeps the text of `field` that is none.
+fn stated(field: &str, text: &str, value: Option<f64>, key: Key, record: &mut Record, out: &mut Out<'_>) {
+    match value {
+        Some(value) => record.set(key, value),
+        None if text.is_empty() => {}
+        None => {
+            out.note(format!("{field}: {text} is no number"));
+            record.raw(field, text);
+        }
+    }
+}
+
 /// What came of a command: its letter with `t` for done or `f` for not, or its number, which begins with 1 or 5.
-fn answer(word: &str, out: &mut Out<'_>) {
+fn answer(word: &str, record: &mut Record, out: &mut Out<'_>) {
     let done = match word.as_bytes() {
         [b'a'..=b'z', b't'] => true,
         [b'a'..=b'z', b'f'] => false,
@@ -92,6 +115,7 @@ fn answer(word: &str, out: &mut Out<'_>) {
         [b'5', tens, ones] if tens.is_ascii_digit() && ones.is_ascii_digit() => false,
         _ => return,
     };
+    record.set(Key::DeviceCommandResult, word);
     out.answer(Answer { token: None, text: word.to_owned(), done: Some(done) });
 }
 
@@ -109,7 +133,9 @@ pub(super) fn local(clock: &str) -> Option<Time> {
     Time::utc(i16::from(year).saturating_add(2000), month, day, hour, minute, second)
 }
 
-/// The moment of a local time and of the UTC beside it, which has no date: they are at most half a day apart.
+/// The moment of a local time and of the UTC beside it, which has no date: the one nearest to what the zone makes of the
+/// local time. Without a zone their distance is that of one where people live: from 10 hours behind to 13 ahead, with
+/// half an hour for clocks that differ.
 fn moment(clock: &str, utc: &str, zone: Option<i32>) -> Option<Time> {
     const MINUTES_OF_DAY: i64 = 24 * 60;
     let shown = local(clock)?;
@@ -122,54 +148,81 @@ fn moment(clock: &str, utc: &str, zone: Option<i32>) -> Option<Time> {
     }
     let whole = shown.0.div_euclid(60_000);
     let ahead = whole.rem_euclid(MINUTES_OF_DAY).saturating_sub(hour.saturating_mul(60).saturating_add(minute));
-    let ahead = match ahead {
-        ahead if ahead <= -MINUTES_OF_DAY / 2 => ahead.saturating_add(MINUTES_OF_DAY),
-        ahead if ahead > MINUTES_OF_DAY / 2 => ahead.saturating_sub(MINUTES_OF_DAY),
-        ahead => ahead,
+    let most = match zone {
+        Some(zone) => i64::from(zone).saturating_add(MINUTES_OF_DAY / 2),
+        None => 13 * 60 + 30,
     };
+    // Folded into the day that ends with the most.
+    let ahead = most.saturating_sub(most.saturating_sub(ahead).rem_euclid(MINUTES_OF_DAY));
     let minutes = whole.saturating_sub(ahead);
     Some(Time(minutes.saturating_mul(60_000).saturating_add(i64::from(second).saturating_mul(1000))))
 }
 
 /// Validity, place and motion. The letters of the hemispheres stand behind their numbers, or before them.
-fn place(f: &mut Fields<'_>, record: &mut Record) -> Result<()> {
+fn place(f: &mut Fields<'_>, record: &mut Record, out: &mut Out<'_>) -> Result<()> {
     let validity = f.text("validity")?;
     let latitude = angle(f, ["latitude", "north or south"], [("N", 1.0), ("S", -1.0)], 90.0)?;
     let longitude = angle(f, ["longitude", "east or west"], [("E", 1.0), ("W", -1.0)], 180.0)?;
-    if let (Some(latitude), Some(longitude)) = (latitude, longitude) {
-        record.set(Key::PositionLatitude, latitude);
-        record.set(Key::PositionLongitude, longitude);
-        record.set(Key::PositionValid, validity == "A");
+    match (latitude, longitude) {
+        (Angle::Known(latitude), Angle::Known(longitude)) => {
+            record.set(Key::PositionLatitude, latitude);
+            record.set(Key::PositionLongitude, longitude);
+            record.set(Key::PositionValid, validity == "A");
+        }
+        (Angle::Empty, Angle::Empty) => {}
+        // Half a place is none.
+        (latitude, longitude) => {
+            for (name, angle) in [("latitude", latitude), ("longitude", longitude)] {
+                match angle {
+                    Angle::Known(value) => record.raw(name, value),
+                    Angle::Odd(text) => {
+                        out.note(format!("{name}: {text} is none"));
+                        record.raw(name, text);
+                    }
+                    Angle::Empty => out.note(format!("no {name}")),
+                }
+            }
+        }
     }
     Ok(())
 }
 
-fn angle(f: &mut Fields<'_>, names: [&'static str; 2], signs: [(&str, f64); 2], most: f64) -> Result<Option<f64>> {
+/// What stands where an angle is expected.
+enum Angle {
+    Known(f64),
+    /// Number and letter as they are.
+    Odd(String),
+    Empty,
+}
+
+fn angle(f: &mut Fields<'_>, names: [&'static str; 2], signs: [(&str, f64); 2], most: f64) -> Result<Angle> {
     let [name, sign_name] = names;
     let sign_of = |text: &str| signs.iter().find(|(letter, _)| *letter == text).map(|(_, sign)| *sign);
     let before = sign_of(f.rest().split(',').next().unwrap_or_default());
     if before.is_some() {
         f.text(sign_name)?;
     }
-    let at = f.at();
     let text = f.text(name)?;
     let behind = sign_of(f.rest().split(',').next().unwrap_or_default());
     if behind.is_some() || (text.is_empty() && before.is_none()) {
         f.text(sign_name)?;
     }
     if text.is_empty() {
-        return Ok(None);
+        return Ok(Angle::Empty);
     }
     let Some(sign) = behind.or(before) else {
-        return Err(match f.has_more() {
-            true => f.error(sign_name, Reason::Expected("a cardinal point")),
-            false => f.error(sign_name, Reason::Truncated { need: 1, have: 0 }),
-        });
+        let at = f.at();
+        let letter = f.text(sign_name)?;
+        // A number in its stead: the fields are others than those of a place.
+        return match letter.bytes().any(|byte| byte.is_ascii_digit()) {
+            true => Err(Malformed::new(sign_name, at, Reason::Expected("a cardinal point"))),
+            false => Ok(Angle::Odd(format!("{text},{letter}"))),
+        };
     };
-    match degrees(text).filter(|value| *value <= most) {
-        Some(value) => Ok(Some(value * sign)),
-        None => Err(Malformed::new(name, at, Reason::Expected("degrees and minutes"))),
-    }
+    Ok(match degrees(text).filter(|value| *value <= most) {
+        Some(value) => Angle::Known(value * sign),
+        None => Angle::Odd(format!("{text},{}", if sign > 0.0 { signs[0].0 } else { signs[1].0 })),
+    })
 }
 
 /// Area and cell in hex, with nothing where a place has its other fields.
@@ -186,14 +239,25 @@ fn cell(f: &mut Fields<'_>, x: Context, record: &mut Record, out: &mut Out<'_>) 
         let value = u64::from_str_radix(text, 16).ok();
         if value.is_none() {
             out.note(format!("{name}: {text} is no hex number"));
+            record.raw(name.to_ascii_lowercase(), text);
         }
         if let Some(place) = hex.get_mut(index / 4) {
             *place = value;
         }
     }
-    if let [Some(lac), Some(cid)] = hex {
-        let [mcc, mnc] = x.network;
-        record.push(Key::GsmCells, Item::Cell(Cell { mcc, mnc, lac: u32::try_from(lac).ok(), cid, signal: None }));
+    match hex {
+        [Some(lac), Some(cid)] => {
+            let [mcc, mnc] = x.network;
+            record.push(Key::GsmCells, Item::Cell(Cell { mcc, mnc, lac: u32::try_from(lac).ok(), cid, signal: None }));
+        }
+        // An area alone, or a cell of none, is no cell.
+        halves => {
+            for (name, half) in ["lac", "cell"].into_iter().zip(halves) {
+                if let Some(half) = half {
+                    record.raw(name, format!("{half:x}"));
+                }
+            }
+        }
     }
     Ok(())
 }
@@ -263,50 +327,4 @@ fn fuel(word: &str, f: &mut Fields<'_>, x: Context, record: &mut Record) -> Resu
         }
     }
     Ok(())
-}
-
-/// The form that some makers send, with a name, a place in degrees and UTC. Dashes stand for nothing.
-pub(super) fn alternative(f: &mut Fields<'_>, out: &mut Out<'_>) -> Result<Record> {
-    let mut record = Record::new();
-    let stated = |text: &'_ str| !text.trim_matches('-').is_empty();
-    record.raw("name", f.text("name")?);
-    let event = f.text("event")?;
-    if stated(event) {
-        record.set(Key::EventCode, event);
-    }
-    for (field, name) in [("sensor", "sensor.id"), ("sensor voltage", "sensor.voltage")] {
-        let text = f.text(field)?;
-        if stated(text) {
-            record.raw(name, text);
-        }
-    }
-    let (time, date) = (pairs(f.text("time")?), pairs(f.text("date")?));
-    record.time = time.zip(date).and_then(|([hour, minute, second], [day, month, year])| {
-        Time::utc(i16::from(year).saturating_add(2000), month, day, hour, minute, second)
-    });
-    if record.time.is_none() {
-        out.note("a date that is not in the calendar left out");
-    }
-    record.set(Key::GsmSignalStrength, f.num::<u32>("signal")?);
-    let valid = f.num::<u8>("fix")? > 0;
-    let (latitude, longitude) = (f.num::<f64>("latitude")?, f.num::<f64>("longitude")?);
-    if latitude.abs() <= 90.0 && longitude.abs() <= 180.0 {
-        record.set(Key::PositionLatitude, latitude);
-        record.set(Key::PositionLongitude, longitude);
-        record.set(Key::PositionValid, valid);
-    } else {
-        out.note(format!("{latitude},{longitude} is no place"));
-    }
-    record.set(Key::PositionSpeed, f.num::<f64>("speed")?);
-    record.set(Key::PositionDirection, f.num::<f64>("course")?);
-    record.set(Key::PositionAltitude, f.num::<f64>("altitude")?);
-    record.set(Key::PositionHdop, f.num::<f64>("hdop")?);
-    record.set(Key::PositionSatellites, f.num::<u32>("satellites")?);
-    record.set(Key::EngineIgnitionStatus, f.num::<u8>("acc")? > 0);
-    record.set(Key::BatteryChargingStatus, f.num::<u8>("charge")? > 0);
-    let error = f.take_rest("error").trim_end_matches(',');
-    if stated(error) {
-        record.raw("error", error);
-    }
-    Ok(record)
 }

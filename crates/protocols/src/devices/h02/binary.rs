@@ -41,9 +41,13 @@ pub(super) fn read(mut c: Cursor<'_>, prefer_wide: bool, out: &mut Out<'_>) -> R
     let battery = c.u8("battery")?;
     let longitude = digits_and_flags(&mut c)?;
     let (longitude, flags) = (angle(longitude.0, 1_000_000), longitude.1);
-    record.set(Key::PositionLatitude, if flags & 4 == 0 { -latitude } else { latitude });
-    record.set(Key::PositionLongitude, if flags & 8 == 0 { -longitude } else { longitude });
-    record.set(Key::PositionValid, flags & 2 != 0);
+    if latitude <= 90.0 && longitude <= 180.0 {
+        record.set(Key::PositionLatitude, if flags & 4 == 0 { -latitude } else { latitude });
+        record.set(Key::PositionLongitude, if flags & 8 == 0 { -longitude } else { longitude });
+        record.set(Key::PositionValid, flags & 2 != 0);
+    } else {
+        out.note(format!("{latitude},{longitude} is no place"));
+    }
     motion(&mut c, &mut record, out)?;
     if let Some(level) = status::battery(battery) {
         record.set(Key::BatteryLevel, level);

@@ -32,6 +32,10 @@ pub(super) fn encode(
     heard: Option<Time>,
     alternative: bool,
 ) -> Result<Vec<u8>, CommandError> {
+    // What is none of these would end the command, or make another of it.
+    if device.is_empty() || !device.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Err(CommandError::Invalid { attribute: "device", reason: "has to be letters and digits" });
+    }
     let frequency = || {
         let text = command.required("frequency")?;
         let is_seconds = text.parse::<u32>().is_ok_and(|seconds| seconds > 0) && !text.starts_with('+');
@@ -65,5 +69,21 @@ fn custom(command: &Command<'_>) -> Result<Vec<u8>, CommandError> {
     match data.is_empty() {
         true => Err(CommandError::Invalid { attribute: "data", reason: "is empty" }),
         false => Ok(data.as_bytes().to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_letters_and_digits() {
+        let command = Command { name: "alarmArm", attributes: &[("time", "130305")] };
+        let encoded = |device| encode(device, *b"HQ", &command, None, false);
+        assert_eq!(encoded("4210051415"), Ok(b"*HQ,4210051415,SCF,130305,0,0#".to_vec()));
+        for device in ["", "42,1", "42#", "42*", "42 1"] {
+            let error = encoded(device).expect_err(device);
+            assert_eq!(error.to_string(), "device: has to be letters and digits");
+        }
     }
 }

@@ -135,7 +135,12 @@ pub(super) fn is_record(bytes: &[u8]) -> bool {
     bytes.first() == Some(&b'$')
         && match length {
             WIDE => begins_with(8, bytes) == Some(true),
-            _ => (length == SHORT || LONG.contains(&length)) && begins_with(5, bytes) == Some(true),
+            // A short one and a short text may be as long as a long one.
+            _ if LONG.contains(&length) => {
+                let is_two = ends(Told { setting: None, ended: true }, bytes, SHORT) == Some(true);
+                !is_two && begins_with(5, bytes) == Some(true)
+            }
+            _ => length == SHORT && begins_with(5, bytes) == Some(true),
         }
 }
 
@@ -164,6 +169,8 @@ fn unsaid(told: Told<'_>, bytes: &[u8]) -> Cut {
     match ends(told, bytes, SHORT) {
         Some(true) => Cut::Frame(SHORT),
         None => Cut::Need(bytes.len().saturating_add(1)),
+        // Nothing follows, so that all of it is the record.
+        Some(false) if told.ended && is_record(bytes) => Cut::Frame(bytes.len()),
         Some(false) => match is_long(bytes) {
             None => Cut::Need(45),
             Some(true) => Cut::Frame(45),
@@ -256,6 +263,12 @@ mod tests {
         assert_eq!(cut(told("47"), &long()), Cut::Need(46));
         assert_eq!(cut(told("47"), &[&long()[..], &short()].concat()), Cut::Frame(45));
         assert_eq!(cut(told("47"), &[&long()[..], &[1, 2], &short()].concat()), Cut::Frame(47));
+        for more in [&[1][..], &[1, 2], &[1, 2, 3]] {
+            let longer = [&long()[..], more].concat();
+            assert_eq!(cut(ENDED, &longer), Cut::Frame(longer.len()));
+            assert_eq!(cut(OPEN, &longer), Cut::Frame(45));
+        }
+        assert_eq!(cut(ENDED, &[&short()[..], b"*HQ,1234,V0#\r\n"].concat()), Cut::Frame(32));
         assert_eq!(cut(OPEN, &wide()), Cut::Frame(42));
         assert_eq!(cut(OPEN, &wide()[..30]), Cut::Need(42));
     }

@@ -9,18 +9,29 @@ use odograph_wire::{Fields, Result, units};
 /// So many fields stand from the time to the course.
 const FIELDS: usize = 8;
 
+/// Whether the letters of the hemispheres stand where a position has them.
+pub(super) fn stands(f: &Fields<'_>) -> bool {
+    let mut fields = f.rest().split(',').skip(3);
+    let (north, east) = (fields.next(), fields.nth(1));
+    matches!((north, east), (Some("N" | "S"), Some("E" | "W")))
+}
+
 /// `V1` and its like, and `V4`, where the answer to a command stands before.
 pub(super) fn read(kind: &str, f: &mut Fields<'_>, out: &mut Out<'_>) -> Result<Record> {
     let mut record = Record::new();
     if kind == "V4" {
         answer(f, &mut record, out)?;
     }
-    if f.rest().split(',').count() < FIELDS {
+    // V1 is answered, so that the device forgets it: it has to be whole.
+    if kind != "V1" && f.rest().split(',').count() < FIELDS {
         if kind != "V4" {
             record.set(Key::DeviceMessageType, kind);
         }
         keep(f, &mut record);
         return Ok(record);
+    }
+    if !kind.starts_with('V') {
+        record.set(Key::DeviceMessageType, kind);
     }
     let time = f.text("time")?;
     let validity = f.text("validity")?;
@@ -167,6 +178,9 @@ fn rest(time: &str, f: &mut Fields<'_>, record: &mut Record, out: &mut Out<'_>) 
         && let Some(status) = status::read(f.text("status")?)
     {
         status::set(status, record);
+        if let Some(cell) = cell(f.rest()) {
+            status::add_cell(record, cell);
+        }
     }
     if !sensors(f, record)? {
         keep(f, record);
@@ -179,6 +193,17 @@ fn iccid(text: &str) -> Option<&str> {
     let text = text.trim_end_matches('?');
     let is_card = text.starts_with("89") && matches!(text.len(), 18..=20);
     Some(text).filter(|text| is_card && text.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// Country, network, area and cell at the beginning of `rest`. Some write them in hex,
+/// which blanks, letters or a number that no country has give away.
+fn cell(rest: &str) -> Option<Cell> {
+    let whole = |text: &str| text.parse::<u32>().ok().filter(|_| !text.starts_with('+'));
+    let mut fields = rest.split(',').map_while(whole);
+    let (mcc, mnc) = (fields.next().filter(|mcc| (200..800).contains(mcc))?, fields.next()?);
+    let lac = fields.next().filter(|lac| (1..=0xFFFF).contains(lac))?;
+    let cid = fields.next().filter(|cid| *cid > 0)?;
+    Some(Cell { mcc: Some(mcc), mnc: Some(mnc), lac: Some(lac), cid: cid.into(), signal: None })
 }
 
 /// Odometer, temperature, fuel, altitude, area and cell, which the point in the fuel tells from other fields.
