@@ -178,7 +178,12 @@ impl Session for NavisetSession {
         let (head, mut c, acknowledgement) = self.opened(frame, out)?;
         if head.kind == Some(Kind::Login) {
             c.skip("device number", 2)?;
-            out.identify(c.text("imei", IMEI)?);
+            let at = c.at();
+            let imei = c.text("imei", IMEI)?;
+            if !imei.bytes().all(|digit| digit.is_ascii_digit()) {
+                return Err(Malformed::new("imei", at, Reason::Expected("15 digits")));
+            }
+            out.identify(imei);
             c.take_rest("versions");
             out.reply_if_known(acknowledgement, []);
             return Ok(());
@@ -198,6 +203,7 @@ impl Session for NavisetSession {
 }
 
 fn answer(mut c: Cursor<'_>, out: &mut Out<'_>) -> Result<()> {
+    let start = c;
     let command = c.u8("command")?;
     if command == picture::COMMAND {
         return picture::read(c, out);
@@ -208,6 +214,9 @@ fn answer(mut c: Cursor<'_>, out: &mut Out<'_>) -> Result<()> {
         command::IDENTIFICATION => notation::to_text(rest),
         _ => notation::to_hex(rest),
     };
+    let mut record = Record::new();
+    record.set(Key::DeviceCommandResult, text.as_str());
+    out.record(record.hash_span(c.since(&start)));
     out.answer(Answer { token: Some(command.into()), text, done: None });
     Ok(())
 }
@@ -245,6 +254,24 @@ fn volts(millivolts: u16) -> f64 {
     f64::from(millivolts) / 1000.0
 }
 
+/// Tenths of a degree of direction; there are none beyond 360 degrees.
+fn course(tenths: u16, record: &mut Record, out: &mut Out<'_>) {
+    match tenths {
+        0..=3600 => record.set(Key::PositionDirection, f64::from(tenths) / 10.0),
+        _ => out.note("course beyond 360 degrees left out"),
+    }
+}
+
+/// A number of two bytes; all ones say, as on the vehicle's bus (SAE J1939-71), that it is not available.
+fn known(number: u16) -> Option<f64> {
+    (number != u16::MAX).then(|| number.into())
+}
+
+/// The same of four bytes.
+fn known_long(number: u32) -> Option<f64> {
+    (number != u32::MAX).then(|| number.into())
+}
+
 /// Degrees of a probe; -128 says that there is none.
 fn degrees(probe: i8) -> Option<f64> {
     (probe != i8::MIN).then_some(probe.into())
@@ -269,20 +296,22 @@ fn hdop(tenths: u8, record: &mut Record) {
 /// What the vehicle's bus says, in its units: four tenths of a percent of fuel, revolutions, degrees.
 fn engine(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     let fuel = c.u8("fuel level")?;
-    record.set(Key::FuelLevel, (f64::from(fuel) * 0.4).min(100.0));
-    record.set(Key::EngineRpm, c.u16_le("revolutions")?);
-    record.set(Key::EngineCoolantTemperature, c.i8("coolant temperature")?);
+    if fuel != u8::MAX {
+        record.set(Key::FuelLevel, (f64::from(fuel) * 0.4).min(100.0));
+    }
+    record.set_some(Key::EngineRpm, known(c.u16_le("revolutions")?));
+    record.set_some(Key::EngineCoolantTemperature, degrees(c.i8("coolant temperature")?));
     Ok(())
 }
 
 /// Half litres.
 fn consumed(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
-    record.set(Key::FuelConsumed, f64::from(c.u32_le("fuel consumed")?) * 0.5);
+    record.set_some(Key::FuelConsumed, known_long(c.u32_le("fuel consumed")?).map(|halves| halves * 0.5));
     Ok(())
 }
 
 /// Units of five metres.
 fn mileage(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
-    record.set(Key::CanVehicleMileage, f64::from(c.u32_le("can mileage")?) * 0.005);
+    record.set_some(Key::CanVehicleMileage, known_long(c.u32_le("can mileage")?).map(|steps| steps * 0.005));
     Ok(())
 }

@@ -79,10 +79,11 @@ pub(super) fn terminal(c: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_
     Ok(Some(Terminal { name, id, buffer }))
 }
 
-/// A number in letters; none where it is all zeros, which stand for one that is not known.
+/// A number in letters; none where it is all zeros, dashes or the like, which stand for one that is not known.
 fn digits(bytes: &[u8]) -> Option<CompactString> {
     let text = text::letters(bytes);
-    let is_known = text.chars().all(|letter| letter.is_ascii_graphic()) && text.chars().any(|letter| letter != '0');
+    let is_said = |letter: char| letter.is_ascii_alphanumeric() && letter != '0';
+    let is_known = text.chars().all(|letter| letter.is_ascii_graphic()) && text.chars().any(is_said);
     is_known.then(|| text.into())
 }
 

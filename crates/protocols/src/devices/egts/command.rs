@@ -218,7 +218,7 @@ pub(super) fn order<'a>(command: &Command<'a>) -> std::result::Result<Order<'a>,
             is_configuration: command.name == "configuration",
             command: *command,
         }),
-        "custom" => perform(RAW_DATA, &letters(command.required("data")?, "data")?),
+        "custom" => perform(RAW_DATA, &written_by(command, "data")?),
         "deviceIdentification" => tell(IMEI),
         "factoryReset" => perform(0x0006, &[]),
         "getCounters" => perform(0x000F, &[]),
@@ -228,7 +228,7 @@ pub(super) fn order<'a>(command: &Command<'a>) -> std::result::Result<Order<'a>,
         "getOutputs" => perform(OUTPUTS, &[]),
         "getParameter" => tell(code(command, "id")?),
         "getVersion" => tell(SOFTWARE_VERSION),
-        "message" => Ok(Order::Command(Kind::Message, letters(command.required("message")?, "message")?)),
+        "message" => Ok(Order::Command(Kind::Message, written_by(command, "message")?)),
         "outputControl" => {
             let (mask, on) = output(command)?;
             perform(if on { OUTPUTS_ON } else { OUTPUTS_OFF }, &mask.to_le_bytes())
@@ -237,7 +237,7 @@ pub(super) fn order<'a>(command: &Command<'a>) -> std::result::Result<Order<'a>,
         "rebootDevice" => perform(0x0008, &[]),
         "resetOdometer" => perform(0x0011, &[]),
         "runTest" => perform(0x0003, &[digit(command, "index", 8)?]),
-        "setAuthorizationCode" => perform(0x0007, &letters(command.required("data")?, "data")?),
+        "setAuthorizationCode" => perform(0x0007, &written_by(command, "data")?),
         "setParameter" => {
             let data = value(command)?;
             Ok(Order::Command(Kind::Command, parameters(CHANGE, code(command, "id")?, &data)))
@@ -341,6 +341,8 @@ fn value(command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
     let invalid = |reason| CommandError::Invalid { attribute: "value", reason };
     match (command.attribute("type"), number) {
         (Some("int") | None, Some(number)) => Ok(number.to_le_bytes().to_vec()),
+        // A number that is too large is not meant as a text.
+        (None, None) if is_number(text) => Err(invalid("has to be a number of 32 bits, or of the type text")),
         (Some("int"), None) => Err(invalid("has to be a number of 32 bits")),
         (Some("bool"), _) => match text {
             "0" | "false" => Ok(vec![0]),
@@ -353,6 +355,11 @@ fn value(command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
     }
 }
 
+fn is_number(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    !digits.is_empty() && digits.bytes().all(|digit| digit.is_ascii_digit())
+}
+
 fn hex_bytes(
     command: &Command<'_>,
     attribute: &'static str,
@@ -361,6 +368,14 @@ fn hex_bytes(
     let digits = if needed { command.required(attribute)? } else { command.attribute(attribute).unwrap_or_default() };
     let bytes = notation::from_hex(digits).ok().filter(|bytes| !needed || !bytes.is_empty());
     bytes.ok_or(CommandError::Invalid { attribute, reason: "has to be bytes in hex" })
+}
+
+/// A text that has to have a letter at least.
+fn written_by(command: &Command<'_>, attribute: &'static str) -> std::result::Result<Vec<u8>, CommandError> {
+    match command.required(attribute)? {
+        "" => Err(CommandError::Invalid { attribute, reason: "takes a letter at least" }),
+        text => letters(text, attribute),
+    }
 }
 
 fn letters(text: &str, attribute: &'static str) -> std::result::Result<Vec<u8>, CommandError> {

@@ -10,6 +10,7 @@
 //! ```
 
 use super::{since_2010, teledata, text};
+use crate::Out;
 use compact_str::{ToCompactString, format_compact};
 use odograph_model::{Alarm, Key, Record, Time};
 use odograph_wire::bits::is_set;
@@ -36,11 +37,11 @@ pub(super) fn is_acceleration(bytes: &[u8]) -> bool {
 }
 
 /// Reads a subrecord of that kind, if it is one of these: a record for each moment.
-pub(super) fn read(kind: u8, c: &mut Cursor<'_>) -> Option<Result<Vec<Record>>> {
+pub(super) fn read(kind: u8, c: &mut Cursor<'_>, out: &mut Out<'_>) -> Option<Result<Vec<Record>>> {
     Some(match kind {
         ACCELERATION => accelerations(c),
-        MINIMUM_SET => minimum_set(c),
-        TRACK => track(c),
+        MINIMUM_SET => minimum_set(c, out),
+        TRACK => track(c, out),
         _ => return None,
     })
 }
@@ -63,7 +64,7 @@ fn accelerations(c: &mut Cursor<'_>) -> Result<Vec<Record>> {
     Ok(records)
 }
 
-fn track(c: &mut Cursor<'_>) -> Result<Vec<Record>> {
+fn track(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Vec<Record>> {
     let count = c.u8("points")?;
     let mut time = since_2010(c.u32_le("time")?);
     let mut records = Vec::new();
@@ -79,7 +80,7 @@ fn track(c: &mut Cursor<'_>) -> Result<Vec<Record>> {
             let (motion, direction) = (c.u16_le("speed")?, c.u8("direction")?);
             teledata::place(&mut record, latitude, is_set(flags, 5), longitude, is_set(flags, 6));
             record.set(Key::PositionSpeed, f64::from(motion & 0x7FFF) / 100.0);
-            record.set(Key::PositionDirection, f64::from(u16::from(direction) | (motion >> 15) << 8));
+            teledata::course(u16::from(direction) | (motion >> 15) << 8, &mut record, out);
         }
         records.push(record.hash_span(c.since(&start)));
     }
@@ -87,7 +88,7 @@ fn track(c: &mut Cursor<'_>) -> Result<Vec<Record>> {
 }
 
 /// The place of the event.
-fn minimum_set(c: &mut Cursor<'_>) -> Result<Vec<Record>> {
+fn minimum_set(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Vec<Record>> {
     let start = *c;
     let version = c.u8("version")?;
     if version != 1 {
@@ -108,7 +109,7 @@ fn minimum_set(c: &mut Cursor<'_>) -> Result<Vec<Record>> {
         record.set(Key::PositionLongitude, f64::from(longitude) / ARC_MS);
     }
     if direction != u8::MAX {
-        record.set(Key::PositionDirection, f64::from(direction) * 2.0);
+        teledata::course(u16::from(direction).saturating_mul(2), &mut record, out);
     }
     match (is_test, is_set(control, 0)) {
         (true, _) => {}

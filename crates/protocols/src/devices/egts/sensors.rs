@@ -226,6 +226,9 @@ fn liquid(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
         return Ok(());
     }
     match (between(flags, 4, 6), key) {
+        // All ones are no level, and no tank is more than full.
+        _ if level == u32::MAX => record.raw(name, level.to_compact_string()),
+        (1, _) if level > 100 => record.raw(name, format_compact!("{level} %")),
         (0, Some(key)) => record.set(key, level),
         (2, Some(key)) => record.set(key, f64::from(level) / 10.0),
         (1, _) if record.get(Key::FuelLevel).is_none() => record.set(Key::FuelLevel, level),

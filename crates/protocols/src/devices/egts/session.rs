@@ -3,7 +3,7 @@
 use super::auth::{self, Terminal};
 use super::sensors::Volts;
 use super::teledata::{self, Moment};
-use super::transport::{self, Packet, Refusal};
+use super::transport::{self, Confirmed, Packet, Refusal};
 use super::{AUTH, COMMAND, ECALL, FIRMWARE, TELEDATA, codes, command, ecall, firmware, keep, odd, since_2010};
 use crate::{Checksum, Command, CommandError, Opening, Out, Session};
 use compact_str::{CompactString, ToCompactString};
@@ -66,8 +66,11 @@ struct Batch {
     made: Option<u32>,
     /// Whose the packet is: that of its first record.
     owner: Option<Owner>,
-    /// Records to confirm, with their services.
-    confirmed: Vec<(u16, u8)>,
+    confirmed: Vec<Confirmed>,
+    /// Whether the record that is read had a position, a terminal or credentials that could not be read.
+    is_spoilt: bool,
+    /// Whether a terminal or credentials could not be read.
+    is_login_spoilt: bool,
     /// Whether there was a record of another service than the one for logging in.
     has_data: bool,
     /// Whether a terminal or a platform logged in.
@@ -75,6 +78,18 @@ struct Batch {
     platform: bool,
     credentials: Option<(String, String)>,
     services: Vec<u8>,
+}
+
+impl Batch {
+    /// Whether a subrecord of a login, which was not as described, left nothing to let its sender in by. More bytes than
+    /// there should be do no harm.
+    const fn lacks(&self, kind: u8) -> bool {
+        match kind {
+            auth::TERMINAL => !self.terminal,
+            auth::CREDENTIALS => self.credentials.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// A record's head.
@@ -199,8 +214,9 @@ impl EgtsSession {
         let owner = self.owner(batch.object);
         let head = Head { service, owner, made: batch.made.and_then(since_2010), event, group };
         let says_something = self.subrecords(data, &head, batch, out)?;
+        let code = if std::mem::take(&mut batch.is_spoilt) { codes::DATA_FORM } else { codes::OK };
         if says_something || kind != transport::RESPONSE {
-            batch.confirmed.push((number, service));
+            batch.confirmed.push(Confirmed { number, service, code });
             batch.has_data |= service != AUTH;
         }
         Ok(())
@@ -243,7 +259,7 @@ impl EgtsSession {
             }
             let known = match head.service {
                 TELEDATA if !is_acceleration(kind, subrecord) => {
-                    moment.subrecord(kind, place, subrecord, self.volts, out);
+                    batch.is_spoilt |= !moment.subrecord(kind, place, subrecord, self.volts, out);
                     continue;
                 }
                 TELEDATA | ECALL => self.emergency(kind, subrecord, head, batch, out),
@@ -260,6 +276,9 @@ impl EgtsSession {
                 Ok(true) => {}
                 Ok(false) => keep(&mut moment.record, (head.service, kind), place, subrecord.rest()),
                 Err(malformed) => {
+                    if head.service == AUTH && batch.lacks(kind) {
+                        (batch.is_spoilt, batch.is_login_spoilt) = (true, true);
+                    }
                     out.note(odd(head.service, kind, malformed));
                     keep(&mut moment.record, (head.service, kind), place, subrecord.rest());
                 }
@@ -284,7 +303,7 @@ impl EgtsSession {
         out: &mut Out<'_>,
     ) -> Result<bool> {
         let mut c = subrecord;
-        let Some(read) = ecall::read(kind, &mut c) else { return Ok(false) };
+        let Some(read) = ecall::read(kind, &mut c, out) else { return Ok(false) };
         let records = read?;
         c.finish("subrecord")?;
         records.into_iter().for_each(|record| self.give(record, head, batch, out));
@@ -427,7 +446,11 @@ impl EgtsSession {
             let number = self.state.next.wrapping_sub(1);
             out.reply_if_known([], transport::packet(transport::RESPONSE, number, route, &refusal));
         }
-        if batch.terminal || batch.platform || batch.credentials.is_some() {
+        if batch.is_login_spoilt {
+            let result = self.result(codes::DATA_FORM);
+            let number = self.number();
+            out.reply_to_anyone(transport::packet(transport::APPDATA, number, route, &result));
+        } else if batch.terminal || batch.platform || batch.credentials.is_some() {
             self.answer_login(batch, route, out);
         }
         if !batch.services.is_empty() {

@@ -46,13 +46,20 @@ impl Moment {
     }
 
     /// Takes a subrecord. One that is not as described is kept as it came: its bytes are as the device sent them, since
-    /// the checksum fits.
-    pub(super) fn subrecord(&mut self, kind: u8, place: usize, data: Cursor<'_>, volts: Volts, out: &mut Out<'_>) {
+    /// the checksum fits. Says whether what is a position's at least could be read.
+    pub(super) fn subrecord(
+        &mut self,
+        kind: u8,
+        place: usize,
+        data: Cursor<'_>,
+        volts: Volts,
+        out: &mut Out<'_>,
+    ) -> bool {
         let bytes = data.rest();
         let mut c = data;
         let record = &mut self.record;
         let read = match kind {
-            POSITION => position(&mut c, record).inspect(|()| self.placed = true),
+            POSITION => position(&mut c, record, &mut self.placed, out),
             EXTENDED_POSITION => quality(&mut c, record),
             _ => match sensors::read(kind, &mut c, &mut self.sensors, volts, record) {
                 Some(read) => read,
@@ -67,6 +74,7 @@ impl Moment {
             keep(&mut self.record, (TELEDATA, kind), place, bytes);
         }
         self.hash(kind, bytes);
+        kind != POSITION || self.placed
     }
 
     fn hash(&mut self, kind: u8, bytes: &[u8]) {
@@ -80,20 +88,16 @@ impl Moment {
     }
 }
 
-fn position(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
+/// Reads a position; says in `placed` that what all positions have was there. What some have behind it may be odd.
+fn position(c: &mut Cursor<'_>, record: &mut Record, placed: &mut bool, out: &mut Out<'_>) -> Result<()> {
     let time = since_2010(c.u32_le("time")?);
     let (latitude, longitude) = (c.u32_le("latitude")?, c.u32_le("longitude")?);
     let flags = c.u8("flags")?;
     let (motion, direction) = (c.u16_le("speed")?, c.u8("direction")?);
     let odometer = c.u24_le("odometer")?;
     let (inputs, event) = (c.u8("inputs")?, c.u8("event")?);
-    if is_set(flags, 7) {
-        let altitude = c.u24_le("altitude")?;
-        record.set(Key::PositionAltitude, metres(altitude, is_set(motion, 14)));
-    }
-    if !c.is_empty() {
-        record.raw("event.data", c.i16_le("event data")?.to_compact_string());
-    }
+    *placed = true;
+    let more = more(c, is_set(flags, 7), is_set(motion, 14), record);
     record.time = time.or(record.time);
     let valid = is_set(flags, 0);
     record.set(Key::PositionValid, valid);
@@ -107,7 +111,7 @@ fn position(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
         record.raw("coordinate.system", "PZ-90.02");
     }
     record.set(Key::PositionSpeed, f64::from(motion & 0x3FFF) / 10.0);
-    record.set(Key::PositionDirection, f64::from(u16::from(direction) | (motion >> 15 & 1) << 8));
+    course(u16::from(direction) | (motion >> 15) << 8, record, out);
     record.set(Key::MovementStatus, is_set(flags, 4));
     if flags & FROM_MEMORY != 0 {
         record.set(Key::RecordArchived, true);
@@ -118,7 +122,27 @@ fn position(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     if let Some(alarm) = alarm(event) {
         record.alarm(alarm);
     }
+    more
+}
+
+/// What may stand behind the fields that all positions have.
+fn more(c: &mut Cursor<'_>, has_altitude: bool, is_below: bool, record: &mut Record) -> Result<()> {
+    if has_altitude {
+        let altitude = c.u24_le("altitude")?;
+        record.set(Key::PositionAltitude, metres(altitude, is_below));
+    }
+    if !c.is_empty() {
+        record.raw("event.data", c.i16_le("event data")?.to_compact_string());
+    }
     Ok(())
+}
+
+/// Degrees of direction; there are none beyond 360.
+pub(super) fn course(degrees: u16, record: &mut Record, out: &mut Out<'_>) {
+    match degrees {
+        0..=360 => record.set(Key::PositionDirection, f64::from(degrees)),
+        _ => out.note("course beyond 360 degrees left out"),
+    }
 }
 
 /// Metres above the sea, or below it. Some devices leave the bit for that alone and write a negative number.

@@ -203,13 +203,21 @@ pub(super) fn packet(kind: u8, id: u16, route: Option<Route>, data: &[u8]) -> Ve
     packet
 }
 
+/// A record that is confirmed, and with what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Confirmed {
+    pub(super) number: u16,
+    pub(super) service: u8,
+    pub(super) code: u8,
+}
+
 /// The data of a response: to which packet, how its transport went, and a record for each record that it had.
-pub(super) fn response(id: u16, code: u8, records: &[(u16, u8)]) -> Vec<u8> {
+pub(super) fn response(id: u16, code: u8, records: &[Confirmed]) -> Vec<u8> {
     let mut data = id.to_le_bytes().to_vec();
     data.push(code);
-    for ((number, service), place) in records.iter().zip(0..) {
-        let [low, high] = number.to_le_bytes();
-        data.extend(record(place, 0, &[], *service, &[0, 3, 0, low, high, codes::OK]));
+    for (confirmed, place) in records.iter().zip(0..) {
+        let [low, high] = confirmed.number.to_le_bytes();
+        data.extend(record(place, 0, &[], confirmed.service, &[0, 3, 0, low, high, confirmed.code]));
     }
     data
 }

@@ -32,7 +32,7 @@ pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, Com
         Some(number) => number.parse().map_err(|_| invalid("number", "has to be a number of at most 32 bits"))?,
         None => 0,
     };
-    if device.len() != IMEI_BYTES || !device.is_ascii() {
+    if device.len() != IMEI_BYTES || !device.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(invalid("device", "has to be an IMEI of 15 digits"));
     }
     let letters =
@@ -53,7 +53,11 @@ pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, Com
 
 fn output(command: &Command<'_>) -> Result<String, CommandError> {
     let index: u8 = command.required("index")?.parse().map_err(|_| invalid("index", "has to be a number up to 255"))?;
-    Ok(format!("Out {index},{}", command.required("data")?))
+    let data = command.required("data")?;
+    match data {
+        "0" | "1" => Ok(format!("Out {index},{data}")),
+        _ => Err(invalid("data", "has to be 0 or 1")),
+    }
 }
 
 const fn invalid(attribute: &'static str, reason: &'static str) -> CommandError {

@@ -184,10 +184,14 @@ fn minimum(c: &mut Cursor<'_>, received: Time, record: &mut Record) -> Result<()
     let (high, low) = (c.u64("minimum")?, c.u16("minimum")?);
     let part = |from, to| u32::try_from(bits::between(high, from, to)).unwrap_or(u32::MAX);
     let latitude = part(0, 15) << 6 | u32::from(low >> 10);
+    let (is_valid, longitude) = (!bits::is_set(high, 37), part(15, 37));
     record.time = moment(part(38, 63), received);
-    record.set(Key::PositionValid, !bits::is_set(high, 37));
-    record.set(Key::PositionLongitude, f64::from(part(15, 37)) * 360.0 / 4_194_304.0 - 180.0);
-    record.set(Key::PositionLatitude, f64::from(latitude) * 180.0 / 2_097_152.0 - 90.0);
+    record.set(Key::PositionValid, is_valid);
+    // Without a place both may be zero.
+    if is_valid || (latitude, longitude) != (0, 0) {
+        record.set(Key::PositionLongitude, f64::from(longitude) * 360.0 / 4_194_304.0 - 180.0);
+        record.set(Key::PositionLatitude, f64::from(latitude) * 180.0 / 2_097_152.0 - 90.0);
+    }
     if bits::is_set(low, 9) {
         record.alarm(Alarm::General);
     }

@@ -70,6 +70,8 @@ pub(super) struct Draft {
     last: u8,
     /// Whether there is more than who the device is, and when.
     has_content: bool,
+    /// Whether it has a tag that nobody describes.
+    pub(super) has_unknown: bool,
 }
 
 /// Reads records one after the other, up to the end of `c`.
@@ -90,6 +92,7 @@ pub(super) fn records(mut c: Cursor<'_>, reading: Reading, out: &mut Out<'_>) ->
             // A tag of later firmware: how long it is, nobody knows. Where the record has its time, it is one; where it
             // has not, these may be no tags at all but encrypted.
             None if draft.has(TIME) => {
+                draft.has_unknown = true;
                 draft.record.raw("rest", super::hex(at_tag.rest()));
                 out.note(format!("tag {id:02x} at byte {} is unknown: what follows is kept as it is", at_tag.at()));
                 c.take_rest("unknown tag");
@@ -131,6 +134,7 @@ impl Draft {
             seen: [0; 4],
             last: 0,
             has_content: false,
+            has_unknown: false,
         }
     }
 
@@ -177,7 +181,9 @@ impl Draft {
         let version = |number: u8| format_compact!("{number}");
         record.set_some(Key::DeviceHardwareVersion, self.hardware.or(hardware).map(version));
         record.set_some(Key::DeviceFirmwareVersion, self.firmware.or(firmware).map(version));
-        let whole = self.seconds.map(|seconds| Time(i64::from(seconds).saturating_mul(1000)));
+        // A clock that was not set yet begins with zero.
+        let whole =
+            self.seconds.filter(|seconds| *seconds != 0).map(|seconds| Time(i64::from(seconds).saturating_mul(1000)));
         record.time = whole.or(record.time).map(|time| time.plus_ms(self.milliseconds.into()));
         if record.time.is_none() && self.result.is_none() {
             out.note("a record without time");

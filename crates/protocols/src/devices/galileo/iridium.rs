@@ -34,8 +34,8 @@ struct Session {
 
 /// Where Iridium heard the device.
 struct Place {
-    latitude: f64,
-    longitude: f64,
+    /// Latitude and longitude, where these exist.
+    degrees: Option<(f64, f64)>,
     radius_km: u32,
 }
 
@@ -59,7 +59,13 @@ pub(super) fn packet(
         let kind = elements.u8("element")?;
         let length = usize::from(elements.u16("element length")?);
         match kind {
-            PLACE => place = Some(heard_at(&mut elements, length)?),
+            PLACE => {
+                let heard = heard_at(&mut elements, length)?;
+                if heard.degrees.is_none() {
+                    out.note(format!("what Iridium says at byte {} is no place", at_element.at()));
+                }
+                place = Some(heard);
+            }
             DATA => {
                 let data = elements.sub("data", length)?;
                 drafts.extend(data_of(data, is_compressed, reading, received, out)?);
@@ -145,14 +151,14 @@ fn heard_at(c: &mut Cursor<'_>, length: usize) -> Result<Place> {
         let value = f64::from(v.u8(degrees)?) + f64::from(v.u16(minutes)?) / 60_000.0;
         Ok(if is_negative { -value } else { value })
     };
-    Ok(Place {
-        latitude: degrees("latitude degrees", "latitude minutes", bits::is_set(flags, 1))?,
-        longitude: degrees("longitude degrees", "longitude minutes", bits::is_set(flags, 0))?,
-        radius_km: v.u32("radius")?,
-    })
+    let latitude: f64 = degrees("latitude degrees", "latitude minutes", bits::is_set(flags, 1))?;
+    let longitude: f64 = degrees("longitude degrees", "longitude minutes", bits::is_set(flags, 0))?;
+    let exists = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
+    Ok(Place { degrees: exists.then_some((latitude, longitude)), radius_km: v.u32("radius")? })
 }
 
-/// What the device sent: a compressed record begins with a 0 like a tag below 80, so that only reading it tells.
+/// What the device sent: a compressed record begins with a 0 like a tag below 80, so that only reading it tells. Chance
+/// makes tags of it at times, but seldom known ones that begin as a packet of tags does.
 fn data_of(
     data: Cursor<'_>,
     is_compressed: Option<bool>,
@@ -160,26 +166,40 @@ fn data_of(
     received: Time,
     out: &mut Out<'_>,
 ) -> Result<Vec<Draft>> {
-    let as_tags = || records(Cursor::new(data.rest()), reading, &mut Out::default());
-    match is_compressed.unwrap_or_else(|| as_tags().is_err()) {
+    let is_compressed = is_compressed.unwrap_or_else(|| {
+        let tags = records(Cursor::new(data.rest()), reading, &mut Out::default());
+        let Ok(drafts) = tags else { return true };
+        let are_tags = data.peek().is_none_or(|first| FIRST_TAGS.contains(&first));
+        let are_tags = are_tags && !drafts.iter().any(|draft| draft.has_unknown);
+        let fits = compressed::is_understood(Cursor::new(data.rest()));
+        if are_tags && fits {
+            out.note("read as tags, but it may be compressed: the setting `compressed` says which");
+        }
+        fits && !are_tags
+    });
+    match is_compressed {
         true => compressed::records(data, reading, received, out),
         false => records(data, reading, out),
     }
 }
+
+/// What a packet of tags begins with: who the device is, the record's number or its time.
+const FIRST_TAGS: [u8; 7] = [0x01, 0x02, 0x03, 0x04, 0x10, 0x11, 0x20];
 
 fn complete(record: &mut Record, session: &Session, place: Option<&Place>) {
     record.raw("iridium.number", session.number);
     record.raw("iridium.seconds", session.seconds);
     let Some(place) = place else { return };
     record.raw("iridium.radius", place.radius_km);
+    let Some((latitude, longitude)) = place.degrees else { return };
     if record.get(Key::PositionLatitude).is_none() {
-        record.set(Key::PositionLatitude, place.latitude);
-        record.set(Key::PositionLongitude, place.longitude);
+        record.set(Key::PositionLatitude, latitude);
+        record.set(Key::PositionLongitude, longitude);
         record.set(Key::PositionAccuracy, f64::from(place.radius_km) * 1000.0);
         record.set(Key::PositionValid, false);
         record.set(Key::GnssState, "iridium");
     } else {
-        record.raw("iridium.latitude", place.latitude);
-        record.raw("iridium.longitude", place.longitude);
+        record.raw("iridium.latitude", latitude);
+        record.raw("iridium.longitude", longitude);
     }
 }

@@ -77,8 +77,8 @@ enum To {
     /// A number with sign.
     Signed(Key),
     Whole(Key),
-    /// A number as text.
-    Text(Key),
+    /// The number of a key; all ones say that there is none.
+    Driver,
     /// Under this name, as a number.
     Raw(&'static str),
     /// Under this name and number n, counted on from this one, as a number.
@@ -115,6 +115,7 @@ pub(super) fn read(id: u8, row: &Row, c: &mut Cursor<'_>, draft: &mut Draft, out
         To::Imei => imei(v.take_rest(row.name), draft, out),
         To::Time => draft.seconds = Some(v.u32_le(row.name)?),
         To::Milliseconds => milliseconds(v.u16_le(row.name)?, draft, out),
+        To::Motion => values::motion(&mut v, &mut draft.record, out)?,
         To::Place => draft.by_cells = values::place(&mut v, &mut draft.record, out)?,
         To::Precision => draft.precision = Some(v.u8(row.name)?),
         To::Input(first) => input(n.saturating_add(first), v.u16_le(row.name)?, draft),
@@ -143,7 +144,6 @@ fn plain(n: u8, row: &Row, mut v: Cursor<'_>, draft: &mut Draft) -> Result<()> {
     let (record, reading) = (&mut draft.record, draft.reading);
     let number = |base: u8| n.saturating_add(base);
     match row.to {
-        To::Motion => values::motion(&mut v, record)?,
         To::Status => values::status(v.u16_le(row.name)?, record),
         To::ExtendedStatus => {
             let status = v.u16_le(row.name)?;
@@ -173,11 +173,16 @@ fn plain(n: u8, row: &Row, mut v: Cursor<'_>, draft: &mut Draft) -> Result<()> {
         To::CanHours => record.raw("can32bitr0", v.u32_le(row.name)?),
         To::CanLitres if reading.can_log => record.set(Key::FuelVolume, f64::from(v.u32_le(row.name)?) / 10.0),
         To::CanLitres => record.raw("can32bitr1", v.u32_le(row.name)?),
+        // All ones say that it is not known.
+        To::Scaled(..) if is_ones(&v) => v.skip(row.name, v.left())?,
         To::Scaled(key, by) => record.set(key, f64::from(unsigned(&mut v, row.name)?) / by),
         To::Signed(key) if v.left() == 1 => record.set(key, v.i8(row.name)?),
         To::Signed(key) => record.set(key, v.i16_le(row.name)?),
         To::Whole(key) => record.set(key, unsigned(&mut v, row.name)?),
-        To::Text(key) => record.set(key, format_compact!("{}", unsigned(&mut v, row.name)?)),
+        To::Driver => match v.u32_le(row.name)? {
+            u32::MAX => {}
+            number => record.set(Key::DriverId, format_compact!("{number}")),
+        },
         To::Raw(name) => record.raw(name, unsigned(&mut v, row.name)?),
         To::RawNumbered(name, first) => {
             record.raw(format_compact!("{name}{}", number(first)), unsigned(&mut v, row.name)?);
@@ -198,6 +203,10 @@ fn value<'a>(row: &Row, c: &mut Cursor<'a>) -> Result<Cursor<'a>> {
         Width::Reefer => reefer::length(c)?,
     };
     c.sub(row.name, length)
+}
+
+fn is_ones(v: &Cursor<'_>) -> bool {
+    v.rest().iter().all(|byte| *byte == u8::MAX)
 }
 
 /// All of a value of one to four bytes.
@@ -338,7 +347,7 @@ pub(super) const ROWS: &[Row] = &[
     row(0x80, 0x87, 3, "thermometer and hygrometer", To::Hygrometer),
     row(0x88, 0x89, 1, "RS232 extended data", To::PortExtra),
     row(0x8A, 0x8C, 1, "fuel temperature", To::FuelTemperature),
-    one(0x90, 4, "iButton 1", To::Text(Key::DriverId)),
+    one(0x90, 4, "iButton 1", To::Driver),
     row(0xA0, 0xAF, 1, "CAN8BITR", To::RawNumbered("can8bitr", 15)),
     row(0xB0, 0xB9, 2, "CAN16BITR", To::RawNumbered("can16bitr", 5)),
     one(0xC0, 4, "CAN_A0", To::Scaled(Key::FuelConsumed, 2.0)),

@@ -28,10 +28,17 @@ pub(super) fn place(v: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) 
     Ok(state == "cells")
 }
 
-/// Speed and direction, in tenths.
-pub(super) fn motion(v: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
-    record.set(Key::PositionSpeed, f64::from(v.u16_le("speed")?) / 10.0);
-    record.set(Key::PositionDirection, f64::from(v.u16_le("direction")?) / 10.0);
+/// Speed and direction, in tenths. All ones are no speed, and there is no direction beyond 360 degrees.
+pub(super) fn motion(v: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) -> Result<()> {
+    let (speed, direction) = (v.u16_le("speed")?, v.u16_le("direction")?);
+    match speed {
+        u16::MAX => out.note("a speed of all ones left out"),
+        _ => record.set(Key::PositionSpeed, f64::from(speed) / 10.0),
+    }
+    match direction {
+        0..=3600 => record.set(Key::PositionDirection, f64::from(direction) / 10.0),
+        _ => out.note("course beyond 360 degrees left out"),
+    }
     Ok(())
 }
 

@@ -1,13 +1,13 @@
 //! Records of the later edition: up to six blocks behind a fixed beginning, and in each what its mask names.
 
-use super::{degrees, hdop, key, place, satellites, status, time, volts};
+use super::{course, degrees, hdop, key, known, place, satellites, status, time, volts};
 use crate::Out;
 use compact_str::format_compact;
 use odograph_model::{Key, Record};
 use odograph_wire::{Cursor, Malformed, Reason, Result, bits, notation};
 
-/// Reads the blocks of one kind: what is there, and into what.
-type Block = fn(&mut Cursor<'_>, Mask, &mut Record) -> Result<()>;
+/// Reads the blocks of one kind: what is there, into what, and where notes go.
+type Block = fn(&mut Cursor<'_>, Mask, &mut Record, &mut Out<'_>) -> Result<()>;
 
 const BLOCKS: [(&str, Block); 6] = [
     ("navigation", navigation),
@@ -38,7 +38,7 @@ pub(super) fn read(mut c: Cursor<'_>, out: &mut Out<'_>) -> Result<()> {
         return Err(Malformed::new("blocks", at, Reason::Unknown));
     }
     while !c.is_empty() {
-        let record = record(&mut c, Mask(blocks))?;
+        let record = record(&mut c, Mask(blocks), out)?;
         out.record(record);
     }
     Ok(())
@@ -49,7 +49,7 @@ pub(super) fn are_known(blocks: u8) -> bool {
     blocks.checked_shr(6).unwrap_or(0) == 0
 }
 
-fn record(c: &mut Cursor<'_>, blocks: Mask) -> Result<Record> {
+fn record(c: &mut Cursor<'_>, blocks: Mask, out: &mut Out<'_>) -> Result<Record> {
     let start = *c;
     let mut record = Record::new();
     record.set(Key::RecordIndex, c.u16_le("record")?);
@@ -60,20 +60,20 @@ fn record(c: &mut Cursor<'_>, blocks: Mask) -> Result<Record> {
     for (index, (name, block)) in (0..).zip(BLOCKS) {
         if blocks.has(index) {
             let mask = Mask(c.u8(name)?);
-            block(c, mask, &mut record)?;
+            block(c, mask, &mut record, out)?;
         }
     }
     Ok(record.hash_span(c.since(&start)))
 }
 
-fn navigation(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
+fn navigation(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, out: &mut Out<'_>) -> Result<()> {
     if mask.has(0) {
         let byte = c.u8("satellites")?;
         satellites(byte, record);
         record.set(Key::PositionValid, bits::is_set(byte, 7));
     }
     if mask.has(1) {
-        record.set(Key::PositionDirection, f64::from(c.u16_le("course")?) / 10.0);
+        course(c.u16_le("course")?, record, out);
     }
     if mask.has(2) {
         record.set(Key::PositionAltitude, c.i16_le("altitude")?);
@@ -100,7 +100,7 @@ fn navigation(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()>
     Ok(())
 }
 
-fn analogue(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
+fn analogue(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, _: &mut Out<'_>) -> Result<()> {
     for (element, input) in (0..8).zip(1..) {
         if mask.has(element) {
             record.set(Key::AinN(input), c.u16_le("analogue input")?);
@@ -109,7 +109,7 @@ fn analogue(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-fn sensors(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
+fn sensors(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, _: &mut Out<'_>) -> Result<()> {
     if mask.has(0) {
         record.set_some(Key::DeviceTemperature, degrees(c.i8("own temperature")?));
     }
@@ -136,10 +136,10 @@ fn sensors(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-fn fuel(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
+fn fuel(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, _: &mut Out<'_>) -> Result<()> {
     for (element, key) in [(0, Key::FuelVolumeN(1)), (1, Key::FuelVolumeN(2)), (2, Key::FuelVolume)] {
         if mask.has(element) {
-            record.set(key, c.u16_le("fuel")?);
+            record.set_some(key, known(c.u16_le("fuel")?));
         }
     }
     if mask.has(3) {
@@ -158,7 +158,7 @@ fn fuel(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-fn can(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
+fn can(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, _: &mut Out<'_>) -> Result<()> {
     if mask.has(0) {
         super::engine(c, record)?;
     }
@@ -171,14 +171,14 @@ fn can(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
     for (element, axle) in (3..8).zip(1..) {
         if mask.has(element) {
             // Half a kilogram a unit, as on the vehicle's bus.
-            record.set(Key::AxleWeightN(axle), f64::from(c.u16_le("axle")?) / 2.0);
+            record.set_some(Key::AxleWeightN(axle), known(c.u16_le("axle")?).map(|halves| halves / 2.0));
         }
     }
     Ok(())
 }
 
 /// What a CAN-LOG adapter gives, under its own letters.
-fn can_log(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
+fn can_log(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, _: &mut Out<'_>) -> Result<()> {
     const ELEMENTS: [(&str, usize); 8] = [
         ("can.speed", 1),
         ("can.s", 3),
@@ -191,7 +191,10 @@ fn can_log(c: &mut Cursor<'_>, mask: Mask, record: &mut Record) -> Result<()> {
     ];
     for (element, (name, length)) in (0..).zip(ELEMENTS) {
         match mask.has(element) {
-            true if element == 0 => record.set(Key::CanVehicleSpeed, c.u8(name)?),
+            true if element == 0 => match c.u8(name)? {
+                u8::MAX => {}
+                speed => record.set(Key::CanVehicleSpeed, speed),
+            },
             true => record.raw(name, notation::to_hex(c.bytes(name, length)?)),
             false => {}
         }

@@ -1,6 +1,6 @@
 //! Records of the earlier edition: a fixed beginning, and what the structure of the packet names.
 
-use super::{degrees, hdop, key, place, satellites, status, time, volts};
+use super::{course, degrees, hdop, key, known, place, satellites, status, time, volts};
 use crate::Out;
 use odograph_model::{Key, Record};
 use odograph_wire::{Cursor, Result, bits};
@@ -10,7 +10,7 @@ pub(super) fn read(mut c: Cursor<'_>, out: &mut Out<'_>) -> Result<()> {
     let structure = c.u16_le("structure")?;
     while !c.is_empty() {
         let start = c;
-        let mut record = fixed(&mut c)?;
+        let mut record = fixed(&mut c, out)?;
         for element in (0..16_u8).filter(|element| bits::is_set(structure, u32::from(*element))) {
             more(element, &mut c, &mut record)?;
         }
@@ -26,14 +26,14 @@ pub(super) fn fits(structure: u16, bytes: usize) -> bool {
     bytes.is_multiple_of(record)
 }
 
-fn fixed(c: &mut Cursor<'_>) -> Result<Record> {
+fn fixed(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Record> {
     let mut record = Record::new();
     record.set(Key::RecordIndex, c.u16_le("record")?);
     record.time = time(c.u32_le("time")?);
     satellites(c.u8("satellites")?, &mut record);
     place(c.i32_le("latitude")?, c.i32_le("longitude")?, &mut record);
     record.set(Key::PositionSpeed, f64::from(c.u16_le("speed")?) / 10.0);
-    record.set(Key::PositionDirection, f64::from(c.u16_le("course")?) / 10.0);
+    course(c.u16_le("course")?, &mut record, out);
     record.set(Key::PositionAltitude, c.i16_le("altitude")?);
     hdop(c.u8("hdop")?, &mut record);
     Ok(record)
@@ -68,8 +68,8 @@ fn more(element: u8, c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
             record.raw("frequency.2", c.u16_le("frequency")?);
         }
         12 => {
-            record.set(Key::FuelVolumeN(1), c.u16_le("fuel")?);
-            record.set(Key::FuelVolumeN(2), c.u16_le("fuel")?);
+            record.set_some(Key::FuelVolumeN(1), known(c.u16_le("fuel")?));
+            record.set_some(Key::FuelVolumeN(2), known(c.u16_le("fuel")?));
         }
         13 => {
             record.set_some(Key::FuelTemperatureN(1), degrees(c.i8("fuel temperature")?));
