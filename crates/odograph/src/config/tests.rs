@@ -228,6 +228,9 @@ fn a_store_and_its_options_are_taken_and_its_secrets_not_shown() {
     let shown = serde_json::to_string(&rows(&loaded)).unwrap();
     assert!(!shown.contains("hush"), "{shown}");
     assert!(shown.contains("eu-central-1") && shown.contains("(set, and not shown)"), "{shown}");
+    let guarded = "[[listener]]\nprotocol = \"wialon\"\nlisten = 5\nsettings = { password = \"hush\" }\n";
+    let shown = serde_json::to_string(&rows(&load(guarded, &[]).unwrap())).unwrap();
+    assert!(!shown.contains("hush") && shown.contains("(set, and not shown)"), "{shown}");
     for (file, expected) in [
         (
             "[lake]\nstore = \"ftp://x\"",

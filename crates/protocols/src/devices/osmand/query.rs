@@ -60,7 +60,7 @@ impl Said {
         for pair in text.lines().flat_map(|line| pairs(line, 0)) {
             let value = pair.value.trim();
             match pair.name.as_ref() {
-                "id" | "deviceid" => said.who |= !value.is_empty(),
+                name if is_name(name) => said.who |= !value.is_empty(),
                 "timestamp" => said.time |= !value.is_empty(),
                 "lat" => said.latitude |= number(value).is_some(),
                 "lon" => said.longitude |= number(value).is_some(),
@@ -131,8 +131,15 @@ fn fix<'x, 't: 'x>(parts: &[Part<'x>], terms: Terms, device: &mut Device, out: &
         out.fields(pair.sent, pair.at, '&').take_rest(label(&pair.name));
         take(&pair, terms, &mut fix, device, out)?;
     }
-    let spans: Vec<&str> = parts.iter().map(|part| part.text).filter(|text| !text.is_empty()).collect();
+    // Under another of its names, a device says the same: what a name is makes no other record of it.
+    let said = parts.iter().flat_map(|part| pairs(part.text, part.at)).filter(|pair| !is_name(&pair.name));
+    let spans: Vec<&str> = said.map(|pair| pair.sent).filter(|text| !text.is_empty()).collect();
     Ok(fix.finish(&spans, out))
+}
+
+/// Whether the parameter says who it is.
+fn is_name(name: &str) -> bool {
+    matches!(name, "id" | "deviceid")
 }
 
 fn take(pair: &Pair<'_>, terms: Terms, fix: &mut Fix, device: &mut Device, out: &mut Out<'_>) -> Result<()> {
@@ -141,7 +148,7 @@ fn take(pair: &Pair<'_>, terms: Terms, fix: &mut Fix, device: &mut Device, out: 
         return Ok(());
     }
     match name {
-        "id" | "deviceid" => device.add(value, pair.at)?,
+        name if is_name(name) => device.add(value, pair.at)?,
         "timestamp" => fix.time(name, value, time::moment(value, terms.zone_minutes), out),
         "lat" => fix.latitude(name, value, out),
         "lon" => fix.longitude(name, value, out),
@@ -186,4 +193,26 @@ fn label(name: &str) -> &'static str {
         "wifi",
     ];
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or("parameter")
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::devices::osmand::PROTOCOL;
+    use crate::{Checksum, Opening, Out, Settings, Transport};
+    use odograph_model::{Record, Time};
+
+    #[test]
+    fn under_another_of_its_names_a_device_says_the_same() {
+        let span = |query: &str| {
+            let (settings, mut out) = (Settings::default(), Out::default());
+            let (transport, checksum) = (Some(Transport::Tcp), Checksum::Enforce);
+            let mut session = (PROTOCOL.open)(&Opening { transport, settings: &settings, checksum, context: &[] });
+            let request = format!("GET /?{query} HTTP/1.1\r\n\r\n");
+            session.on_frame(request.as_bytes(), Time(0), &mut out).expect("it is a fix");
+            out.records().first().map(Record::span).expect("a record")
+        };
+        let first = span("id=1&lat=60.0&lon=30.0&timestamp=1377177267");
+        assert_eq!(first, span("lat=60.0&lon=30.0&timestamp=1377177267&deviceid=2"));
+        assert_ne!(first, span("id=1&lat=60.0&lon=30.1&timestamp=1377177267"));
+    }
 }
