@@ -10,9 +10,10 @@ pub trait Devices: Send + Sync {
     /// What is decided about the device that calls itself `ids` (at least one) on `listener`.
     fn admit(&self, ids: &[CompactString], listener: &Listener) -> Arc<Binding>;
 
-    /// What is decided about the device that calls itself `ids`, if it is known; a stranger does not become known by it.
-    fn known(&self, ids: &[CompactString]) -> Option<Arc<Binding>> {
-        let _ = ids;
+    /// What is decided about the device that calls itself `ids` on `listener`, if it is known; a stranger does not become
+    /// known by it.
+    fn known(&self, ids: &[CompactString], listener: &Listener) -> Option<Arc<Binding>> {
+        let _ = (ids, listener);
         None
     }
 
@@ -56,7 +57,7 @@ pub(crate) fn admit(devices: &dyn Devices, ids: &[CompactString], listener: &Lis
         Other::Admit => devices.admit(ids, listener),
         // Asked each time: a person may decide about it meanwhile.
         Other::Ignore => devices.admit(std::slice::from_ref(&own.device), listener),
-        Other::Refuse => match devices.known(ids).filter(|known| known.device == own.device) {
+        Other::Refuse => match devices.known(ids, listener).filter(|known| known.device == own.device) {
             Some(known) => known,
             None => Arc::new(Binding {
                 device: ids.first().cloned().unwrap_or_default(),

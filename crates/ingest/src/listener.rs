@@ -1,6 +1,7 @@
 //! A place where devices arrive: an address, a protocol, and what holds for those who come there.
 
 use crate::measure::Measures;
+use crate::roster::DEFAULT_TENANT;
 use crate::seats::Seats;
 use crate::{Access, Other, Proxy, Tls, Unknown};
 use compact_str::CompactString;
@@ -24,7 +25,8 @@ pub struct Listener {
     pub checksum: Checksum,
     /// What happens to devices that nobody announced.
     pub unknown: Unknown,
-    /// Whose they become.
+    /// Whose they become. A listener of the tenant `default` is for the devices of all tenants, any other one for its own
+    /// tenant's alone.
     pub tenant: CompactString,
     /// The one device that this listener belongs to, for devices that never say who they are.
     pub device: Option<Arc<Binding>>,
@@ -71,7 +73,7 @@ impl Listener {
             settings: Arc::default(),
             checksum: Checksum::Enforce,
             unknown: Unknown::Register,
-            tenant: CompactString::const_new("default"),
+            tenant: CompactString::const_new(DEFAULT_TENANT),
             device: None,
             other: Other::default(),
             access: Access::default(),

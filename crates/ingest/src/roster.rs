@@ -7,13 +7,14 @@
 
 mod file;
 mod lines;
+mod table;
 
 pub use lines::Damage;
 
 use crate::{Devices, Listener, Other, Unknown};
 use compact_str::CompactString;
 use file::File;
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashSet;
 use odograph_env::Disk;
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Decision, Settings};
@@ -21,6 +22,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use table::{Entry, Table};
 
 /// Devices that may register themselves, unless the configuration says otherwise: a bound on what strangers can make
 /// us remember.
@@ -92,24 +94,15 @@ pub struct Roster {
 }
 
 struct Inner {
-    /// By each of its ids.
-    devices: HashMap<CompactString, Entry>,
+    devices: Table,
     registered: usize,
     unsaved: Vec<Known>,
     /// The ids of the devices that the configuration announces.
     announced: Arc<BTreeSet<CompactString>>,
     /// Those that it announced when what the journal may have beyond the file was written.
     announced_before: BTreeSet<CompactString>,
-    /// Those that had to wait for a person at some time.
-    waited: HashSet<CompactString>,
-}
-
-struct Entry {
-    binding: Arc<Binding>,
-    state: State,
-    protocol: CompactString,
-    /// All ids of a device that has several, with each of them.
-    ids: Arc<[CompactString]>,
+    /// Those that had to wait for a person at some time, by tenant and id.
+    waited: HashSet<(CompactString, CompactString)>,
 }
 
 impl Roster {
@@ -118,7 +111,7 @@ impl Roster {
     pub fn open(disk: Arc<dyn Disk>, folder: &Path, unknown_max: usize) -> Result<(Self, Lsn), RosterError> {
         let (file, content) = File::open(disk, folder)?;
         let mut inner = Inner {
-            devices: HashMap::new(),
+            devices: Table::default(),
             registered: 0,
             unsaved: Vec::new(),
             announced: Arc::default(),
@@ -136,19 +129,21 @@ impl Roster {
         &self.damage
     }
 
-    /// Announces a device under all its ids, as the configuration does. It stands above what registered itself.
+    /// Announces a device under all its ids, as the configuration does. It stands above what registered itself, and above
+    /// what tenants say.
     pub fn announce(&self, ids: &[CompactString], tenant: &str, settings: Settings) {
         let Some(device) = ids.first() else { return };
-        let binding = Binding { device: device.clone(), tenant: tenant.into(), decision: Decision::Accepted, settings };
-        let binding = Arc::new(binding);
-        let several: Arc<[_]> = if ids.len() > 1 { ids.into() } else { Arc::default() };
+        let protocol = CompactString::default();
+        let known = Known {
+            device: device.clone(),
+            tenant: tenant.into(),
+            state: State::Configured,
+            protocol,
+            ids: ids.to_vec(),
+        };
         let mut inner = self.change();
         Arc::make_mut(&mut inner.announced).insert(device.clone());
-        for id in ids {
-            let (binding, ids) = (binding.clone(), several.clone());
-            let entry = Entry { binding, state: State::Configured, protocol: CompactString::default(), ids };
-            inner.devices.insert(id.clone(), entry);
-        }
+        inner.claim(&known, settings, true);
     }
 
     /// A device that the journal shows and the file lacks: it registered just before a crash. One that was known because
@@ -160,7 +155,9 @@ impl Roster {
             Decision::Quarantined => State::Quarantined,
             Decision::Refused => return,
         };
-        if !inner.devices.contains_key(&binding.device) && !inner.announced_before.contains(&binding.device) {
+        if inner.devices.find(Some(&binding.tenant), &binding.device).is_none()
+            && !inner.announced_before.contains(&binding.device)
+        {
             let known = Known {
                 device: binding.device.clone(),
                 tenant: binding.tenant.clone(),
@@ -175,35 +172,39 @@ impl Roster {
 
     /// All devices, each once, sorted by id.
     pub fn list(&self) -> Vec<Known> {
-        let inner = self.read();
-        let own = inner.devices.iter().filter(|(id, entry)| **id == entry.binding.device);
-        let mut all: Vec<_> = own.map(|(_, entry)| entry.known()).collect();
-        drop(inner);
-        all.sort_by(|a, b| a.device.cmp(&b.device));
+        let mut all: Vec<_> = self.read().devices.each().map(Entry::known).collect();
+        all.sort_by(|a, b| (&a.device, &a.tenant).cmp(&(&b.device, &b.tenant)));
         all
     }
 
-    /// What is known about the device that has this id, be it one of several.
-    pub fn get(&self, id: &str) -> Option<Known> {
-        self.read().devices.get(id).map(Entry::known)
+    /// What is known about the device that has this id, be it one of several: the tenant's, or where no tenant is named
+    /// that of whoever had it first.
+    pub fn get(&self, tenant: Option<&str>, id: &str) -> Option<Known> {
+        self.read().devices.find(tenant, id).map(Entry::known)
     }
 
-    /// The devices that had to wait for a person's decision at some time, in no order: what they sent meanwhile is in no
+    /// The devices, by tenant and id, that had to wait for a person's decision at some time, in no order: what they sent meanwhile is in no
     /// table of records.
-    pub fn waited(&self) -> Vec<CompactString> {
+    pub fn waited(&self) -> Vec<(CompactString, CompactString)> {
         self.read().waited.iter().cloned().collect()
     }
 
-    /// Decides about a device, known so far or not; says what it was before. A configured device stays as it is. When it
-    /// returns, the decision is durable and holds; when it fails, nothing has changed. `durable` is that of
-    /// [`Roster::save`].
-    pub fn decide(&self, device: &str, state: State, durable: Lsn) -> Result<Option<State>, RosterError> {
+    /// Decides about a device, known so far or not, under any of its ids; says what it was before. A configured device stays
+    /// as it is. When it returns, the decision is durable and holds; when it fails, nothing has changed. `durable` is that
+    /// of [`Roster::save`]; `tenant` as in [`Roster::get`].
+    pub fn decide(
+        &self,
+        tenant: Option<&str>,
+        id: &str,
+        state: State,
+        durable: Lsn,
+    ) -> Result<Option<State>, RosterError> {
         let mut file = self.lock_file();
-        let before = self.get(device);
+        let before = self.get(tenant, id);
         if before.as_ref().is_some_and(|known| known.state == State::Configured) {
             return Ok(Some(State::Configured));
         }
-        let decided = decided(device, state, before.clone());
+        let decided = decided(tenant, id, state, before.clone());
         let (mut lines, announced) = self.take_unsaved();
         lines.push(decided.clone());
         if let Err(error) = file.write(&lines, durable, &announced) {
@@ -213,8 +214,8 @@ impl Roster {
         }
         let mut inner = self.change();
         // It may have registered itself meanwhile: then the decision has to stand behind that line once more.
-        let registered = inner.unsaved.iter().any(|known| known.device == device);
-        let now = self::decided(device, state, inner.devices.get(device).map(Entry::known));
+        let now = self::decided(tenant, id, state, inner.devices.find(tenant, id).map(Entry::known));
+        let registered = inner.unsaved.iter().any(|known| known.device == now.device && known.tenant == now.tenant);
         if registered || now != decided {
             inner.unsaved.push(now.clone());
         }
@@ -271,12 +272,13 @@ impl Roster {
 
 impl Devices for Roster {
     fn admit(&self, ids: &[CompactString], listener: &Listener) -> Arc<Binding> {
-        if let Some(binding) = self.read().binding(ids) {
+        let tenant = own_tenant(listener);
+        if let Some(binding) = self.read().binding(tenant, ids) {
             return binding;
         }
         let mut inner = self.change();
         // Another worker may have been faster.
-        if let Some(binding) = inner.binding(ids) {
+        if let Some(binding) = inner.binding(tenant, ids) {
             return binding;
         }
         let device = ids.first().cloned().unwrap_or_default();
@@ -297,18 +299,19 @@ impl Devices for Roster {
         binding
     }
 
-    fn known(&self, ids: &[CompactString]) -> Option<Arc<Binding>> {
-        self.read().binding(ids)
+    fn known(&self, ids: &[CompactString], listener: &Listener) -> Option<Arc<Binding>> {
+        self.read().binding(own_tenant(listener), ids)
     }
 
     fn refusal(&self, device: &str, listener: &Listener) -> String {
         let inner = self.read();
+        let entry = inner.devices.find(own_tenant(listener), device);
         if let (Some(own), Other::Refuse) = (&listener.device, listener.other)
-            && inner.devices.get(device).is_none_or(|entry| entry.binding.device != own.device)
+            && entry.is_none_or(|entry| entry.binding.device != own.device)
         {
             return format!("other_device = refuse: the listener is that of {}", own.device);
         }
-        match inner.devices.get(device).map(|entry| entry.state) {
+        match entry.map(|entry| entry.state) {
             Some(State::Rejected) => "rejected by a person".to_owned(),
             Some(_) => "settings of the device".to_owned(),
             None if listener.unknown == Unknown::Reject => "unknown = reject".to_owned(),
@@ -317,13 +320,18 @@ impl Devices for Roster {
     }
 }
 
+/// A listener that is a tenant's own lets in that tenant's devices; that of the tenant `default` is everybody's.
+fn own_tenant(listener: &Listener) -> Option<&str> {
+    (listener.tenant != DEFAULT_TENANT).then_some(&*listener.tenant)
+}
+
 /// What becomes of a device by a decision.
-fn decided(device: &str, state: State, before: Option<Known>) -> Known {
+fn decided(tenant: Option<&str>, id: &str, state: State, before: Option<Known>) -> Known {
     match before {
         Some(known) => Known { state, ..known },
         None => Known {
-            device: device.into(),
-            tenant: CompactString::const_new("default"),
+            device: id.into(),
+            tenant: tenant.unwrap_or(DEFAULT_TENANT).into(),
             state,
             protocol: CompactString::default(),
             ids: Vec::new(),
@@ -332,37 +340,37 @@ fn decided(device: &str, state: State, before: Option<Known>) -> Known {
 }
 
 impl Inner {
-    fn binding(&self, ids: &[CompactString]) -> Option<Arc<Binding>> {
-        ids.iter().find_map(|id| self.devices.get(id)).map(|entry| entry.binding.clone())
+    fn binding(&self, tenant: Option<&str>, ids: &[CompactString]) -> Option<Arc<Binding>> {
+        ids.iter().find_map(|id| self.devices.find(tenant, id)).map(|entry| entry.binding.clone())
     }
 
     fn put(&mut self, known: Known, settings: Settings) -> Arc<Binding> {
-        let binding = known.binding(settings);
         if known.state == State::Quarantined {
-            self.waited.insert(known.device.clone());
+            self.waited.insert(known.place());
         }
-        let entry =
-            Entry { binding: binding.clone(), state: known.state, protocol: known.protocol, ids: Arc::default() };
-        if self.devices.insert(known.device, entry).is_none() {
+        let entry = Entry::of(&known, settings);
+        let binding = entry.binding.clone();
+        for id in known.ids.into_iter().filter(|id| *id != known.device) {
+            self.devices.put(id, entry.clone());
+        }
+        if self.devices.put(known.device, entry) {
             self.registered += 1;
         }
         binding
     }
-}
 
-impl Entry {
-    fn known(&self) -> Known {
-        Known {
-            device: self.binding.device.clone(),
-            tenant: self.binding.tenant.clone(),
-            state: self.state,
-            protocol: self.protocol.clone(),
-            ids: self.ids.to_vec(),
-        }
+    fn claim(&mut self, known: &Known, settings: Settings, above: bool) {
+        let entry = Entry::of(known, settings);
+        known.ids.iter().for_each(|id| self.devices.claim(id, entry.clone(), above));
     }
 }
 
 impl Known {
+    /// Whose it is, and its id.
+    fn place(&self) -> (CompactString, CompactString) {
+        (self.tenant.clone(), self.device.clone())
+    }
+
     fn binding(&self, settings: Settings) -> Arc<Binding> {
         let decision = match self.state {
             State::Configured | State::New | State::Accepted => Decision::Accepted,
@@ -372,6 +380,9 @@ impl Known {
         Arc::new(Binding { device: self.device.clone(), tenant: self.tenant.clone(), decision, settings })
     }
 }
+
+/// The tenant of all who come where no tenant is named.
+pub(crate) const DEFAULT_TENANT: &str = "default";
 
 #[cfg(test)]
 mod tests;

@@ -113,7 +113,7 @@ fn devices_that_are_refused_for_other_reasons() {
     trial.connect(IMEI).send(&Speech::Teltonika.login(IMEI));
     assert_eq!(told(&trial), ["INFO", "refused", IMEI, "unknown = reject", ""]);
     let trial = start(Setup::default());
-    trial.roster.decide(IMEI, State::Rejected, Lsn(0)).unwrap();
+    trial.roster.decide(None, IMEI, State::Rejected, Lsn(0)).unwrap();
     trial.connect(IMEI).send(&Speech::Teltonika.login(IMEI));
     assert_eq!(told(&trial), ["INFO", "refused", IMEI, "rejected by a person", ""]);
 }

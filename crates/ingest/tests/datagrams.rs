@@ -152,11 +152,11 @@ fn what_a_person_decides_holds_from_the_next_datagram_on() {
     let trial = start(|listener| listener.unknown = Unknown::Reject, Limits::default());
     let sender = Sender::to(trial.address);
     sender.send(IMEI, 1);
-    trial.roster.decide(OTHER, State::Accepted, Lsn(0)).unwrap();
+    trial.roster.decide(None, OTHER, State::Accepted, Lsn(0)).unwrap();
     assert!(sender.is_acknowledged(OTHER, 2), "who is refused hears nothing");
-    trial.roster.decide(IMEI, State::Accepted, Lsn(0)).unwrap();
+    trial.roster.decide(None, IMEI, State::Accepted, Lsn(0)).unwrap();
     assert!(sender.is_acknowledged(IMEI, 3));
-    trial.roster.decide(IMEI, State::Rejected, Lsn(0)).unwrap();
+    trial.roster.decide(None, IMEI, State::Rejected, Lsn(0)).unwrap();
     sender.send(IMEI, 4);
     assert!(sender.is_acknowledged(OTHER, 5));
 }

@@ -13,7 +13,7 @@ use support::{Setup, Trial};
 const IMEI: &str = "350000000000001";
 
 fn state_of(trial: &Trial, imei: &str) -> Option<State> {
-    trial.roster.get(imei).map(|known| known.state)
+    trial.roster.get(None, imei).map(|known| known.state)
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn an_unknown_device_gets_the_protocols_own_refusal_where_the_listener_says_so()
     assert_eq!(caller.hear(true), Some(Heard::Login(false)));
     assert_eq!(caller.hear(false), None, "the connection ends after the refusal");
     assert_eq!(state_of(&trial, IMEI), None, "who is refused is not remembered");
-    trial.roster.decide(IMEI, State::Accepted, Lsn(0)).unwrap();
+    trial.roster.decide(None, IMEI, State::Accepted, Lsn(0)).unwrap();
     trial.log_in(IMEI);
 }
 

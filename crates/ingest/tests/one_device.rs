@@ -61,7 +61,7 @@ fn who_says_one_of_its_ids_is_the_listeners_device() {
 fn who_says_that_he_is_another_is_that_one() {
     let trial = start(|_| {});
     assert_eq!(says(&trial, STRANGER), Some(Heard::Login(true)));
-    assert_eq!(trial.roster.get(STRANGER).map(|known| known.state), Some(State::New));
+    assert_eq!(trial.roster.get(None, STRANGER).map(|known| known.state), Some(State::New));
     let trial = start(|listener| listener.unknown = Unknown::Reject);
     assert_eq!(says(&trial, STRANGER), Some(Heard::Login(false)), "what holds for strangers holds for him");
     assert_eq!(says(&trial, IMEI), Some(Heard::Login(true)));
@@ -73,7 +73,7 @@ fn who_says_that_he_is_another_is_the_listeners_device_where_that_is_ignored() {
     let mut caller = trial.log_in(STRANGER);
     caller.send_reading(1);
     assert!(caller.is_acknowledged());
-    assert_eq!(trial.roster.get(STRANGER), None);
+    assert_eq!(trial.roster.get(None, STRANGER), None);
     let mut again = trial.connect("nameless");
     assert_eq!(caller.hear(false), None, "the device came again");
     again.send_reading(2);
@@ -84,9 +84,9 @@ fn who_says_that_he_is_another_is_the_listeners_device_where_that_is_ignored() {
 fn who_says_that_he_is_another_is_refused_where_the_listener_says_so() {
     let trial = start(|listener| listener.other = Other::Refuse);
     assert_eq!(says(&trial, STRANGER), Some(Heard::Login(false)));
-    assert_eq!(trial.roster.get(STRANGER), None, "he is not remembered");
+    assert_eq!(trial.roster.get(None, STRANGER), None, "he is not remembered");
     // Also where he is a device in good standing elsewhere.
-    trial.roster.decide(STRANGER, State::Accepted, Lsn(0)).unwrap();
+    trial.roster.decide(None, STRANGER, State::Accepted, Lsn(0)).unwrap();
     assert_eq!(says(&trial, STRANGER), Some(Heard::Login(false)));
     assert_eq!(says(&trial, IMEI), Some(Heard::Login(true)));
 }

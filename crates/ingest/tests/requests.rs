@@ -89,7 +89,7 @@ fn requests_in_a_row_are_answered_in_their_order() {
     client.hears(OK);
     client.hears(&refusal("400 Bad Request", "", "body at byte 38: expected JSON"));
     client.hears(OK);
-    let mut states = ["1", "2", "3"].map(|id| trial.roster.get(id).map(|known| known.state));
+    let mut states = ["1", "2", "3"].map(|id| trial.roster.get(None, id).map(|known| known.state));
     assert!(states.iter_mut().all(|state| *state == Some(State::New)), "{states:?}");
 }
 
@@ -126,7 +126,7 @@ fn a_phone_may_have_several_connections_and_a_balancer_many_phones() {
 #[test]
 fn a_refusal_ends_nothing_but_its_request() {
     let trial = start(|listener| listener.unknown = Unknown::Reject);
-    trial.roster.decide("1", State::Accepted, Lsn(0)).unwrap();
+    trial.roster.decide(None, "1", State::Accepted, Lsn(0)).unwrap();
     let mut client = Client::of(&trial);
     for _ in 0..2 {
         client.says(&[get("2", 1), get("1", 1)].concat());

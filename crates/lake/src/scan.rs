@@ -78,25 +78,29 @@ pub struct Reached {
     pub of: usize,
 }
 
+/// Whether the rows of a tenant's device are wanted.
+type Shown = Box<dyn Fn(&str, &str) -> bool + Send>;
+
 /// Rows, as they come.
 pub struct Scan {
     lake: Lake,
     wanted: Wanted,
     schema: SchemaRef,
+    names: Vec<CompactString>,
     tenants: Vec<DataFrame>,
     parts: VecDeque<Part>,
     now: Option<(Part, SendableRecordBatchStream)>,
     reached: Reached,
     /// Ids of rows that come from elsewhere.
     besides: HashSet<RecordId>,
-    shown: Box<dyn Fn(&str) -> bool + Send>,
+    shown: Shown,
     /// The files that it reads, so that none is deleted.
     _held: Vec<Arc<Version>>,
 }
 
 impl Lake {
     /// Reads what there is at this moment: of a tenant or of all, together with rows that are not in the lake. Devices
-    /// that are not `shown` are left out.
+    /// that are not `shown`, by tenant and id, are left out.
     ///
     /// # Errors
     ///
@@ -106,18 +110,18 @@ impl Lake {
         tenant: Option<&str>,
         wanted: Wanted,
         besides: Besides,
-        shown: impl Fn(&str) -> bool + Send + 'static,
+        shown: impl Fn(&str, &str) -> bool + Send + 'static,
     ) -> Result<Scan, Error> {
         let (more, ids) = besides.into_batches()?;
         let mut names: BTreeSet<CompactString> = self.tenants().into_iter().collect();
         names.extend(more.keys().cloned());
         names.retain(|name| tenant.is_none_or(|tenant| tenant == name));
-        let mut views = Vec::new();
-        for name in names {
-            views.push((self.views(&name)?.records, more.get(&name).cloned().unwrap_or_default()));
+        let (mut views, names) = (Vec::new(), names.into_iter().collect::<Vec<_>>());
+        for name in &names {
+            views.push((self.views(name)?.records, more.get(name).cloned().unwrap_or_default()));
         }
-        let (shown, held) =
-            (Box::new(shown), views.iter().filter_map(|(view, _)| Some(view.as_ref()?.held.clone())).collect());
+        let shown: Shown = Box::new(shown);
+        let held = views.iter().filter_map(|(view, _)| Some(view.as_ref()?.held.clone())).collect();
         self.wait(async {
             let context = query::session(SCAN_BYTES)?;
             let (mut there, mut tenants) = (There::default(), Vec::new());
@@ -136,7 +140,8 @@ impl Lake {
             }
             let reached = Reached { done: 0, of };
             let lake = self.clone();
-            Ok(Scan { lake, wanted, schema, tenants, parts, now: None, reached, besides: ids, shown, _held: held })
+            let besides = ids;
+            Ok(Scan { lake, wanted, schema, names, tenants, parts, now: None, reached, besides, shown, _held: held })
         })
     }
 }
@@ -167,13 +172,13 @@ impl Scan {
                 self.now = Some((part, stream));
                 continue;
             };
-            let units = part.units;
+            let (units, tenant) = (part.units, part.tenant);
             let Some(rows) = self.lake.wait(stream.next()).transpose()? else {
                 self.reached.done += units;
                 self.now = None;
                 continue;
             };
-            let rows = self.fitted(&rows)?;
+            let rows = self.fitted(tenant, &rows)?;
             if rows.num_rows() > 0 {
                 return Ok(Some(rows));
             }
@@ -200,7 +205,8 @@ impl Scan {
     }
 
     /// Exactly the columns that were promised, and the rows that shall be seen.
-    fn fitted(&self, rows: &RecordBatch) -> Result<RecordBatch, Error> {
+    fn fitted(&self, tenant: usize, rows: &RecordBatch) -> Result<RecordBatch, Error> {
+        let tenant = self.names.get(tenant).map_or("", CompactString::as_str);
         let devices = text(rows, columns::DEVICE)?;
         let devices = devices.as_string::<i32>();
         let ids = rows.column_by_name(columns::ID).map(AsArray::as_primitive::<Int64Type>);
@@ -211,7 +217,7 @@ impl Scan {
             // Rows of a device come one after the other.
             let shown = match last {
                 Some((same, shown)) if same == device => shown,
-                _ => (self.shown)(device),
+                _ => (self.shown)(tenant, device),
             };
             last = Some((device, shown));
             let twice = elsewhere.zip(ids).is_some_and(|(elsewhere, ids)| {

@@ -60,7 +60,7 @@ fn numbers(scan: &mut Scan) -> Vec<(String, u64)> {
 }
 
 fn scan(writer: &Writer, wanted: Wanted) -> Scan {
-    writer.lake().scan(None, wanted, Besides::default(), |_| true).unwrap()
+    writer.lake().scan(None, wanted, Besides::default(), |_, _| true).unwrap()
 }
 
 fn by_day(number: &u64) -> (u64, u64, u64) {
@@ -104,9 +104,9 @@ fn rows_are_chosen_by_device_time_parameter_and_tenant() {
     let wanted = Wanted { parameters: Some(cold), without_them: true, to: at(6), ..Wanted::default() };
     assert_eq!(numbers(&mut scan(&writer, wanted)), named([0, 4, 1, 5, 2, 3]));
     let lake = writer.lake();
-    let mut other = lake.scan(Some("other"), Wanted::default(), Besides::default(), |_| true).unwrap();
+    let mut other = lake.scan(Some("other"), Wanted::default(), Besides::default(), |_, _| true).unwrap();
     assert_eq!(numbers(&mut other), []);
-    let shown = |device: &str| device != "device-0";
+    let shown = |_: &str, device: &str| device != "device-0";
     let mut hidden = lake.scan(Some("default"), Wanted { to: at(6), ..Wanted::default() }, Besides::default(), shown);
     assert_eq!(numbers(hidden.as_mut().unwrap()), named([1, 5, 2, 3]));
 }
@@ -123,7 +123,7 @@ fn rows_from_elsewhere_come_in_their_place_and_none_twice() {
     with_row(7, |row| besides.push("another", &Row { id: RecordId(701), ..*row }).unwrap());
     assert_eq!(besides.count(), 6);
     let wanted = Wanted { from: Some(Time(NOW + 96 * HOUR_MS)), ..Wanted::default() };
-    let mut scan = writer.lake().scan(None, wanted, besides, |_| true).unwrap();
+    let mut scan = writer.lake().scan(None, wanted, besides, |_, _| true).unwrap();
     let expected = [("device-1".to_owned(), 700)].into_iter().chain(named([96, 100, 97, 101, 98, 99]));
     assert_eq!(numbers(&mut scan), expected.collect::<Vec<_>>());
 }

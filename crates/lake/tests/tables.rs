@@ -272,7 +272,7 @@ fn check_speed(writer: &odograph_lake::Writer) {
     let only = Parameters { keys: vec![Key::PositionSpeed], raw: false };
     for parameters in [None, Some(only)] {
         let (wanted, besides) = (Wanted { parameters, ..Wanted::default() }, Besides::default());
-        let mut scan = writer.lake().scan(None, wanted, besides, |_| true).unwrap();
+        let mut scan = writer.lake().scan(None, wanted, besides, |_, _| true).unwrap();
         let mut speeds = Vec::new();
         while let Some(rows) = scan.next_rows().unwrap() {
             let speed = |of: Stored<'_>| Some((of.id.0, of.record.get(Key::PositionSpeed)?.clone()));

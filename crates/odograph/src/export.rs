@@ -167,7 +167,7 @@ pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) 
     let wanted = query.wanted()?;
     let besides = besides::gather(origin, query)?;
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
-    let shown = move |device: &str| shows(&roster, device, quarantined);
+    let shown = move |tenant: &str, device: &str| shows(&roster, tenant, device, quarantined);
     let mut scan = origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?;
     let mut encoder = query.format.encoder(scan.schema())?;
     encoder.begin(out)?;
@@ -233,15 +233,15 @@ fn counts(binding: &Binding, roster: &Roster, quarantined: bool) -> bool {
     if binding.decision == Decision::Refused {
         return false;
     }
-    match roster.get(&binding.device) {
-        Some(_) => shows(roster, &binding.device, quarantined),
+    match roster.get(Some(&binding.tenant), &binding.device) {
+        Some(_) => shows(roster, &binding.tenant, &binding.device, quarantined),
         None => binding.decision == Decision::Accepted || quarantined,
     }
 }
 
 /// Whether the data of a device counts that was accepted when it came.
-fn shows(roster: &Roster, device: &str, quarantined: bool) -> bool {
-    match roster.get(device).map(|known| known.state) {
+fn shows(roster: &Roster, tenant: &str, device: &str, quarantined: bool) -> bool {
+    match roster.get(Some(tenant), device).map(|known| known.state) {
         Some(State::Configured | State::New | State::Accepted) | None => true,
         Some(State::Quarantined) => quarantined,
         Some(State::Rejected) => false,

@@ -33,8 +33,8 @@ pub(super) struct Mark {
 pub(super) struct Content {
     /// Each device once, in the order of its first line.
     pub(super) devices: Vec<Known>,
-    /// Those that waited for a person at some time.
-    pub(super) waited: HashSet<CompactString>,
+    /// Those that waited for a person at some time, by tenant and id.
+    pub(super) waited: HashSet<(CompactString, CompactString)>,
     /// From here on, the journal may have devices that the file lacks.
     pub(super) saved_until: Lsn,
     /// The devices that the configuration announced last.
@@ -65,7 +65,7 @@ impl Content {
     /// Reads a text, as far as it can be.
     pub(super) fn read(text: &[u8]) -> Self {
         let mut content = Self::default();
-        let mut places: HashMap<CompactString, usize> = HashMap::new();
+        let mut places: HashMap<(CompactString, CompactString), usize> = HashMap::new();
         // Reserved space that a crash left unwritten.
         let text = text.get(..text.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)).unwrap_or_default();
         let (mut marks, mut damaged_behind_mark, mut damaged_before_mark) = (0, 0, 0);
@@ -77,14 +77,13 @@ impl Content {
                 Ok(Line::Device(known)) => {
                     content.damage.devices_unmarked += 1;
                     if known.state == State::Quarantined {
-                        content.waited.insert(known.device.clone());
+                        content.waited.insert(known.place());
                     }
-                    match places.get(&known.device) {
-                        Some(place) => content.devices[*place] = known,
-                        None => {
-                            places.insert(known.device.clone(), content.devices.len());
-                            content.devices.push(known);
-                        }
+                    let place = places.entry(known.place());
+                    let place = *place.or_insert(content.devices.len());
+                    match content.devices.get_mut(place) {
+                        Some(before) => *before = known,
+                        None => content.devices.push(known),
                     }
                 }
                 Ok(Line::Mark(mark)) => {
@@ -114,7 +113,7 @@ impl Content {
 
     /// What is worth keeping: the devices, and before each that waited once that it did.
     pub(super) fn kept(&self) -> Vec<Known> {
-        let waited = |known: &Known| known.state != State::Quarantined && self.waited.contains(&known.device);
+        let waited = |known: &Known| known.state != State::Quarantined && self.waited.contains(&known.place());
         let before = |known: &Known| waited(known).then(|| Known { state: State::Quarantined, ..known.clone() });
         self.devices.iter().flat_map(|known| before(known).into_iter().chain([known.clone()])).collect()
     }

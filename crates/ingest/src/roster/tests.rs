@@ -43,7 +43,7 @@ fn what_is_saved_is_there_again() {
     admit(&roster, Unknown::Quarantine, &["waiting"]);
     assert!(roster.save(Lsn(100)).expect("the disk is well"));
     assert!(!roster.save(Lsn(200)).expect("the disk is well"), "nothing is new");
-    let before = roster.decide("waiting", State::Rejected, Lsn(300)).expect("the disk is well");
+    let before = roster.decide(None, "waiting", State::Rejected, Lsn(300)).expect("the disk is well");
     assert_eq!(before, Some(State::Quarantined));
     let (at_once, mark) = open(&disk.crash_image(PowerCut::Lost));
     assert_eq!((states(&at_once), mark), (states(&roster), Lsn(300)), "what is decided is durable");
@@ -64,7 +64,7 @@ fn a_device_of_several_ids_is_one_under_each_of_them() {
     for id in &ids {
         let binding = admit(&roster, Unknown::Reject, &[id]);
         assert_eq!((binding.device.as_str(), binding.tenant.as_str()), ("352093081452251", "north"), "{id}");
-        let known = roster.get(id).expect("it is known");
+        let known = roster.get(None, id).expect("it is known");
         assert_eq!(
             (known.device.as_str(), known.state, known.ids.as_slice()),
             (ids[0].as_str(), State::Configured, &ids[..])
@@ -74,7 +74,10 @@ fn a_device_of_several_ids_is_one_under_each_of_them() {
     assert_eq!(admit(&roster, Unknown::Reject, &["unheard of", "SN-7"]).device, "352093081452251");
     assert_eq!(states(&roster), [("352093081452251".to_owned(), State::Configured)], "it is listed once");
     // Nobody decides about a configured device, by whatever id.
-    assert_eq!(roster.decide("SN-7", State::Rejected, Lsn(1)).expect("the disk is well"), Some(State::Configured));
+    assert_eq!(
+        roster.decide(None, "SN-7", State::Rejected, Lsn(1)).expect("the disk is well"),
+        Some(State::Configured)
+    );
     assert_eq!(admit(&roster, Unknown::Reject, &["SN-7"]).decision, Decision::Accepted);
 }
 
@@ -179,14 +182,14 @@ fn a_decision_that_finds_no_space_changes_nothing() {
     let (before, text) = (states(&roster), content(&disk));
     disk.set_capacity(Some(disk.used()));
     for device in ["waiting", "stranger"] {
-        let error = roster.decide(device, State::Accepted, Lsn(2)).expect_err("the disk is full");
+        let error = roster.decide(None, device, State::Accepted, Lsn(2)).expect_err("the disk is full");
         let expected = "cannot write to data/devices.jsonl: the disk is full, and nothing was changed. \
                         Make space and try again";
         assert_eq!(error.to_string(), expected);
         assert_eq!((states(&roster), content(&disk)), (before.clone(), text.clone()));
     }
     disk.set_capacity(None);
-    let was = roster.decide("waiting", State::Accepted, Lsn(3)).expect("there is space");
+    let was = roster.decide(None, "waiting", State::Accepted, Lsn(3)).expect("there is space");
     assert_eq!(was, Some(State::Quarantined));
     let expected = [("unsaved", State::New), ("waiting", State::Accepted)];
     let expected = expected.map(|(device, state)| (device.to_owned(), state));
@@ -201,7 +204,7 @@ fn after_a_failed_flush_the_decision_does_not_hold_and_the_file_is_begun_again()
         admit(&roster, Unknown::Quarantine, &["waiting"]);
         roster.save(Lsn(1)).expect("the disk is well");
         disk.fail_sync_after(0);
-        roster.decide("waiting", State::Rejected, Lsn(2)).expect_err("the flush fails");
+        roster.decide(None, "waiting", State::Rejected, Lsn(2)).expect_err("the flush fails");
         assert_eq!(states(&roster), [("waiting".to_owned(), State::Quarantined)]);
         assert!(roster.save(Lsn(3)).expect("another file is well"), "there is something to put right");
         let (again, mark) = open(&disk.crash_image(PowerCut::Random(seed)));
@@ -236,7 +239,7 @@ fn superseded_lines_are_given_up_and_a_power_cut_meanwhile_loses_nothing() {
     let mut lengths = Vec::new();
     for number in 0..1500_u64 {
         let state = if number % 2 == 0 { State::Rejected } else { State::Accepted };
-        roster.decide("device", state, Lsn(number)).expect("the disk is well");
+        roster.decide(None, "device", state, Lsn(number)).expect("the disk is well");
         lengths.push(content(&disk).lines().count());
     }
     let most = lengths.iter().max().expect("there are some");
@@ -248,7 +251,11 @@ fn superseded_lines_are_given_up_and_a_power_cut_meanwhile_loses_nothing() {
         let (again, _) = open(&image);
         let found = states(&again);
         assert!(found.len() == 2 && again.damage().is_none(), "{found:?}: {}", again.damage());
-        assert_eq!(again.waited(), ["device"], "that it waited is known for as long as it is");
+        assert_eq!(
+            again.waited(),
+            [("default".into(), "device".into())],
+            "that it waited is known for as long as it is"
+        );
     }
     assert_eq!(states(&open(&disk.crash_image(PowerCut::Lost)).0), states(&roster));
 }
@@ -283,7 +290,7 @@ fn without_its_announcement_a_device_is_unknown_again() {
 fn what_was_decided_before_the_configuration_named_it_holds_again() {
     let disk = empty();
     let (roster, _) = open(&disk);
-    roster.decide("truck", State::Rejected, Lsn(1)).expect("the disk is well");
+    roster.decide(None, "truck", State::Rejected, Lsn(1)).expect("the disk is well");
     let (roster, _) = open(&disk);
     roster.announce(&["truck".into()], "default", Settings::default());
     for number in 2..2000 {
@@ -301,7 +308,7 @@ fn a_device_that_only_the_journal_has_is_brought_back_and_kept() {
         let (tenant, settings) = ("default".into(), Settings::default());
         Binding { device: device.into(), tenant, decision, settings }
     };
-    roster.decide("known", State::Rejected, Lsn(0)).expect("the disk is well");
+    roster.decide(None, "known", State::Rejected, Lsn(0)).expect("the disk is well");
     roster.recover(&decided("known", Decision::Accepted), "gt06");
     roster.recover(&decided("late", Decision::Accepted), "gt06");
     roster.recover(&decided("waits", Decision::Quarantined), "gt06");
@@ -320,7 +327,7 @@ fn aliases_are_one_device_and_strangers_are_bounded() {
     roster.announce(&["truck 7".into(), "350000000000001".into()], "acme", Settings::default());
     let binding = admit(&roster, Unknown::Reject, &["350000000000001"]);
     assert_eq!((binding.device.as_str(), binding.tenant.as_str()), ("truck 7", "acme"));
-    let decided = roster.decide("truck 7", State::Rejected, Lsn(0)).expect("the disk is well");
+    let decided = roster.decide(None, "truck 7", State::Rejected, Lsn(0)).expect("the disk is well");
     assert_eq!(decided, Some(State::Configured), "the configuration stands above");
     assert_eq!(admit(&roster, Unknown::Reject, &["stranger"]).decision, Decision::Refused);
     assert_eq!(admit(&roster, Unknown::Register, &["first"]).decision, Decision::Accepted);

@@ -108,7 +108,7 @@ fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
             }
             Access::Own(_lock) => {
                 let (roster, end) = own_roster(&folder, &config)?;
-                roster.decide(id, state, end).map_err(refused)?
+                roster.decide(None, id, state, end).map_err(refused)?
             }
         };
         match before {

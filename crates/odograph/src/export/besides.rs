@@ -18,11 +18,14 @@ use std::collections::BTreeSet;
 /// Decodes them, which costs nothing where no device ever waited.
 pub(super) fn gather(origin: &Origin, query: &RecordQuery) -> Result<Besides> {
     let asked = |device: &str| query.devices.is_empty() || query.devices.iter().any(|wanted| wanted == device);
-    let mut waited: BTreeSet<CompactString> = origin.roster.waited().into_iter().collect();
+    let mut waited = origin.roster.waited();
+    if !query.quarantined {
+        waited.retain(|(tenant, device)| shows(&origin.roster, tenant, device, false));
+    }
+    let mut waited: BTreeSet<CompactString> = waited.into_iter().map(|(_, device)| device).collect();
     if query.quarantined {
         waited.extend(query.devices.iter().cloned());
     } else {
-        waited.retain(|device| shows(&origin.roster, device, false));
         if !waited.iter().any(|device| asked(device)) {
             return Ok(Besides::default());
         }

@@ -24,8 +24,8 @@ pub(super) async fn reject(app: State<Arc<App>>, id: Path<String>) -> Response {
 async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Decided) -> Response {
     // Writes to the disk, so not on the thread that answers everyone.
     let decided = tokio::task::spawn_blocking(move || {
-        let before = app.roster.decide(&id, state, app.journal.durable());
-        before.map(|before| (before, app.roster.get(&id)))
+        let before = app.roster.decide(None, &id, state, app.journal.durable());
+        before.map(|before| (before, app.roster.get(None, &id)))
     });
     match decided.await {
         Ok(Ok((before, device))) => Json(json!({ "before": before, "device": device })).into_response(),

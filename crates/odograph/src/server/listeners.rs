@@ -187,7 +187,7 @@ fn listener(plan: &Planned, roster: &Roster, secured: &mut Secured) -> Result<Li
     listener.tls = tls(config, secured)?;
     if let Some(device) = &config.device {
         // A device that has a listener of its own is known, unless the configuration says more about it.
-        if roster.get(&device.0).is_none_or(|known| known.state != State::Configured) {
+        if roster.get(Some(&config.tenant.0), &device.0).is_none_or(|known| known.state != State::Configured) {
             roster.announce(std::slice::from_ref(&device.0), &config.tenant.0, Settings::default());
         }
         listener.device = Some(roster.admit(std::slice::from_ref(&device.0), &listener));

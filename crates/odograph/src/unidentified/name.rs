@@ -78,7 +78,7 @@ fn listener(protocol: &'static Protocol, whole: &Whole, request: &NameRequest) -
 /// With the device that it is, if it does not say so itself.
 fn owned(mut listener: Listener, roster: &Roster, request: &NameRequest) -> Listener {
     if let Some(device) = &request.device {
-        if roster.get(device).is_none_or(|known| known.state != State::Configured) {
+        if roster.get(Some(&request.tenant), device).is_none_or(|known| known.state != State::Configured) {
             roster.announce(std::slice::from_ref(device), &request.tenant, Settings::default());
         }
         listener.device = Some(roster.admit(std::slice::from_ref(device), &listener));

@@ -1,0 +1,185 @@
+//! The devices in memory, by each of their ids. Tenants name their devices as they like, so an id may be one of several
+//! devices, of as many tenants; nearly always it is that of one.
+
+use super::{DEFAULT_TENANT, Known, State};
+use compact_str::CompactString;
+use hashbrown::HashMap;
+use odograph_protocols::{Binding, Settings};
+use std::sync::Arc;
+
+/// The devices.
+#[derive(Default)]
+pub(super) struct Table {
+    /// Who had an id first.
+    first: HashMap<CompactString, Entry>,
+    /// Devices of other tenants that have such an id as well.
+    further: HashMap<CompactString, Vec<Entry>>,
+}
+
+/// What is known of a device, under one of its ids.
+#[derive(Clone)]
+pub(super) struct Entry {
+    pub(super) binding: Arc<Binding>,
+    pub(super) state: State,
+    pub(super) protocol: CompactString,
+    /// All ids of a device that has several, with each of them.
+    pub(super) ids: Arc<[CompactString]>,
+}
+
+impl Table {
+    /// The device of a tenant that has this id; of any tenant: whoever had it first.
+    pub(super) fn find(&self, tenant: Option<&str>, id: &str) -> Option<&Entry> {
+        let first = self.first.get(id)?;
+        match tenant {
+            Some(tenant) if first.binding.tenant != tenant => {
+                self.further.get(id)?.iter().find(|entry| entry.binding.tenant == tenant)
+            }
+            _ => Some(first),
+        }
+    }
+
+    /// Puts a device there under one of its ids; whether its tenant had none of that id.
+    pub(super) fn put(&mut self, id: CompactString, entry: Entry) -> bool {
+        let tenant = &entry.binding.tenant;
+        match self.first.get_mut(&id) {
+            None => {
+                self.first.insert(id, entry);
+                true
+            }
+            Some(first) if first.binding.tenant == *tenant => {
+                *first = entry;
+                false
+            }
+            Some(_) => {
+                let further = self.further.entry(id).or_default();
+                match further.iter_mut().find(|other| other.binding.tenant == *tenant) {
+                    Some(other) => *other = entry,
+                    None => {
+                        further.push(entry);
+                        return true;
+                    }
+                }
+                false
+            }
+        }
+    }
+
+    /// The same, for what a person says: it is asked first from now on, where whoever had the id so far is a stranger that
+    /// registered itself; with `above`, in any case.
+    pub(super) fn claim(&mut self, id: &CompactString, entry: Entry, above: bool) {
+        let first = self.first.get(id).filter(|first| first.binding.tenant != entry.binding.tenant);
+        let Some(first) = first else {
+            self.put(id.clone(), entry);
+            return;
+        };
+        // The strangers of that tenant are whose they turn out to be.
+        let is_stranger = first.state == State::New && first.binding.tenant == DEFAULT_TENANT;
+        if !is_stranger && !above {
+            self.put(id.clone(), entry);
+            return;
+        }
+        self.remove(&entry.binding.tenant.clone(), id);
+        let before = self.first.insert(id.clone(), entry).filter(|_| !is_stranger);
+        before.into_iter().for_each(|before| self.further.entry(id.clone()).or_default().insert(0, before));
+    }
+
+    /// Takes a device of a tenant away from one of its ids.
+    pub(super) fn remove(&mut self, tenant: &str, id: &str) -> Option<Entry> {
+        let further = self.further.get_mut(id);
+        if self.first.get(id)?.binding.tenant == tenant {
+            // Whoever came next has it now.
+            let next = further.filter(|further| !further.is_empty()).map(|further| further.remove(0));
+            let removed = match next {
+                Some(next) => self.first.insert(id.into(), next),
+                None => self.first.remove(id),
+            };
+            self.tidy(id);
+            return removed;
+        }
+        let further = further?;
+        let at = further.iter().position(|entry| entry.binding.tenant == tenant)?;
+        let removed = further.remove(at);
+        self.tidy(id);
+        Some(removed)
+    }
+
+    fn tidy(&mut self, id: &str) {
+        if self.further.get(id).is_some_and(Vec::is_empty) {
+            self.further.remove(id);
+        }
+    }
+
+    /// Each device once, in no order.
+    pub(super) fn each(&self) -> impl Iterator<Item = &Entry> {
+        let further = self.further.iter().flat_map(|(id, entries)| entries.iter().map(move |entry| (id, entry)));
+        self.first.iter().chain(further).filter(|(id, entry)| **id == entry.binding.device).map(|(_, entry)| entry)
+    }
+}
+
+impl Entry {
+    /// What is known, as it is used.
+    pub(super) fn of(known: &Known, settings: Settings) -> Self {
+        let ids = if known.ids.len() > 1 { known.ids.as_slice().into() } else { Arc::default() };
+        Self { binding: known.binding(settings), state: known.state, protocol: known.protocol.clone(), ids }
+    }
+
+    pub(super) fn known(&self) -> Known {
+        Known {
+            device: self.binding.device.clone(),
+            tenant: self.binding.tenant.clone(),
+            state: self.state,
+            protocol: self.protocol.clone(),
+            ids: self.ids.to_vec(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(tenant: &str, state: State) -> Entry {
+        let known =
+            Known { device: "1".into(), tenant: tenant.into(), state, protocol: "gt06".into(), ids: Vec::new() };
+        Entry::of(&known, Settings::default())
+    }
+
+    fn found(table: &Table, tenant: Option<&str>) -> Option<(String, State)> {
+        table.find(tenant, "1").map(|entry| (entry.binding.tenant.to_string(), entry.state))
+    }
+
+    #[test]
+    fn an_id_may_be_that_of_a_device_in_each_tenant() {
+        let mut table = Table::default();
+        assert!(table.put("1".into(), entry("a", State::New)));
+        assert!(table.put("1".into(), entry("b", State::New)));
+        assert!(table.put("1".into(), entry("c", State::New)));
+        assert!(!table.put("1".into(), entry("b", State::Rejected)));
+        assert_eq!(found(&table, None), Some(("a".to_owned(), State::New)), "whoever was first");
+        assert_eq!(found(&table, Some("b")), Some(("b".to_owned(), State::Rejected)));
+        assert_eq!(found(&table, Some("d")), None);
+        assert_eq!(table.each().count(), 3);
+        table.remove("a", "1");
+        assert_eq!(found(&table, None), Some(("b".to_owned(), State::Rejected)));
+        assert_eq!(found(&table, Some("a")), None);
+        table.remove("c", "1");
+        table.remove("c", "1");
+        table.remove("b", "1");
+        assert_eq!((table.each().count(), table.first.len(), table.further.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_claim_takes_a_stranger_and_nobody_elses_device() {
+        let mut table = Table::default();
+        table.put("1".into(), entry("default", State::New));
+        table.claim(&"1".into(), entry("a", State::Accepted), false);
+        assert_eq!(found(&table, None), Some(("a".to_owned(), State::Accepted)));
+        assert_eq!(table.each().count(), 1, "the stranger is known as who it is");
+        table.claim(&"1".into(), entry("b", State::Accepted), false);
+        assert_eq!(found(&table, None), Some(("a".to_owned(), State::Accepted)), "it is a's");
+        table.claim(&"1".into(), entry("b", State::Configured), true);
+        assert_eq!(found(&table, None), Some(("b".to_owned(), State::Configured)));
+        assert_eq!(found(&table, Some("a")), Some(("a".to_owned(), State::Accepted)));
+        assert_eq!(table.each().count(), 2);
+    }
+}
