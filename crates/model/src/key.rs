@@ -56,6 +56,11 @@ macro_rules! dictionary {
             $(Parameter { name: concat!($nname, $nplace), kind: Kind::$nkind, unit: $nunit, meaning: $nmeaning },)*
         ];
 
+        /// How many parameters have no number.
+        const PLAIN: u16 = [$($pname,)*].len() as u16;
+        const PLAIN_KEYS: [Key; PLAIN as usize] = [$(Key::$plain,)*];
+        const NUMBERED_KEYS: &[fn(u8) -> Key] = &[$(Key::$numbered,)*];
+
         impl Key {
             /// The type of this parameter's values.
             #[inline]
@@ -87,6 +92,33 @@ macro_rules! dictionary {
 }
 
 impl Key {
+    /// How many keys there are, numbers counted: what [`Key::index`] stays below.
+    pub const COUNT: usize = PLAIN as usize + NUMBERED_KEYS.len() * NUMBER_MAX as usize;
+
+    /// The key as a small number, for sets and tables of keys; `None` where its number is outside 1 to [`NUMBER_MAX`]. It
+    /// changes with the dictionary: what outlives the program has names.
+    #[inline]
+    pub const fn index(self) -> Option<u16> {
+        let (row, number) = self.place();
+        if row < PLAIN {
+            return Some(row);
+        }
+        if number == 0 || number > NUMBER_MAX {
+            return None;
+        }
+        Some(PLAIN + (row - PLAIN) * NUMBER_MAX as u16 + number as u16 - 1)
+    }
+
+    /// The key of that [`Key::index`].
+    pub fn from_index(index: u16) -> Option<Self> {
+        if let Some(key) = PLAIN_KEYS.get(usize::from(index)) {
+            return Some(*key);
+        }
+        let numbered = index.checked_sub(PLAIN)?;
+        let (row, number) = (numbered / u16::from(NUMBER_MAX), numbered % u16::from(NUMBER_MAX));
+        NUMBERED_KEYS.get(usize::from(row)).map(|key| key(number as u8 + 1))
+    }
+
     /// A bit for this key in a set of 128 that is to say fast which keys are surely not there: others may share it.
     #[inline(always)]
     pub(crate) const fn bit(self) -> u128 {
@@ -244,6 +276,17 @@ mod tests {
             assert_eq!(key.to_string(), name);
             assert_eq!(key.kind(), parameter.kind);
         }
+    }
+
+    #[test]
+    fn every_key_has_an_index_and_every_index_its_key() {
+        let keys: Vec<Key> = (0..Key::COUNT as u16).filter_map(Key::from_index).collect();
+        assert_eq!(keys.len(), Key::COUNT);
+        for (index, key) in keys.iter().enumerate() {
+            assert_eq!((key.index(), Key::from_name(&key.to_string())), (Some(index as u16), Some(*key)));
+        }
+        assert_eq!(Key::from_index(Key::COUNT as u16), None);
+        assert_eq!([0, 65, u8::MAX].map(|number| Key::TemperatureN(number).index()), [None; 3]);
     }
 
     #[test]

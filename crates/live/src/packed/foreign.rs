@@ -1,0 +1,45 @@
+//! States out of a snapshot: checked throughout, and with the rows of this program's dictionary.
+
+use super::{BYTES, EIGHT_BYTES, Entry, HEADER_BYTES, MOMENT_BYTES, Moment, ONE_BYTE, ROW_MASK, head_of, put_header};
+use super::{Reader, value_of};
+use crate::bits::{RECORD, key_of};
+use odograph_model::{Kind, Time};
+
+/// The state with the rows that stand for its own; `None` if these bytes are none. Parameters without a row are left out.
+pub(crate) fn of_rows(bytes: &[u8], rows: &[Option<u16>]) -> Option<Vec<u8>> {
+    let mut bytes = Reader(bytes);
+    let mut header = Reader(bytes.take(HEADER_BYTES)?);
+    let [sound, received] = [header.array()?, header.array()?].map(|time| Time(i64::from_le_bytes(time)));
+    let count = u16::from_le_bytes(header.array()?);
+    let mut moments = Vec::new();
+    for _ in 0..count {
+        moments.push(Moment::read(bytes.take(MOMENT_BYTES)?));
+    }
+    let mut entries = Vec::new();
+    while !bytes.0.is_empty() {
+        let head = u16::from_le_bytes(bytes.array()?);
+        let moment = u16::from_le_bytes(bytes.array()?);
+        let length = match head & !ROW_MASK {
+            EIGHT_BYTES => 8,
+            ONE_BYTE => 1,
+            BYTES => usize::from(u16::from_le_bytes(bytes.array()?)),
+            _ => return None,
+        };
+        let value = bytes.take(length)?;
+        let is_wrong = moments.get(usize::from(moment))?.is_wrong;
+        let Some(row) = *rows.get(usize::from(head & ROW_MASK))? else { continue };
+        let kind = if row == RECORD { Kind::Text } else { key_of(row)?.kind() };
+        let head = Some(head_of(row, kind)).filter(|ours| ours & !ROW_MASK == head & !ROW_MASK)?;
+        value_of(kind, value)?;
+        entries.push((row, is_wrong, Entry { head, moment, value, begin: 0 }));
+    }
+    entries.sort_unstable_by_key(|(row, is_wrong, _)| (*row, *is_wrong));
+    if entries.windows(2).any(|pair| (pair[0].0, pair[0].1) == (pair[1].0, pair[1].1)) {
+        return None;
+    }
+    let mut out = Vec::new();
+    put_header(&mut out, sound, received, count);
+    moments.iter().for_each(|moment| moment.put(&mut out));
+    entries.iter().for_each(|(_, _, entry)| entry.put(&mut out));
+    Some(out)
+}

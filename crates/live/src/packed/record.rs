@@ -1,0 +1,72 @@
+//! A record as what it alone would make known of its device.
+
+use super::{Entry, Moment, NEVER, head_of, put_header, put_value};
+use crate::Place;
+use crate::area::Spot;
+use crate::bits::{RECORD, row_of};
+use crate::live::Update;
+use odograph_model::{Key, Kind, Record, Value};
+
+/// Packs records, always into the same memory.
+#[derive(Debug, Default)]
+pub(crate) struct Packing {
+    out: Vec<u8>,
+    /// Rows, and where in the record their values are.
+    order: Vec<(u16, u16)>,
+    value: Vec<u8>,
+}
+
+impl Packing {
+    /// Packs a record, and tells how many of its values were cut.
+    pub(crate) fn pack(&mut self, update: &Update<'_>) -> (&[u8], u32) {
+        let Self { out, order, value } = self;
+        let record = update.record;
+        let is_wrong = record.get(Key::DeviceTime).is_some();
+        let time = record.time.unwrap_or(update.received);
+        let moment = Moment { counts: true, time, received: update.received, id: update.id, is_wrong };
+        let is_current = record.get(Key::PositionValid) != Some(&Value::Bool(false));
+        out.clear();
+        put_header(out, if is_wrong { NEVER } else { update.received }, update.received, 2 - u16::from(is_current));
+        moment.put(out);
+        if !is_current {
+            Moment { counts: false, ..moment }.put(out);
+        }
+        let protocol = &update.protocol.as_bytes()[..update.protocol.floor_char_boundary(PROTOCOL_BYTES_MAX)];
+        Entry { head: head_of(RECORD, Kind::Text), moment: 0, value: protocol, begin: 0 }.put(out);
+        let is_placed = is_placed(record);
+        order.clear();
+        for (index, (key, _)) in record.values().iter().enumerate() {
+            let is_nowhere = !is_placed && matches!(key, Key::PositionLatitude | Key::PositionLongitude);
+            // A record has fewer values than a u16 counts: `VALUES_MAX`.
+            order.extend(row_of(*key).filter(|_| !is_nowhere).map(|row| (row, index as u16)));
+        }
+        order.sort_unstable();
+        let mut cut = 0;
+        for (row, index) in order {
+            let (key, said) = &record.values()[usize::from(*index)];
+            let moment = u16::from(!is_current && OF_THE_FIX.contains(key));
+            value.clear();
+            cut += u32::from(put_value(value, said));
+            Entry { head: head_of(*row, key.kind()), moment, value, begin: 0 }.put(out);
+        }
+        (out, cut)
+    }
+}
+
+/// Whether both halves of a place are there, and there is such a place. One half alone would make a wrong place with what
+/// an earlier record says of the other.
+fn is_placed(record: &Record) -> bool {
+    let degrees = |key| match record.get(key) {
+        Some(Value::Float(degrees)) => Some(*degrees),
+        _ => None,
+    };
+    let place = degrees(Key::PositionLatitude).zip(degrees(Key::PositionLongitude));
+    place.and_then(|(latitude, longitude)| Spot::new(Place { latitude, longitude })).is_some()
+}
+
+/// What does not count in full where the device says that its fix is not current.
+const OF_THE_FIX: &[Key] =
+    &[Key::PositionLatitude, Key::PositionLongitude, Key::PositionAltitude, Key::PositionSpeed, Key::PositionDirection];
+
+/// No protocol has a longer name.
+const PROTOCOL_BYTES_MAX: usize = 64;
