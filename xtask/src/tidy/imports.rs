@@ -125,7 +125,7 @@ const TABLE: &[Row] = &[
     only("handover", &["model", "wire"]),
     only("ingest", &["model", "wire", "protocols", "env", "journal", "handover"]),
     only("lake", &["model", "env"]),
-    only("catalog", &["model"]),
+    only("catalog", &["model", "env"]),
     only("sinks", &["model"]),
     only("pipeline", &["protocols", "rules", "env", "journal", "handover", "lake", "catalog", "sinks", "model"]),
     only("api", &["model", "rules", "lake", "catalog"]),
