@@ -126,7 +126,7 @@ const TABLE: &[Row] = &[
     only("ingest", &["model", "wire", "protocols", "env", "journal", "handover"]),
     only("lake", &["model", "env"]),
     only("live", &["model"]),
-    only("catalog", &["model"]),
+    only("catalog", &["model", "env"]),
     only("sinks", &["model"]),
     only("pipeline", &["protocols", "rules", "env", "journal", "handover", "lake", "live", "catalog", "sinks", "model"]),
     only("api", &["model", "rules", "lake", "live", "catalog"]),

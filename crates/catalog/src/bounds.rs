@@ -1,0 +1,142 @@
+//! Every bound on what people write, and the checks that hold them.
+
+use crate::Error;
+
+/// Characters of an id: of a tenant, a device, a login.
+pub const ID_CHARS_MAX: usize = 64;
+/// Characters of a name that people gave something.
+pub const NAME_CHARS_MAX: usize = 200;
+/// Characters of a password, at least.
+pub const PASSWORD_CHARS_MIN: usize = 8;
+/// Bytes of a password: nobody types more, and hashing takes time for each.
+pub const PASSWORD_BYTES_MAX: usize = 256;
+/// Groups that a user or a token is limited to. Each is a parameter of the queries.
+pub const GROUPS_OF_ACCESS_MAX: usize = 100;
+/// Users of a tenant.
+pub const USERS_MAX: i64 = 10_000;
+/// Tokens of a tenant that are not revoked.
+pub const TOKENS_MAX: i64 = 1_000;
+/// Sessions of a user: one more ends the oldest.
+pub const SESSIONS_MAX: i64 = 32;
+/// Tenants.
+pub const TENANTS_MAX: i64 = 100_000;
+/// Entries of the audit log that one question gets.
+pub const AUDIT_PAGE_MAX: u32 = 1_000;
+/// Bytes of what the audit log keeps of a thing before or after a change: more is left out.
+pub const AUDIT_JSON_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of a secret that is looked up: what we give out is shorter.
+pub const SECRET_BYTES_MAX: usize = 128;
+
+/// Something that others name it by: printable, and in one piece.
+pub(crate) fn id(field: &'static str, text: &str) -> Result<(), Error> {
+    chars(field, text, 1, ID_CHARS_MAX)?;
+    if text.chars().any(char::is_whitespace) {
+        return Err(Error::invalid(field, "has white space in it"));
+    }
+    Ok(())
+}
+
+/// A line of text.
+pub(crate) fn line(field: &'static str, text: &str, chars_max: usize) -> Result<(), Error> {
+    chars(field, text, 0, chars_max)?;
+    if text.trim() != text {
+        return Err(Error::invalid(field, "begins or ends with white space"));
+    }
+    Ok(())
+}
+
+/// A name, which is a line and there.
+pub(crate) fn name(field: &'static str, text: &str) -> Result<(), Error> {
+    line(field, text, NAME_CHARS_MAX)?;
+    if text.is_empty() { Err(Error::invalid(field, "is empty")) } else { Ok(()) }
+}
+
+/// A quota or another amount.
+pub(crate) fn amount(field: &'static str, number: Option<i64>) -> Result<(), Error> {
+    match number {
+        Some(..0) => Err(Error::invalid(field, "is negative")),
+        _ => Ok(()),
+    }
+}
+
+/// A new password.
+pub(crate) fn password(text: &str) -> Result<(), Error> {
+    if text.chars().count() < PASSWORD_CHARS_MIN {
+        return Err(Error::invalid("password", format!("has less than {PASSWORD_CHARS_MIN} characters")));
+    }
+    if text.len() > PASSWORD_BYTES_MAX {
+        return Err(Error::invalid("password", format!("has more than {PASSWORD_BYTES_MAX} bytes")));
+    }
+    Ok(())
+}
+
+fn chars(field: &'static str, text: &str, min: usize, max: usize) -> Result<(), Error> {
+    let count = text.chars().count();
+    if count < min {
+        return Err(Error::invalid(field, "is empty"));
+    }
+    if count > max {
+        return Err(Error::invalid(field, format!("has {count} characters, at most {max} are possible")));
+    }
+    if let Some(odd) = text.chars().find(|c| c.is_control() || INVISIBLE.contains(c)) {
+        return Err(Error::invalid(
+            field,
+            format!("has the character {} in it, which cannot be seen", odd.escape_default()),
+        ));
+    }
+    Ok(())
+}
+
+/// Marks that turn the direction of text or join it: with them, one id looks like another.
+const INVISIBLE: &[char] = &[
+    '\u{200b}', '\u{200e}', '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2028}',
+    '\u{2029}', '\u{2060}', '\u{2066}', '\u{2067}', '\u{2068}', '\u{2069}', '\u{feff}',
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(result: Result<(), Error>, expected: &str) {
+        assert_eq!(result.err().map(|error| error.to_string()).unwrap_or_default(), expected);
+    }
+
+    #[test]
+    fn ids_are_printable_and_in_one_piece() {
+        check(id("id", &"x".repeat(ID_CHARS_MAX)), "");
+        check(id("id", "Жук-7/ü"), "");
+        check(id("id", &"x".repeat(ID_CHARS_MAX + 1)), "id: has 65 characters, at most 64 are possible");
+        check(id("id", ""), "id: is empty");
+        check(id("id", "a b"), "id: has white space in it");
+        check(id("id", "a\u{a0}b"), "id: has white space in it");
+        check(id("id", "a\u{1b}b"), "id: has the character \\u{1b} in it, which cannot be seen");
+        check(id("id", "a\u{202e}b"), "id: has the character \\u{202e} in it, which cannot be seen");
+        check(id("id", "a\0"), "id: has the character \\u{0} in it, which cannot be seen");
+    }
+
+    #[test]
+    fn names_are_lines() {
+        check(name("name", "Truck 7"), "");
+        check(name("name", ""), "name: is empty");
+        check(name("name", " Truck"), "name: begins or ends with white space");
+        check(name("name", "a\nb"), "name: has the character \\n in it, which cannot be seen");
+        check(name("name", &"x".repeat(NAME_CHARS_MAX + 1)), "name: has 201 characters, at most 200 are possible");
+        check(line("email", "", 3), "");
+    }
+
+    #[test]
+    fn passwords_have_a_length() {
+        check(password("1234567"), "password: has less than 8 characters");
+        check(password("12345678"), "");
+        check(password(&"x".repeat(PASSWORD_BYTES_MAX)), "");
+        check(password(&"x".repeat(PASSWORD_BYTES_MAX + 1)), "password: has more than 256 bytes");
+    }
+
+    #[test]
+    fn amounts_are_not_negative() {
+        check(amount("devices_max", Some(0)), "");
+        check(amount("devices_max", None), "");
+        check(amount("devices_max", Some(-1)), "devices_max: is negative");
+    }
+}

@@ -1,0 +1,76 @@
+//! The catalog: its database, and what else its parts share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use odograph_env::{Clock, Rng};
+
+use crate::database::Database;
+use crate::failures::Failures;
+use crate::passwords::Passwords;
+use crate::scoped::Scoped;
+use crate::sql::Sql;
+use crate::{Access, Error, Role, Scope, Tenants, Within};
+
+/// The catalog. Clones are the same catalog.
+#[derive(Clone)]
+pub struct Catalog {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) rng: Arc<dyn Rng>,
+    pub(crate) passwords: Passwords,
+    failures: Mutex<Failures>,
+}
+
+impl Catalog {
+    /// Opens the catalog, and brings its tables to this version: `sqlite:PATH`, whose file is made if it is missing, or
+    /// `postgres://USER:PASSWORD@HOST/DATABASE`.
+    pub async fn open(url: &str, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, Error> {
+        let database = Database::open(url).await?;
+        let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
+        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures }) })
+    }
+
+    /// A tenant's things, as this access may see and change them.
+    pub fn within<'c>(&'c self, access: &'c Access) -> Within<'c> {
+        Within::new(Scoped::new(&self.inner, access))
+    }
+
+    /// The tenants, as this access may see and manage them.
+    pub fn tenants<'c>(&'c self, access: &'c Access) -> Tenants<'c> {
+        Tenants::new(Scoped::new(&self.inner, access))
+    }
+
+    /// What this access has in another tenant: all, where it may manage tenants, and else nothing.
+    pub async fn enter(&self, access: &Access, tenant: &str) -> Result<Access, Error> {
+        if access.scope.tenant == tenant {
+            return Ok(access.clone());
+        }
+        let known = Sql::new("SELECT id FROM tenants WHERE id = $1").bind(tenant.to_owned());
+        if !access.system || known.row(self.inner.database.reader()).await?.is_none() {
+            return Err(Error::not_found("tenant", tenant));
+        }
+        let scope = Scope { tenant: tenant.to_owned(), groups: None };
+        Ok(Access { scope, role: Role::Owner, ..access.clone() })
+    }
+
+    /// Ends all connections, once what they do is done. What is asked after that fails.
+    pub async fn close(&self) {
+        self.inner.database.close().await;
+    }
+
+    pub(crate) fn inner(&self) -> &Inner {
+        &self.inner
+    }
+}
+
+impl Inner {
+    /// Failed attempts to sign in.
+    pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
+        // Every change to the counts is whole, so a panic elsewhere does not spoil them.
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

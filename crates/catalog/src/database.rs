@@ -1,0 +1,206 @@
+//! The database: SQLite in a file, or PostgreSQL, by one driver for both, and its tables brought to this version.
+//!
+//! SQLite has one connection that writes and some that read, so that nothing of ours ever meets a locked database.
+//! PostgreSQL has one set of connections for both.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use odograph_env::{Disk as _, LocalDisk};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
+
+use crate::Error;
+
+/// Connections that read from SQLite's file.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL.
+const POSTGRES_CONNECTIONS: u32 = 16;
+/// How long somebody waits for a connection before the database counts as out of reach.
+const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A transaction.
+pub(crate) type Transaction = sqlx::Transaction<'static, Any>;
+
+/// Connections to the database.
+pub(crate) struct Database {
+    write: AnyPool,
+    read: AnyPool,
+    kind: Kind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sqlite,
+    Postgres,
+}
+
+impl Database {
+    /// Opens `sqlite:PATH` or `postgres://…`, and brings its tables to this version.
+    pub(crate) async fn open(url: &str) -> Result<Self, Error> {
+        sqlx::any::install_default_drivers();
+        let database = match url.strip_prefix("sqlite:") {
+            Some(path) => sqlite(path.strip_prefix("//").unwrap_or(path)).await?,
+            None if url.starts_with("postgres:") || url.starts_with("postgresql:") => postgres(url).await?,
+            None => return Err(address(url, "it begins neither with sqlite: nor with postgres:")),
+        };
+        migrations(database.kind).run(&database.write).await?;
+        Ok(database)
+    }
+
+    /// Begins to write. In SQLite nobody else writes until it ends.
+    pub(crate) async fn begin(&self) -> Result<Transaction, Error> {
+        let begun = match self.kind {
+            // Not when the first row is written: then another process could have been faster, and all was in vain.
+            Kind::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await,
+            Kind::Postgres => self.write.begin().await,
+        };
+        begun.map_err(Error::writing)
+    }
+
+    /// Begins to write, unless that takes longer than this.
+    pub(crate) async fn begin_within(&self, patience: Duration) -> Option<Transaction> {
+        tokio::time::timeout(patience, self.begin()).await.ok()?.ok()
+    }
+
+    /// Connections to read from.
+    pub(crate) const fn reader(&self) -> &AnyPool {
+        &self.read
+    }
+
+    /// Ends all connections, once what they do is done.
+    pub(crate) async fn close(&self) {
+        self.read.close().await;
+        self.write.close().await;
+    }
+}
+
+async fn sqlite(path: &str) -> Result<Database, Error> {
+    let path = PathBuf::from(path);
+    if path.as_os_str().is_empty() {
+        return Err(address("sqlite:", "a path follows the colon"));
+    }
+    create(&path)?;
+    let options = sqlite_options(&path)?;
+    try_out(&options, SQLITE_WRITER).await?;
+    // Never pinged, never replaced: it is a file.
+    let pool = || {
+        let pool = AnyPoolOptions::new().acquire_timeout(CONNECTION_PATIENCE).test_before_acquire(false);
+        pool.idle_timeout(None).max_lifetime(None)
+    };
+    let writer = pool().max_connections(1).after_connect(|connection, _| {
+        async { sqlx::raw_sql(SQLITE_WRITER).execute(connection).await.map(drop) }.boxed()
+    });
+    let reader = pool().max_connections(SQLITE_READERS).after_connect(|connection, _| {
+        async { sqlx::raw_sql(SQLITE_READER).execute(connection).await.map(drop) }.boxed()
+    });
+    let (write, read) = (writer.connect_lazy_with(options.clone()), reader.connect_lazy_with(options));
+    Ok(Database { write, read, kind: Kind::Sqlite })
+}
+
+/// Connects once, because the pools try again and again, and in the end do not say what was wrong.
+async fn try_out(options: &AnyConnectOptions, first: &'static str) -> Result<(), Error> {
+    let mut connection = options.connect().await.map_err(opening)?;
+    sqlx::raw_sql(first).execute(&mut connection).await.map_err(opening)?;
+    connection.close().await.map_err(opening)
+}
+
+/// Makes the file, if it is missing, for its owner alone: SQLite gives the files beside it the same mode.
+fn create(path: &Path) -> Result<(), Error> {
+    let failed = |source| Error::File { path: path.to_owned(), source };
+    match LocalDisk.create(path) {
+        Ok(_) => {
+            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            LocalDisk.sync_folder(folder).map_err(failed)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+fn sqlite_options(path: &Path) -> Result<AnyConnectOptions, Error> {
+    let absolute = std::path::absolute(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    let shown = absolute.display().to_string();
+    // As a URL has it: a question mark or a hash in a folder's name would begin something else.
+    let escaped: String = shown.bytes().map(escaped).collect();
+    options(&format!("sqlite://{escaped}"))
+}
+
+fn escaped(byte: u8) -> String {
+    match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    }
+}
+
+async fn postgres(url: &str) -> Result<Database, Error> {
+    let options = options(url)?;
+    try_out(&options, "SELECT 1").await?;
+    let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(CONNECTION_PATIENCE);
+    let pool = pool.connect_lazy_with(options);
+    Ok(Database { write: pool.clone(), read: pool, kind: Kind::Postgres })
+}
+
+fn options(url: &str) -> Result<AnyConnectOptions, Error> {
+    let options: AnyConnectOptions = url.parse().map_err(|error: sqlx::Error| address(url, &error.to_string()))?;
+    // What is slow shows in the time of the request; statements in the log help nobody.
+    Ok(options.disable_statement_logging())
+}
+
+fn opening(source: sqlx::Error) -> Error {
+    Error::Database { doing: "open", source }
+}
+
+/// The address stands in the message, but for what may be a password.
+fn address(url: &str, reason: &str) -> Error {
+    let shown = match (url.split_once("://"), url.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, host))) => format!("{scheme}://…@{host}"),
+        _ => url.to_owned(),
+    };
+    Error::Address { address: shown, reason: reason.to_owned() }
+}
+
+/// What brings the tables of a database to this version.
+fn migrations(kind: Kind) -> Migrator {
+    let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
+        let text = match kind {
+            Kind::Sqlite => (*text).to_owned(),
+            // By bytes, as SQLite orders: else the order of a list would be that of the machine's language.
+            Kind::Postgres => text.replace(" TEXT", " TEXT COLLATE \"C\""),
+        };
+        let sql = AssertSqlSafe(text).into_sql_str();
+        Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+    };
+    Migrator::with_migrations(MIGRATIONS.iter().map(migration).collect())
+}
+
+/// Durable when it returns, checked keys, and patience with a backup program that reads the file. The log of changes is
+/// cut back to this size when it has been taken into the file.
+const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
+    PRAGMA busy_timeout = 10000; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
+    PRAGMA cache_size = -32768";
+const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; \
+    PRAGMA cache_size = -8192";
+
+/// In order. What was released never changes: a change is one more line.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        let shown = |url| address(url, "reason").to_string();
+        assert_eq!(shown("mysql://me:pa@ss@host/x"), "mysql://…@host/x is no address of a catalog: reason");
+        assert_eq!(shown("/var/catalog"), "/var/catalog is no address of a catalog: reason");
+    }
+
+    #[test]
+    fn paths_are_escaped() {
+        let path: String = "/a b/ü?#%.sqlite".bytes().map(escaped).collect();
+        assert_eq!(path, "/a%20b/%C3%BC%3F%23%25.sqlite");
+    }
+}

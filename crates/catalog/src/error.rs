@@ -1,0 +1,172 @@
+//! What can go wrong, in words that a person can act on.
+
+use std::time::Duration;
+
+use crate::Role;
+
+/// Why the catalog did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such thing, or it is another tenant's: that makes no difference to who asks.
+    #[error("there is no {what}")]
+    NotFound {
+        /// What was looked for: `device 123`.
+        what: String,
+    },
+    /// What is there already stands against it.
+    #[error("{what}")]
+    Conflict {
+        /// What is taken, or in use: `the login anna is taken`.
+        what: String,
+    },
+    /// What was given is no such thing.
+    #[error("{field}: {reason}")]
+    Invalid {
+        /// The field, as the types here call it.
+        field: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Who asks may not do this.
+    #[error("{needed}")]
+    Forbidden {
+        /// What it takes.
+        needed: Needed,
+    },
+    /// The tenant has as much as it may have.
+    #[error("the tenant may have {limit} {of} and has {used}: delete some, or have the quota raised")]
+    Quota {
+        /// Of what: `devices`.
+        of: &'static str,
+        /// How much it may have.
+        limit: i64,
+        /// How much it has.
+        used: i64,
+    },
+    /// More passwords are being checked than the machine has memory for.
+    #[error("too many passwords are being checked: try again in a second")]
+    Busy,
+    /// Too many attempts with a wrong password.
+    #[error("too many attempts failed: try again in {} s", seconds(*.retry_after))]
+    TooMany {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// The catalog's address is none.
+    #[error("{address} is no address of a catalog: {reason}")]
+    Address {
+        /// The address, without its password.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The catalog's file.
+    #[error("cannot make {path}", path = .path.display())]
+    File {
+        /// The file.
+        path: std::path::PathBuf,
+        /// What the disk says.
+        source: std::io::Error,
+    },
+    /// Its tables are not as this version needs them, and cannot be made so.
+    #[error("cannot bring the catalog's tables to this version")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database.
+    #[error("cannot {doing} the catalog")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database says.
+        source: sqlx::Error,
+    },
+    /// A row holds what no version wrote.
+    #[error("the catalog's column {column} holds what cannot be read: {reason}")]
+    Damaged {
+        /// The column.
+        column: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// What somebody would need for what they asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Needed {
+    /// A role.
+    Role(Role),
+    /// To see all devices of the tenant, not some groups of them.
+    AllDevices,
+    /// To manage tenants.
+    System,
+    /// To be a user who has signed in, not a token.
+    User,
+}
+
+impl std::fmt::Display for Needed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Role(role) => write!(f, "this needs the role {role}"),
+            Self::AllDevices => f.write_str("this needs a role for all devices of the tenant, not for some groups"),
+            Self::System => f.write_str("this needs the right to manage tenants"),
+            Self::User => f.write_str("this is for users who have signed in, not for tokens"),
+        }
+    }
+}
+
+impl Error {
+    pub(crate) fn not_found(kind: &str, id: &str) -> Self {
+        // What was asked for may be anything: it is shown, but not at any length.
+        let shown: String = id.chars().take(crate::bounds::ID_CHARS_MAX).collect();
+        Self::NotFound { what: format!("{kind} {shown}") }
+    }
+
+    pub(crate) fn invalid(field: &'static str, reason: impl Into<String>) -> Self {
+        Self::Invalid { field, reason: reason.into() }
+    }
+
+    pub(crate) fn conflict(what: impl Into<String>) -> Self {
+        Self::Conflict { what: what.into() }
+    }
+
+    pub(crate) fn writing(source: sqlx::Error) -> Self {
+        Self::Database { doing: "write to", source }
+    }
+
+    pub(crate) fn reading(source: sqlx::Error) -> Self {
+        Self::Database { doing: "read from", source }
+    }
+}
+
+/// As people wait: a part of a second is one.
+fn seconds(duration: Duration) -> u64 {
+    duration.as_secs() + u64::from(duration.subsec_nanos() > 0)
+}
+
+/// Why somebody could not sign in.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoginError {
+    /// There is no such login, or that is not its password: which of both is not said.
+    #[error("wrong login or password")]
+    Wrong,
+    /// The password is right, and the user has a second factor.
+    #[error("the code of the authenticator is needed")]
+    CodeNeeded,
+    /// The password is right, and the code is not, or was used before.
+    #[error("wrong code, or one that was used before: wait for the next one")]
+    CodeWrong,
+    /// The password is right, and the user or the tenant is disabled.
+    #[error("this account is disabled")]
+    Disabled,
+    /// Too many attempts failed, of this login or from this address.
+    #[error("too many attempts failed: try again in {} s", seconds(*.retry_after))]
+    TooMany {
+        /// How long to wait.
+        retry_after: Duration,
+    },
+    /// The catalog.
+    #[error(transparent)]
+    Catalog(#[from] Error),
+}

@@ -1,0 +1,48 @@
+//! What people decide: tenants, users and their sessions, tokens, and the log of who did what. SQLite in the data folder, or
+//! PostgreSQL where several machines share it, through one implementation.
+//!
+//! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
+//! knows the tenant, the visible groups of devices, and the role, and there is no other way to it.
+//!
+//! ```no_run
+//! # async fn example(clock: std::sync::Arc<dyn odograph_env::Clock>, rng: std::sync::Arc<dyn odograph_env::Rng>) -> Result<(), odograph_catalog::Error> {
+//! use odograph_catalog::{Access, Catalog, NewToken, Role};
+//!
+//! let catalog = Catalog::open("sqlite:odograph-data/catalog.sqlite", clock, rng).await?;
+//! let password = catalog.ensure_admin(None).await?;
+//! let owner = Access::owner("default");
+//! let new = NewToken { name: "reports".into(), role: Role::Viewer, ..NewToken::default() };
+//! let (token, secret) = catalog.within(&owner).create_token(new).await?;
+//! let access = catalog.authenticate(secret.reveal()).await?.expect("the token holds");
+//! assert_eq!(catalog.within(&access).tenant().await?.id, "default");
+//! # Ok(()) }
+//! ```
+
+mod access;
+mod admin;
+pub mod bounds;
+mod catalog;
+mod database;
+mod error;
+mod failures;
+mod passwords;
+mod scoped;
+mod secret;
+mod sign_in;
+mod sql;
+mod tenants;
+mod totp;
+mod within;
+
+pub use access::{Access, Actor, Role, Scope};
+pub use admin::{ADMIN, DEFAULT_TENANT};
+pub use catalog::Catalog;
+pub use error::{Error, LoginError, Needed};
+pub use secret::Secret;
+pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
+pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
+pub use totp::TotpOffer;
+pub use within::{AccountChange, AuditEntry, AuditFilter, NewToken, NewUser, Session, Token, User, UserChange, Within};
+
+/// Milliseconds since 1970-01-01T00:00:00Z.
+pub use odograph_env::UnixMillis;

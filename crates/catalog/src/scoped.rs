@@ -1,0 +1,236 @@
+//! The one place where statements get their tenant: nothing in [`within`](crate::within) can run any other.
+//!
+//! A [`Statement`] begins with the tenant as `$1` and must name it. One that reads or changes devices must say which of them
+//! are visible. A [`Change`] is a transaction that holds the tenant's row in `revisions`, so that changes of one tenant wait
+//! for each other, and it cannot be committed without an entry in the audit log.
+
+use odograph_env::UnixMillis;
+use serde::Serialize;
+use serde_json::Value;
+use sqlx::Any;
+use sqlx::any::AnyRow;
+use sqlx::{Encode, Type};
+
+use crate::bounds::AUDIT_JSON_BYTES_MAX;
+use crate::catalog::Inner;
+use crate::database::Transaction;
+use crate::sql::{Columns as _, Sql};
+use crate::{Access, Actor, Error, Role};
+
+/// A tenant's things, as far as somebody may see them.
+#[derive(Clone, Copy)]
+pub(crate) struct Scoped<'c> {
+    catalog: &'c Inner,
+    access: &'c Access,
+}
+
+/// A statement about one tenant.
+pub(crate) struct Statement {
+    sql: Sql,
+    /// It says of which devices.
+    limited: bool,
+}
+
+impl<'c> Scoped<'c> {
+    pub(crate) const fn new(catalog: &'c Inner, access: &'c Access) -> Self {
+        Self { catalog, access }
+    }
+
+    pub(crate) const fn access(&self) -> &'c Access {
+        self.access
+    }
+
+    pub(crate) const fn catalog(&self) -> &'c Inner {
+        self.catalog
+    }
+
+    pub(crate) fn tenant(&self) -> &'c str {
+        &self.access.scope.tenant
+    }
+
+    /// A statement whose first argument is the tenant.
+    pub(crate) fn sql(&self, text: &'static str) -> Statement {
+        Statement { sql: Sql::new(text).bind(self.tenant().to_owned()), limited: false }
+    }
+
+    pub(crate) async fn rows(&self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
+        self.checked(statement).rows(self.catalog.database.reader()).await
+    }
+
+    pub(crate) async fn row(&self, statement: Statement) -> Result<Option<AnyRow>, Error> {
+        self.checked(statement).row(self.catalog.database.reader()).await
+    }
+
+    /// Begins a change, for which a role is needed.
+    pub(crate) async fn change(&self, needed: Role) -> Result<Change<'c>, Error> {
+        self.access.needs(needed)?;
+        self.change_of_own().await
+    }
+
+    /// Begins a change that no role is needed for: one of the user's own account.
+    pub(crate) async fn change_of_own(&self) -> Result<Change<'c>, Error> {
+        let mut transaction = self.catalog.database.begin().await?;
+        let held = self.sql("UPDATE revisions SET audited = audited WHERE tenant = $1 RETURNING audited, changed");
+        let row = self.checked(held).row(&mut *transaction).await?;
+        let row = row.ok_or_else(|| Error::not_found("tenant", self.tenant()))?;
+        let (audited, changed) = (row.number("audited")?, row.number("changed")?);
+        let now = self.catalog.clock.now();
+        Ok(Change { scoped: *self, transaction, now, audited, changed, entries: 0 })
+    }
+
+    /// The statement, if it keeps to the rules.
+    fn checked(&self, statement: Statement) -> Sql {
+        let text = statement.sql.text();
+        assert!(names_tenant(text), "a statement must name the tenant: {text}");
+        let needs_limit = self.access.scope.groups.is_some() && text.contains(" devices ");
+        assert!(statement.limited || !needs_limit, "a statement must say which devices are visible: {text}");
+        statement.sql
+    }
+}
+
+fn names_tenant(text: &str) -> bool {
+    text.contains("tenant = $1")
+        || (text.starts_with("INSERT INTO ") && text.contains(" (tenant, ") && text.contains("($1, "))
+}
+
+impl Statement {
+    pub(crate) fn push(mut self, text: &'static str) -> Self {
+        self.sql = self.sql.push(text);
+        self
+    }
+
+    pub(crate) fn bind<T: for<'q> Encode<'q, Any> + Type<Any>>(mut self, value: T) -> Self {
+        self.sql = self.sql.bind(value);
+        self
+    }
+
+    pub(crate) fn push_bind<T: for<'q> Encode<'q, Any> + Type<Any>>(mut self, value: T) -> Self {
+        self.sql = self.sql.push_bind(value);
+        self
+    }
+}
+
+/// A change that is being made.
+pub(crate) struct Change<'c> {
+    scoped: Scoped<'c>,
+    transaction: Transaction,
+    now: UnixMillis,
+    audited: i64,
+    changed: i64,
+    entries: usize,
+}
+
+/// A thing before or after a change, as the audit log keeps it: what the interface shows of it, so never a secret.
+pub(crate) fn shown<T: Serialize>(thing: &T) -> Value {
+    serde_json::to_value(thing).expect("our types have keys that are text")
+}
+
+impl Change<'_> {
+    /// When it is made.
+    pub(crate) const fn now(&self) -> UnixMillis {
+        self.now
+    }
+
+    pub(crate) fn sql(&self, text: &'static str) -> Statement {
+        self.scoped.sql(text)
+    }
+
+    pub(crate) async fn row(&mut self, statement: Statement) -> Result<Option<AnyRow>, Error> {
+        self.scoped.checked(statement).row(&mut *self.transaction).await
+    }
+
+    /// Says how many rows it changed.
+    pub(crate) async fn execute(&mut self, statement: Statement) -> Result<i64, Error> {
+        self.scoped.checked(statement).execute(&mut *self.transaction).await
+    }
+
+    /// The transaction, for the few who manage what is above all tenants.
+    pub(crate) fn across_tenants(&mut self) -> &mut Transaction {
+        &mut self.transaction
+    }
+
+    /// Writes what was done into the audit log. Of a thing that was changed, only what differs is kept.
+    pub(crate) async fn audit(
+        &mut self,
+        action: &'static str,
+        object: (&'static str, &str),
+        was: Option<Value>,
+        became: Option<Value>,
+    ) -> Result<(), Error> {
+        self.audited += 1;
+        self.entries += 1;
+        let (was, became) = differing(was, became);
+        let (actor_kind, actor_id, actor_name) = match &self.scoped.access.actor {
+            Actor::User { id, login, .. } => ("user", id.clone(), login.clone()),
+            Actor::Token { id, name } => ("token", id.clone(), name.clone()),
+            Actor::Owner => ("owner", String::new(), String::new()),
+        };
+        let insert = self.sql(
+            "INSERT INTO audit (tenant, seq, time, actor_kind, actor_id, actor_name, peer, action, kind, object, was, became) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        );
+        let insert =
+            insert.bind(self.audited).bind(self.now).bind(actor_kind.to_owned()).bind(actor_id).bind(actor_name);
+        let insert = insert.bind(self.scoped.access.peer.map(|peer| peer.to_string())).bind(action.to_owned());
+        let insert = insert.bind(object.0.to_owned()).bind(object.1.to_owned());
+        let insert = insert.bind(was.as_ref().map(bounded)).bind(became.as_ref().map(bounded));
+        self.execute(insert).await.map(drop)
+    }
+
+    /// Makes it so. When it returns, it is durable.
+    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+        assert!(self.entries > 0, "a change must be in the audit log");
+        let counts = self.sql("UPDATE revisions SET audited = $2, changed = $3 WHERE tenant = $1");
+        let counts = counts.bind(self.audited).bind(self.changed);
+        self.execute(counts).await?;
+        self.transaction.commit().await.map_err(Error::writing)
+    }
+}
+
+/// Without what is the same on both sides.
+fn differing(was: Option<Value>, became: Option<Value>) -> (Option<Value>, Option<Value>) {
+    match (was, became) {
+        (Some(Value::Object(mut was)), Some(Value::Object(mut became))) => {
+            was.retain(|key, value| match became.get(key) {
+                Some(same) if same == value => {
+                    became.remove(key);
+                    false
+                }
+                _ => true,
+            });
+            (Some(Value::Object(was)), Some(Value::Object(became)))
+        }
+        other => other,
+    }
+}
+
+fn bounded(value: &Value) -> String {
+    let text = value.to_string();
+    if text.len() > AUDIT_JSON_BYTES_MAX { format!("{{\"left_out_bytes\":{}}}", text.len()) } else { text }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn statements_name_the_tenant() {
+        assert!(names_tenant("SELECT id FROM users WHERE tenant = $1 AND id = $2"));
+        assert!(names_tenant("INSERT INTO users (tenant, id) VALUES ($1, $2)"));
+        assert!(!names_tenant("SELECT id FROM users WHERE id = $1"));
+        assert!(!names_tenant("INSERT INTO users (id) VALUES ($1)"));
+        assert!(!names_tenant("DELETE FROM users WHERE tenant = $2"));
+    }
+
+    #[test]
+    fn the_audit_log_keeps_what_differs() {
+        let was = json!({"name": "a", "role": "viewer", "old": 1});
+        let became = json!({"name": "b", "role": "viewer", "new": 2});
+        let expected = (Some(json!({"name": "a", "old": 1})), Some(json!({"name": "b", "new": 2})));
+        assert_eq!(differing(Some(was.clone()), Some(became)), expected);
+        assert_eq!(differing(Some(was.clone()), None), (Some(was), None));
+        assert_eq!(bounded(&json!("x".repeat(AUDIT_JSON_BYTES_MAX - 2))).len(), AUDIT_JSON_BYTES_MAX);
+        assert_eq!(bounded(&json!("x".repeat(AUDIT_JSON_BYTES_MAX - 1))), "{\"left_out_bytes\":65537}");
+    }
+}

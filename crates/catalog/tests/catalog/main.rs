@@ -1,0 +1,11 @@
+//! The catalog as its users see it, on SQLite and on PostgreSQL.
+//!
+//! On PostgreSQL only where `TEST_POSTGRES` names the folder of its programs, as `cargo xtask test` does.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
+
+mod accounts;
+mod isolation;
+mod postgres;
+mod sign_in;
+mod support;
+mod tenants;

@@ -1,0 +1,122 @@
+//! What the API asks of the process: records, bytes, answers in SQL.
+
+use super::App;
+use crate::exit::{Failure, Status};
+use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
+use crate::sql;
+use odograph_api::{Code, Frames, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat};
+use odograph_lake::Limits;
+use odograph_model::Lsn;
+use std::io;
+
+impl Server for App {
+    fn records(&self, query: &Records, out: &mut dyn Output) -> Result<(), Problem> {
+        let (origin, query) = (self.origin()?, asked(query));
+        export::records(&origin, &query, &mut Into(out)).map(drop).map_err(problem)
+    }
+
+    fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem> {
+        export::page(&self.origin()?, &asked(query), after, limit).map_err(problem)
+    }
+
+    fn frames(&self, query: &Frames, out: &mut dyn Output) -> Result<(), Problem> {
+        let until = Some(self.journal.durable());
+        // Whatever the journal has given up was in history before.
+        let history = || Ok(self.history.reach(Lsn(0), export::WAIT)?.0);
+        let entries = Entries { reader: &self.reader, node: self.history.node(), history: &history, until };
+        let Frames { tenant, device, from, to, direction, raw, after, limit } = query;
+        let query = FrameQuery {
+            devices: vec![device.into()],
+            tenant: Some(tenant.into()),
+            from: from.map(|time| time.0),
+            to: to.map(|time| time.0),
+            direction: match direction {
+                Some(odograph_api::Direction::In) => export::Direction::In,
+                Some(odograph_api::Direction::Out) => export::Direction::Out,
+                None => export::Direction::Both,
+            },
+            raw: *raw,
+            after: *after,
+            limit: limit.map(|limit| limit as u64),
+            ..FrameQuery::default()
+        };
+        export::frames(&entries, &self.roster, &query, &mut Into(out)).map(drop).map_err(problem)
+    }
+
+    fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {
+        // Taken now: whatever was acknowledged before is in the answer.
+        let durable = self.journal.durable();
+        let mut answer = self.history.query(&query.tenant, &query.text, Limits::default(), durable).map_err(|error| {
+            let is_ours = error.downcast_ref::<odograph_lake::Error>().is_none();
+            if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
+        })?;
+        let format = match query.format {
+            SqlFormat::Jsonl => sql::SqlFormat::Json,
+            SqlFormat::Csv => sql::SqlFormat::Csv,
+            SqlFormat::Parquet => sql::SqlFormat::Parquet,
+        };
+        sql::write(&mut answer, format, &mut Into(out)).map(drop).map_err(|error| {
+            let is_theirs = error.downcast_ref::<odograph_lake::Error>().is_some();
+            if is_theirs { Problem::new(Code::Unprocessable, format!("{error:#}")) } else { problem(error) }
+        })
+    }
+}
+
+impl App {
+    /// All that was acknowledged before now.
+    fn origin(&self) -> Result<Origin, Problem> {
+        let durable = self.journal.durable();
+        let (lake, damaged) = self.history.reach(durable, export::WAIT).map_err(|error| behind(&error))?;
+        let (reader, node, roster) = (self.reader.clone(), self.history.node(), self.roster.clone());
+        Ok(Origin { lake, damaged, reader, node, roster, until: Some(durable) })
+    }
+}
+
+fn asked(query: &Records) -> RecordQuery {
+    RecordQuery {
+        devices: vec![query.device.as_str().into()],
+        tenant: Some(query.tenant.as_str().into()),
+        from: query.from.map(|time| time.0),
+        to: query.to.map(|time| time.0),
+        parameters: query.parameters.iter().map(Into::into).collect(),
+        format: match query.format {
+            RecordFormat::Json | RecordFormat::Jsonl => export::RecordFormat::Jsonl,
+            RecordFormat::Csv => export::RecordFormat::Csv,
+            RecordFormat::Parquet => export::RecordFormat::Parquet,
+            RecordFormat::Gpx => export::RecordFormat::Gpx,
+            RecordFormat::Kml => export::RecordFormat::Kml,
+            RecordFormat::Geojson => export::RecordFormat::Geojson,
+        },
+        ..RecordQuery::default()
+    }
+}
+
+/// History is not where it should be.
+fn behind(error: &anyhow::Error) -> Problem {
+    Problem::new(Code::Unavailable, format!("{error:#}"))
+}
+
+fn problem(error: anyhow::Error) -> Problem {
+    match error.downcast_ref::<Failure>() {
+        Some(failure) if failure.status == Status::Usage => Problem::new(Code::Invalid, failure.to_string()),
+        Some(failure) => Problem::new(Code::Unprocessable, failure.to_string()),
+        None if error.is::<io::Error>() => Problem::new(Code::Unavailable, format!("{error:#}")),
+        None => Problem::internal(&*error),
+    }
+}
+
+struct Into<'a>(&'a mut dyn Output);
+
+impl Sink for Into<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.is_gone()
+    }
+}
