@@ -6,6 +6,8 @@ use crate::Error;
 pub const ID_CHARS_MAX: usize = 64;
 /// Characters of a name that people gave something.
 pub const NAME_CHARS_MAX: usize = 200;
+/// Characters of a remark.
+pub const NOTES_CHARS_MAX: usize = 10_000;
 /// Characters of a password, at least.
 pub const PASSWORD_CHARS_MIN: usize = 8;
 /// Bytes of a password: nobody types more, and hashing takes time for each.
@@ -20,6 +22,32 @@ pub const TOKENS_MAX: i64 = 1_000;
 pub const SESSIONS_MAX: i64 = 32;
 /// Tenants.
 pub const TENANTS_MAX: i64 = 100_000;
+/// Groups of devices of a tenant.
+pub const GROUPS_MAX: i64 = 10_000;
+/// Ids of a device.
+pub const DEVICE_IDS_MAX: usize = 16;
+/// Bytes of an id that a device gave itself: what the journal can hold.
+pub const REGISTERED_ID_BYTES_MAX: usize = 255;
+/// Tags of a device.
+pub const TAGS_MAX: usize = 32;
+/// Characters of a tag.
+pub const TAG_CHARS_MAX: usize = 64;
+/// Settings of a device.
+pub const SETTINGS_MAX: usize = 64;
+/// Characters of a setting.
+pub const SETTING_CHARS_MAX: usize = 1_000;
+/// Attributes of a device.
+pub const ATTRIBUTES_MAX: usize = 64;
+/// Bytes of all attributes of a device, as JSON.
+pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
+/// Devices in one page of a list.
+pub const DEVICE_PAGE_MAX: u32 = 1_000;
+/// Characters that are searched for.
+pub const SEARCH_CHARS_MAX: usize = 200;
+/// Rows of one import.
+pub const IMPORT_ROWS_MAX: usize = 100_000;
+/// Ids that the audit log keeps of an import.
+pub const IMPORT_AUDIT_IDS_MAX: usize = 1_000;
 /// Entries of the audit log that one question gets.
 pub const AUDIT_PAGE_MAX: u32 = 1_000;
 /// Bytes of what the audit log keeps of a thing before or after a change: more is left out.
@@ -49,6 +77,20 @@ pub(crate) fn line(field: &'static str, text: &str, chars_max: usize) -> Result<
 pub(crate) fn name(field: &'static str, text: &str) -> Result<(), Error> {
     line(field, text, NAME_CHARS_MAX)?;
     if text.is_empty() { Err(Error::invalid(field, "is empty")) } else { Ok(()) }
+}
+
+/// Text of several lines.
+pub(crate) fn notes(field: &'static str, text: &str) -> Result<(), Error> {
+    let one_line: String = text.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect();
+    chars(field, &one_line, 0, NOTES_CHARS_MAX)
+}
+
+/// So many at most.
+pub(crate) fn count(field: &'static str, count: usize, max: usize) -> Result<(), Error> {
+    if count > max {
+        return Err(Error::invalid(field, format!("are {count}, at most {max} are possible")));
+    }
+    Ok(())
 }
 
 /// A quota or another amount.
@@ -123,6 +165,10 @@ mod tests {
         check(name("name", "a\nb"), "name: has the character \\n in it, which cannot be seen");
         check(name("name", &"x".repeat(NAME_CHARS_MAX + 1)), "name: has 201 characters, at most 200 are possible");
         check(line("email", "", 3), "");
+        check(notes("notes", "a\n\tb"), "");
+        check(notes("notes", "a\u{7}"), "notes: has the character \\u{7} in it, which cannot be seen");
+        check(count("tags", TAGS_MAX, TAGS_MAX), "");
+        check(count("tags", TAGS_MAX + 1, TAGS_MAX), "tags: are 33, at most 32 are possible");
     }
 
     #[test]

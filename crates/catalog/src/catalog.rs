@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use odograph_env::{Clock, Rng};
+use tokio::sync::watch;
 
 use crate::database::Database;
 use crate::failures::Failures;
@@ -23,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) passwords: Passwords,
     failures: Mutex<Failures>,
+    /// Counts the changes of devices by this process.
+    changes: watch::Sender<u64>,
 }
 
 impl Catalog {
@@ -31,7 +34,8 @@ impl Catalog {
     pub async fn open(url: &str, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, Error> {
         let database = Database::open(url).await?;
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
-        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures }) })
+        let changes = watch::Sender::new(0);
+        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures, changes }) })
     }
 
     /// A tenant's things, as this access may see and change them.
@@ -68,6 +72,15 @@ impl Catalog {
 }
 
 impl Inner {
+    /// Wakes those who follow the changes of devices.
+    pub(crate) fn devices_changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn watch_changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
     /// Failed attempts to sign in.
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         // Every change to the counts is whole, so a panic elsewhere does not spoil them.

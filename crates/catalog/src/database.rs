@@ -70,6 +70,11 @@ impl Database {
         &self.read
     }
 
+    /// Whether other processes may write too.
+    pub(crate) fn is_shared(&self) -> bool {
+        self.kind == Kind::Postgres
+    }
+
     /// Ends all connections, once what they do is done.
     pub(crate) async fn close(&self) {
         self.read.close().await;
@@ -185,7 +190,10 @@ const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000
     PRAGMA cache_size = -8192";
 
 /// In order. What was released never changes: a change is one more line.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "accounts", include_str!("../migrations/0001_accounts.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
+    (2, "devices", include_str!("../migrations/0002_devices.sql")),
+];
 
 #[cfg(test)]
 mod tests {

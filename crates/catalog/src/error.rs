@@ -90,6 +90,9 @@ pub enum Error {
     },
 }
 
+/// PostgreSQL's code for text that it cannot have: only a zero gets there.
+const NO_SUCH_TEXT: &str = "22021";
+
 /// What somebody would need for what they asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -131,11 +134,19 @@ impl Error {
     }
 
     pub(crate) fn writing(source: sqlx::Error) -> Self {
-        Self::Database { doing: "write to", source }
+        Self::of_database("write to", source)
     }
 
     pub(crate) fn reading(source: sqlx::Error) -> Self {
-        Self::Database { doing: "read from", source }
+        Self::of_database("read from", source)
+    }
+
+    fn of_database(doing: &'static str, source: sqlx::Error) -> Self {
+        let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        if code.as_deref() == Some(NO_SUCH_TEXT) {
+            return Self::invalid("text", "has the character \\0 in it, which no text here has");
+        }
+        Self::Database { doing, source }
     }
 }
 

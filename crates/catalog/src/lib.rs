@@ -1,4 +1,4 @@
-//! What people decide: tenants, users and their sessions, tokens, and the log of who did what. SQLite in the data folder, or
+//! What people decide: tenants, users and their sessions, tokens, groups, devices, and the log of who did what. SQLite in the data folder, or
 //! PostgreSQL where several machines share it, through one implementation.
 //!
 //! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
@@ -23,9 +23,12 @@ mod admin;
 pub mod bounds;
 mod catalog;
 mod database;
+mod devices;
 mod error;
 mod failures;
+mod follow;
 mod passwords;
+mod register;
 mod scoped;
 mod secret;
 mod sign_in;
@@ -37,12 +40,18 @@ mod within;
 pub use access::{Access, Actor, Role, Scope};
 pub use admin::{ADMIN, DEFAULT_TENANT};
 pub use catalog::Catalog;
+pub use devices::{Device, DeviceFields, DeviceState, HIDDEN};
 pub use error::{Error, LoginError, Needed};
+pub use follow::{Changes, DeviceBinding, DeviceUpdate};
+pub use register::{Registered, Registration, TenantLimits};
 pub use secret::Secret;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
 pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
-pub use within::{AccountChange, AuditEntry, AuditFilter, NewToken, NewUser, Session, Token, User, UserChange, Within};
+pub use within::{
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Group, ImportMode,
+    ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, Token, User, UserChange, Within,
+};
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
 pub use odograph_env::UnixMillis;

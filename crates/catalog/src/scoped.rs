@@ -15,7 +15,7 @@ use crate::bounds::AUDIT_JSON_BYTES_MAX;
 use crate::catalog::Inner;
 use crate::database::Transaction;
 use crate::sql::{Columns as _, Sql};
-use crate::{Access, Actor, Error, Role};
+use crate::{Access, Actor, Error, Role, Tenant, tenants};
 
 /// A tenant's things, as far as somebody may see them.
 #[derive(Clone, Copy)]
@@ -61,6 +61,12 @@ impl<'c> Scoped<'c> {
         self.checked(statement).row(self.catalog.database.reader()).await
     }
 
+    /// The tenant itself.
+    pub(crate) async fn own_tenant(&self) -> Result<Tenant, Error> {
+        let row = tenants::one(self.tenant()).row(self.catalog.database.reader()).await?;
+        Tenant::from_row(&row.ok_or_else(|| Error::not_found("tenant", self.tenant()))?)
+    }
+
     /// Begins a change, for which a role is needed.
     pub(crate) async fn change(&self, needed: Role) -> Result<Change<'c>, Error> {
         self.access.needs(needed)?;
@@ -75,7 +81,17 @@ impl<'c> Scoped<'c> {
         let row = row.ok_or_else(|| Error::not_found("tenant", self.tenant()))?;
         let (audited, changed) = (row.number("audited")?, row.number("changed")?);
         let now = self.catalog.clock.now();
-        Ok(Change { scoped: *self, transaction, now, audited, changed, entries: 0 })
+        Ok(Change { scoped: *self, transaction, now, audited, changed, entries: 0, devices_changed: false })
+    }
+
+    /// Adds the condition that a device is visible.
+    pub(crate) fn visible(&self, mut statement: Statement) -> Statement {
+        statement.limited = true;
+        match &self.access.scope.groups {
+            None => statement,
+            Some(groups) if groups.is_empty() => statement.push(" AND 1 = 0"),
+            Some(groups) => statement.push(" AND device_group IN ").push_list(groups),
+        }
     }
 
     /// The statement, if it keeps to the rules.
@@ -110,6 +126,29 @@ impl Statement {
     }
 }
 
+impl Statement {
+    /// Adds arguments as a list in brackets: `($3, $4)`.
+    pub(crate) fn push_list<'a>(mut self, values: impl IntoIterator<Item = &'a String>) -> Self {
+        self = self.push("(");
+        for (index, value) in values.into_iter().enumerate() {
+            self = self.push(if index > 0 { ", " } else { "" }).push_bind(value.clone());
+        }
+        self.push(")")
+    }
+
+    /// Adds the condition that a column contains this text, letter for letter, which is not empty.
+    pub(crate) fn push_contains(self, column: &'static str, text: String) -> Self {
+        // In both databases, whatever the text: LIKE has wildcards, and does not care for capital letters in one of them.
+        self.push(" AND replace(").push(column).push(", ").push_bind(text).push(", '') <> ").push(column)
+    }
+
+    /// Says that it concerns devices of any group: what they are was checked before, or only their number is asked for.
+    pub(crate) fn of_any_group(mut self) -> Self {
+        self.limited = true;
+        self
+    }
+}
+
 /// A change that is being made.
 pub(crate) struct Change<'c> {
     scoped: Scoped<'c>,
@@ -118,6 +157,7 @@ pub(crate) struct Change<'c> {
     audited: i64,
     changed: i64,
     entries: usize,
+    devices_changed: bool,
 }
 
 /// A thing before or after a change, as the audit log keeps it: what the interface shows of it, so never a secret.
@@ -135,6 +175,15 @@ impl Change<'_> {
         self.scoped.sql(text)
     }
 
+    /// Adds the condition that a device is visible.
+    pub(crate) fn visible(&self, statement: Statement) -> Statement {
+        self.scoped.visible(statement)
+    }
+
+    pub(crate) async fn rows(&mut self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
+        self.scoped.checked(statement).rows(&mut *self.transaction).await
+    }
+
     pub(crate) async fn row(&mut self, statement: Statement) -> Result<Option<AnyRow>, Error> {
         self.scoped.checked(statement).row(&mut *self.transaction).await
     }
@@ -142,6 +191,28 @@ impl Change<'_> {
     /// Says how many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<i64, Error> {
         self.scoped.checked(statement).execute(&mut *self.transaction).await
+    }
+
+    /// The revision of the devices that it writes.
+    pub(crate) const fn revision(&mut self) -> i64 {
+        if !self.devices_changed {
+            self.devices_changed = true;
+            self.changed += 1;
+        }
+        self.changed
+    }
+
+    /// The tenant itself.
+    pub(crate) async fn own_tenant(&mut self) -> Result<Tenant, Error> {
+        let row = tenants::one(self.scoped.tenant()).row(&mut *self.transaction).await?;
+        Tenant::from_row(&row.ok_or_else(|| Error::not_found("tenant", self.scoped.tenant()))?)
+    }
+
+    /// Whether a user of any tenant, but for this one, signs in with this.
+    pub(crate) async fn is_taken(&mut self, login: &str, but: &str) -> Result<bool, Error> {
+        let other = Sql::new("SELECT id FROM users WHERE login = $1 AND id <> $2");
+        let other = other.bind(login.to_owned()).bind(but.to_owned());
+        Ok(other.row(&mut *self.transaction).await?.is_some())
     }
 
     /// The transaction, for the few who manage what is above all tenants.
@@ -178,12 +249,21 @@ impl Change<'_> {
     }
 
     /// Makes it so. When it returns, it is durable.
-    pub(crate) async fn commit(mut self) -> Result<(), Error> {
+    pub(crate) async fn commit(self) -> Result<(), Error> {
         assert!(self.entries > 0, "a change must be in the audit log");
+        self.commit_of_machine().await
+    }
+
+    /// The same for what machines do by themselves, which the audit log does not keep: devices that register.
+    pub(crate) async fn commit_of_machine(mut self) -> Result<(), Error> {
         let counts = self.sql("UPDATE revisions SET audited = $2, changed = $3 WHERE tenant = $1");
         let counts = counts.bind(self.audited).bind(self.changed);
         self.execute(counts).await?;
-        self.transaction.commit().await.map_err(Error::writing)
+        self.transaction.commit().await.map_err(Error::writing)?;
+        if self.devices_changed {
+            self.scoped.catalog.devices_changed();
+        }
+        Ok(())
     }
 }
 

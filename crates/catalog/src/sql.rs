@@ -9,6 +9,9 @@ use sqlx::{Any, Arguments as _, AssertSqlSafe, Encode, Executor, Row as _, Type}
 
 use crate::Error;
 
+/// Statements with more arguments are not kept prepared.
+const PREPARED_ARGUMENTS_MAX: usize = 120;
+
 /// A statement.
 pub(crate) struct Sql {
     text: String,
@@ -48,20 +51,23 @@ impl Sql {
         &self.text
     }
 
+    fn query(self) -> sqlx::query::Query<'static, Any, AnyArguments> {
+        // Statements with a list of many rows differ in length each time: not worth keeping.
+        let persistent = self.count <= PREPARED_ARGUMENTS_MAX;
+        sqlx::query_with(AssertSqlSafe(self.text), self.arguments).persistent(persistent)
+    }
+
     pub(crate) async fn rows<'e, E: Executor<'e, Database = Any>>(self, on: E) -> Result<Vec<AnyRow>, Error> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        query.fetch_all(on).await.map_err(Error::reading)
+        self.query().fetch_all(on).await.map_err(Error::reading)
     }
 
     pub(crate) async fn row<'e, E: Executor<'e, Database = Any>>(self, on: E) -> Result<Option<AnyRow>, Error> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        query.fetch_optional(on).await.map_err(Error::reading)
+        self.query().fetch_optional(on).await.map_err(Error::reading)
     }
 
     /// Says how many rows it changed.
     pub(crate) async fn execute<'e, E: Executor<'e, Database = Any>>(self, on: E) -> Result<i64, Error> {
-        let query = sqlx::query_with(AssertSqlSafe(self.text), self.arguments);
-        let done = query.execute(on).await.map_err(Error::writing)?;
+        let done = self.query().execute(on).await.map_err(Error::writing)?;
         Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
     }
 }
@@ -76,6 +82,11 @@ pub(crate) trait Columns {
     /// A flag, which is written as 0 or 1.
     fn flag(&self, column: &'static str) -> Result<bool, Error> {
         Ok(self.number(column)? != 0)
+    }
+
+    /// What was written with [`json`].
+    fn parsed<T: DeserializeOwned>(&self, column: &'static str) -> Result<T, Error> {
+        parse(column, &self.text(column)?)
     }
 
     /// What was written with [`json`], or nothing.

@@ -5,19 +5,26 @@
 
 mod account;
 mod audit;
+mod devices;
+mod groups;
+mod import;
 mod tokens;
 mod users;
 
 pub use account::{AccountChange, Session};
 pub use audit::{AuditEntry, AuditFilter};
+pub use devices::{DeviceFilter, DeviceOrder, DevicePage};
+pub use groups::Group;
+pub use import::{DeviceRow, ImportMode, ImportOutcome, ImportReport, ImportedRow};
 pub use tokens::{NewToken, Token};
 pub use users::{NewUser, User, UserChange};
 
+pub(crate) use devices::{WRITE_ROWS, write_devices, write_ids};
 pub(crate) use users::login_of;
 
-use crate::bounds::GROUPS_OF_ACCESS_MAX;
-use crate::scoped::Scoped;
-use crate::{Error, Role, Tenant, tenants};
+use crate::bounds::{self, GROUPS_OF_ACCESS_MAX};
+use crate::scoped::{Change, Scoped};
+use crate::{Error, Role, Tenant};
 
 /// A tenant's things, as an [`Access`](crate::Access) may see and change them.
 #[derive(Clone, Copy)]
@@ -32,8 +39,7 @@ impl<'c> Within<'c> {
 
     /// The tenant itself.
     pub async fn tenant(&self) -> Result<Tenant, Error> {
-        let row = tenants::one(self.scoped.tenant()).row(self.scoped.catalog().database.reader()).await?;
-        Tenant::from_row(&row.ok_or_else(|| Error::not_found("tenant", self.scoped.tenant()))?)
+        self.scoped.own_tenant().await
     }
 }
 
@@ -43,17 +49,19 @@ fn check_groups(groups: Option<&[String]>, role: Role) -> Result<(), Error> {
     if role == Role::Owner {
         return Err(Error::invalid("groups", "an owner sees all devices: choose another role, or no groups"));
     }
-    if groups.len() > GROUPS_OF_ACCESS_MAX {
-        return Err(Error::invalid(
-            "groups",
-            format!("are {}, at most {GROUPS_OF_ACCESS_MAX} are possible", groups.len()),
-        ));
+    bounds::count("groups", groups.len(), GROUPS_OF_ACCESS_MAX)
+}
+
+/// Fails unless all groups are there that somebody is to be limited to.
+async fn know_groups(change: &mut Change<'_>, groups: Option<&[String]>) -> Result<(), Error> {
+    for group in groups.unwrap_or_default() {
+        Group::of(change, group).await?;
     }
     Ok(())
 }
 
 /// Reads a field that may be absent, which changes nothing, or null, which takes something away.
-fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+pub(crate) fn present<'de, D, T>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     D: serde::Deserializer<'de>,
     T: serde::Deserialize<'de>,

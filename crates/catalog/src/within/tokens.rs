@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::{Within, check_groups};
+use super::{Within, check_groups, know_groups};
 use crate::bounds::{self, TOKENS_MAX};
 use crate::scoped::shown;
 use crate::secret::{self, new_id};
@@ -90,6 +90,7 @@ impl Within<'_> {
         bounds::name("name", &new.name)?;
         check_groups(new.groups.as_deref(), new.role)?;
         let mut change = self.scoped.change(Role::Owner).await?;
+        know_groups(&mut change, new.groups.as_deref()).await?;
         let count = change.sql("SELECT count(*) AS count FROM tokens WHERE tenant = $1 AND revoked IS NULL");
         let used = change.row(count).await?.map_or(Ok(0), |row| row.number("count"))?;
         if used >= TOKENS_MAX {

@@ -4,7 +4,7 @@ use odograph_env::Rng;
 use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
-use super::{Within, check_groups};
+use super::{Within, check_groups, know_groups};
 use crate::bounds::{self, NAME_CHARS_MAX, USERS_MAX};
 use crate::scoped::{Change, shown};
 use crate::secret::new_id;
@@ -135,6 +135,7 @@ impl Within<'_> {
             }
         };
         let mut change = self.scoped.change(Role::Owner).await?;
+        know_groups(&mut change, new.groups.as_deref()).await?;
         let user = new.insert(&mut change, &*self.scoped.catalog().rng, password).await?;
         change.audit("user.create", (KIND, &user.id), None, Some(shown(&user))).await?;
         change.commit().await?;
@@ -157,6 +158,7 @@ impl Within<'_> {
             return Err(Error::conflict("this is your own account, and you would lock yourself out"));
         }
         let user = to.applied(was.clone(), change.now())?;
+        know_groups(&mut change, user.groups.as_deref().filter(|_| user.groups != was.groups)).await?;
         user.write(&mut change).await?;
         if user.disabled.is_some() {
             end_sessions(&mut change, id, "").await?;
@@ -329,12 +331,7 @@ impl User {
     }
 
     pub(super) async fn write(&self, change: &mut Change<'_>) -> Result<(), Error> {
-        let taken = change.across_tenants();
-        let taken = crate::sql::Sql::new("SELECT id FROM users WHERE login = $1 AND id <> $2")
-            .bind(self.login.clone())
-            .bind(self.id.clone())
-            .row(&mut **taken);
-        if taken.await?.is_some() {
+        if change.is_taken(&self.login, &self.id).await? {
             return Err(Error::conflict(format!("the login {} is taken", self.login)));
         }
         let update = change.sql(

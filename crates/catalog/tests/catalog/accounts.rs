@@ -10,12 +10,13 @@ fn users_are_made_changed_and_deleted() {
     with_catalog(async |place, catalog| {
         let owner = Access::owner("north").from_peer("192.0.2.9".parse().unwrap());
         let within = catalog.within(&owner);
+        let (one, two) = (within.create_group("one").await.unwrap().id, within.create_group("two").await.unwrap().id);
         let new = NewUser {
             login: "anna".into(),
             name: "Anna Müller".into(),
             email: "anna@example.org".into(),
             role: Role::Viewer,
-            groups: Some(vec!["g1".into(), "g2".into()]),
+            groups: Some(vec![one.clone(), two.clone()]),
             language: "de".into(),
             ..NewUser::default()
         };
@@ -25,7 +26,11 @@ fn users_are_made_changed_and_deleted() {
         refused(within.create_user(new.clone()).await, "the login anna is taken");
         // Logins are one for all tenants: nobody says at the door which tenant it is.
         let south = Access::owner("south");
-        refused(catalog.within(&south).create_user(new).await, "the login anna is taken");
+        let everywhere = NewUser { groups: None, ..new };
+        refused(catalog.within(&south).create_user(everywhere.clone()).await, "the login anna is taken");
+        // A group of another tenant is none.
+        let theirs = NewUser { login: "anne".into(), groups: Some(vec![one.clone()]), ..everywhere };
+        refused(catalog.within(&south).create_user(theirs).await, &format!("there is no group {one}"));
 
         place.clock.set_now(NOON + 10);
         let to = UserChange {
@@ -53,7 +58,7 @@ fn users_are_made_changed_and_deleted() {
             shown,
             [("user.delete", NOON + 10, peer), ("user.update", NOON + 10, peer), ("user.create", NOON, peer)]
         );
-        assert_eq!(log[1].was, Some(json!({"login": "anna", "role": "viewer", "groups": ["g1", "g2"]})));
+        assert_eq!(log[1].was, Some(json!({"login": "anna", "role": "viewer", "groups": [one, two]})));
         assert_eq!(log[1].became, Some(json!({"login": "anne", "role": "manager", "groups": null})));
     });
 }
@@ -86,7 +91,7 @@ fn what_users_must_not_be_is_refused() {
 #[test]
 fn nobody_locks_themselves_out() {
     with_catalog(async |_, catalog| {
-        let (anna, _, access) = user(&catalog, "north", "anna", Role::Owner).await;
+        let (anna, _, access) = user(&catalog, "north", "anna", Role::Owner, None).await;
         let within = catalog.within(&access);
         let own = "this is your own account, and you would lock yourself out";
         let disabled = UserChange { disabled: Some(true), ..UserChange::default() };
@@ -102,7 +107,7 @@ fn nobody_locks_themselves_out() {
 #[test]
 fn users_look_after_their_own_account() {
     with_catalog(async |_, catalog| {
-        let (anna, first, access) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (anna, first, access) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let within = catalog.within(&access);
         let to = AccountChange { name: Some("Anna".into()), language: Some("de".into()), email: None };
         let changed = within.update_account(to).await.unwrap();
@@ -129,7 +134,7 @@ fn users_look_after_their_own_account() {
 #[test]
 fn who_guesses_the_own_password_must_wait() {
     with_catalog(async |_, catalog| {
-        let (_, _, access) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, _, access) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let mut refusals = Vec::new();
         for _ in 0..60 {
             refusals.push(catalog.within(&access).remove_totp("wrong").await.unwrap_err().to_string());

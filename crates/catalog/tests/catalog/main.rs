@@ -4,8 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod accounts;
+mod devices;
+mod follow;
+mod import;
 mod isolation;
 mod postgres;
+mod register;
 mod sign_in;
 mod support;
 mod tenants;

@@ -87,7 +87,7 @@ fn a_session_says_who_asks() {
 #[test]
 fn sessions_expire() {
     with_catalog(async |place, catalog| {
-        let (_, secret, _) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, secret, _) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let holds = async |at: i64| {
             place.clock.set_now(at);
             catalog.authenticate(secret.reveal()).await.unwrap().is_some()
@@ -101,7 +101,7 @@ fn sessions_expire() {
         assert!(holds(NOON + SESSION_MS - 1).await);
         assert!(!holds(NOON + SESSION_MS).await);
         place.clock.set_now(NOON);
-        let (_, secret, _) = user(&catalog, "north", "otto", Role::Viewer).await;
+        let (_, secret, _) = user(&catalog, "north", "otto", Role::Viewer, None).await;
         place.clock.set_now(NOON + SESSION_IDLE_MS);
         assert_eq!(catalog.authenticate(secret.reveal()).await.unwrap(), None);
     });
@@ -110,7 +110,7 @@ fn sessions_expire() {
 #[test]
 fn a_use_is_written_down_once_a_minute() {
     with_catalog(async |place, catalog| {
-        let (_, secret, access) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, secret, access) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let used_at = async |at: i64| {
             place.clock.set_now(at);
             catalog.authenticate(secret.reveal()).await.unwrap().unwrap();
@@ -125,7 +125,7 @@ fn a_use_is_written_down_once_a_minute() {
 #[test]
 fn what_is_no_secret_is_nobody() {
     with_catalog(async |_, catalog| {
-        let (_, secret, _) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, secret, _) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let long = format!("odo_{}", "x".repeat(200));
         let other = secret.reveal().replace("ods_", "odo_");
         for text in ["", "ods_", "odo_", "anna", &secret.reveal()[4..], &long, &other] {
@@ -137,7 +137,7 @@ fn what_is_no_secret_is_nobody() {
 #[test]
 fn wrong_is_wrong_whatever_it_was() {
     with_catalog(async |_, catalog| {
-        user(&catalog, "north", "anna", Role::Viewer).await;
+        user(&catalog, "north", "anna", Role::Viewer, None).await;
         let passwordless = NewUser { login: "bot".into(), ..NewUser::default() };
         catalog.within(&Access::owner("north")).create_user(passwordless).await.unwrap();
         let long = "x".repeat(10_000);
@@ -161,7 +161,7 @@ fn wrong_is_wrong_whatever_it_was() {
 #[test]
 fn too_many_failures_must_wait() {
     with_catalog(async |place, catalog| {
-        user(&catalog, "north", "anna", Role::Viewer).await;
+        user(&catalog, "north", "anna", Role::Viewer, None).await;
         for login in ["anna", "nobody"] {
             for _ in 0..10 {
                 assert_eq!(told(&catalog, login, "wrong", None).await, WRONG);
@@ -177,7 +177,7 @@ fn too_many_failures_must_wait() {
 fn disabled_users_and_tenants_are_out_at_once() {
     with_catalog(async |_, catalog| {
         let owner = Access::owner("north");
-        let (anna, session, _) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (anna, session, _) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let new = NewToken { name: "reports".into(), ..NewToken::default() };
         let (_, token) = catalog.within(&owner).create_token(new).await.unwrap();
         let who = async |secret: &str| catalog.authenticate(secret).await.unwrap().is_some();
@@ -205,7 +205,7 @@ fn disabled_users_and_tenants_are_out_at_once() {
 #[test]
 fn a_role_that_is_taken_away_is_gone_at_once() {
     with_catalog(async |_, catalog| {
-        let (anna, secret, _) = user(&catalog, "north", "anna", Role::Owner).await;
+        let (anna, secret, _) = user(&catalog, "north", "anna", Role::Owner, None).await;
         let to = UserChange { role: Some(Role::Viewer), groups: Some(Some(vec![])), ..UserChange::default() };
         catalog.within(&Access::owner("north")).update_user(&anna.id, to).await.unwrap();
         let access = catalog.authenticate(secret.reveal()).await.unwrap().unwrap();
@@ -216,7 +216,7 @@ fn a_role_that_is_taken_away_is_gone_at_once() {
 #[test]
 fn a_user_has_so_many_sessions() {
     with_catalog(async |place, catalog| {
-        let (_, first, access) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, first, access) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         for _ in 0..odograph_catalog::bounds::SESSIONS_MAX {
             place.clock.advance(Duration::from_secs(1));
             catalog.login("anna", PASSWORD, None, None).await.unwrap();
@@ -230,7 +230,7 @@ fn a_user_has_so_many_sessions() {
 #[test]
 fn a_second_factor_is_asked_for() {
     with_catalog(async |place, catalog| {
-        let (_, _, access) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, _, access) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let within = catalog.within(&access);
         refused(within.confirm_totp("123456").await, "no second factor is being set up");
         let offer = within.offer_totp().await.unwrap();
@@ -263,7 +263,7 @@ fn a_second_factor_is_asked_for() {
 #[test]
 fn one_code_lets_one_in() {
     with_catalog(async |place, catalog| {
-        let (_, _, access) = user(&catalog, "north", "anna", Role::Viewer).await;
+        let (_, _, access) = user(&catalog, "north", "anna", Role::Viewer, None).await;
         let offer = catalog.within(&access).offer_totp().await.unwrap();
         catalog.within(&access).confirm_totp(&code(offer.secret.reveal(), NOON)).await.unwrap();
         place.clock.set_now(NOON + 60_000);
@@ -279,7 +279,7 @@ fn one_code_lets_one_in() {
 #[test]
 fn who_is_locked_out_is_let_in_by_the_owner_of_the_folder() {
     with_catalog(async |_, catalog| {
-        let (_, secret, access) = user(&catalog, "north", "anna", Role::Owner).await;
+        let (_, secret, access) = user(&catalog, "north", "anna", Role::Owner, None).await;
         let offer = catalog.within(&access).offer_totp().await.unwrap();
         catalog.within(&access).confirm_totp(&code(offer.secret.reveal(), NOON)).await.unwrap();
         let owner = Access::owner("default");
@@ -303,9 +303,10 @@ fn tokens_hold_until_they_expire_or_are_revoked() {
     with_catalog(async |place, catalog| {
         let owner = Access::owner("north");
         let within = catalog.within(&owner);
+        let group = within.create_group("one").await.unwrap().id;
         let new = NewToken {
             name: "reports".into(),
-            groups: Some(vec!["g1".into()]),
+            groups: Some(vec![group.clone()]),
             expires: Some(NOON + 1000),
             ..NewToken::default()
         };
@@ -314,10 +315,7 @@ fn tokens_hold_until_they_expire_or_are_revoked() {
         assert_eq!((token.created, token.created_by.as_str(), token.last_used), (NOON, "owner", None));
         let access = catalog.authenticate(secret.reveal()).await.unwrap().unwrap();
         assert_eq!(access.actor, Actor::Token { id: token.id.clone(), name: "reports".into() });
-        assert_eq!(
-            (access.role, access.scope.groups, access.system),
-            (Role::Viewer, Some(vec!["g1".to_owned()]), false)
-        );
+        assert_eq!((access.role, access.scope.groups, access.system), (Role::Viewer, Some(vec![group]), false));
         assert_eq!(within.token(&token.id).await.unwrap().last_used, Some(NOON));
         place.clock.set_now(NOON + 1000);
         assert_eq!(catalog.authenticate(secret.reveal()).await.unwrap(), None);

@@ -65,8 +65,14 @@ pub(crate) fn with_catalog(test: impl AsyncFn(Place, Catalog)) {
 }
 
 /// Makes a user with [`PASSWORD`], and signs in.
-pub(crate) async fn user(catalog: &Catalog, tenant: &str, login: &str, role: Role) -> (User, Secret, Access) {
-    let new = NewUser { login: login.into(), password: Some(PASSWORD.into()), role, ..NewUser::default() };
+pub(crate) async fn user(
+    catalog: &Catalog,
+    tenant: &str,
+    login: &str,
+    role: Role,
+    groups: Option<Vec<String>>,
+) -> (User, Secret, Access) {
+    let new = NewUser { login: login.into(), password: Some(PASSWORD.into()), role, groups, ..NewUser::default() };
     let user = catalog.within(&Access::owner(tenant)).create_user(new).await.expect("a user is made");
     let (secret, access) = catalog.login(login, PASSWORD, None, None).await.expect("the user signs in");
     (user, secret, access)

@@ -59,7 +59,7 @@ fn tenants_are_managed_by_those_who_may() {
 #[test]
 fn others_see_their_own_tenant_alone() {
     with_catalog(async |_, catalog| {
-        let (_, _, access) = user(&catalog, "north", "anna", Role::Owner).await;
+        let (_, _, access) = user(&catalog, "north", "anna", Role::Owner, None).await;
         let tenants = catalog.tenants(&access);
         assert_eq!(ids(&tenants.list().await.unwrap()), ["north"]);
         assert_eq!(tenants.get("north").await.unwrap().id, "north");
@@ -101,7 +101,7 @@ fn who_manages_tenants_enters_them() {
 #[test]
 fn only_who_manages_tenants_hands_that_on() {
     with_catalog(async |_, catalog| {
-        let (_, _, anna) = user(&catalog, "north", "anna", Role::Owner).await;
+        let (_, _, anna) = user(&catalog, "north", "anna", Role::Owner, None).await;
         let needed = "this needs the right to manage tenants";
         let new = NewUser { login: "otto".into(), system: true, ..NewUser::default() };
         refused(catalog.within(&anna).create_user(new.clone()).await, needed);

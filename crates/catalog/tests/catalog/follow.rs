@@ -1,0 +1,135 @@
+//! What a running server knows of the devices, at its start and from then on.
+
+use std::collections::BTreeMap;
+
+use odograph_catalog::{
+    Access, Catalog, Changes, DeviceBinding, DeviceFields, DeviceState, DeviceUpdate, Registered, TenantChange,
+};
+
+use crate::support::{NOON, with_catalog};
+
+/// What a server would know.
+#[derive(Debug, Default, PartialEq)]
+struct Known(BTreeMap<(String, String), DeviceBinding>);
+
+impl Known {
+    async fn read(catalog: &Catalog) -> Self {
+        let mut known = Self::default();
+        catalog.bindings(|binding| known.take(DeviceUpdate::Is(binding))).await.unwrap();
+        known
+    }
+
+    fn take(&mut self, update: DeviceUpdate) {
+        match update {
+            DeviceUpdate::Is(binding) => drop(self.0.insert((binding.tenant.clone(), binding.id.clone()), binding)),
+            DeviceUpdate::Removed { tenant, ids } => drop(self.0.remove(&(tenant, ids[0].clone()))),
+            DeviceUpdate::TenantRemoved { tenant } => self.0.retain(|(of, _), _| *of != tenant),
+        }
+    }
+
+    /// Takes what has changed, which must lead to what is there.
+    async fn follow(&mut self, changes: &mut Changes, catalog: &Catalog) -> usize {
+        let mut count = 0;
+        let told = changes.next(|update| {
+            count += 1;
+            self.take(update);
+        });
+        told.await.unwrap();
+        assert_eq!(*self, Self::read(catalog).await);
+        count
+    }
+}
+
+fn registered(number: usize) -> Registered {
+    Registered {
+        tenant: "north".into(),
+        id: format!("{number}"),
+        protocol: "h02".into(),
+        state: DeviceState::New,
+        at: NOON,
+    }
+}
+
+/// Changes by `writer` reach who follows `reader`.
+async fn changes_arrive(reader: &Catalog, writer: &Catalog) {
+    let (north, south) = (Access::owner("north"), Access::owner("south"));
+    let (north, south) = (writer.within(&north), writer.within(&south));
+    let mut changes = reader.changes().await.unwrap();
+    let mut known = Known::read(reader).await;
+    let before = known.0.len();
+    let fields = || DeviceFields {
+        protocol: Some("teltonika".into()),
+        settings: Some([("zone".to_owned(), "UTC".to_owned())].into()),
+        ..DeviceFields::default()
+    };
+    north.create_device(vec!["a".into(), "b".into()], fields()).await.unwrap();
+    assert_eq!(known.follow(&mut changes, reader).await, 1);
+    let a = &known.0[&("north".to_owned(), "a".to_owned())];
+    assert_eq!((a.ids.len(), a.protocol.as_str(), a.settings["zone"].as_str()), (2, "teltonika", "UTC"));
+
+    south.create_device(vec!["a".into()], DeviceFields::default()).await.unwrap();
+    writer.register(&(0..2_500).map(registered).collect::<Vec<_>>()).await.unwrap();
+    north.delete_device("b").await.unwrap();
+    let mut updates = 0;
+    while known.0.len() < before + 1 + 2_500 || known.0.contains_key(&("north".to_owned(), "a".to_owned())) {
+        updates += known.follow(&mut changes, reader).await;
+    }
+    assert_eq!(updates, 2_502);
+
+    // It is deleted and comes again before anybody looks.
+    north.delete_device("7").await.unwrap();
+    writer.register(&[registered(7)]).await.unwrap();
+    let group = north.create_group("cold").await.unwrap().id;
+    let to = DeviceFields { group: Some(Some(group)), state: Some(DeviceState::Rejected), ..DeviceFields::default() };
+    north.update_device("7", to).await.unwrap();
+    while known.0[&("north".to_owned(), "7".to_owned())].state != DeviceState::Rejected {
+        known.follow(&mut changes, reader).await;
+    }
+
+    let default = Access::owner("default");
+    let tenants = writer.tenants(&default);
+    tenants.update("south", TenantChange { disabled: Some(true), ..TenantChange::default() }).await.unwrap();
+    tenants.delete("south").await.unwrap();
+    writer.register(&[registered(9_999)]).await.unwrap();
+    while known.0.contains_key(&("south".to_owned(), "a".to_owned())) {
+        known.follow(&mut changes, reader).await;
+    }
+}
+
+#[test]
+fn changes_of_this_process_arrive() {
+    with_catalog(async |_, catalog| changes_arrive(&catalog, &catalog).await);
+}
+
+#[test]
+fn changes_of_another_process_arrive() {
+    with_catalog(async |place, catalog| {
+        // A file has one process: there is no other.
+        if !place.is_sqlite() {
+            changes_arrive(&catalog, &place.open().await).await;
+        }
+    });
+}
+
+#[test]
+fn who_follows_waits_until_something_happens() {
+    with_catalog(async |_, catalog| {
+        let mut changes = catalog.changes().await.unwrap();
+        let owner = Access::owner("north");
+        // A group is no device.
+        catalog.within(&owner).create_group("cold").await.unwrap();
+        let written = std::cell::Cell::new(false);
+        let waiting = async {
+            changes.next(|_| {}).await.unwrap();
+            assert!(written.get(), "nothing has changed before");
+        };
+        let writing = async {
+            for _ in 0..50 {
+                catalog.limits().await.unwrap();
+            }
+            written.set(true);
+            catalog.register(&[registered(1)]).await.unwrap();
+        };
+        futures::future::join(waiting, writing).await;
+    });
+}
