@@ -91,11 +91,12 @@ impl Signs {
             match entry.key() {
                 Some(Key::PositionLatitude) => latitude = entry.number(),
                 Some(Key::PositionLongitude) => longitude = entry.number(),
-                Some(Key::PositionSpeed) => speed = entry.number().filter(|_| is_fresh(entry.time)),
-                Some(Key::EngineIgnitionStatus) => ignition = entry.flag().filter(|_| is_fresh(entry.time)),
-                Some(Key::MovementStatus) => movement = entry.flag().filter(|_| is_fresh(entry.time)),
+                Some(Key::PositionSpeed) => speed = entry.number().filter(|_| is_fresh(entry.time())),
+                Some(Key::EngineIgnitionStatus) => ignition = entry.flag().filter(|_| is_fresh(entry.time())),
+                Some(Key::MovementStatus) => movement = entry.flag().filter(|_| is_fresh(entry.time())),
                 Some(Key::Alarm) => {
-                    signs.alarm = if entry.value().is_some_and(is_alarming) { entry.time.min(received) } else { NEVER };
+                    signs.alarm =
+                        if entry.value().is_some_and(is_alarming) { entry.time().min(received) } else { NEVER };
                 }
                 _ => {}
             }
