@@ -6,16 +6,17 @@
 //! record was received with it or after it. The lake's table `last` has the same rule for whole records.
 
 use crate::bits::{KeySet, RECORD};
-use crate::packed::{Entry, Moment, Packed, put_header};
+use crate::packed::{Entries, Entry, Moment, Packed, put_again, put_header, set_moments};
 use odograph_model::Time;
-use std::iter::Peekable;
 
 /// Joins, always in the same memory.
 #[derive(Debug, Default)]
 pub(crate) struct Merge {
     out: Vec<u8>,
     picks: Vec<Pick>,
-    /// The new number of each moment, of what is known and of what comes.
+    /// The moments of what is known and of what comes.
+    moments: [Vec<Moment>; 2],
+    /// The new number of each of them.
     numbers: [Vec<u16>; 2],
 }
 
@@ -41,28 +42,36 @@ impl Merge {
             joined.changed.insert(RECORD);
         }
         joined.is_different = known.received() != Some(received) || known.sound() != sound;
+        for (moments, packed) in self.moments.iter_mut().zip([known, comes]) {
+            moments.clear();
+            moments.extend((0..packed.moments()).map(|index| packed.moment(index)));
+        }
+        // Then a row has at most one entry of each side, as nearly always.
+        let is_plain = !self.moments.iter().flatten().any(|moment| moment.is_wrong);
+        let [old, new] = &self.moments;
+        let mut olds = Side { is_new: false, moments: old, next: None, rest: known.entries() }.begun();
+        let mut news = Side { is_new: true, moments: new, next: None, rest: comes.entries() }.begun();
         self.picks.clear();
-        let (mut olds, mut news) = (known.entries().peekable(), comes.entries().peekable());
-        loop {
-            let next = [olds.peek(), news.peek()].into_iter().flatten().map(Entry::row).min();
-            let Some(row) = next else { break };
-            let before = Pair::take(&mut olds, row, known, false);
-            let offered = Pair::take(&mut news, row, comes, true);
-            let mut after = before;
-            for (kept, offered) in [(&mut after.sound, offered.sound), (&mut after.wrong, offered.wrong)] {
-                let Some(offered) = offered.filter(|offered| offered.beats(kept.as_ref())) else { continue };
-                if has_room || kept.is_some_and(|kept| offered.entry.value.len() <= kept.entry.value.len()) {
-                    *kept = Some(offered);
-                } else {
-                    joined.left_out += 1;
+        while let Some(row) = [olds.row(), news.row()].into_iter().flatten().min() {
+            if is_plain {
+                let (kept, offered) = (olds.one(row), news.one(row));
+                let picked = pick(kept, offered, has_room, &mut joined);
+                if picked.is_some_and(|picked| picked.is_new) {
+                    joined.is_different = true;
+                    joined.changed.insert(row);
                 }
+                self.picks.extend(picked.as_ref().map(Candidate::pick));
+                continue;
             }
-            after.wrong = after.wrong.filter(|wrong| wrong.moment.received > sound);
+            let (before, offered) = (olds.pair(row), news.pair(row));
+            let sound_one = pick(before.sound, offered.sound, has_room, &mut joined);
+            let wrong_one = pick(before.wrong, offered.wrong, has_room, &mut joined);
+            let after = Pair { sound: sound_one, wrong: wrong_one.filter(|wrong| wrong.moment.received > sound) };
             joined.is_different |= after != before;
             if after.effective() != before.effective() {
                 joined.changed.insert(row);
             }
-            self.picks.extend([after.sound, after.wrong].into_iter().flatten().map(|stays| stays.pick()));
+            self.picks.extend(after.sound.iter().chain(&after.wrong).map(Candidate::pick));
         }
         if joined.is_different {
             self.write(known, comes, sound, received);
@@ -76,30 +85,53 @@ impl Merge {
     }
 
     fn write(&mut self, known: Packed<'_>, comes: Packed<'_>, sound: Time, received: Time) {
-        for (numbers, packed) in self.numbers.iter_mut().zip([known, comes]) {
+        let Self { out, picks, moments, numbers } = self;
+        for (numbers, moments) in numbers.iter_mut().zip(&*moments) {
             numbers.clear();
-            numbers.resize(usize::from(packed.moments()), UNUSED);
+            numbers.resize(moments.len(), UNUSED);
         }
-        self.out.clear();
-        put_header(&mut self.out, sound, received, 0);
+        out.clear();
+        put_header(out, sound, received, 0);
         let mut count = 0_u16;
-        for pick in &mut self.picks {
-            let number = &mut self.numbers[usize::from(pick.is_new)][usize::from(pick.moment)];
+        for pick in &mut *picks {
+            let (side, moment) = (usize::from(pick.is_new), usize::from(pick.moment));
+            let number = &mut numbers[side][moment];
             if *number == UNUSED {
                 *number = count;
                 count += 1;
-                let from = if pick.is_new { comes } else { known };
-                from.moment(pick.moment).put(&mut self.out);
+                moments[side][moment].put(out);
             }
             pick.moment = *number;
         }
-        self.out[16..18].copy_from_slice(&count.to_le_bytes());
-        for pick in &self.picks {
+        set_moments(out, count);
+        for pick in picks {
             let from = if pick.is_new { comes } else { known };
-            let value = &from.0[pick.begin..pick.end];
-            Entry { head: pick.head, moment: pick.moment, value, begin: 0 }.put(&mut self.out);
+            put_again(out, &from.0[pick.begin..pick.end], pick.moment);
         }
     }
+}
+
+/// The one of two that stays. Without room it is no longer one than before.
+fn pick<'a>(
+    kept: Option<Candidate<'a>>,
+    offered: Option<Candidate<'a>>,
+    has_room: bool,
+    joined: &mut Joined,
+) -> Option<Candidate<'a>> {
+    let Some(offered) = offered.filter(|offered| offered.beats(kept.as_ref())) else { return kept };
+    if has_room || kept.is_some_and(|kept| offered.entry.value.len() <= kept.entry.value.len()) {
+        return Some(offered);
+    }
+    joined.left_out += 1;
+    kept
+}
+
+/// One of the two that are joined.
+struct Side<'a> {
+    is_new: bool,
+    moments: &'a [Moment],
+    next: Option<Entry<'a>>,
+    rest: Entries<'a>,
 }
 
 /// What one side has for a row.
@@ -112,35 +144,51 @@ struct Pair<'a> {
 #[derive(Debug, Clone, Copy)]
 struct Candidate<'a> {
     entry: Entry<'a>,
-    moment: Moment,
+    moment: &'a Moment,
     is_new: bool,
 }
 
 impl PartialEq for Candidate<'_> {
     fn eq(&self, other: &Self) -> bool {
-        (self.moment, self.entry.value) == (other.moment, other.entry.value)
+        // What comes takes a place only if it is not what is there already.
+        (self.is_new, self.entry.begin) == (other.is_new, other.entry.begin)
     }
 }
 
 impl Eq for Candidate<'_> {}
 
-impl<'a> Pair<'a> {
+impl<'a> Side<'a> {
+    fn begun(mut self) -> Self {
+        self.next = self.rest.next();
+        self
+    }
+
+    /// The row that is next.
+    fn row(&self) -> Option<u16> {
+        self.next.as_ref().map(Entry::row)
+    }
+
+    /// Takes the entry of a row that has no other.
+    fn one(&mut self, row: u16) -> Option<Candidate<'a>> {
+        let entry = self.next.filter(|entry| entry.row() == row)?;
+        self.next = self.rest.next();
+        Some(Candidate { entry, moment: &self.moments[usize::from(entry.moment)], is_new: self.is_new })
+    }
+
     /// Takes the entries of a row.
-    fn take(
-        entries: &mut Peekable<impl Iterator<Item = Entry<'a>>>,
-        row: u16,
-        packed: Packed<'_>,
-        is_new: bool,
-    ) -> Self {
-        let mut pair = Self::default();
-        while let Some(entry) = entries.next_if(|entry| entry.row() == row) {
-            let moment = packed.moment(entry.moment);
+    fn pair(&mut self, row: u16) -> Pair<'a> {
+        let mut pair = Pair::default();
+        while let Some(entry) = self.next.filter(|entry| entry.row() == row) {
+            self.next = self.rest.next();
+            let moment = &self.moments[usize::from(entry.moment)];
             let slot = if moment.is_wrong { &mut pair.wrong } else { &mut pair.sound };
-            *slot = Some(Candidate { entry, moment, is_new });
+            *slot = Some(Candidate { entry, moment, is_new: self.is_new });
         }
         pair
     }
+}
 
+impl<'a> Pair<'a> {
     /// The one that counts: what [`Packed::effective`] says.
     fn effective(&self) -> Option<Candidate<'a>> {
         match (self.sound, self.wrong) {
@@ -158,15 +206,14 @@ impl Candidate<'_> {
     }
 
     fn pick(&self) -> Pick {
-        let Entry { head, moment, value, begin } = self.entry;
-        Pick { head, moment, is_new: self.is_new, begin, end: begin + value.len() }
+        let Entry { moment, begin, end, .. } = self.entry;
+        Pick { moment, is_new: self.is_new, begin, end }
     }
 }
 
-/// An entry that stays, and where its value is.
+/// An entry that stays, and where it is.
 #[derive(Debug, Clone, Copy)]
 struct Pick {
-    head: u16,
     moment: u16,
     is_new: bool,
     begin: usize,

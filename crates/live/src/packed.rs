@@ -42,15 +42,16 @@ pub(crate) struct Entry<'a> {
     pub(crate) head: u16,
     pub(crate) moment: u16,
     pub(crate) value: &'a [u8],
-    /// Where the value begins, in the bytes that it is a part of.
+    /// From where to where it is in the bytes that it is a part of.
     pub(crate) begin: usize,
+    pub(crate) end: usize,
 }
 
-/// An entry that counts, with the time of its record.
+/// An entry that counts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effective<'a> {
+    packed: Packed<'a>,
     entry: Entry<'a>,
-    pub(crate) time: Time,
 }
 
 impl<'a> Packed<'a> {
@@ -82,27 +83,26 @@ impl<'a> Packed<'a> {
     }
 
     /// Of each row the entry that counts.
-    pub(crate) fn effective(&self) -> impl Iterator<Item = Effective<'a>> + '_ {
+    pub(crate) fn effective(&self) -> impl Iterator<Item = Effective<'a>> + use<'a> {
+        let packed = *self;
         let mut entries = self.entries();
         let mut next = entries.next();
         std::iter::from_fn(move || {
-            let first = next?;
+            let mut entry = next?;
             next = entries.next();
-            let moment = self.moment(first.moment);
-            if let Some(second) = next.filter(|second| second.row() == first.row()) {
+            if let Some(second) = next.filter(|second| second.row() == entry.row()) {
                 next = entries.next();
-                let wrong = self.moment(second.moment);
-                if wrong.counts >= moment.counts {
-                    return Some(Effective { entry: second, time: wrong.time });
+                if packed.moment(second.moment).counts >= packed.moment(entry.moment).counts {
+                    entry = second;
                 }
             }
-            Some(Effective { entry: first, time: moment.time })
+            Some(Effective { packed, entry })
         })
     }
 
     /// The event time of the latest record.
     pub(crate) fn latest(&self) -> Option<Time> {
-        self.effective().next().filter(|entry| entry.row() == RECORD).map(|entry| entry.time)
+        self.effective().next().filter(|entry| entry.row() == RECORD).map(|entry| entry.time())
     }
 }
 
@@ -140,19 +140,32 @@ pub(crate) fn put_header(out: &mut Vec<u8>, sound: Time, received: Time, moments
     out.extend(moments.to_le_bytes());
 }
 
+/// Says how many moments there are, once that is known.
+pub(crate) fn set_moments(out: &mut [u8], moments: u16) {
+    out[HEADER_BYTES - 2..HEADER_BYTES].copy_from_slice(&moments.to_le_bytes());
+}
+
+/// Puts an entry that was put before, of what is the moment of that number here.
+pub(crate) fn put_again(out: &mut Vec<u8>, entry: &[u8], moment: u16) {
+    let begin = out.len();
+    out.extend_from_slice(entry);
+    out[begin + 2..begin + 4].copy_from_slice(&moment.to_le_bytes());
+}
+
+/// Puts the value of a row: see [`head_of`].
+pub(crate) fn put_entry(out: &mut Vec<u8>, head: u16, moment: u16, value: &[u8]) {
+    out.extend(head.to_le_bytes());
+    out.extend(moment.to_le_bytes());
+    if head & !ROW_MASK == BYTES {
+        // A longer value is never made: see `values`.
+        out.extend((value.len() as u16).to_le_bytes());
+    }
+    out.extend_from_slice(value);
+}
+
 impl Entry<'_> {
     pub(crate) const fn row(&self) -> u16 {
         self.head & ROW_MASK
-    }
-
-    pub(crate) fn put(&self, out: &mut Vec<u8>) {
-        out.extend(self.head.to_le_bytes());
-        out.extend(self.moment.to_le_bytes());
-        if self.head & !ROW_MASK == BYTES {
-            // A longer value is never made: see `values`.
-            out.extend((self.value.len() as u16).to_le_bytes());
-        }
-        out.extend_from_slice(self.value);
     }
 }
 
@@ -188,7 +201,7 @@ impl<'a> Iterator for Entries<'a> {
             _ => (at + 6, usize::from(u16::from_le_bytes(array(packed, at + 4)))),
         };
         self.at = begin + length;
-        Some(Entry { head, moment, value: &packed[begin..self.at], begin })
+        Some(Entry { head, moment, value: &packed[begin..self.at], begin: at, end: self.at })
     }
 }
 
@@ -199,6 +212,11 @@ impl<'a> Effective<'a> {
 
     pub(crate) const fn bytes(&self) -> &'a [u8] {
         self.entry.value
+    }
+
+    /// The time of its record.
+    pub(crate) fn time(&self) -> Time {
+        self.packed.moment(self.entry.moment).time
     }
 
     pub(crate) fn key(&self) -> Option<Key> {

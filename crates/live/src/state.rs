@@ -91,11 +91,12 @@ impl Signs {
             match entry.key() {
                 Some(Key::PositionLatitude) => latitude = entry.number(),
                 Some(Key::PositionLongitude) => longitude = entry.number(),
-                Some(Key::PositionSpeed) => speed = entry.number().filter(|_| is_fresh(entry.time)),
-                Some(Key::EngineIgnitionStatus) => ignition = entry.flag().filter(|_| is_fresh(entry.time)),
-                Some(Key::MovementStatus) => movement = entry.flag().filter(|_| is_fresh(entry.time)),
+                Some(Key::PositionSpeed) => speed = entry.number().filter(|_| is_fresh(entry.time())),
+                Some(Key::EngineIgnitionStatus) => ignition = entry.flag().filter(|_| is_fresh(entry.time())),
+                Some(Key::MovementStatus) => movement = entry.flag().filter(|_| is_fresh(entry.time())),
                 Some(Key::Alarm) => {
-                    signs.alarm = if entry.value().is_some_and(is_alarming) { entry.time.min(received) } else { NEVER };
+                    signs.alarm =
+                        if entry.value().is_some_and(is_alarming) { entry.time().min(received) } else { NEVER };
                 }
                 _ => {}
             }
@@ -137,3 +138,83 @@ fn is_alarming(alarms: Value) -> bool {
 /// What devices say with their alarms, and is none: it colours no marker.
 const QUIET: &[Alarm] =
     &[Alarm::PowerOn, Alarm::PowerRestored, Alarm::Lock, Alarm::Unlock, Alarm::GeofenceEnter, Alarm::GeofenceExit];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Update;
+    use crate::tenant::{Room, Tenant};
+    use odograph_model::{Record, RecordId};
+
+    const MINUTE_MS: i64 = 60_000;
+
+    /// A minute, and what fills its record.
+    type Sent<'a> = (i64, &'a dyn Fn(&mut Record));
+
+    /// The state, at a minute, of a device that sent these records.
+    fn check(records: &[Sent<'_>], minute: i64, expected: State) {
+        let mut tenant = Tenant::new(0, Thresholds::default());
+        for (index, (minute, fill)) in records.iter().enumerate() {
+            let mut record = Record::at(Time(minute * MINUTE_MS));
+            fill(&mut record);
+            let received = record.time.expect("it has one").min(Time(500 * MINUTE_MS));
+            let id = RecordId(index as u64);
+            let update = Update { tenant: "t", device: "a", record: &record, received, id, protocol: "test" };
+            tenant.update(&update, Room { for_device: true, for_values: true });
+        }
+        let state = tenant.seen().slots.marker(0).state(Time(minute * MINUTE_MS), &Thresholds::default());
+        assert_eq!(state, expected);
+    }
+
+    fn speed(kph: f64, ignition: Option<bool>) -> impl Fn(&mut Record) {
+        move |record| {
+            record.set(Key::PositionSpeed, kph);
+            record.set_some(Key::EngineIgnitionStatus, ignition);
+        }
+    }
+
+    fn alarm(alarms: &[Alarm]) -> impl Fn(&mut Record) {
+        move |record| alarms.iter().for_each(|alarm| record.alarm(*alarm))
+    }
+
+    #[test]
+    fn a_device_moves_by_its_speed_or_by_its_own_word() {
+        check(&[(0, &speed(4.0, None))], 0, State::Moving);
+        check(&[(0, &speed(3.9, None))], 0, State::Stopped);
+        check(&[(0, &speed(9.9, Some(false)))], 0, State::Stopped);
+        check(&[(0, &speed(10.0, Some(false)))], 0, State::Moving);
+        check(&[(0, &speed(4.0, Some(true)))], 0, State::Moving);
+        let moves = |moves: bool| move |record: &mut Record| record.set(Key::MovementStatus, moves);
+        check(&[(0, &moves(true))], 0, State::Moving);
+        check(&[(0, &moves(false))], 0, State::Stopped);
+        check(&[(0, &moves(true)), (0, &speed(0.0, None))], 0, State::Stopped);
+    }
+
+    #[test]
+    fn what_is_older_than_the_latest_record_counts_for_a_while() {
+        let nothing = |_: &mut Record| {};
+        check(&[(0, &speed(50.0, None)), (5, &nothing)], 5, State::Moving);
+        check(&[(0, &speed(50.0, None)), (6, &nothing)], 6, State::Stopped);
+        check(&[(0, &speed(9.0, Some(false))), (6, &speed(9.0, None))], 6, State::Moving);
+    }
+
+    #[test]
+    fn silence_is_no_signal_also_where_a_clock_is_ahead() {
+        check(&[(0, &speed(50.0, None))], 64, State::Moving);
+        check(&[(0, &speed(50.0, None))], 65, State::NoSignal);
+        check(&[(600, &speed(50.0, None))], 500 + 64, State::Moving);
+        check(&[(600, &speed(50.0, None))], 500 + 65, State::NoSignal);
+        let silent = Signs::default();
+        assert_eq!(silent.state(Time(0), &Thresholds::default()), State::NoSignal);
+        assert_eq!(silent.silent_at(&Thresholds::default()), None);
+    }
+
+    #[test]
+    fn an_alarm_is_shown_for_a_while_and_before_all_else() {
+        check(&[(0, &alarm(&[Alarm::Sos])), (1, &speed(50.0, None))], 14, State::Alarm);
+        check(&[(0, &alarm(&[Alarm::Sos])), (1, &speed(50.0, None))], 15, State::Moving);
+        check(&[(0, &alarm(&[Alarm::PowerOn, Alarm::Lock]))], 1, State::Stopped);
+        check(&[(0, &alarm(&[Alarm::PowerOn, Alarm::Tow]))], 1, State::Alarm);
+        check(&[(0, &alarm(&[Alarm::Sos])), (1, &alarm(&[Alarm::PowerOn]))], 2, State::Stopped);
+    }
+}

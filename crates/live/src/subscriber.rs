@@ -133,7 +133,8 @@ impl Subscriber {
     pub(crate) fn look_at(&mut self, matcher: Matcher, revision: u64) {
         let is_map = matcher.filter.zoom.is_some();
         let knows_not = self.scan.is_some_and(|scan| scan.since.is_some());
-        if is_map != self.alone.is_some() || matcher.told != self.matcher.told || knows_not {
+        let is_same = matcher.told == self.matcher.told && matcher.heard == self.matcher.heard;
+        if is_map != self.alone.is_some() || !is_same || knows_not {
             self.begins = true;
             self.alone = is_map.then(Bits::default);
         }
@@ -163,14 +164,20 @@ impl Subscriber {
                 return;
             }
         }
+        let known = self.has.has(slot);
         if self.is_ahead(slot) {
             // It is gone through later. Where nobody knows yet whether it was told, it may have been.
-            if !is_shown && self.may_know(slot, before) {
-                self.has.insert(slot);
+            if self.may_know(slot, before) {
+                if !is_shown {
+                    self.has.insert(slot);
+                }
+                return;
             }
-            return;
+            // Going through all passes over what is known, as that is in the queue if it changed.
+            if !known {
+                return;
+            }
         }
-        let known = self.has.has(slot);
         let is_heard = if is_shown { !known || changed.meets(&self.matcher.heard) } else { known };
         if is_heard {
             self.put(slot);
@@ -299,9 +306,10 @@ impl Subscriber {
         self.begins || self.scan.is_some_and(|scan| scan.next <= slot)
     }
 
-    /// Whether a device that was not gone through may have been told before this subscriber went on.
+    /// Whether a device that was not gone through may have been told before this subscriber went on: wherever it is now, it
+    /// may have been in view then.
     fn may_know(&self, slot: u32, before: &Marker) -> bool {
-        self.scan.is_some_and(|scan| scan.since.is_some()) && self.matcher.shows(slot, before)
+        self.scan.is_some_and(|scan| scan.since.is_some()) && self.matcher.would_show(slot, before)
     }
 
     /// Goes through some slots.
@@ -319,7 +327,9 @@ impl Subscriber {
                 }
                 // If it changed, it is in the queue.
                 (true, None) if self.has.has(slot) => {}
-                (false, Some(since)) if device.moved > since && self.may_have_shown(slot, marker) => {
+                (false, Some(since))
+                    if self.has.has(slot) || (device.moved > since && self.may_have_shown(slot, marker)) =>
+                {
                     scan.left += 1;
                     self.has.insert(slot);
                     self.tell(slots, slot, draft, room);

@@ -189,7 +189,7 @@ pub(crate) fn told(taken: Taken, told: &KeySet, now: Time, thresholds: &Threshol
     let (mut latitude, mut longitude) = (None, None);
     for entry in packed.effective() {
         let Some(key) = entry.key() else {
-            (protocol, time) = (std::str::from_utf8(entry.bytes()).ok().map(Into::into), Some(entry.time));
+            (protocol, time) = (std::str::from_utf8(entry.bytes()).ok().map(Into::into), Some(entry.time()));
             continue;
         };
         match key {
@@ -198,7 +198,7 @@ pub(crate) fn told(taken: Taken, told: &KeySet, now: Time, thresholds: &Threshol
             _ => {}
         }
         if told.has(entry.row()) {
-            values.extend(entry.value().map(|value| Known { key, value, time: entry.time }));
+            values.extend(entry.value().map(|value| Known { key, value, time: entry.time() }));
         }
     }
     let signs = &taken.marker.signs;

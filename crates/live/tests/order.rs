@@ -144,6 +144,8 @@ fn snapshot(live: &Live) -> Vec<u8> {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn any_order_and_any_number_of_times_gives_the_same(
         (all, shuffled) in sent().prop_flat_map(|all| {

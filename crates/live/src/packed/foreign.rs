@@ -1,7 +1,7 @@
 //! States out of a snapshot: checked throughout, and with the rows of this program's dictionary.
 
-use super::{BYTES, EIGHT_BYTES, Entry, HEADER_BYTES, MOMENT_BYTES, Moment, ONE_BYTE, ROW_MASK, head_of, put_header};
-use super::{Reader, value_of};
+use super::{BYTES, EIGHT_BYTES, HEADER_BYTES, MOMENT_BYTES, Moment, ONE_BYTE, ROW_MASK, Reader};
+use super::{head_of, put_entry, put_header, value_of};
 use crate::bits::{RECORD, key_of};
 use odograph_model::{Kind, Time};
 
@@ -31,15 +31,17 @@ pub(crate) fn of_rows(bytes: &[u8], rows: &[Option<u16>]) -> Option<Vec<u8>> {
         let kind = if row == RECORD { Kind::Text } else { key_of(row)?.kind() };
         let head = Some(head_of(row, kind)).filter(|ours| ours & !ROW_MASK == head & !ROW_MASK)?;
         value_of(kind, value)?;
-        entries.push((row, is_wrong, Entry { head, moment, value, begin: 0 }));
+        entries.push((row, is_wrong, head, moment, value));
     }
-    entries.sort_unstable_by_key(|(row, is_wrong, _)| (*row, *is_wrong));
+    entries.sort_unstable_by_key(|(row, is_wrong, ..)| (*row, *is_wrong));
     if entries.windows(2).any(|pair| (pair[0].0, pair[0].1) == (pair[1].0, pair[1].1)) {
         return None;
     }
     let mut out = Vec::new();
     put_header(&mut out, sound, received, count);
     moments.iter().for_each(|moment| moment.put(&mut out));
-    entries.iter().for_each(|(_, _, entry)| entry.put(&mut out));
+    for (_, _, head, moment, value) in entries {
+        put_entry(&mut out, head, moment, value);
+    }
     Some(out)
 }

@@ -1,6 +1,6 @@
 //! A record as what it alone would make known of its device.
 
-use super::{Entry, Moment, NEVER, head_of, put_header, put_value};
+use super::{Moment, NEVER, head_of, put_entry, put_header, put_value};
 use crate::Place;
 use crate::area::Spot;
 use crate::bits::{RECORD, row_of};
@@ -32,7 +32,7 @@ impl Packing {
             Moment { counts: false, ..moment }.put(out);
         }
         let protocol = &update.protocol.as_bytes()[..update.protocol.floor_char_boundary(PROTOCOL_BYTES_MAX)];
-        Entry { head: head_of(RECORD, Kind::Text), moment: 0, value: protocol, begin: 0 }.put(out);
+        put_entry(out, head_of(RECORD, Kind::Text), 0, protocol);
         let is_placed = is_placed(record);
         order.clear();
         for (index, (key, _)) in record.values().iter().enumerate() {
@@ -47,7 +47,7 @@ impl Packing {
             let moment = u16::from(!is_current && OF_THE_FIX.contains(key));
             value.clear();
             cut += u32::from(put_value(value, said));
-            Entry { head: head_of(*row, key.kind()), moment, value, begin: 0 }.put(out);
+            put_entry(out, head_of(*row, key.kind()), moment, value);
         }
         (out, cut)
     }
