@@ -135,10 +135,14 @@ pub struct Problem {
 /// How much of the file a problem costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lost {
+    /// Letters of one value: the rest of it was taken.
+    Letters,
     /// One value: the rest of its row was taken.
     Value,
     /// A whole row.
     Row,
+    /// All rows that one statement puts into a table.
+    Table,
     /// All that the file may have had behind it.
     Rest,
 }
@@ -171,8 +175,10 @@ impl fmt::Display for Problem {
         }
         f.write_str(&self.reason)?;
         f.write_str(match self.lost {
+            Lost::Letters => " (they are replaced)",
             Lost::Value => " (the value is left out)",
             Lost::Row => " (the row is left out)",
+            Lost::Table => " (its rows are left out)",
             Lost::Rest => " (nothing behind it was read)",
         })
     }

@@ -1,7 +1,7 @@
 //! Where what is found comes together: each id and each group once, problems up to their bound.
 
 use crate::found::{Device, Driver, Found, Group, Lost, Place, Problem, Speaks};
-use crate::limits::{DEVICES_MAX, GROUP_DEPTH_MAX, GROUPS_MAX, PROBLEMS_MAX};
+use crate::limits::{DEVICES_MAX, DRIVERS_MAX, GROUP_DEPTH_MAX, GROUPS_MAX, PROBLEMS_MAX};
 use crate::{Attributes, Error, Format, ids};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,6 +15,8 @@ pub(crate) struct Gather {
     groups: Vec<Group>,
     paths: HashMap<String, usize>,
     drivers: Vec<Driver>,
+    /// Each driver's id, with its line.
+    driver_lines: HashMap<String, u64>,
     problems: Vec<Problem>,
     problems_more: u64,
     said: Vec<String>,
@@ -29,6 +31,7 @@ impl Gather {
             groups: Vec::new(),
             paths: HashMap::new(),
             drivers: Vec::new(),
+            driver_lines: HashMap::new(),
             problems: Vec::new(),
             problems_more: 0,
             said: Vec::new(),
@@ -79,6 +82,21 @@ impl Gather {
         Ok(())
     }
 
+    /// Takes a driver whose id nobody else has.
+    pub(crate) fn driver(&mut self, driver: Driver) -> Result<(), Error> {
+        if let Some(line) = self.driver_lines.get(&driver.id) {
+            let reason = format!("the driver on line {line} has this id already");
+            self.row(driver.place.line, Some(&driver.id), reason, Lost::Row);
+            return Ok(());
+        }
+        if self.drivers.len() >= DRIVERS_MAX {
+            return Err(Error::TooMany { what: "drivers", most: DRIVERS_MAX });
+        }
+        self.driver_lines.insert(driver.id.clone(), driver.place.line);
+        self.drivers.push(driver);
+        Ok(())
+    }
+
     /// The group with these names, from the outermost on, with those that it lies in; its path. Nothing, if there are too
     /// many within each other.
     pub(crate) fn group(&mut self, names: &[&str], line: u64) -> Result<Option<String>, Error> {
@@ -100,6 +118,15 @@ impl Gather {
             path = Some(here);
         }
         Ok(path)
+    }
+
+    /// Gives a group what holds for all in it.
+    pub(crate) fn describe_group(&mut self, path: &str, line: u64, attributes: Attributes) {
+        let place = self.place(line, None);
+        if let Some(group) = self.paths.get(path).and_then(|index| self.groups.get_mut(*index)) {
+            group.place = place;
+            group.attributes.extend(attributes);
+        }
     }
 
     /// All of it, with a word on what is odd.

@@ -24,14 +24,21 @@ pub(crate) fn clean(written: &str) -> Result<Id, String> {
     {
         text = whole;
     }
-    if text.is_empty() {
-        return Err("there is no id".to_owned());
-    }
     if is_shortened(text) {
         return Err(format!(
             "a spreadsheet has shortened the id to {text} and lost its last digits: give the column the format \
              \"text\", enter the ids again and export once more"
         ));
+    }
+    check(text)?;
+    let text = without_separators(text).unwrap_or_else(|| text.to_owned());
+    Ok(Id { mended: text != written.trim_ascii(), text })
+}
+
+/// Says why no device can call itself that.
+pub(crate) fn check(text: &str) -> Result<(), String> {
+    if text.is_empty() {
+        return Err("there is no id".to_owned());
     }
     if text.len() > IDENTITY_BYTES_MAX {
         return Err(format!("an id has {IDENTITY_BYTES_MAX} bytes at most, and this has {}", text.len()));
@@ -39,8 +46,7 @@ pub(crate) fn clean(written: &str) -> Result<Id, String> {
     if text.chars().any(char::is_control) {
         return Err("the id holds characters that no device sends, such as the end of a line".to_owned());
     }
-    let text = without_separators(text).unwrap_or_else(|| text.to_owned());
-    Ok(Id { mended: text != written.trim_ascii(), text })
+    Ok(())
 }
 
 /// Whether the text is as long as an IMEI and its check digit is wrong: a digit was mistyped, or it is another kind of

@@ -22,9 +22,12 @@ mod found;
 mod gather;
 mod ids;
 pub mod limits;
+mod recognise;
 mod source;
+mod sql;
 mod table;
 mod text;
+mod traccar;
 mod when;
 
 pub use found::{Attributes, Device, Driver, Format, Found, Group, Lost, Place, Problem, Speaks};
@@ -75,11 +78,12 @@ pub enum Error {
         advice: &'static str,
     },
     /// It is longer than any that makes sense.
-    #[error("the file is longer than {} MiB: is it the right one?", most >> 20)]
-    TooLong {
-        /// How many bytes are read at most.
-        most: u64,
-    },
+    #[error(
+        "the file is longer than is read ({} MiB of a table, {} GiB of a dump): is it the right one?",
+        limits::CSV_BYTES_MAX >> 20,
+        limits::DUMP_BYTES_MAX >> 30
+    )]
+    TooLong,
     /// It holds more than is kept in memory.
     #[error("the file holds more than {most} {what}: split it")]
     TooMany {
@@ -93,6 +97,24 @@ pub enum Error {
     Encoding {
         /// The name.
         name: String,
+    },
+    /// A dump in an encoding in which a byte of a letter may look like a quotation mark.
+    #[error("the dump is in {name}, in which texts cannot be told apart by their bytes: make it in UTF-8")]
+    Encoded {
+        /// The encoding's name.
+        name: String,
+    },
+    /// SQL of an unknown kind.
+    #[error("the file is SQL, and it does not show of which database: say whether it is of H2, PostgreSQL or MySQL")]
+    Unclear,
+    /// A dump of something else.
+    #[error(
+        "the dump holds no devices: rows of tc_devices, with the columns id and uniqueid, were looked for, and there are \
+         those of {found}"
+    )]
+    NoDevices {
+        /// The tables whose rows it has.
+        found: String,
     },
     /// A table without ids.
     #[error(
@@ -115,13 +137,20 @@ pub fn read(path: &Path, hint: &Hint) -> Result<Found, Error> {
 /// Reads what comes from anywhere, under the name that its problems shall have. Fails as [`read`] does.
 pub fn read_from(reader: impl Read, name: &str, hint: &Hint) -> Result<Found, Error> {
     let source = source::Source::open(reader, hint.encoding()?)?;
-    table::read(source, name, hint)
+    let format = match hint.format {
+        Some(format) => format,
+        None => recognise::format(&source.sample)?,
+    };
+    match format {
+        Format::Csv => table::read(source, name, hint),
+        dialect => traccar::read(source, name, dialect, hint),
+    }
 }
 
 impl From<io::Error> for Error {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            io::ErrorKind::FileTooLarge => Self::TooLong { most: limits::CSV_BYTES_MAX },
+            io::ErrorKind::FileTooLarge => Self::TooLong,
             _ => Self::Io(error),
         }
     }

@@ -11,6 +11,7 @@ use crate::source::{Bounded, Source};
 use crate::text::Letters;
 use crate::{Error, Format, Found, Hint, when};
 use csv::ByteRecord;
+pub(crate) use headers::is_plate;
 use headers::{Column, Columns, Field};
 use records::{Records, Stop};
 use std::io::Read;

@@ -1,6 +1,6 @@
 //! What bytes of a file mean as text.
 
-use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
+use encoding_rs::{BIG5, Encoding, GB18030, GBK, ISO_2022_JP, SHIFT_JIS, UTF_8, WINDOWS_1252};
 
 /// The text of a table: what the file is in shows with its first letters that are not of ASCII.
 #[derive(Debug)]
@@ -57,4 +57,42 @@ fn judge(sample: &[u8]) -> Option<&'static Encoding> {
         (0, 1) if sample.len() >= crate::limits::SAMPLE_BYTES => None,
         _ => Some(WINDOWS_1252),
     }
+}
+
+/// What a dump's own word for its encoding is to us: of `SET NAMES` and `SET client_encoding`.
+pub(crate) fn of_database(name: &str) -> Option<&'static Encoding> {
+    let name: String = name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    let label = match name.as_str() {
+        "utf8" | "utf8mb3" | "utf8mb4" | "unicode" | "sqlascii" | "ascii" | "usascii" | "binary" => "utf-8",
+        // A database's Latin 1 is what browsers call by that name, too: with the letters of Windows.
+        "latin1" => "windows-1252",
+        "latin5" => "iso-8859-9",
+        "latin6" => "iso-8859-10",
+        "latin7" => "iso-8859-13",
+        "latin8" => "iso-8859-14",
+        "latin9" => "iso-8859-15",
+        "latin10" => "iso-8859-16",
+        "greek" => "iso-8859-7",
+        "hebrew" => "iso-8859-8",
+        "alt" | "win866" => "cp866",
+        "tis620" | "win874" => "windows-874",
+        "koi8r" | "koi8" => "koi8-r",
+        "koi8u" => "koi8-u",
+        "uhc" => "euc-kr",
+        "ujis" | "eucjpms" => "euc-jp",
+        "macroman" => "macintosh",
+        other => {
+            match (other.strip_prefix("win").or_else(|| other.strip_prefix("cp")), other.strip_prefix("iso8859")) {
+                (Some(page), _) => return Encoding::for_label(format!("windows-{page}").as_bytes()),
+                (_, Some(part)) => return Encoding::for_label(format!("iso-8859-{part}").as_bytes()),
+                _ => other,
+            }
+        }
+    };
+    Encoding::for_label(label.as_bytes())
+}
+
+/// Whether a letter may have a byte in it that is a quote or backslash for whoever looks at bytes.
+pub(crate) fn hides_quotes(encoding: &'static Encoding) -> bool {
+    [SHIFT_JIS, BIG5, GBK, GB18030, ISO_2022_JP].contains(&encoding)
 }

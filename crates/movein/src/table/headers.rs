@@ -120,6 +120,12 @@ impl Field {
     }
 }
 
+/// Whether an attribute of this name is a number plate: databases without a column for it have it there.
+pub(crate) fn is_plate(name: &str) -> bool {
+    let word = plain(name);
+    FIELDS.iter().any(|(field, spellings)| *field == Field::Plate && spellings.contains(&word.as_str()))
+}
+
 /// A header without what people write differently: case, spaces, marks.
 fn plain(header: &str) -> String {
     header.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -394,5 +400,10 @@ mod tests {
         });
         let expected = ["colour", "size", "colour (4)", "column 5", "attribute."];
         assert_eq!(names.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn plates_are_known_among_attributes() {
+        assert!(is_plate("licensePlate") && is_plate("Registration") && !is_plate("vin"));
     }
 }
