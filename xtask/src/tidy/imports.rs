@@ -131,6 +131,7 @@ const TABLE: &[Row] = &[
     only("pipeline", &["protocols", "rules", "env", "journal", "handover", "lake", "live", "catalog", "sinks", "model"]),
     only("api", &["model", "rules", "lake", "live", "catalog"]),
     only("fleet", &["model", "protocols"]),
+    only("movein", &["model", "protocols"]),
     any_but("odograph", &["testkit", "simtest", "bench", "xtask"]),
     only("testkit", &["model", "wire", "protocols", "env"]),
     any_but("simtest", &["odograph", "bench", "xtask"]),

@@ -50,9 +50,13 @@ fn check_layout(file: &SourceFile, findings: &mut Vec<Finding>) {
     }
 }
 
-/// Tables of tab-separated values need their tabs, messages of devices are what devices send, a licence is as published.
+/// Tables of tab-separated values need their tabs, messages of devices are what devices send, dumps of databases are what
+/// those wrote, a licence is as published.
 fn is_exempt_from_layout(file: &SourceFile) -> bool {
-    ["LICENSE", ".tsv", ".vectors", ".jsonl", ".snap"].iter().any(|end| file.path.ends_with(end)) || is_generated(file)
+    let is_dump = file.path.contains("/tests/data/") && file.path.ends_with(".sql");
+    is_dump
+        || ["LICENSE", ".tsv", ".vectors", ".jsonl", ".snap"].iter().any(|end| file.path.ends_with(end))
+        || is_generated(file)
 }
 
 /// Whether `path` begins in this line as an absolute path, not in the middle of a relative one or of an address.
@@ -135,6 +139,8 @@ mod tests {
     fn tables_and_device_messages_keep_their_white_space() {
         assert!(check("a.tsv", "a\tb \n").is_empty());
         assert!(check("LICENSE", "\tTerms \n").is_empty());
+        assert!(check("crates/a/tests/data/b.sql", "1\ta \r\n").is_empty());
+        tests::expect_one(&check("crates/a/src/b.sql", "1\ta\n"), "crates/a/src/b.sql:1", "a tab");
         assert!(check("gt06.vectors", "> \"a\tb \"\r\nno end").is_empty());
     }
 }
