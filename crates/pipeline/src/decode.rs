@@ -1,19 +1,24 @@
 //! What the journal's frames say: decoded again, or as it was decoded when they came.
 
 use crate::replay::Resettle;
+use crate::streams::Streams;
+use crate::told::Told;
 use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::HashSet;
 use odograph_handover::Item;
 use odograph_journal::{Entry, Kind};
 use odograph_model::{Lsn, Record, Time};
-use odograph_protocols::{Binding, Context, Dialogue, Malformed, Out, ResumeError, context, find};
+use odograph_protocols::detect::UNIDENTIFIED;
+use odograph_protocols::{Binding, Context, Follower, Footing, Malformed, Out, ResumeError, find};
 use std::sync::Arc;
 
 /// Decodes entries that are given to it in the order of the journal, from the beginning of a segment on.
 #[derive(Default)]
 pub struct Decoder {
-    /// One for each stream of the segment that is being read.
-    dialogues: HashMap<u64, Dialogue>,
+    /// Of the segment that is being read.
+    dialogues: Streams<Follower>,
+    /// What these dialogues have in common with each other: there are not many more than listeners.
+    footings: HashSet<Arc<Footing>>,
     /// Where the next entry begins, unless it is in another segment.
     place: Lsn,
     /// Entries of this segment were lost to damage: who a stream belongs to may have changed unseen.
@@ -80,18 +85,23 @@ impl std::error::Error for Undecoded {}
 impl Decoder {
     /// Takes the next entry; a frame that counts for a device gives something.
     pub fn entry(&mut self, entry: &Entry<'_>) -> Result<Option<Decoded<'_>>, Undecoded> {
-        self.entry_or_item(entry, None)
+        self.entry_or_item(entry, &Told::of(entry, None), None)
     }
 
     /// The same, with what the frame gave when it came, if that is known: then it is not decoded again.
-    pub fn entry_or_item(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
+    pub(crate) fn entry_or_item(
+        &mut self,
+        entry: &Entry<'_>,
+        told: &Told,
+        item: Option<Item>,
+    ) -> Result<Option<Decoded<'_>>, Undecoded> {
         if entry.lsn != self.place {
             // Another segment: every stream that goes on there brings its context along.
-            self.dialogues.clear();
+            self.begin();
             self.gap = false;
         }
         self.place = entry.end();
-        self.take(entry, item)
+        self.take(entry, told, item)
     }
 
     /// Decodes under other settings than those that were recorded.
@@ -103,42 +113,59 @@ impl Decoder {
     /// Takes the next entry as history has it, of a segment of a node's journal. Entries between them may be missing.
     pub(crate) fn stored(&mut self, entry: &Entry<'_>, segment: Place) -> Result<Option<Decoded<'_>>, Undecoded> {
         if self.segment != Some(segment) {
-            self.dialogues.clear();
+            self.begin();
             self.segment = Some(segment);
         }
         // Nobody can tell whether all entries are here that were there.
         self.gap = true;
-        self.take(entry, None)
+        self.take(entry, &Told::of(entry, None), None)
     }
 
-    fn take(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
+    fn begin(&mut self) {
+        self.dialogues.clear();
+        self.footings.clear();
+    }
+
+    fn take(&mut self, entry: &Entry<'_>, told: &Told, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
         if let Some(context) = entry.context {
             // What it was before is not what it is now.
-            self.dialogues.remove(&entry.stream);
-            if !context::is_unidentified(context) {
-                let dialogue = self.resume(context).map_err(Undecoded::Context)?;
+            self.dialogues.remove(entry.stream);
+            if let Some(dialogue) = self.resume(context, told).map_err(Undecoded::Context)? {
                 self.dialogues.insert(entry.stream, dialogue);
             }
         }
         match entry.kind {
-            Kind::FRAME => self.frame(entry, item),
+            Kind::FRAME => self.frame(entry, told, item),
             Kind::CLOSE => {
-                self.dialogues.remove(&entry.stream);
+                self.dialogues.remove(entry.stream);
                 Ok(None)
             }
             _ => Ok(None),
         }
     }
 
-    fn resume(&self, context: &[u8]) -> Result<Dialogue, ResumeError> {
-        let Some(resettle) = &self.resettle else { return Dialogue::resume(context) };
+    /// Goes on from a context; nothing if it was not clear then which protocol is spoken.
+    fn resume(&mut self, context: &[u8], told: &Told) -> Result<Option<Follower>, ResumeError> {
         let mut context = Context::read(context).map_err(ResumeError::Context)?;
-        let protocol = find(&context.protocol).ok_or_else(|| ResumeError::Protocol(context.protocol.clone()))?;
-        resettle.listener(protocol, &mut context);
-        if let Some(binding) = &mut context.binding {
-            resettle.device(protocol, binding);
+        if context.protocol == UNIDENTIFIED.name {
+            return Ok(None);
         }
-        Ok(Dialogue::go_on(protocol, context))
+        let protocol = find(&context.protocol).ok_or_else(|| ResumeError::Protocol(context.protocol.clone()))?;
+        if let Some(resettle) = &self.resettle {
+            resettle.listener(protocol, &mut context);
+            if let Some(binding) = &mut context.binding {
+                resettle.device(protocol, binding);
+            }
+        }
+        let Context { transport, checksum, settings, binding, session, .. } = context;
+        let footing = Footing { protocol, transport, checksum, settings: Arc::new(settings) };
+        let footing = self.footings.get_or_insert_with(&footing, |footing| Arc::new(footing.clone())).clone();
+        // The entry repeats whose it is, beside its context.
+        let binding = binding.map(|binding| match told {
+            Told::Bound(told) if **told == binding => told.clone(),
+            _ => Arc::new(binding),
+        });
+        Ok(Some(Follower::new(footing, binding, session)))
     }
 
     /// The reader went on behind damage, at `place`: what was known before still holds, until a device says otherwise.
@@ -152,33 +179,33 @@ impl Decoder {
         self.frames
     }
 
-    fn frame(&mut self, entry: &Entry<'_>, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
+    fn frame(&mut self, entry: &Entry<'_>, told: &Told, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
         // Behind damage, what was handed over says more than the journal alone would.
         let item = item.filter(|_| !self.gap);
         match item {
             Some(_) => self.frames.live += 1,
             None => self.frames.redecoded += 1,
         }
-        let dialogue = self.dialogues.get_mut(&entry.stream).ok_or(Undecoded::NoContext)?;
-        let decided = match entry.identity {
+        let dialogue = self.dialogues.get_mut(entry.stream).ok_or(Undecoded::NoContext)?;
+        let decided = match told {
             // Nobody's from here on: nothing was decided about a device.
-            Some(identity) if identity.device.is_empty() && identity.decision.is_empty() => None,
-            Some(identity) => {
-                let read = Binding::read(identity.device, identity.decision);
-                let mut binding = read.map_err(Undecoded::Decision)?;
-                if let Some(resettle) = &self.resettle {
+            Told::Nothing | Told::Nobody => None,
+            Told::Unreadable(malformed) => return Err(Undecoded::Decision(*malformed)),
+            Told::Bound(binding) => Some(match &self.resettle {
+                None => binding.clone(),
+                Some(resettle) => {
+                    let mut binding = (**binding).clone();
                     resettle.device(dialogue.protocol(), &mut binding);
+                    Arc::new(binding)
                 }
-                Some(Arc::new(binding))
-            }
-            None => None,
+            }),
         };
         // The first entry of a segment repeats whose the stream was: that begins nothing.
         let decided = decided.filter(|decided| entry.context.is_none() || dialogue.binding() != Some(decided));
         let received = Time(entry.at);
         let name = dialogue.protocol().name;
         let (records, malformed) = if let Some(item) = item {
-            dialogue.follow(decided, item.state.as_deref());
+            dialogue.follow(decided, item.state);
             (item.records, item.malformed)
         } else {
             let (gap, mut lost, resettle) = (self.gap, false, self.resettle.as_deref());

@@ -3,12 +3,14 @@
 //! Devices send in order nearly always, so nearly always a record is newer than all that its device sent before, and
 //! that decides. What is older is looked up in the history of its device and day, once for each day of a backlog.
 
+mod seen;
+
 use compact_str::CompactString;
 use hashbrown::hash_map::EntryRef;
 use hashbrown::{HashMap, HashSet};
 use lru::LruCache;
 use odograph_model::{RecordId, Time};
-use std::collections::VecDeque;
+use seen::{Devices, Seen};
 
 /// What is known of records from before.
 pub trait History {
@@ -97,26 +99,7 @@ pub struct Dedup {
 }
 
 /// Devices of tenants.
-type Tenants = HashMap<CompactString, HashMap<CompactString, Seen>>;
-
-/// What is remembered of each device.
-#[derive(Default)]
-struct Seen {
-    by_device: Mark,
-    by_receipt: Mark,
-    /// Its clock was wrong before: what it says now may have been said then, and be kept elsewhere.
-    wrong_clock: bool,
-    /// The newest ids: a batch that is sent again is mostly found here.
-    recent: VecDeque<RecordId>,
-}
-
-/// The greatest time so far.
-#[derive(Default)]
-struct Mark {
-    time: Option<Time>,
-    /// The ids of that time, if all of them are known.
-    ids: Option<Vec<RecordId>>,
-}
+type Tenants = HashMap<CompactString, Devices>;
 
 impl Default for Dedup {
     fn default() -> Self {
@@ -127,10 +110,7 @@ impl Default for Dedup {
 impl Dedup {
     /// Remembers what there is of a device: all that is told of what was before.
     pub fn restore(&mut self, device: Device<'_>, known: Known) {
-        let seen = self.seen(device);
-        seen.by_device = Mark { time: known.by_device, ids: None };
-        seen.by_receipt = Mark { time: known.by_receipt, ids: None };
-        seen.wrong_clock = known.wrong_clock;
+        *self.seen(device) = Seen::restored(known);
     }
 
     /// Remembers what there is of devices now, and nothing else: their records in history are not those that were there.
@@ -138,7 +118,6 @@ impl Dedup {
         // Whose days they are is not worth looking for: what is needed is looked up again.
         self.looked_up = LookedUp::default();
         for (device, known) in devices {
-            *self.seen(device) = Seen::default();
             self.restore(device, known);
         }
     }
@@ -157,15 +136,11 @@ impl Dedup {
     ) -> Result<bool, H::Error> {
         let clock = record.clock();
         let seen = seen(&mut self.tenants, device);
-        if seen.recent.contains(&record.id) {
+        if seen.is_recent(record.id) {
             return Ok(false);
         }
-        let decided = match clock {
-            Clock::Device => seen.by_device.decides(&record),
-            Clock::Receipt => seen.by_receipt.decides(&record),
-            Clock::Wrong => None,
-        };
-        let was_wrong = clock == Clock::Wrong || clock == Clock::Device && seen.wrong_clock;
+        let decided = seen.decides(&record, clock);
+        let was_wrong = clock == Clock::Wrong || clock == Clock::Device && seen.wrong_clock();
         if decided == Some(true) && !was_wrong && self.looked_up.is_empty() {
             // Nearly every record: newer than all that its device sent before, and no backlog anywhere.
             seen.remember(&record, clock);
@@ -201,57 +176,11 @@ impl Dedup {
 }
 
 fn seen<'a>(tenants: &'a mut Tenants, device: Device<'_>) -> &'a mut Seen {
-    entry(entry(tenants, device.tenant), device.id)
-}
-
-/// The value of a name, which is copied only when it is new.
-fn entry<'a, V: Default>(map: &'a mut HashMap<CompactString, V>, name: &str) -> &'a mut V {
-    match map.entry_ref(name) {
+    let devices = match tenants.entry_ref(device.tenant) {
         EntryRef::Occupied(known) => known.into_mut(),
-        EntryRef::Vacant(new) => new.insert_with_key(name.into(), V::default()),
-    }
-}
-
-impl Mark {
-    /// Whether the record is new, where that can be told from here.
-    fn decides(&self, record: &Candidate) -> Option<bool> {
-        match self.time {
-            None => Some(true),
-            Some(time) if record.time > time => Some(true),
-            Some(time) if record.time == time => self.ids.as_ref().map(|ids| !ids.contains(&record.id)),
-            Some(_) => None,
-        }
-    }
-
-    fn remember(&mut self, record: &Candidate) {
-        if self.time.is_none_or(|time| record.time > time) {
-            self.time = Some(record.time);
-            // Its memory is used again: this is done for nearly every record.
-            let ids = self.ids.get_or_insert_default();
-            ids.clear();
-            ids.push(record.id);
-        } else if self.time == Some(record.time) {
-            // With too many at one moment, they are looked up instead.
-            self.ids = self.ids.take().filter(|ids| ids.len() < MARK_IDS_MAX);
-            if let Some(ids) = &mut self.ids {
-                ids.push(record.id);
-            }
-        }
-    }
-}
-
-impl Seen {
-    fn remember(&mut self, record: &Candidate, clock: Clock) {
-        match clock {
-            Clock::Device => self.by_device.remember(record),
-            Clock::Receipt => self.by_receipt.remember(record),
-            Clock::Wrong => self.wrong_clock = true,
-        }
-        if self.recent.len() >= RECENT_IDS_MAX {
-            self.recent.pop_front();
-        }
-        self.recent.push_back(record.id);
-    }
+        EntryRef::Vacant(new) => new.insert_with_key(device.tenant.into(), Devices::default()),
+    };
+    devices.entry(device.id)
 }
 
 /// Days of devices that were looked up, with what came since.
@@ -331,10 +260,6 @@ impl Place {
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Some devices say several things about one moment, none says hundreds.
-const MARK_IDS_MAX: usize = 64;
-/// As many records as a device usually sends at once.
-const RECENT_IDS_MAX: usize = 32;
 /// Some 16 bytes each.
 const LOOKED_UP_IDS_MAX: usize = 4 << 20;
 /// A hundred bytes each, besides the ids.

@@ -1,6 +1,7 @@
 //! The journal's entries as records, in their order: with their event time, not yet each once.
 
 use crate::replay::Resettle;
+use crate::told::Told;
 use crate::{Decoded, Decoder, FrameCounts, Undecoded, Window};
 use odograph_handover::{Item, Outlet};
 use odograph_journal::{Broken, Entries, Entry, Error, Kind};
@@ -62,9 +63,9 @@ pub trait Taker {
     type Error;
 
     /// Takes an entry of the journal as it is, of the segment that begins at `segment`; the records of its frame come after
-    /// it.
-    fn entry(&mut self, entry: &Entry<'_>, segment: Lsn) -> Result<(), Self::Error> {
-        let _ = (entry, segment);
+    /// it. `told`: what the entry says of whose its stream is.
+    fn entry(&mut self, entry: &Entry<'_>, segment: Lsn, told: &Told) -> Result<(), Self::Error> {
+        let _ = (entry, segment, told);
         Ok(())
     }
 
@@ -135,10 +136,11 @@ impl Frames {
                 }
                 Err(error) => return Err(ReadError::Journal(error)),
             };
-            taker.entry(&entry, segment).map_err(ReadError::Taker)?;
             let wanted = outlet.as_deref_mut().filter(|_| entry.kind == Kind::FRAME);
             let item = wanted.and_then(|outlet| outlet.take(entry.lsn));
-            self.records(&entry, item, taker).map_err(ReadError::Taker)?;
+            let told = Told::of(&entry, None);
+            taker.entry(&entry, segment, &told).map_err(ReadError::Taker)?;
+            self.records(&entry, &told, item, taker).map_err(ReadError::Taker)?;
             if taker.pauses() {
                 return Ok(());
             }
@@ -146,9 +148,15 @@ impl Frames {
     }
 
     /// Gives the records of an entry.
-    fn records<T: Taker>(&mut self, entry: &Entry<'_>, item: Option<Item>, taker: &mut T) -> Result<(), T::Error> {
+    fn records<T: Taker>(
+        &mut self,
+        entry: &Entry<'_>,
+        told: &Told,
+        item: Option<Item>,
+        taker: &mut T,
+    ) -> Result<(), T::Error> {
         let Self { decoder, window, lost } = self;
-        give(decoder.entry_or_item(entry, item), entry.lsn, *window, lost, taker)
+        give(decoder.entry_or_item(entry, told, item), entry.lsn, *window, lost, taker)
     }
 
     /// Decodes under other settings than those that were recorded.

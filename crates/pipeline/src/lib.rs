@@ -11,13 +11,16 @@ mod owners;
 mod pipeline;
 mod records;
 mod replay;
+mod streams;
+mod told;
 mod window;
 
 pub use decode::{Decoded, Decoder, FrameCounts, Undecoded};
 pub use dedup::{Candidate, Dedup, Device, Found, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
-pub use owners::{DEFAULT_TENANT, Owner, Owners};
+pub use owners::{DEFAULT_TENANT, Owner};
 pub use pipeline::{Amended, Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};
 pub use records::{REMEMBERED_MAX, Records, Totals};
 pub use replay::{Again, Came, Resettle};
+pub use told::Told;
 pub use window::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Window};

@@ -1,39 +1,40 @@
 //! Whose the entries of the journal are: as the journal's seals have it, and with the tenant.
 
-use compact_str::CompactString;
-use hashbrown::HashMap;
+use crate::streams::Streams;
+use crate::told::Told;
 use odograph_journal::{Entry, Kind};
 use odograph_model::Lsn;
-use odograph_protocols::Binding;
+use odograph_protocols::{Binding, Decision, Settings};
+use std::sync::Arc;
 
 /// Tells whose entries are that are given to it in their order, from the beginning of a segment on.
 #[derive(Default)]
-pub struct Owners {
+pub(crate) struct Owners {
     /// Those streams of the segment that are bound to a device.
-    streams: HashMap<u64, Owner>,
+    streams: Streams<Arc<Binding>>,
     segment: Lsn,
     /// Whose the stream was that ended last.
-    closed: Option<Owner>,
+    closed: Option<Arc<Binding>>,
 }
 
 /// Whose an entry is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Owner {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Owner<'a> {
     /// The device; empty for what is nobody's.
-    pub device: CompactString,
+    pub device: &'a str,
     /// Whom the device belongs to.
-    pub tenant: CompactString,
+    pub tenant: &'a str,
 }
 
 /// Whose everything is that is nobody's.
-static NOBODY: Owner = Owner { device: CompactString::const_new(""), tenant: CompactString::const_new(DEFAULT_TENANT) };
+const NOBODY: Owner<'static> = Owner { device: "", tenant: DEFAULT_TENANT };
 
 /// The tenant of what belongs to no other: streams whose device nobody knows yet, and what the journal says of itself.
 pub const DEFAULT_TENANT: &str = "default";
 
 impl Owners {
     /// Whose the next entry is, of the segment that begins at `segment`.
-    pub fn of(&mut self, entry: &Entry<'_>, segment: Lsn) -> &Owner {
+    pub(crate) fn of(&mut self, entry: &Entry<'_>, segment: Lsn, told: &Told) -> Owner<'_> {
         if segment != self.segment {
             // Every stream that goes on there says again whose it is.
             self.streams.clear();
@@ -41,31 +42,36 @@ impl Owners {
         }
         if let Some(identity) = entry.identity {
             if identity.device.is_empty() {
-                self.streams.remove(&entry.stream);
+                self.streams.remove(entry.stream);
             } else {
-                let owner =
-                    Owner { device: identity.device.into(), tenant: tenant(identity.device, identity.decision) };
-                self.streams.insert(entry.stream, owner);
+                self.streams.insert(entry.stream, bound(identity.device, told));
             }
         }
         if entry.kind == Kind::CLOSE {
-            self.closed = self.streams.remove(&entry.stream);
-            return self.closed.as_ref().unwrap_or(&NOBODY);
+            self.closed = self.streams.remove(entry.stream);
+            return self.closed.as_ref().map_or(NOBODY, owner);
         }
-        self.streams.get(&entry.stream).unwrap_or(&NOBODY)
+        self.streams.get(entry.stream).map_or(NOBODY, owner)
     }
 }
 
-/// The tenant by what was decided. What cannot be read belongs to the one who keeps what is nobody's.
-fn tenant(device: &str, decision: &[u8]) -> CompactString {
-    Binding::read(device, decision).map_or(NOBODY.tenant.clone(), |binding| binding.tenant)
+fn owner(binding: &Arc<Binding>) -> Owner<'_> {
+    Owner { device: &binding.device, tenant: &binding.tenant }
+}
+
+/// What was decided about a device. What cannot be read belongs to the one who keeps what is nobody's.
+fn bound(device: &str, told: &Told) -> Arc<Binding> {
+    if let Told::Bound(binding) = told {
+        return binding.clone();
+    }
+    let (device, tenant, settings) = (device.into(), DEFAULT_TENANT.into(), Settings::default());
+    Arc::new(Binding { device, tenant, decision: Decision::Quarantined, settings })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use odograph_journal::Identity;
-    use odograph_protocols::{Decision, Settings};
 
     fn decision(tenant: &str) -> Vec<u8> {
         let (device, tenant) = ("".into(), tenant.into());
@@ -81,7 +87,7 @@ mod tests {
             let identity = identity.map(|(device, decision)| Identity { device, decision });
             let (lsn, context, payload, bytes): (_, _, &[u8], &[u8]) = (Lsn(1), None, &[], &[]);
             let entry = Entry { lsn, stream, at: 0, kind, context, identity, payload, bytes };
-            let owner = owners.of(&entry, Lsn(segment));
+            let owner = owners.of(&entry, Lsn(segment), &Told::of(&entry, None));
             (owner.device.to_string(), owner.tenant.to_string())
         };
         let told = |device: &str, tenant: &str| (device.to_owned(), tenant.to_owned());

@@ -3,6 +3,7 @@
 use crate::dedup::{Candidate, Dedup, Device, History, Known};
 use crate::frames::{Event, Frames, ReadError, Taker, Trouble};
 use crate::owners::{Owner, Owners};
+use crate::told::Told;
 use crate::{FrameCounts, Window};
 use compact_str::CompactString;
 use odograph_handover::Outlet;
@@ -63,7 +64,7 @@ pub struct Frame<'a> {
     /// Where its segment begins.
     pub segment: Lsn,
     /// Whose it is.
-    pub owner: &'a Owner,
+    pub owner: Owner<'a>,
 }
 
 /// Places in the journal, each with all before it done.
@@ -273,10 +274,10 @@ struct Into<'a, T> {
 impl<T: Tables> Taker for Into<'_, T> {
     type Error = T::Error;
 
-    fn entry(&mut self, entry: &Entry<'_>, segment: Lsn) -> Result<(), Self::Error> {
+    fn entry(&mut self, entry: &Entry<'_>, segment: Lsn, told: &Told) -> Result<(), Self::Error> {
         self.entries += 1;
         self.bytes += entry.bytes.len();
-        let owner = self.owners.of(entry, segment);
+        let owner = self.owners.of(entry, segment, told);
         if entry.lsn < self.from.frames {
             return Ok(());
         }
