@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, Needed};
 
 /// What somebody may do with a tenant's things. Each role includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Sees devices and what they sent.

@@ -14,7 +14,7 @@ use crate::sql::Columns as _;
 use crate::{Error, Role, UnixMillis};
 
 /// A device.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Device {
     /// Its id, under which all that it sent is kept: the first of its ids.
     pub id: String,
@@ -47,7 +47,7 @@ pub struct Device {
 }
 
 /// What was decided about a device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceState {
     /// It registered itself, its data counts, and nobody has looked at it yet.
@@ -79,7 +79,7 @@ impl DeviceState {
 }
 
 /// What is given of a device, or becomes different. What is `None` stays.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceFields {
     /// All that it calls itself. The first is its id, and stays.

@@ -10,7 +10,7 @@ use crate::sql::{Columns as _, Sql};
 use crate::{Error, Role, UnixMillis};
 
 /// A tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Tenant {
     /// Its id, which its folders and tables are named after.
     pub id: String,
@@ -26,7 +26,7 @@ pub struct Tenant {
 }
 
 /// How much a tenant may have. `None` is without a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default)]
 pub struct Quotas {
     /// Devices.
@@ -38,7 +38,7 @@ pub struct Quotas {
 }
 
 /// A tenant to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewTenant {
     /// Its id.
@@ -52,7 +52,7 @@ pub struct NewTenant {
 }
 
 /// What becomes different of a tenant.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct TenantChange {
     /// Its name.

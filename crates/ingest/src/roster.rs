@@ -59,6 +59,8 @@ pub enum State {
     Quarantined,
     /// A person rejected it: it is refused.
     Rejected,
+    /// A person deleted it: it is a stranger again. It stands in the file alone.
+    Deleted,
 }
 
 /// Why the roster's file cannot be used.
@@ -101,6 +103,8 @@ struct Inner {
     announced: Arc<BTreeSet<CompactString>>,
     /// Those that it announced when what the journal may have beyond the file was written.
     announced_before: BTreeSet<CompactString>,
+    /// Devices that registered and that nobody who lists them has heard of.
+    unlisted: Vec<Known>,
     /// Those that had to wait for a person at some time, by tenant and id.
     waited: HashSet<(CompactString, CompactString)>,
 }
@@ -114,6 +118,7 @@ impl Roster {
             devices: Table::default(),
             registered: 0,
             unsaved: Vec::new(),
+            unlisted: Vec::new(),
             announced: Arc::default(),
             announced_before: content.configured_since,
             waited: content.waited,
@@ -144,6 +149,56 @@ impl Roster {
         let mut inner = self.change();
         Arc::make_mut(&mut inner.announced).insert(device.clone());
         inner.claim(&known, settings, true);
+    }
+
+    /// What people say of a device elsewhere, where they manage them: it holds at once, and this roster's file does not keep it.
+    /// What the configuration says stands above it.
+    pub fn assign(&self, known: &Known, settings: Settings) {
+        let mut inner = self.change();
+        let before = inner.devices.find(Some(&known.tenant), &known.device).map(Entry::known);
+        if before.as_ref().is_some_and(|before| before.state == State::Configured) {
+            return;
+        }
+        let gone = before.into_iter().flat_map(|before| before.ids).filter(|id| !known.ids.contains(id));
+        gone.for_each(|id| drop(inner.devices.remove(&known.tenant, &id)));
+        if known.state == State::Quarantined {
+            inner.waited.insert(known.place());
+        }
+        inner.claim(known, settings, false);
+    }
+
+    /// A device that people deleted: if it comes again, it is a stranger. What the configuration announces stays.
+    pub fn withdraw(&self, tenant: &str, device: &str) {
+        let mut inner = self.change();
+        let Some(known) = inner.devices.find(Some(tenant), device).map(Entry::known) else { return };
+        if known.state == State::Configured || known.device != device {
+            return;
+        }
+        for id in std::iter::once(&known.device).chain(&known.ids) {
+            inner.devices.remove(tenant, id);
+        }
+        inner.registered = inner.registered.saturating_sub(1);
+        inner.unsaved.push(Known { state: State::Deleted, ids: Vec::new(), ..known });
+    }
+
+    /// All devices of a tenant that is no more.
+    pub fn withdraw_tenant(&self, tenant: &str) {
+        let all = self.list().into_iter().filter(|known| known.tenant == tenant);
+        all.for_each(|known| self.withdraw(tenant, &known.device));
+    }
+
+    /// The devices that registered since this was asked last.
+    pub fn take_unlisted(&self) -> Vec<Known> {
+        std::mem::take(&mut self.change().unlisted)
+    }
+
+    /// What was taken, and is to be taken again.
+    pub fn put_back_unlisted(&self, unlisted: Vec<Known>) {
+        let mut inner = self.change();
+        // More than that nobody may know who registered: whoever begins anew reads the whole list.
+        if inner.unlisted.len() + unlisted.len() <= self.unknown_max {
+            inner.unlisted.extend(unlisted);
+        }
     }
 
     /// A device that the journal shows and the file lacks: it registered just before a crash. One that was known because
@@ -295,7 +350,8 @@ impl Devices for Roster {
             return known.binding(Settings::default());
         }
         let binding = inner.put(known.clone(), Settings::default());
-        inner.unsaved.push(known);
+        inner.unsaved.push(known.clone());
+        inner.unlisted.push(known);
         binding
     }
 
@@ -361,7 +417,8 @@ impl Inner {
 
     fn claim(&mut self, known: &Known, settings: Settings, above: bool) {
         let entry = Entry::of(known, settings);
-        known.ids.iter().for_each(|id| self.devices.claim(id, entry.clone(), above));
+        let own = (!known.ids.contains(&known.device)).then_some(&known.device);
+        own.into_iter().chain(&known.ids).for_each(|id| self.devices.claim(id, entry.clone(), above));
     }
 }
 
@@ -375,7 +432,7 @@ impl Known {
         let decision = match self.state {
             State::Configured | State::New | State::Accepted => Decision::Accepted,
             State::Quarantined => Decision::Quarantined,
-            State::Rejected => Decision::Refused,
+            State::Rejected | State::Deleted => Decision::Refused,
         };
         Arc::new(Binding { device: self.device.clone(), tenant: self.tenant.clone(), decision, settings })
     }

@@ -480,7 +480,8 @@ impl Lake {
     }
 
     /// The tenants of which there are tables.
-    pub(crate) fn tenants(&self) -> Vec<CompactString> {
+    /// The tenants that have tables.
+    pub fn tenants(&self) -> Vec<CompactString> {
         self.shared.tenants.lock().expect("nobody panics holding it").keys().cloned().collect()
     }
 

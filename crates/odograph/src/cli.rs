@@ -4,7 +4,7 @@
 
 mod completions;
 mod config;
-mod decode;
+pub(crate) mod decode;
 mod device;
 mod doctor;
 mod encode;
@@ -12,12 +12,15 @@ mod export;
 mod journal;
 mod output;
 mod pairs;
-mod protocols;
+pub(crate) mod protocols;
 mod replay;
 mod serve;
 mod sql;
 pub(crate) mod table;
+mod tenant;
+mod token;
 mod unidentified;
+mod user;
 
 use crate::exit::{Failure, Status};
 use anyhow::Result;
@@ -55,6 +58,9 @@ enum Command {
     Replay(replay::Options),
     Device(device::Options),
     Unidentified(unidentified::Options),
+    User(user::Options),
+    Token(token::Options),
+    Tenant(tenant::Options),
     Journal(journal::Options),
     Doctor(doctor::Options),
     Decode(decode::Options),
@@ -77,7 +83,7 @@ enum Outcome {
 
 /// A mistake in what was asked, not in how it was carried out.
 #[derive(Debug)]
-struct UsageError(String);
+pub(crate) struct UsageError(String);
 
 impl fmt::Display for UsageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -105,6 +111,9 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(options) => replay::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
         Command::Unidentified(options) => unidentified::run(&options, &mut out),
+        Command::User(options) => user::run(&options, &mut out),
+        Command::Token(options) => token::run(&options, &mut out),
+        Command::Tenant(options) => tenant::run(&options, &mut out),
         Command::Journal(options) => journal::run(&options, &mut out),
         Command::Doctor(options) => doctor::run(&options, &mut out),
         Command::Config(options) => config::run(&options, &mut out),

@@ -50,7 +50,7 @@ pub(crate) fn durable(folder: &Folder) -> Result<Option<Lsn>> {
         durable: u64,
     }
     let Some(server) = Server::connect(folder)? else { return Ok(None) };
-    let answer: Answer = serde_json::from_slice(&server.ask("GET", "/api/v1/journal/stat")?)?;
+    let answer: Answer = serde_json::from_slice(&server.ask("GET", "/control/journal/stat")?)?;
     Ok(Some(Lsn(answer.durable)))
 }
 

@@ -84,7 +84,7 @@ impl Source {
         }
         // So that the elements of a list come in their order: the tenth behind the ninth.
         environment.sort_by_cached_key(|(name, _)| natural(name));
-        for (name, value) in environment.into_iter().filter(|(name, _)| name != "ODOGRAPH_CONFIG") {
+        for (name, value) in environment.into_iter().filter(|(name, _)| !NOT_KEYS.contains(&name.as_str())) {
             loaded.take_variable(&name, value, &mut problems);
         }
         if let Some(data) = &self.data {
@@ -106,6 +106,10 @@ fn natural(name: &str) -> Vec<(u64, String)> {
 
 /// What the names of our environment variables begin with.
 const PREFIX: &str = "ODOGRAPH_";
+/// Variables that are no keys: the file itself, and what is said once and kept by nobody.
+const NOT_KEYS: &[&str] = &["ODOGRAPH_CONFIG", ADMIN_PASSWORD];
+/// The password of the user `admin`, whom the first start makes.
+pub(crate) const ADMIN_PASSWORD: &str = "ODOGRAPH_ADMIN_PASSWORD";
 
 impl Loaded {
     /// Where a key's value came from.

@@ -9,6 +9,7 @@ mod frames;
 mod geojson;
 mod gpx;
 mod kml;
+mod page;
 mod parameters;
 mod parquet;
 mod progress;
@@ -19,6 +20,7 @@ pub(crate) use entries::{Entries, Needed, Piece, Taker, entry};
 pub(crate) use follow::follow;
 pub(crate) use formats::{Encoder, RecordFormat};
 pub(crate) use frames::frames;
+pub(crate) use page::page;
 pub(crate) use parameters::parameter;
 pub(crate) use parquet::Parquet;
 pub(crate) use progress::{Framed, Progress, Unframed};
@@ -71,6 +73,10 @@ pub(crate) struct FrameQuery {
     pub(crate) direction: Direction,
     /// The bytes as they are, one after the other, instead of lines about them.
     pub(crate) raw: bool,
+    /// Behind this place of the journal.
+    pub(crate) after: Option<u64>,
+    /// At most so many pieces.
+    pub(crate) limit: Option<u64>,
     /// Whether whoever asks wants to know how far it is.
     pub(crate) progress: bool,
 }
@@ -244,6 +250,6 @@ fn shows(roster: &Roster, tenant: &str, device: &str, quarantined: bool) -> bool
     match roster.get(Some(tenant), device).map(|known| known.state) {
         Some(State::Configured | State::New | State::Accepted) | None => true,
         Some(State::Quarantined) => quarantined,
-        Some(State::Rejected) => false,
+        Some(State::Rejected | State::Deleted) => false,
     }
 }

@@ -40,6 +40,16 @@ impl Folder {
         self.0.join("journal").join(node.to_string())
     }
 
+    /// The file with users, tokens and devices.
+    pub(crate) fn catalog(&self) -> PathBuf {
+        self.0.join("catalog.sqlite")
+    }
+
+    /// The file with what devices said rarely.
+    pub(crate) fn live(&self) -> PathBuf {
+        self.0.join("live.snapshot")
+    }
+
     /// The socket over which a running server is asked.
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")

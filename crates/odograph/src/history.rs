@@ -2,6 +2,7 @@
 
 mod ask;
 mod course;
+mod live;
 mod tables;
 
 pub(crate) use ask::Own;
@@ -14,11 +15,13 @@ use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
 use course::Course;
+use live::{Saving, Watch};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
 use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Owner, Requests, Writer};
+use odograph_live::Live;
 use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
 use std::io;
@@ -41,6 +44,7 @@ pub(crate) struct Place {
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
+    watch: Option<Watch>,
     /// Whether it was said that all tables are gone.
     told: Arc<AtomicBool>,
 }
@@ -55,7 +59,14 @@ impl Place {
         };
         let options = options(config);
         let told = Arc::default();
-        Ok(Self { reader, journal: folder.journal(config.journal.node), lake, clock, options, told })
+        let journal = folder.journal(config.journal.node);
+        Ok(Self { reader, journal, lake, clock, options, watch: None, told })
+    }
+
+    /// The same, telling what comes to `live`.
+    pub(crate) fn watched(mut self, live: Live, folder: &Folder) -> Self {
+        self.watch = Some(Watch::new(live, folder.live()));
+        self
     }
 
     /// Fills the lake with all that the journal holds, and keeps it open. The folder must be this process's own.
@@ -95,7 +106,7 @@ impl Place {
                  from a backup; or have `odograph replay` make again what the journal still has. It goes on from here"
             );
         }
-        Ok((Pipeline::open(&self.reader, Tables(writer), from)?, cursors))
+        Ok((Pipeline::open(&self.reader, Tables { writer, watch: self.watch.clone() }, from)?, cursors))
     }
 }
 
@@ -291,7 +302,10 @@ impl Run {
     /// Fills until the end of the server.
     fn fill(&self, outlet: &mut Outlet) -> Result<()> {
         let (mut pipeline, mut cursors) = self.place.open()?;
-        self.history.publish(Some(pipeline.tables().lake()), pipeline.progress(), self.journal.durable());
+        let lake = pipeline.tables().lake();
+        self.place.watch.iter().for_each(|watch| watch.restore(&lake));
+        let mut saving = Saving::begun(self.place.clock.monotonic());
+        self.history.publish(Some(lake), pipeline.progress(), self.journal.durable());
         let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
         let (mut caught_up, mut flushed) = (false, true);
         loop {
@@ -307,10 +321,13 @@ impl Run {
             let progress = pipeline.progress();
             self.measure(&pipeline, durable);
             let now = self.place.clock.monotonic();
-            gauge!("odograph_lake_oldest_row_seconds").set(pipeline.tables().0.waits_longest(now).as_secs_f64());
+            gauge!("odograph_lake_oldest_row_seconds").set(pipeline.tables().writer.waits_longest(now).as_secs_f64());
             if saved != progress.committed && now >= save_at {
                 save(&mut cursors, progress.committed)?;
                 (saved, save_at) = (progress.committed, now + SAVE);
+            }
+            if let Some(watch) = self.place.watch.as_ref().filter(|_| saving.is_due(now)) {
+                watch.save();
             }
             let pause = match (caught_up, flushed) {
                 (true, true) => LOOK,
@@ -326,6 +343,7 @@ impl Run {
                 if all_read || !flushed || now >= last {
                     self.flush(&mut pipeline, true)?;
                     save(&mut cursors, pipeline.progress().committed)?;
+                    self.place.watch.iter().for_each(Watch::save);
                     return Ok(());
                 }
             }

@@ -4,6 +4,7 @@
 //! It has a thread and a runtime of its own, so that nobody who asks or reads slowly is ever in the way of a device.
 
 mod accept;
+mod api;
 mod devices;
 mod export;
 mod health;
@@ -12,17 +13,22 @@ mod replay;
 mod sql;
 mod unidentified;
 
+use crate::catalog;
+use crate::config::{ADMIN_PASSWORD, Config};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::Alarms;
+use crate::server::{Alarms, Follower, Shares};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
+use odograph_api::{Api, GroupNumbers};
+use odograph_catalog::{Catalog, Error};
 use odograph_ingest::{Gateway, Roster};
 use odograph_journal::{Journal, Reader};
+use odograph_live::Live;
 use odograph_protocols::Transport;
 use std::fs::Permissions;
 use std::io;
@@ -30,8 +36,8 @@ use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -43,6 +49,10 @@ pub(crate) struct App {
     reader: Reader,
     roster: Arc<Roster>,
     history: Arc<History>,
+    live: Live,
+    groups: GroupNumbers,
+    /// Once it could be reached.
+    catalog: OnceLock<Catalog>,
     metrics: PrometheusHandle,
     alarms: Arc<Alarms>,
     exports: Arc<Semaphore>,
@@ -57,12 +67,27 @@ impl App {
         reader: Reader,
         roster: Arc<Roster>,
         history: Arc<History>,
+        live: Live,
         metrics: PrometheusHandle,
         alarms: Arc<Alarms>,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
         let (replays, stopping) = (Arc::new(Semaphore::new(REPLAYS_MAX)), AtomicBool::new(false));
-        Self { gateway, journal, reader, roster, history, metrics, alarms, exports, replays, stopping }
+        Self {
+            gateway,
+            journal,
+            reader,
+            roster,
+            history,
+            live,
+            groups: GroupNumbers::default(),
+            catalog: OnceLock::new(),
+            metrics,
+            alarms,
+            exports,
+            replays,
+            stopping,
+        }
     }
 
     /// From now on the server is not ready, and exports that follow end.
@@ -154,27 +179,31 @@ pub(crate) fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
 }
 
 impl Bound {
-    /// Serves on a thread of its own, so many at a time on each socket.
-    pub(crate) fn serve(self, app: &Arc<App>, seats: usize) -> Result<Http> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
+    /// Serves on threads of its own, so many at a time on each socket.
+    pub(crate) fn serve(self, app: &Arc<App>, config: &Config, folder: &Folder, seats: Shares) -> Result<Http> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(THREADS)
+            .thread_name("http")
             .enable_all()
             .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
             .build()
             .context("cannot start the HTTP server")?;
+        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), false);
+        runtime.block_on(begin(&api, app, config, folder))?;
         let Self { tcp, unix, socket } = self;
         if let Some(tcp) = &tcp {
             tcp.set_nonblocking(true)?;
         }
         unix.set_nonblocking(true)?;
-        let (public, control) = (public(app), control(app));
+        let (public, control) = (public(app, &api), control(app, &api));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async {
                 if let Some(Ok(tcp)) = tcp.map(tokio::net::TcpListener::from_std) {
-                    tokio::spawn(accept::tcp(tcp, public, seats));
+                    tokio::spawn(accept::tcp(tcp, public, seats.http));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
-                    tokio::spawn(accept::unix(unix, control, seats));
+                    tokio::spawn(accept::unix(unix, control, seats.control));
                 }
                 let _ = stopped.await;
             });
@@ -191,21 +220,69 @@ const STOP_MAX: Duration = Duration::from_secs(2);
 /// Threads for what reads files besides exports.
 const BLOCKING_SPARE: usize = 4;
 
-fn public(app: &Arc<App>) -> Router {
-    health::routes(Router::new()).with_state(app.clone())
+/// Opens the catalog, and makes its first user. One that is on another machine and cannot be reached is waited for: devices
+/// are served meanwhile, and whoever asks hears so.
+async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> Result<()> {
+    match open(config, folder).await {
+        Ok(catalog) => have(api, app, catalog),
+        Err(error @ Error::Database { .. }) if config.catalog.url.is_some() => {
+            let (api, app, config, folder) = (api.clone(), app.clone(), config.clone(), folder.clone());
+            tracing::error!("{:#}: tried again", anyhow::Error::from(error));
+            tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(AGAIN).await;
+                    match open(&config, &folder).await {
+                        Ok(catalog) => return have(&api, &app, catalog),
+                        Err(error) => tracing::warn!("{:#}: tried again", anyhow::Error::from(error)),
+                    }
+                }
+            });
+        }
+        Err(error) => return Err(catalog::cannot_open(error)),
+    }
+    Ok(())
 }
 
-fn control(app: &Arc<App>) -> Router {
-    health::routes(Router::new())
-        .route("/api/v1/export/records", post(export::records))
-        .route("/api/v1/export/frames", post(export::frames))
-        .route("/api/v1/sql", post(sql::sql))
-        .route("/api/v1/replay", post(replay::replay))
-        .route("/api/v1/journal/stat", get(journal::stat))
-        .route("/api/v1/unidentified", post(unidentified::list))
-        .route("/api/v1/unidentified/name", post(unidentified::name))
-        .route("/api/v1/devices", get(devices::list))
-        .route("/api/v1/devices/{id}/accept", post(devices::accept))
-        .route("/api/v1/devices/{id}/reject", post(devices::reject))
-        .with_state(app.clone())
+fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
+    let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
+    tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
+    // A second one would be the same.
+    let _ = app.catalog.set(catalog.clone());
+    api.begin(catalog);
+}
+
+async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
+    let catalog = catalog::open(config, folder).await?;
+    let password = std::env::var(ADMIN_PASSWORD).ok();
+    if let Some(made) = catalog.ensure_admin(password.as_deref()).await? {
+        // Not into the log, which others may read: to whoever started the server, once.
+        println!("Sign in as `admin` with the password {} (it is shown this once).", made.reveal());
+    }
+    Ok(catalog)
+}
+
+/// What people and programs ask takes little; what takes long has threads of its own.
+const THREADS: usize = 2;
+
+/// How long until a catalog is tried again that could not be reached.
+const AGAIN: Duration = Duration::from_secs(5);
+
+fn public(app: &Arc<App>, api: &Api) -> Router {
+    health::routes(Router::new()).with_state(app.clone()).merge(odograph_api::router(api))
+}
+
+fn control(app: &Arc<App>, api: &Api) -> Router {
+    let own = Router::new()
+        .route("/control/export/records", post(export::records))
+        .route("/control/export/frames", post(export::frames))
+        .route("/control/sql", post(sql::sql))
+        .route("/control/replay", post(replay::replay))
+        .route("/control/journal/stat", get(journal::stat))
+        .route("/control/unidentified", post(unidentified::list))
+        .route("/control/unidentified/name", post(unidentified::name))
+        .route("/control/devices", get(devices::list))
+        .route("/control/devices/{id}/accept", post(devices::accept))
+        .route("/control/devices/{id}/reject", post(devices::reject))
+        .with_state(app.clone());
+    public(app, api).merge(own)
 }

@@ -1,6 +1,7 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod files;
+mod follower;
 mod given;
 mod keeper;
 mod listeners;
@@ -8,7 +9,8 @@ mod logging;
 mod recovery;
 mod succession;
 
-pub(crate) use files::connections;
+pub(crate) use files::{Shares, connections};
+pub(crate) use follower::{Follower, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
 
@@ -21,10 +23,11 @@ use crate::replay::Current;
 use anyhow::{Context as _, Result};
 use given::Sockets;
 use keeper::Keeper;
-use odograph_env::{Clock, LocalDisk, SystemClock, SystemRng};
+use odograph_env::{Clock, LocalDisk, Rng as _, SystemClock, SystemRng};
 use odograph_handover::{Inlet, ring};
 use odograph_ingest::{Bell, Gateway, Intake, Limits, Parts};
 use odograph_journal::{Committer, Journal, Options, Reader};
+use odograph_live::Live;
 use odograph_model::Time;
 use std::sync::Arc;
 use std::time::Duration;
@@ -119,15 +122,16 @@ impl Server {
             frames_kept: history::options(config).frames_kept(),
             alarms: alarms.clone(),
         };
-        let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
+        let live = Live::new(random(), odograph_live::Options::default());
+        let place = Place::new(config, &folder, reader.clone(), clock.clone())?.watched(live.clone(), &folder);
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock.clone(), limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
         let history = Arc::new(History::new(Current::new(config, listen), config.journal.node, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
-        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, metrics, alarms));
-        let http = http.serve(&app, files::shares(open_files).http)?;
+        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms));
+        let http = http.serve(&app, config, &folder, files::shares(open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, successor, folder, _lock: lock })
     }
@@ -282,6 +286,13 @@ pub(crate) fn with_intake<T>(
     }
     roster.save(journal.durable()).context("cannot keep the devices that are known")?;
     done
+}
+
+/// By which one run of the program is told from another.
+fn random() -> u64 {
+    let mut bytes = [0; 8];
+    SystemRng.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
 }
 
 fn cores() -> usize {

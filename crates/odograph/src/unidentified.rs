@@ -11,7 +11,7 @@ use crate::export::{Entries, Needed};
 use anyhow::Result;
 use gather::Gather;
 use odograph_lake::EntriesOf;
-use odograph_model::Time;
+use odograph_model::{Lsn, Time};
 use serde::{Deserialize, Serialize};
 
 /// Which of them.
@@ -59,7 +59,7 @@ pub(crate) struct Stray {
 pub(crate) fn list(entries: &Entries<'_>, query: &StrayQuery) -> Result<Vec<Stray>> {
     let mut gather = Gather::new(None);
     let from = query.from.map(Time);
-    entries.device("", &Needed { of: EntriesOf::Device("".into()), from, to: None }, &mut gather)?;
+    entries.device("", Lsn(0), &Needed { of: EntriesOf::Device("".into()), from, to: None }, &mut gather)?;
     let mut strays = gather.strays();
     strays.retain(|(_, last)| from.is_none_or(|from| *last >= from));
     strays.sort_by_key(|(stray, last)| std::cmp::Reverse((*last, stray.id)));

@@ -113,7 +113,9 @@ fn health_readiness_and_numbers_are_on_both_sockets() {
         assert!(numbers.lines().any(|line| line.starts_with(begin)), "{begin}: {numbers}");
     }
     let (status, _) = server.get("/api/v1/devices");
-    assert_eq!(status, 404, "devices are for the folder's owner alone");
+    assert_eq!(status, 401, "devices are for those who say who they are");
+    let (status, _) = server.get("/control/devices");
+    assert_eq!(status, 404, "what commands ask is for the folder's owner alone");
     let mode = std::fs::metadata(place.data().join("control.sock")).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
 }

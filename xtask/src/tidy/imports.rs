@@ -128,7 +128,10 @@ const TABLE: &[Row] = &[
     only("live", &["model"]),
     only("catalog", &["model", "env"]),
     only("sinks", &["model"]),
-    only("pipeline", &["protocols", "rules", "env", "journal", "handover", "lake", "live", "catalog", "sinks", "model"]),
+    only(
+        "pipeline",
+        &["protocols", "rules", "env", "journal", "handover", "lake", "live", "catalog", "sinks", "model"],
+    ),
     only("api", &["model", "rules", "lake", "live", "catalog"]),
     only("fleet", &["model", "protocols"]),
     only("movein", &["model", "protocols"]),

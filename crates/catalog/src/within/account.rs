@@ -13,7 +13,7 @@ use crate::totp::{self, TotpOffer};
 use crate::{Error, UnixMillis};
 
 /// What users change of themselves. What is `None` stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountChange {
     /// The name.
@@ -25,7 +25,7 @@ pub struct AccountChange {
 }
 
 /// Where a user has signed in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Session {
     /// Its id, which is no secret.
     pub id: String,

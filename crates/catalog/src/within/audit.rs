@@ -10,7 +10,7 @@ use crate::sql::Columns as _;
 use crate::{Error, Role, UnixMillis};
 
 /// One thing that was done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct AuditEntry {
     /// Its number in the tenant: each is one more than the one before.
     pub seq: i64,
@@ -37,7 +37,7 @@ pub struct AuditEntry {
 }
 
 /// Which entries.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
 pub struct AuditFilter {
     /// Those with a smaller number: the last one's, for the next page.

@@ -11,7 +11,7 @@ use crate::sql::Columns as _;
 use crate::{Error, Role, UnixMillis};
 
 /// A group of devices.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Group {
     /// Its id.
     pub id: String,

@@ -14,7 +14,7 @@ use crate::sql::Columns as _;
 use crate::{Error, Role};
 
 /// One row of a list.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct DeviceRow {
     /// All that the device calls itself; the first is its id.
     pub ids: Vec<String>,
@@ -24,7 +24,7 @@ pub struct DeviceRow {
 }
 
 /// How a list is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ImportMode {
     /// Says what would change, and changes nothing.
@@ -34,7 +34,7 @@ pub struct ImportMode {
 }
 
 /// What came of a list.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImportReport {
     /// Whether anything was written.
     pub written: bool,
@@ -53,7 +53,7 @@ pub struct ImportReport {
 }
 
 /// What came of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImportedRow {
     /// The device's id.
     pub id: String,
@@ -63,7 +63,7 @@ pub struct ImportedRow {
 }
 
 /// What came of a row.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum ImportOutcome {
     /// The device was made.

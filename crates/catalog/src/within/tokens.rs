@@ -11,7 +11,7 @@ use crate::sql::{Columns as _, json};
 use crate::{Actor, Error, Needed, Role, Secret, UnixMillis};
 
 /// A token.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Token {
     /// Its id, which is no secret.
     pub id: String,
@@ -36,7 +36,7 @@ pub struct Token {
 }
 
 /// A token to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is for.

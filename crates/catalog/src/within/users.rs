@@ -12,7 +12,7 @@ use crate::sql::{Columns as _, json};
 use crate::{Access, Actor, Error, Needed, Role, Secret, UnixMillis};
 
 /// A user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct User {
     /// The id.
     pub id: String,
@@ -41,7 +41,7 @@ pub struct User {
 }
 
 /// A user to be made.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewUser {
     /// What the user signs in with. Capital letters do not matter.
@@ -77,7 +77,7 @@ impl Default for NewUser {
 }
 
 /// What becomes different of a user. What is `None` stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UserChange {
     /// What the user signs in with.

@@ -104,6 +104,7 @@ impl Content {
                 }
             }
         }
+        content.devices.retain(|known| known.state != State::Deleted);
         content.damage.no_mark = marks == 0;
         if content.damage.lines_total == 0 {
             content.configured_since.clone_from(&content.configured);

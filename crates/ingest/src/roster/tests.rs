@@ -334,3 +334,42 @@ fn aliases_are_one_device_and_strangers_are_bounded() {
     assert_eq!(admit(&roster, Unknown::Register, &["second"]).decision, Decision::Refused, "the bound is met");
     assert_eq!(admit(&roster, Unknown::Register, &["first"]).decision, Decision::Accepted);
 }
+
+#[test]
+fn what_people_assign_holds_at_once_and_what_they_delete_is_a_stranger_again() {
+    let disk = empty();
+    let (roster, _) = open(&disk);
+    admit(&roster, Unknown::Register, &["1"]);
+    roster.save(Lsn(1)).expect("the disk is well");
+    assert_eq!(roster.take_unlisted().len(), 1);
+    assert_eq!(roster.take_unlisted(), [], "each is told once");
+    let ids = ["1", "one"].map(CompactString::from).to_vec();
+    let known = |ids: &[CompactString], state| Known {
+        device: "1".into(),
+        tenant: "north".into(),
+        state,
+        protocol: "gt06".into(),
+        ids: ids.to_vec(),
+    };
+    roster.assign(&known(&ids, State::Accepted), Settings::default());
+    for id in &ids {
+        let binding = admit(&roster, Unknown::Reject, &[id]);
+        assert_eq!((binding.device.as_str(), binding.tenant.as_str()), ("1", "north"), "the stranger was theirs");
+    }
+    roster.assign(&known(&ids[..1], State::Rejected), Settings::default());
+    assert_eq!(roster.get(None, "one"), None, "it is not called that any more");
+    assert_eq!(admit(&roster, Unknown::Register, &["1"]).decision, Decision::Refused);
+    roster.withdraw("north", "1");
+    roster.save(Lsn(2)).expect("the disk is well");
+    assert_eq!(roster.get(None, "1"), None);
+    assert_eq!(admit(&roster, Unknown::Register, &["1"]).tenant, "default", "it registers anew");
+    roster.save(Lsn(3)).expect("the disk is well");
+    roster.withdraw("default", "1");
+    roster.save(Lsn(4)).expect("the disk is well");
+    let (again, _) = open(&disk.crash_image(PowerCut::Lost));
+    assert_eq!(states(&again), [], "and is not there after a start either");
+    again.announce(&["1".into()], "north", Settings::default());
+    again.assign(&known(&ids, State::Rejected), Settings::default());
+    again.withdraw("north", "1");
+    assert_eq!(states(&again), [("1".to_owned(), State::Configured)], "the configuration stands above that");
+}

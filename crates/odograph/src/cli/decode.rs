@@ -5,14 +5,15 @@ mod line;
 mod written;
 
 use super::pairs::{Pair, pair, protocol_names, time};
-use super::{Outcome, usage};
+use super::{Outcome, UsageError, usage};
 use anyhow::{Context, Result};
 use auto::Listener;
 use clap::{Args, ValueEnum};
 use line::{Problem, Trace};
+use odograph_api::Written;
 use odograph_env::{Clock, SystemClock};
 use odograph_model::Time;
-use odograph_protocols::{Checksum, Protocol, Transport};
+use odograph_protocols::{Checksum, Protocol, Transport, find};
 use odograph_wire::notation;
 use std::io::{BufRead, Write};
 
@@ -95,13 +96,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     if options.messages.is_empty() && !options.stdin {
         return usage("there is nothing to decode: give messages as hex digits, or --stdin to read them line by line");
     }
-    let mut decoder = Decoder {
-        listener: Listener::new(options)?,
-        received: options.received.unwrap_or_else(|| Time(SystemClock::new().now())),
-        as_lines: options.stdin || options.trace,
-        options,
-        outcome: Outcome::Done,
-    };
+    let mut decoder = Decoder::new(options)?;
     if !options.stdin {
         for (index, message) in options.messages.iter().enumerate() {
             let bytes = match decoder.bytes(message) {
@@ -127,6 +122,38 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     Ok(decoder.outcome)
 }
 
+/// What messages say that somebody sent by the API; or what makes no sense about it.
+pub(crate) fn answer(request: &odograph_api::Decode) -> Result<Vec<serde_json::Value>> {
+    let options = Options {
+        protocol: if request.protocol.is_empty() { "auto".to_owned() } else { request.protocol.clone() },
+        device: request.device.clone(),
+        stdin: true,
+        text: request.written == Written::Text,
+        http: request.written == Written::Http,
+        trace: request.trace,
+        received: request.received.as_deref().map(time).transpose().map_err(UsageError)?,
+        transport: request.transport.map(|via| match via {
+            odograph_api::Via::Tcp => Via::Tcp,
+            odograph_api::Via::Udp => Via::Udp,
+            odograph_api::Via::Http => Via::Http,
+        }),
+        checksum: if request.note_checksums { Wrong::Note } else { Wrong::Enforce },
+        set: request.settings.iter().map(|(name, value)| Pair { name: name.clone(), value: value.clone() }).collect(),
+        messages: Vec::new(),
+    };
+    if options.protocol != "auto" && find(&options.protocol).is_none() {
+        return usage(format!("there is no protocol {:?}", options.protocol));
+    }
+    let mut decoder = Decoder::new(&options)?;
+    let mut lines = Vec::new();
+    for (index, message) in request.messages.iter().enumerate() {
+        let bytes = decoder.line(message.as_bytes());
+        decoder.message(index + 1, bytes.as_deref().map_err(Clone::clone), &mut lines)?;
+    }
+    let lines = serde_json::Deserializer::from_slice(&lines).into_iter();
+    Ok(lines.collect::<Result<_, _>>()?)
+}
+
 /// Takes one message after the other.
 struct Decoder<'o> {
     options: &'o Options,
@@ -136,7 +163,17 @@ struct Decoder<'o> {
     outcome: Outcome,
 }
 
-impl Decoder<'_> {
+impl<'o> Decoder<'o> {
+    fn new(options: &'o Options) -> Result<Self> {
+        Ok(Self {
+            listener: Listener::new(options)?,
+            received: options.received.unwrap_or_else(|| Time(SystemClock::new().now())),
+            as_lines: options.stdin || options.trace,
+            options,
+            outcome: Outcome::Done,
+        })
+    }
+
     /// The bytes of a line of input, which may end with its line break.
     fn line(&self, line: &[u8]) -> Result<Vec<u8>, Problem> {
         let line = line.strip_suffix(b"\n").unwrap_or(line);

@@ -1,6 +1,7 @@
 //! `odograph device`: the devices that are known, and what is decided about them.
 
 use super::{Outcome, table, usage};
+use crate::catalog;
 use crate::client::Access;
 use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
@@ -74,7 +75,7 @@ fn list(source: &Source, state: Option<StateName>, json: bool, out: &mut dyn Wri
     let folder = Folder::of(&config);
     let mut known: Vec<Known> = match Access::of(&folder)? {
         Access::Server(server) => {
-            serde_json::from_slice(&server.ask("GET", "/api/v1/devices")?).context("the server's answer")?
+            serde_json::from_slice(&server.ask("GET", "/control/devices")?).context("the server's answer")?
         }
         Access::Own(_lock) => own_roster(&folder, &config)?.0.list(),
     };
@@ -101,13 +102,19 @@ fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
         let before = match Access::of(&folder)? {
             Access::Server(server) => {
                 let verb = if state == State::Accepted { "accept" } else { "reject" };
-                let path = format!("/api/v1/devices/{}/{verb}", percent(id));
+                let path = format!("/control/devices/{}/{verb}", percent(id));
                 let answer: Answer =
                     serde_json::from_slice(&server.ask("POST", &path)?).context("the server's answer")?;
                 answer.before
             }
             Access::Own(_lock) => {
                 let (roster, end) = own_roster(&folder, &config)?;
+                let known = roster.get(None, id);
+                if known.as_ref().is_none_or(|known| known.state != State::Configured) {
+                    catalog::with(&config, async |catalog| {
+                        Ok(catalog::decide(catalog, known.as_ref(), id, state).await?)
+                    })?;
+                }
                 roster.decide(None, id, state, end).map_err(refused)?
             }
         };
@@ -160,6 +167,7 @@ const fn name(state: State) -> &'static str {
         State::Accepted => "accepted",
         State::Quarantined => "quarantined",
         State::Rejected => "rejected",
+        State::Deleted => "deleted",
     }
 }
 

@@ -147,7 +147,7 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
     let mut out = Output::open(common.output.as_deref(), "records", options.format.units())?;
     query.progress = out.shows_progress();
     let totals = match access {
-        Access::Server(server) => out.receive(server, "/api/v1/export/records", serde_json::to_vec(&query)?)?,
+        Access::Server(server) => out.receive(server, "/control/export/records", serde_json::to_vec(&query)?)?,
         Access::Own(_) if query.follow => {
             return usage("--follow needs a running server: nothing comes while none runs");
         }
@@ -182,6 +182,8 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
         return usage("--format raw is for one --device and one --direction (in or out)");
     }
     let mut query = FrameQuery {
+        after: None,
+        limit: None,
         devices: common.devices.iter().map(Into::into).collect(),
         tenant: common.tenant.as_ref().map(Into::into),
         from: common.from.map(|time| time.0),
@@ -197,7 +199,7 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
     let mut out = Output::open(common.output.as_deref(), "frames", "")?;
     query.progress = out.shows_progress();
     let totals = match access {
-        Access::Server(server) => out.receive(server, "/api/v1/export/frames", serde_json::to_vec(&query)?)?,
+        Access::Server(server) => out.receive(server, "/control/export/frames", serde_json::to_vec(&query)?)?,
         Access::Own(lock) => match own(&config, &folder)? {
             None => Totals::default(),
             Some((reader, roster)) => {

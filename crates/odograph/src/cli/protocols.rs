@@ -43,6 +43,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// All of them, for programs.
+pub(crate) fn all() -> serde_json::Value {
+    let all: Vec<_> = PROTOCOLS.iter().map(|protocol| view(protocol)).collect();
+    serde_json::to_value(&all).unwrap_or_default()
+}
+
 fn row(protocol: &Protocol) -> Vec<String> {
     vec![
         protocol.name.to_owned(),

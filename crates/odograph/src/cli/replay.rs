@@ -80,7 +80,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     match Access::of(&folder)? {
         Access::Server(server) => {
             let body = serde_json::to_vec(&query)?.into();
-            server.stream("POST", "/api/v1/replay", body, |chunk| Ok(screen.write(chunk)?))?;
+            server.stream("POST", "/control/replay", body, |chunk| Ok(screen.write(chunk)?))?;
         }
         Access::Own(_lock) => {
             let Some(reader) = folder.reader(config.journal.node)? else {

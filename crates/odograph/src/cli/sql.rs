@@ -67,7 +67,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
     let query =
         SqlQuery { sql: options.sql.clone(), tenant: options.tenant.clone(), format, progress: out.shows_progress() };
     let totals = match access {
-        Access::Server(server) => out.receive(server, "/api/v1/sql", serde_json::to_vec(&query)?)?,
+        Access::Server(server) => out.receive(server, "/control/sql", serde_json::to_vec(&query)?)?,
         Access::Own(_lock) => {
             let Some(reader) = folder.reader(config.journal.node)? else {
                 let what = format!("there is no journal in {}: nothing was ever received", folder.path().display());

@@ -97,7 +97,7 @@ fn list(options: &ListOptions, out: &mut dyn Write) -> Result<Outcome> {
     let folder = Folder::of(&config);
     let query = StrayQuery { from: options.from.map(|time| time.0), limit: options.limit as usize };
     let strays: Vec<Stray> = match Access::of(&folder)? {
-        Access::Server(server) => ask(server, "/api/v1/unidentified", &query)?,
+        Access::Server(server) => ask(server, "/control/unidentified", &query)?,
         Access::Own(lock) => {
             drop(lock);
             with_entries(&config, &folder, |entries| unidentified::list(entries, &query))?.unwrap_or_default()
@@ -150,7 +150,7 @@ fn name(options: &NameOptions, out: &mut dyn Write) -> Result<Outcome> {
         again: options.again,
     };
     let named: NameAs = match Access::of(&folder)? {
-        Access::Server(server) => ask(server, "/api/v1/unidentified/name", &request)?,
+        Access::Server(server) => ask(server, "/control/unidentified/name", &request)?,
         Access::Own(_lock) => server::with_intake(&config, &folder, |roster, intake, now| {
             let named =
                 with_entries(&config, &folder, |entries| unidentified::name(entries, roster, intake, &request, now))?;

@@ -1,6 +1,6 @@
 //! Every key of the configuration, with what it means: the one table from which it is read, shown and documented.
 
-use super::setting::{LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
+use super::setting::{CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
 use compact_str::CompactString;
 use ipnet::IpNet;
 use odograph_ingest::{Limits, Other, UNKNOWN_DEVICES_MAX, Unknown};
@@ -22,6 +22,7 @@ pub(crate) struct Config {
     pub(crate) tenants: Vec<TenantConfig>,
     pub(crate) journal: JournalConfig,
     pub(crate) lake: LakeConfig,
+    pub(crate) catalog: CatalogConfig,
     pub(crate) limits: Limits,
     /// Unset: as many as the system lets us have files open, less what we need ourselves.
     pub(crate) connections_max: Option<usize>,
@@ -32,6 +33,12 @@ pub(crate) struct Config {
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
+}
+
+/// Where users, tokens and devices are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct CatalogConfig {
+    pub(crate) url: Option<CatalogUrl>,
 }
 
 #[derive(Debug, Clone)]
@@ -153,11 +160,22 @@ impl Default for Config {
                 disk_budget: None,
             },
             lake: LakeConfig::default(),
+            catalog: CatalogConfig::default(),
             limits: Limits::default(),
             connections_max: None,
             unknown_devices_max: UNKNOWN_DEVICES_MAX,
             log: Log { format: LogFormat::Auto, level: LogLevel("info".to_owned()) },
         }
+    }
+}
+
+impl Config {
+    /// The tenants that it names.
+    pub(crate) fn named_tenants(&self) -> impl Iterator<Item = &str> {
+        let own = self.tenants.iter().filter_map(|tenant| tenant.name.as_ref());
+        let named =
+            own.chain(self.listeners.iter().map(|one| &one.tenant)).chain(self.devices.iter().map(|one| &one.tenant));
+        named.map(|name| name.0.as_str())
     }
 }
 
@@ -255,7 +273,7 @@ const DAY: u64 = 24 * HOUR;
 /// Keys that are there once.
 pub(crate) const KEYS: &[Key<Config>] = &[
     key("data", |c| &mut c.data, "The data folder: journal, devices, lock and control socket. Made if it is missing."),
-    key("http.listen", |c| &mut c.http.listen, "Where health, readiness and metrics are served."),
+    key("http.listen", |c| &mut c.http.listen, "Where the API, health, readiness and metrics are served."),
     key("ingest.host", |c| &mut c.ingest.host, "The address of default ports; `[::]` takes IPv4 and IPv6."),
     key(
         "ingest.default_ports",
@@ -385,6 +403,12 @@ pub(crate) const KEYS: &[Key<Config>] = &[
             |c| &mut c.lake.log_entries_after,
             "Entries of a table's log are deleted after this time, if a checkpoint stands for them.",
         ),
+    ),
+    free(
+        "catalog.url",
+        |c| &mut c.catalog.url,
+        "the file `DATA/catalog.sqlite`",
+        "Where users, tokens and devices are, for machines that share them: `postgres://USER@HOST/DATABASE`. Its password can come from the variable `PGPASSWORD`.",
     ),
     free(
         "lake.store",

@@ -184,6 +184,10 @@ pub(crate) struct Name(pub(crate) CompactString);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreUrl(pub(crate) String);
 
+/// Where a catalog is that is no file of the data folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CatalogUrl(pub(crate) String);
+
 /// Which of a protocol's transports a listener serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Transports {
@@ -366,6 +370,25 @@ impl Word for StoreUrl {
 
     fn write(&self) -> Value {
         json!(self.0)
+    }
+}
+
+impl Word for CatalogUrl {
+    const EXPECTED: &'static str = "`postgres://USER@HOST/DATABASE` or `sqlite:PATH`";
+
+    fn read(text: &str) -> Option<Self> {
+        let known = ["postgres://", "postgresql://", "sqlite:"];
+        known.iter().any(|scheme| text.starts_with(scheme)).then(|| Self(text.to_owned()))
+    }
+
+    fn write(&self) -> Value {
+        // Its password is shown to nobody.
+        let Ok(mut url) = url::Url::parse(&self.0) else { return json!(self.0) };
+        if url.password().is_some() {
+            // An address with a password has a host, so it can be taken out.
+            let _ = url.set_password(Some("hidden"));
+        }
+        json!(url.as_str())
     }
 }
 

@@ -71,12 +71,12 @@ impl Entries<'_> {
         }
     }
 
-    /// Gives a device's entries, which the journal finds by its indexes.
-    pub(crate) fn device(&self, device: &str, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
-        let mut entries = self.reader.device_entries(device, Lsn(0), self.until)?;
+    /// Gives a device's entries from a place on, which the journal finds by its indexes.
+    pub(crate) fn device(&self, device: &str, from: Lsn, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        let mut entries = self.reader.device_entries(device, from, self.until)?;
         entries.stop_at_removed();
         let begin = entries.begin().unwrap_or(self.reader.removed()?);
-        self.out_of_history(Lsn(0)..begin, needed, taker)?;
+        self.out_of_history(from..begin.max(from), needed, taker)?;
         loop {
             let broken = match entries.next_in_segment() {
                 Ok(Some((entry, segment))) => {

@@ -17,15 +17,38 @@ pub(crate) fn frames(entries: &Entries<'_>, roster: &Roster, query: &FrameQuery,
     let (owners, totals) = (HashMap::new(), Totals::default());
     let mut writer = Writer { query, roster, owners, segment: Lsn(0), totals, out };
     let needed = |of| Needed { of, from: query.from.map(Time), to: query.to.map(Time) };
-    if query.devices.is_empty() {
-        entries.all(&needed(EntriesOf::All), &mut writer)?;
+    let from = match query.after {
+        // From its segment's beginning: there, streams say whose they are.
+        Some(after) => entries.reader.segment_begin(Lsn(after))?.unwrap_or_default(),
+        None => Lsn(0),
+    };
+    let given: Result<()> = (|| {
+        if query.devices.is_empty() {
+            entries.all(&needed(EntriesOf::All), &mut writer)?;
+        }
+        for device in &query.devices {
+            writer.owners.clear();
+            entries.device(device, from, &needed(EntriesOf::Device(device.clone())), &mut writer)?;
+        }
+        Ok(())
+    })();
+    match given {
+        Err(error) if !error.is::<Enough>() => Err(error),
+        _ => Ok(writer.totals),
     }
-    for device in &query.devices {
-        writer.owners.clear();
-        entries.device(device, &needed(EntriesOf::Device(device.clone())), &mut writer)?;
-    }
-    Ok(writer.totals)
 }
+
+/// As many as were asked for.
+#[derive(Debug)]
+struct Enough;
+
+impl std::fmt::Display for Enough {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("that is enough")
+    }
+}
+
+impl std::error::Error for Enough {}
 
 struct Writer<'a> {
     query: &'a FrameQuery,
@@ -56,6 +79,9 @@ impl Taker for Writer<'_> {
             let undecided = piece.owner.and_then(|owner| undecided(owner, self.owners.get(&entry.stream)));
             let binding = undecided.as_ref().or_else(|| self.owners.get(&entry.stream)).filter(|_| wanted);
             if let Some(binding) = binding.filter(|binding| self.query.wants(entry, binding, self.roster)) {
+                if self.query.limit.is_some_and(|limit| self.totals.given >= limit) {
+                    return Err(Enough.into());
+                }
                 self.totals.given += 1;
                 write(self.query, entry, binding, direction, kind, self.out)?;
                 self.out.reached(Progress { given: self.totals.given, ..Progress::default() })?;
@@ -98,6 +124,7 @@ impl FrameQuery {
     fn wants(&self, entry: &Entry<'_>, binding: &Binding, roster: &Roster) -> bool {
         self.tenant.as_ref().is_none_or(|tenant| *tenant == binding.tenant)
             && within(entry.at, self.from, self.to)
+            && self.after.is_none_or(|after| entry.lsn.0 > after)
             && counts(binding, roster, self.quarantined)
     }
 }

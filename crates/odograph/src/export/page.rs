@@ -16,7 +16,7 @@ pub(crate) fn page(origin: &Origin, query: &RecordQuery, after: Option<Place>, l
     let (mut page, mut count, mut last) = (Vec::new(), 0, None);
     while let Some(rows) = scan.next_rows()? {
         for record in stored(&rows)? {
-            let time = record.record.time().map_or(record.received.0, |time| time.0);
+            let time = record.record.time.map_or(record.received.0, |time| time.0);
             let place = Place { time, received: record.received.0, id: record.id.0 };
             if after.is_some_and(|after| place <= after) {
                 continue;

@@ -1,5 +1,6 @@
 //! The lake as the pipeline sees it.
 
+use super::live::Watch;
 use compact_str::CompactString;
 use metrics::counter;
 use odograph_lake::{Error, FrameRow, KnownIds, Lake, Latest, Past, Replaced, Replacement, Row, Unread, Writer};
@@ -8,16 +9,20 @@ use odograph_pipeline::{Amended, Device, Event, Found, Frame, History, Known, Kn
 use std::collections::HashMap;
 
 /// The lake, written by the pipeline.
-pub(super) struct Tables(pub(super) Writer);
+pub(super) struct Tables {
+    pub(super) writer: Writer,
+    /// Who hears of records that are in history; a command has nobody to tell.
+    pub(super) watch: Option<Watch>,
+}
 
 impl Tables {
     pub(super) fn lake(&self) -> Lake {
-        self.0.lake()
+        self.writer.lake()
     }
 
     /// A tenant's history as its files have it.
     pub(super) fn past(&self, tenant: &str) -> Past {
-        self.0.past(tenant)
+        self.writer.past(tenant)
     }
 
     /// Replaces records, and says up to where there are records of their devices now.
@@ -26,8 +31,8 @@ impl Tables {
         tenant: &str,
         replacement: &Replacement,
     ) -> Result<Amended<Option<Replaced>>, Error> {
-        let result = self.0.replace_records(tenant, replacement)?;
-        let latest = self.0.latest_of(tenant, replacement.devices())?.into_iter().map(known);
+        let result = self.writer.replace_records(tenant, replacement)?;
+        let latest = self.writer.latest_of(tenant, replacement.devices())?.into_iter().map(known);
         let mut latest: HashMap<_, _> = latest.map(|device| (device.id.clone(), device)).collect();
         let nothing =
             |id: &CompactString| KnownDevice { tenant: tenant.into(), id: id.clone(), known: Known::default() };
@@ -40,25 +45,27 @@ impl History for Tables {
     type Error = Error;
 
     fn of_day(&mut self, device: Device<'_>, day: i32) -> Result<Found, Error> {
-        Ok(found(device, Some(day), self.0.ids_of_day(device.tenant, device.id, day)?))
+        Ok(found(device, Some(day), self.writer.ids_of_day(device.tenant, device.id, day)?))
     }
 
     fn of_wrong_clock(&mut self, device: Device<'_>) -> Result<Found, Error> {
-        Ok(found(device, None, self.0.ids_of_wrong_clock(device.tenant, device.id)?))
+        Ok(found(device, None, self.writer.ids_of_wrong_clock(device.tenant, device.id)?))
     }
 }
 
 impl odograph_pipeline::Tables for Tables {
     fn devices(&mut self) -> Result<Vec<KnownDevice>, Error> {
-        Ok(self.0.latest().into_iter().map(known).collect())
+        Ok(self.writer.latest().into_iter().map(known).collect())
     }
 
     fn has(&mut self, event: &Event<'_>) -> Result<bool, Error> {
-        self.0.has(&event.binding.tenant, &row(event), event.place)
+        self.writer.has(&event.binding.tenant, &row(event), event.place)
     }
 
     fn push(&mut self, event: &Event<'_>) -> Result<(), Error> {
-        self.0.push(&event.binding.tenant, &row(event), event.place)
+        self.writer.push(&event.binding.tenant, &row(event), event.place)?;
+        self.watch.iter().for_each(|watch| watch.hear(event));
+        Ok(())
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Error> {
@@ -75,15 +82,15 @@ impl odograph_pipeline::Tables for Tables {
             context: entry.context,
             payload: entry.payload,
         };
-        self.0.push_frame(&owner.tenant, &row)
+        self.writer.push_frame(&owner.tenant, &row)
     }
 
     fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {
-        self.0.flush(read, all)
+        self.writer.flush(read, all)
     }
 
     fn committed(&self, read: Lsn) -> Places {
-        Places { records: self.0.committed(read), frames: self.0.committed_frames(read) }
+        Places { records: self.writer.committed(read), frames: self.writer.committed_frames(read) }
     }
 }
 

@@ -1,32 +1,36 @@
 //! Takes connections, within bounds: so many at a time, so long for a request's head. Also where no more files may be open.
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use odograph_api::Origin;
 use rustix::io::Errno;
-use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener};
 use tokio::sync::Semaphore;
 use tokio::task::AbortHandle;
+use tokio::time::Sleep;
 
-/// For everyone who reaches the port: who comes when there is no seat takes that of who came first, and nobody stays long.
+/// For everyone who reaches the port: who comes when there is no seat takes that of whoever has been silent longest.
 pub(super) async fn tcp(listener: TcpListener, router: Router, seats: usize) {
-    let mut seated: VecDeque<AbortHandle> = VecDeque::new();
+    let mut seated: Vec<Seated> = Vec::new();
     let mut spare = Spare::default();
+    let moves = Arc::<AtomicU64>::default();
     loop {
         let accepted = spare.with(listener.accept()).await;
-        seated.retain(|connection| !connection.is_finished());
-        let stream = match accepted {
-            Some(Ok((stream, _))) => stream,
+        seated.retain(|one| !one.task.is_finished());
+        let (stream, peer) = match accepted {
+            Some(Ok(came)) => came,
             Some(Err(error)) => {
-                let mut evict = || seated.pop_front().inspect(AbortHandle::abort).is_some();
-                if !(is_out_of_files(&error) && (spare.give_up() || evict())) {
+                if !(is_out_of_files(&error) && (spare.give_up() || Seated::evict(&mut seated))) {
                     rest(&error).await;
                 }
                 // Whoever was sent away has left afterwards.
@@ -37,10 +41,101 @@ pub(super) async fn tcp(listener: TcpListener, router: Router, seats: usize) {
         };
         spare.taken();
         if seated.len() >= seats {
-            seated.pop_front().inspect(AbortHandle::abort);
+            Seated::evict(&mut seated);
         }
-        let answered = tokio::time::timeout(PUBLIC_MAX, answer(stream, router.clone(), PUBLIC_HEAD_MAX));
-        seated.push_back(tokio::spawn(answered).abort_handle());
+        // Small answers should not wait for others.
+        let _ = stream.set_nodelay(true);
+        let last = Arc::new(AtomicU64::new(moves.fetch_add(1, Relaxed)));
+        let stream = Watched { stream, moves: moves.clone(), last: last.clone(), stalled: None };
+        let router = router.clone().layer(Extension(Origin::Network(peer)));
+        let task = tokio::spawn(answer(stream, router, PUBLIC_HEAD_MAX)).abort_handle();
+        seated.push(Seated { task, last });
+    }
+}
+
+/// A connection of the port that everyone reaches.
+struct Seated {
+    task: AbortHandle,
+    /// The number of its latest move.
+    last: Arc<AtomicU64>,
+}
+
+impl Seated {
+    /// Sends away whoever has been silent longest. Whether there was anyone.
+    fn evict(seated: &mut Vec<Self>) -> bool {
+        let longest = seated.iter().enumerate().min_by_key(|(_, one)| one.last.load(Relaxed)).map(|(at, _)| at);
+        longest.map(|at| seated.swap_remove(at).task.abort()).is_some()
+    }
+}
+
+/// A connection that says when something moves, and ends when its other side takes nothing for long.
+struct Watched {
+    stream: TcpStream,
+    /// Moves of all connections.
+    moves: Arc<AtomicU64>,
+    last: Arc<AtomicU64>,
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watched {
+    fn moved(&mut self) {
+        self.stalled = None;
+        self.last.store(self.moves.fetch_add(1, Relaxed), Relaxed);
+    }
+
+    /// What becomes of a write that cannot go on now.
+    fn wrote(&mut self, context: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        if done.is_ready() {
+            self.moved();
+            return done;
+        }
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_MAX)));
+        match stalled.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let done = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if done.is_ready() {
+            self.moved();
+        }
+        done
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.wrote(context, done)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let done = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
+        self.wrote(context, done)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
 
@@ -53,7 +148,7 @@ pub(super) async fn unix(listener: UnixListener, router: Router, seats: usize) {
         match spare.with(listener.accept()).await {
             Some(Ok((stream, _))) => {
                 spare.taken();
-                let answered = answer(stream, router.clone(), HEAD_MAX);
+                let answered = answer(stream, router.clone().layer(Extension(Origin::Control)), HEAD_MAX);
                 tokio::spawn(async move {
                     answered.await;
                     drop(seat);
@@ -116,12 +211,12 @@ fn is_out_of_files(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin, router: Router, head_max: Duration) {
+async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, head_max: Duration) {
     let service = TowerToHyperService::new(router);
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(head_max);
     // An error is the other side's: it went away, or does not speak HTTP.
-    let _ = server.serve_connection(TokioIo::new(stream), service).await;
+    let _ = server.serve_connection(TokioIo::new(stream), service).with_upgrades().await;
 }
 
 async fn rest(error: &io::Error) {
@@ -132,11 +227,11 @@ async fn rest(error: &io::Error) {
 /// How long a request's head may take, and a connection may rest between two requests.
 const HEAD_MAX: Duration = Duration::from_secs(5);
 
-/// On the port that everyone reaches: a monitor says at once what it wants.
-const PUBLIC_HEAD_MAX: Duration = Duration::from_secs(5);
+/// On the port that everyone reaches: browsers keep connections for the next request.
+const PUBLIC_HEAD_MAX: Duration = Duration::from_secs(30);
 
-/// So long a connection of that port lives, whatever it reads or does not read.
-const PUBLIC_MAX: Duration = Duration::from_secs(15);
+/// So long whoever asked may take nothing of an answer.
+const STALL_MAX: Duration = Duration::from_secs(60);
 
 /// After an error such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -1,15 +1,21 @@
 //! What the API asks of the process: records, bytes, answers in SQL.
 
 use super::App;
+use crate::cli;
 use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
-use odograph_api::{Code, Frames, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat};
+use odograph_api::{Code, Decode, Frames, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat};
+use odograph_env::{Clock as _, SystemClock};
 use odograph_lake::Limits;
-use odograph_model::Lsn;
+use odograph_model::{Lsn, Time};
 use std::io;
 
 impl Server for App {
+    fn now(&self) -> Time {
+        Time(SystemClock::new().now())
+    }
+
     fn records(&self, query: &Records, out: &mut dyn Output) -> Result<(), Problem> {
         let (origin, query) = (self.origin()?, asked(query));
         export::records(&origin, &query, &mut Into(out)).map(drop).map_err(problem)
@@ -43,13 +49,22 @@ impl Server for App {
         export::frames(&entries, &self.roster, &query, &mut Into(out)).map(drop).map_err(problem)
     }
 
+    fn protocols(&self) -> serde_json::Value {
+        cli::protocols::all()
+    }
+
+    fn decode(&self, request: &Decode) -> Result<Vec<serde_json::Value>, Problem> {
+        cli::decode::answer(request).map_err(|error| Problem::new(Code::Invalid, format!("{error:#}")))
+    }
+
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {
         // Taken now: whatever was acknowledged before is in the answer.
         let durable = self.journal.durable();
-        let mut answer = self.history.query(&query.tenant, &query.text, Limits::default(), durable).map_err(|error| {
-            let is_ours = error.downcast_ref::<odograph_lake::Error>().is_none();
-            if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
-        })?;
+        let mut answer =
+            self.history.query(&query.tenant, &query.text, Limits::default(), durable).map_err(|error| {
+                let is_ours = error.downcast_ref::<odograph_lake::Error>().is_none();
+                if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
+            })?;
         let format = match query.format {
             SqlFormat::Jsonl => sql::SqlFormat::Json,
             SqlFormat::Csv => sql::SqlFormat::Csv,
@@ -78,7 +93,7 @@ fn asked(query: &Records) -> RecordQuery {
         tenant: Some(query.tenant.as_str().into()),
         from: query.from.map(|time| time.0),
         to: query.to.map(|time| time.0),
-        parameters: query.parameters.iter().map(Into::into).collect(),
+        parameters: query.parameters.iter().map(|name| name.as_str().into()).collect(),
         format: match query.format {
             RecordFormat::Json | RecordFormat::Jsonl => export::RecordFormat::Jsonl,
             RecordFormat::Csv => export::RecordFormat::Csv,

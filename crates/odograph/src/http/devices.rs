@@ -1,6 +1,7 @@
 //! The devices that are known, and what is decided about them.
 
 use super::App;
+use crate::catalog;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -22,6 +23,16 @@ pub(super) async fn reject(app: State<Arc<App>>, id: Path<String>) -> Response {
 }
 
 async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Decided) -> Response {
+    let Some(catalog) = app.catalog.get() else {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "the catalog of devices cannot be reached yet");
+    };
+    let known = app.roster.get(None, &id);
+    // What the configuration says is not for the catalog to change.
+    if known.as_ref().is_none_or(|known| known.state != Decided::Configured)
+        && let Err(error) = catalog::decide(catalog, known.as_ref(), &id, state).await
+    {
+        return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{:#}", anyhow::Error::from(error)));
+    }
     // Writes to the disk, so not on the thread that answers everyone.
     let decided = tokio::task::spawn_blocking(move || {
         let before = app.roster.decide(None, &id, state, app.journal.durable());

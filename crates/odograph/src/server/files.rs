@@ -24,15 +24,20 @@ pub(crate) fn raise() -> usize {
 pub(crate) struct Shares {
     /// Connections of devices.
     pub(crate) connections: usize,
-    /// Connections of each of the two HTTP sockets.
+    /// Connections of the control socket.
+    pub(crate) control: usize,
+    /// Connections of the HTTP port.
     pub(crate) http: usize,
 }
 
 /// Divides a limit. Devices never get all of it: the journal, history, and whoever asks how the server is come first.
 pub(crate) fn shares(limit: usize) -> Shares {
     // With few files, most are ours: a server of one listener has some 40 open.
-    let connections = limit.saturating_sub(RESERVE).max(limit / 4).max(1);
-    Shares { connections, http: (limit / 16).clamp(2, HTTP_MOST) }
+    let control = (limit / 16).clamp(2, HTTP_USUAL);
+    let http = (limit / 64).clamp(control, HTTP_MOST);
+    // Those of a usual number are among the reserve.
+    let connections = limit.saturating_sub(RESERVE + http.saturating_sub(HTTP_USUAL)).max(limit / 4).max(1);
+    Shares { connections, control, http }
 }
 
 /// The connections that devices get, and what to say about it where that is fewer than somebody wants.
@@ -65,7 +70,10 @@ const LISTENERS_USUAL: usize = 64;
 const LIMIT_LEAST: usize = 4096;
 
 /// Monitoring and a few people.
-const HTTP_MOST: usize = 64;
+const HTTP_USUAL: usize = 64;
+
+/// Programs, and people, whose browsers have up to six each.
+const HTTP_MOST: usize = 512;
 
 #[cfg(test)]
 mod tests {
@@ -74,11 +82,12 @@ mod tests {
     #[test]
     fn devices_never_get_all_files() {
         for limit in 64..3000 {
-            let Shares { connections, http } = shares(limit);
-            assert!(connections + 2 * http + limit.min(RESERVE) / 2 <= limit, "{limit}: {connections} and {http}");
+            let Shares { connections, control, http } = shares(limit);
+            let all = connections + control + http + limit.min(RESERVE) / 2;
+            assert!(all <= limit, "{limit}: {connections}, {control} and {http}");
         }
-        assert_eq!(shares(64), Shares { connections: 16, http: 4 });
-        assert_eq!(shares(1 << 20), Shares { connections: (1 << 20) - 256, http: 64 });
+        assert_eq!(shares(64), Shares { connections: 16, control: 4, http: 4 });
+        assert_eq!(shares(1 << 20), Shares { connections: (1 << 20) - 704, control: 64, http: 512 });
     }
 
     #[test]
@@ -91,7 +100,7 @@ mod tests {
                         with `LimitNOFILE=4096` in the systemd unit, or `ulimit -Hn 4096`";
         assert_eq!(warning.as_deref(), Some(expected));
         // Thousands of listeners leave less.
-        assert_eq!(connections(20_000, 5064, None), (20_000 - 5000 - 256, None));
+        assert_eq!(connections(20_000, 5064, None), (20_000 - 5000 - 256 - 170, None));
         let (given, warning) = connections(1024, 1, Some(5000));
         assert_eq!(given, 768);
         assert!(

@@ -6,7 +6,7 @@ use anyhow::{Result, anyhow, bail};
 use compact_str::CompactString;
 use odograph_ingest::{Devices as _, Intake, Listener, Named, Roster, State, take_in};
 use odograph_lake::EntriesOf;
-use odograph_model::Time;
+use odograph_model::{Lsn, Time};
 use odograph_protocols::{Checksum, Conversation, Heard, Protocol, Settings, Terms, Transport, find};
 use odograph_wire::Cut;
 use serde::{Deserialize, Serialize};
@@ -50,7 +50,7 @@ pub(crate) fn name(
 ) -> Result<NameAs> {
     let protocol = find(&request.protocol).ok_or_else(|| anyhow!("there is no protocol {:?}", request.protocol))?;
     let mut gather = Gather::new(Some(request.id));
-    entries.device("", &Needed { of: EntriesOf::Device("".into()), from: None, to: None }, &mut gather)?;
+    entries.device("", Lsn(0), &Needed { of: EntriesOf::Device("".into()), from: None, to: None }, &mut gather)?;
     let whole = gather.whole().ok_or_else(|| anyhow!("nothing that was not understood has the id {}", request.id))?;
     let listener = listener(protocol, &whole, request)?;
     check(protocol, &whole, request, &listener)?;

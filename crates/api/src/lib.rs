@@ -1,0 +1,83 @@
+//! The API over HTTP: what programs and the pages of the interface ask, described by OpenAPI.
+//!
+//! A handler looks who asks ([`Caller`]), asks the catalog within what they may see, and the rest of the process through
+//! [`Server`]. Problems are answers of one kind, with a code from one table ([`Code`]).
+//!
+//! **Invariant:** no handler names a tenant but the caller's, and none speaks of a device before the catalog has found it among
+//! those that the caller sees.
+
+mod body;
+mod caller;
+mod description;
+mod groups;
+mod problem;
+mod routes;
+mod server;
+mod stream;
+
+pub use caller::{Caller, Origin};
+pub use description::description;
+pub use groups::GroupNumbers;
+pub use problem::{Code, Problem};
+pub use server::{
+    Decode, Direction, Frames, Output, Page, Place, RecordFormat, Records, Server, Sql, SqlFormat, Via, Written,
+};
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use odograph_catalog::Catalog;
+use odograph_live::Live;
+use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
+
+/// What the handlers work with.
+#[derive(Clone)]
+pub struct Api {
+    catalog: Arc<OnceLock<Catalog>>,
+    pub(crate) server: Arc<dyn Server>,
+    pub(crate) live: Live,
+    pub(crate) groups: GroupNumbers,
+    /// Long answers that may still be begun.
+    pub(crate) reading: Arc<Semaphore>,
+    /// Whether browsers shall send the cookie by TLS alone.
+    pub(crate) secure_cookies: bool,
+}
+
+impl Api {
+    /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
+    pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
+        let (catalog, reading) = (Arc::default(), Arc::new(Semaphore::new(stream::READING_MAX)));
+        Self { catalog, server, live, groups, reading, secure_cookies }
+    }
+
+    /// Gives it the catalog, once.
+    pub fn begin(&self, catalog: Catalog) {
+        // A second one would be the same.
+        let _ = self.catalog.set(catalog);
+    }
+
+    pub(crate) fn catalog(&self) -> Result<&Catalog, Problem> {
+        let not_yet = || {
+            Problem::new(
+                Code::Unavailable,
+                "the catalog of users and devices cannot be reached yet: the server's log says why",
+            )
+        };
+        self.catalog.get().ok_or_else(not_yet)
+    }
+}
+
+/// The routes. Each request needs an [`Origin`] among its extensions.
+pub fn router(api: &Api) -> Router {
+    let (routes, description) = description::parts();
+    let description: Arc<str> = description::text(&description).into();
+    routes
+        .route("/api/v1/openapi.json", axum::routing::get(move || async move { description::answer(&description) }))
+        .fallback(routes::nothing)
+        .method_not_allowed_fallback(routes::other_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(api.clone())
+}
+
+/// Bytes of a request's body. What is larger goes by commands over files.
+pub const BODY_BYTES_MAX: usize = 1 << 20;

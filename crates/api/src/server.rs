@@ -1,0 +1,272 @@
+//! What the rest of the process does for the API, which knows neither journal nor tables itself.
+
+use crate::Problem;
+use odograph_model::Time;
+use serde::{Deserialize, Serialize};
+use std::io;
+
+/// The rest of the process. Everything here may take its time, and is called on threads that may wait. Whether whoever asks may
+/// see what they ask for was looked at before: tenant and device are what they say.
+pub trait Server: Send + Sync + 'static {
+    /// What time it is.
+    fn now(&self) -> Time;
+
+    /// Writes a device's records, in the order of their times.
+    ///
+    /// # Errors
+    ///
+    /// When history cannot be read, or whoever asks has gone.
+    fn records(&self, query: &Records, out: &mut dyn Output) -> Result<(), Problem>;
+
+    /// A page of a device's records, each a line of JSON, in the order of their times.
+    ///
+    /// # Errors
+    ///
+    /// When history cannot be read.
+    fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem>;
+
+    /// Writes what came from a device and what went to it, in the order in which it was kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or whoever asks has gone.
+    fn frames(&self, query: &Frames, out: &mut dyn Output) -> Result<(), Problem>;
+
+    /// The protocols, as `odograph protocols --json` shows them.
+    fn protocols(&self) -> serde_json::Value;
+
+    /// What messages say, as `odograph decode --stdin` prints it.
+    ///
+    /// # Errors
+    ///
+    /// When the request makes no sense. A message that is malformed is no error of the request.
+    fn decode(&self, request: &Decode) -> Result<Vec<serde_json::Value>, Problem>;
+
+    /// Writes the answer of a query.
+    ///
+    /// # Errors
+    ///
+    /// When the query is wrong or takes too much, or whoever asks has gone.
+    fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem>;
+}
+
+/// Where an answer goes.
+pub trait Output {
+    /// Takes more of it, and waits for whoever reads it.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads it any more.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+
+    /// Sends what is still here.
+    ///
+    /// # Errors
+    ///
+    /// When nobody reads it any more.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Whether nobody reads it any more.
+    fn is_gone(&self) -> bool;
+}
+
+/// Which records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Records {
+    /// The tenant.
+    pub tenant: String,
+    /// The device's id.
+    pub device: String,
+    /// Not before this moment.
+    pub from: Option<Time>,
+    /// Before this moment.
+    pub to: Option<Time>,
+    /// Only these parameters, and records that have one of them; none: all.
+    pub parameters: Vec<String>,
+    /// How they are written.
+    pub format: RecordFormat,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordFormat {
+    /// A page of JSON, with a cursor to the next one.
+    #[default]
+    Json,
+    /// All of them, a JSON object a line.
+    Jsonl,
+    /// All of them, as a table of text.
+    Csv,
+    /// All of them, as a Parquet file.
+    Parquet,
+    /// The track, for navigation devices.
+    Gpx,
+    /// The track, for maps.
+    Kml,
+    /// The track, for maps on pages.
+    Geojson,
+}
+
+impl RecordFormat {
+    /// The type of such a body.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Jsonl => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+            Self::Gpx => "application/gpx+xml",
+            Self::Kml => "application/vnd.google-earth.kml+xml",
+            Self::Geojson => "application/geo+json",
+        }
+    }
+
+    /// As file names end.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Jsonl => "jsonl",
+            Self::Csv => "csv",
+            Self::Parquet => "parquet",
+            Self::Gpx => "gpx",
+            Self::Kml => "kml",
+            Self::Geojson => "geojson",
+        }
+    }
+}
+
+/// The place of a record among those of its device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Its event time, in milliseconds since 1970 UTC.
+    pub time: i64,
+    /// When it was received.
+    pub received: i64,
+    /// Its id.
+    pub id: u64,
+}
+
+/// Some records, one after the other.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    /// Each a JSON object, between them commas.
+    pub records: String,
+    /// The last one's place, where more follow.
+    pub last: Option<Place>,
+}
+
+/// Which bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frames {
+    /// The tenant.
+    pub tenant: String,
+    /// The device's id.
+    pub device: String,
+    /// Not received before this moment.
+    pub from: Option<Time>,
+    /// Received before this moment.
+    pub to: Option<Time>,
+    /// Which way they went; both ways: `None`.
+    pub direction: Option<Direction>,
+    /// The bytes as they are, one after the other, instead of lines about them.
+    pub raw: bool,
+    /// Behind this place of the journal.
+    pub after: Option<u64>,
+    /// At most so many.
+    pub limit: Option<usize>,
+}
+
+/// Which way bytes went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// From the device.
+    In,
+    /// To the device.
+    Out,
+}
+
+/// Messages to be read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Decode {
+    /// The protocol; `auto`, or nothing, finds out.
+    pub protocol: String,
+    /// The messages: of one conversation, in order.
+    pub messages: Vec<String>,
+    /// How they are written.
+    pub written: Written,
+    /// Whose they are, where they do not say so.
+    pub device: Option<String>,
+    /// When they were received, as `2026-11-21T10:00:00Z`; now, if it is not said.
+    pub received: Option<String>,
+    /// How they came; in any way, if it is not said.
+    pub transport: Option<Via>,
+    /// Whether a wrong checksum is but noted.
+    pub note_checksums: bool,
+    /// Settings of the protocol.
+    pub settings: std::collections::BTreeMap<String, String>,
+    /// Whether every field that was read is shown.
+    pub trace: bool,
+}
+
+/// How messages are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Written {
+    /// As hex digits.
+    #[default]
+    Hex,
+    /// As text with escapes.
+    Text,
+    /// As requests by HTTP, in JSON.
+    Http,
+}
+
+/// How messages came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// As parts of a stream.
+    Tcp,
+    /// As datagrams.
+    Udp,
+    /// As requests.
+    Http,
+}
+
+/// A query.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sql {
+    /// The tenant whose tables it sees.
+    pub tenant: String,
+    /// Its text.
+    pub text: String,
+    /// How the answer is written.
+    pub format: SqlFormat,
+}
+
+/// How an answer of a query is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SqlFormat {
+    /// A JSON object a row, a line each.
+    #[default]
+    Jsonl,
+    /// A table of text.
+    Csv,
+    /// A Parquet file.
+    Parquet,
+}
+
+impl SqlFormat {
+    /// The type of such a body.
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Jsonl => "application/x-ndjson",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Parquet => "application/vnd.apache.parquet",
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! The catalog of a data folder, or the one that the configuration names.
+
+use crate::config::Config;
+use crate::exit::{Failure, Status};
+use crate::folder::Folder;
+use crate::server::state_of;
+use anyhow::Result;
+use odograph_catalog::{Access, Catalog, DeviceFields, Error};
+use odograph_env::{SystemClock, SystemRng};
+use odograph_ingest::{Known, State};
+use std::sync::Arc;
+
+/// Opens it, and brings it to this version. The data folder must be there.
+pub(crate) async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
+    let url = match &config.catalog.url {
+        Some(url) => url.0.to_string(),
+        None => format!("sqlite:{}", folder.catalog().display()),
+    };
+    let catalog = Catalog::open(&url, Arc::new(SystemClock::new()), Arc::new(SystemRng)).await?;
+    for tenant in config.named_tenants() {
+        catalog.ensure_tenant(tenant).await?;
+    }
+    Ok(catalog)
+}
+
+/// Does something with the catalog, for a command. A server that runs may have it at the same time.
+pub(crate) fn with<T>(config: &Config, work: impl AsyncFnOnce(&Catalog) -> Result<T>) -> Result<T> {
+    let folder = Folder::of(config);
+    folder.create()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let catalog = open(config, &folder).await.map_err(cannot_open)?;
+        let done = work(&catalog).await;
+        catalog.close().await;
+        done
+    })
+}
+
+/// Keeps what a person decided about a device, known so far or not.
+pub(crate) async fn decide(catalog: &Catalog, known: Option<&Known>, id: &str, state: State) -> Result<(), Error> {
+    let (tenant, id) = known.map_or((DEFAULT, id), |known| (known.tenant.as_str(), known.device.as_str()));
+    catalog.ensure_tenant(tenant).await?;
+    let access = Access::owner(tenant);
+    let within = catalog.within(&access);
+    let fields = DeviceFields { state: Some(state_of(state)), ..DeviceFields::default() };
+    match within.update_device(id, fields.clone()).await {
+        Err(Error::NotFound { .. }) => within.create_device(vec![id.to_owned()], fields).await.map(drop),
+        done => done.map(drop),
+    }
+}
+
+const DEFAULT: &str = "default";
+
+/// Why it cannot be opened, for whoever starts the program.
+pub(crate) fn cannot_open(error: Error) -> anyhow::Error {
+    let status = match &error {
+        Error::Address { .. } => Status::Config,
+        Error::File { .. } => Status::CannotCreate,
+        _ => Status::Unavailable,
+    };
+    Failure::new(status, format!("{:#}", anyhow::Error::from(error))).into()
+}

@@ -1,0 +1,138 @@
+//! Between the catalog, where people say what holds for devices, and those who go by it: the roster, which admits devices from
+//! memory, and the live state, which knows their groups. And back: devices that registered themselves come into the catalog,
+//! beside the way of a reply.
+//!
+//! The roster has a file of its own, so that devices are served while a catalog on another machine cannot be reached.
+
+use anyhow::Result;
+use compact_str::CompactString;
+use odograph_api::GroupNumbers;
+use odograph_catalog::{Catalog, DeviceBinding, DeviceState, DeviceUpdate, Registered};
+use odograph_env::{Clock as _, SystemClock};
+use odograph_ingest::{Known, Roster, State};
+use odograph_live::Live;
+use odograph_protocols::Settings;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Whoever goes by the catalog.
+#[derive(Clone)]
+pub(crate) struct Follower {
+    pub(crate) roster: Arc<Roster>,
+    pub(crate) live: Live,
+    pub(crate) groups: GroupNumbers,
+}
+
+impl Follower {
+    /// Takes in all that the catalog says, and goes on with what changes, until the runtime ends.
+    pub(crate) async fn follow(self, catalog: Catalog) {
+        loop {
+            if let Err(error) = self.run(&catalog).await {
+                tracing::error!(
+                    "the catalog cannot be followed, and is read again in {} s: {error:#}",
+                    AGAIN.as_secs()
+                );
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
+    async fn run(&self, catalog: &Catalog) -> Result<()> {
+        // Before anything is read: what changes meanwhile is told afterwards.
+        let mut changes = catalog.changes().await?;
+        let mut there = HashSet::new();
+        catalog
+            .bindings(|binding| {
+                there.insert((binding.tenant.clone(), binding.id.clone()));
+                self.is(&binding);
+            })
+            .await?;
+        let all = self.roster.list();
+        let missing = all.into_iter().filter(|one| !there.contains(&(one.tenant.to_string(), one.device.to_string())));
+        register(catalog, missing.collect()).await?;
+        let mut turn = tokio::time::interval(TURN);
+        loop {
+            tokio::select! {
+                told = changes.next(|update| self.hear(&update)) => told?,
+                _ = turn.tick() => {
+                    let came = self.roster.take_unlisted();
+                    if let Err(error) = register(catalog, came.clone()).await {
+                        self.roster.put_back_unlisted(came);
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hear(&self, update: &DeviceUpdate) {
+        match update {
+            DeviceUpdate::Is(binding) => self.is(binding),
+            DeviceUpdate::Removed { tenant, ids } => {
+                let Some(id) = ids.first() else { return };
+                self.roster.withdraw(tenant, id);
+                self.live.forget(tenant, id);
+            }
+            DeviceUpdate::TenantRemoved { tenant } => {
+                self.roster.withdraw_tenant(tenant);
+                self.live.forget_tenant(tenant);
+            }
+        }
+    }
+
+    fn is(&self, binding: &DeviceBinding) {
+        let known = Known {
+            device: binding.id.as_str().into(),
+            tenant: binding.tenant.as_str().into(),
+            state: match binding.state {
+                DeviceState::New => State::New,
+                DeviceState::Accepted => State::Accepted,
+                DeviceState::Quarantined => State::Quarantined,
+                DeviceState::Rejected => State::Rejected,
+            },
+            protocol: binding.protocol.as_str().into(),
+            ids: binding.ids.iter().map(|id| CompactString::from(id.as_str())).collect(),
+        };
+        let settings = binding.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.roster.assign(&known, Settings::recorded(settings));
+        let group = self.groups.number(&binding.tenant, binding.group.as_deref());
+        self.live.describe(&binding.tenant, &binding.id, group);
+    }
+}
+
+/// What a device's state is in the catalog. What the configuration says of it is said by a person.
+pub(crate) const fn state_of(state: State) -> DeviceState {
+    match state {
+        State::New => DeviceState::New,
+        State::Configured | State::Accepted => DeviceState::Accepted,
+        State::Quarantined => DeviceState::Quarantined,
+        State::Rejected | State::Deleted => DeviceState::Rejected,
+    }
+}
+
+async fn register(catalog: &Catalog, devices: Vec<Known>) -> Result<()> {
+    if devices.is_empty() {
+        return Ok(());
+    }
+    let at = SystemClock::new().now();
+    let registered = |one: Known| Registered {
+        tenant: one.tenant.into(),
+        id: one.device.into(),
+        protocol: one.protocol.into(),
+        state: state_of(one.state),
+        at,
+    };
+    let devices: Vec<_> = devices.into_iter().map(registered).collect();
+    let done = catalog.register(&devices).await?;
+    for (tenant, device) in done.refused {
+        tracing::warn!(%tenant, %device, "a device calls itself what is no id: it is served, and cannot be managed");
+    }
+    Ok(())
+}
+
+/// How long a device that registered itself may be unknown to people.
+const TURN: Duration = Duration::from_millis(500);
+
+/// Until a catalog is read again that could not be.
+const AGAIN: Duration = Duration::from_secs(5);

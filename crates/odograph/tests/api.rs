@@ -1,0 +1,196 @@
+//! The API of a running server, as programs and browsers use it.
+
+mod client;
+mod common;
+
+use client::Client;
+use common::{Device, Place, Server, moment};
+use serde_json::{Value, json};
+
+/// A token that `odograph token create` makes.
+fn token(place: &Place, more: &[&str]) -> String {
+    let text = place.text(&[&["token", "create", "--json"], more].concat());
+    let made: Value = serde_json::from_str(&text).expect("JSON");
+    made["secret"].as_str().expect("a secret").to_owned()
+}
+
+fn owner(place: &Place, server: &Server) -> Client {
+    Client::with_token(server.http(), &token(place, &["--role", "owner"]))
+}
+
+/// Waits until something is so: what devices do comes to people a moment later.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..600 {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    panic!("waited in vain for {what}");
+}
+
+#[test]
+fn who_does_not_say_who_he_is_gets_nothing() {
+    let place = Place::new();
+    let server = place.serve();
+    let nobody = Client::nobody(server.http());
+    assert_eq!(nobody.get("/api/v1/devices").problem(401), "unauthenticated");
+    let wrong = Client::with_token(server.http(), "odo_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+    assert_eq!(wrong.get("/api/v1/devices").problem(401), "unauthenticated");
+    let description = nobody.get("/api/v1/openapi.json").of(200);
+    assert_eq!(description["info"]["title"], "Odograph");
+    assert_eq!(nobody.get("/api/v1/nothing").problem(404), "not_found");
+    assert_eq!(nobody.ask("PUT", "/api/v1/devices", None).problem(405), "method_not_allowed");
+}
+
+#[test]
+fn the_first_start_makes_an_administrator_who_signs_in() {
+    let place = Place::new();
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let nobody = Client::nobody(server.http());
+    let sign_in = |password: &str| nobody.post("/api/v1/sessions", &json!({"login": "admin", "password": password}));
+    assert_eq!(sign_in("wrong horse").problem(401), "wrong_login");
+    let signed_in = sign_in("correct horse");
+    let cookie = signed_in.header("set-cookie").expect("a cookie").to_owned();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+    assert_eq!(signed_in.of(201)["system"], true);
+    let browser = Client::nobody(server.http()).with("cookie", cookie.split(';').next().expect("a pair"));
+    assert_eq!(browser.get("/api/v1/sessions/current").of(200)["name"], "admin");
+    // Another site's page may not act for whoever has signed in.
+    let new = json!({"ids": ["1"]});
+    let foreign = browser.clone().with("sec-fetch-site", "cross-site");
+    assert_eq!(foreign.post("/api/v1/devices", &new).problem(403), "forbidden");
+    assert_eq!(browser.post("/api/v1/devices", &new).of(201)["id"], "1");
+    browser.ask("DELETE", "/api/v1/sessions/current", None).of(204);
+    assert_eq!(browser.get("/api/v1/sessions/current").problem(401), "unauthenticated");
+    // The second start makes nobody.
+    server.stop();
+    let again = place.serve();
+    let wrong =
+        Client::nobody(again.http()).post("/api/v1/sessions", &json!({"login": "admin", "password": "another one"}));
+    assert_eq!(wrong.problem(401), "wrong_login");
+}
+
+#[test]
+fn devices_that_registered_are_there_and_people_say_what_they_are() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("4711"), "#AL#1");
+    let found = until("the device", || {
+        let devices = api.get("/api/v1/devices").of(200)["devices"].as_array().expect("a list").clone();
+        devices.into_iter().find(|device| device["id"] == "4711")
+    });
+    assert_eq!((&found["state"], &found["protocol"]), (&json!("new"), &json!("wialon")));
+    let group = api.post("/api/v1/groups", &json!({"name": "North"})).of(201);
+    let change = json!({"name": "Truck 7", "plate": "AB 123", "group": group["id"], "state": "accepted"});
+    let changed = api.ask("PATCH", "/api/v1/devices/4711", Some(&change)).of(200);
+    assert_eq!((&changed["name"], &changed["state"]), (&json!("Truck 7"), &json!("accepted")));
+    let found = api.get("/api/v1/devices?text=ab%20123&count=true").of(200);
+    assert_eq!((&found["devices"][0]["id"], &found["count"]), (&json!("4711"), &json!(1)));
+    // Who is rejected is refused from the next login on, whoever said so.
+    api.ask("PATCH", "/api/v1/devices/4711", Some(&json!({"state": "rejected"}))).of(200);
+    until("the refusal", || (Device::connect(server.listener("tcp")).login("4711") == "#AL#0").then_some(()));
+    // What is deleted is a stranger when it comes again.
+    api.ask("DELETE", "/api/v1/devices/4711", None).of(204);
+    assert_eq!(api.get("/api/v1/devices/4711").problem(404), "not_found");
+    until("the stranger", || (Device::connect(server.listener("tcp")).login("4711") == "#AL#1").then_some(()));
+    until("the new device", || (api.get("/api/v1/devices/4711").status == 200).then_some(()));
+    // All of it is there after the next start.
+    server.stop();
+    let again = place.serve();
+    let api = owner(&place, &again);
+    assert_eq!(api.get("/api/v1/devices/4711").of(200)["state"], "new");
+    assert_eq!(api.get("/api/v1/groups").of(200)[0]["name"], "North");
+}
+
+#[test]
+fn history_comes_in_pages_and_streams() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let mut device = Device::connect(server.listener("tcp"));
+    device.login("1");
+    for second in 0..250 {
+        assert_eq!(device.position(second), "#ASD#1");
+    }
+    until("the device", || (api.get("/api/v1/devices/1").status == 200).then_some(()));
+    let (mut all, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/api/v1/devices/1/records?limit=100{cursor}")).of(200);
+        all.extend(page["records"].as_array().expect("a list").iter().map(|record| record["time"].clone()));
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    let expected: Vec<Value> = (0..250).map(|second| json!(moment(second))).collect();
+    assert_eq!(all, expected);
+    let from = format!(
+        "/api/v1/devices/1/records?format=jsonl&from={}&to={}",
+        expected[10].as_str().unwrap(),
+        expected[20].as_str().unwrap()
+    );
+    let lines = api.get(&from);
+    assert!(lines.whole);
+    assert_eq!(lines.text().lines().count(), 10);
+    let csv = api.get("/api/v1/devices/1/records?format=csv&parameters=position.speed");
+    assert_eq!(csv.text().lines().count(), 251);
+    assert_eq!(api.get("/api/v1/devices/1/records?limit=0").problem(400), "invalid");
+    assert_eq!(api.get("/api/v1/devices/1/records?cursor=x").problem(400), "invalid");
+    assert_eq!(api.get("/api/v1/devices/1/records?parameters=position.sped&format=csv").problem(400), "invalid");
+    assert_eq!(api.get("/api/v1/devices/2/records").problem(404), "not_found");
+    // The bytes themselves, both ways.
+    let frames = api.get("/api/v1/devices/1/frames?limit=4").text();
+    let frames: Vec<Value> = frames.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(frames.iter().map(|frame| &frame["direction"]).collect::<Vec<_>>(), ["in", "out", "in", "out"]);
+    let after = format!("/api/v1/devices/1/frames?limit=2&after={}", frames[1]["place"]);
+    let next: Vec<Value> =
+        api.get(&after).text().lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(next, frames[2..4]);
+    let raw = api.get("/api/v1/devices/1/frames?raw=true&direction=in");
+    assert!(raw.text().starts_with("#L#1;NA\r\n#SD#"), "{}", raw.text());
+    // Questions.
+    let count = api.post("/api/v1/sql", &json!({"sql": "SELECT count(*) AS n FROM records"}));
+    assert_eq!(count.of(200), json!({"n": 250}));
+    assert_eq!(api.post("/api/v1/sql", &json!({"sql": "SELECT wrong FROM records"})).problem(422), "unprocessable");
+    assert_eq!(api.post("/api/v1/sql", &json!({"sql": "DROP TABLE records"})).problem(422), "unprocessable");
+    assert_eq!(api.post("/api/v1/sql", &json!({"sq": ""})).problem(400), "invalid");
+}
+
+#[test]
+fn a_state_is_live_and_outlives_the_program() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let mut watcher = api.begin("GET", "/api/v1/live?parameters=position.speed", None);
+    let (status, _) = client::head(&mut watcher);
+    assert_eq!(status, 200);
+    let mut device = Device::connect(server.listener("tcp"));
+    device.login("1");
+    device.position(7);
+    let mut seen = String::new();
+    client::chunks_until(&mut watcher, |piece| {
+        seen.push_str(&String::from_utf8_lossy(piece));
+        seen.contains("\"position.speed\":7.0")
+    });
+    assert!(seen.starts_with("event: batch"), "{seen}");
+    drop(watcher);
+    // Whoever watches is faster than the catalog.
+    until("the device", || (api.get("/api/v1/devices/1").status == 200).then_some(()));
+    let state = api.get("/api/v1/devices/1/state").of(200);
+    assert_eq!(state["values"]["position.speed"], 7.0);
+    let view = api.get("/api/v1/live/view?box=20,50,30,60&zoom=5").of(200);
+    assert_eq!(view["devices"][0]["device"], "1");
+    assert_eq!(api.get("/api/v1/live/view?box=40,50,45,60&zoom=5").of(200)["devices"], json!([]));
+    assert_eq!(api.get("/api/v1/live?box=1,2,3").problem(400), "invalid");
+    server.stop();
+    let again = place.serve();
+    let api = owner(&place, &again);
+    let state = until("the state", || {
+        let state = api.get("/api/v1/devices/1/state");
+        (state.status == 200).then(|| state.json())
+    });
+    assert_eq!(state["values"]["position.speed"], 7.0, "{state}");
+}
