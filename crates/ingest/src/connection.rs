@@ -10,7 +10,7 @@ use crate::outbox::Outbox;
 use crate::{Intake, Limits, Listener, Now, Scratch};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
-use odograph_protocols::detect::{Detected, Detector, UNDECIDED_BYTES_MAX};
+use odograph_protocols::detect::{Detected, Detector};
 use odograph_protocols::{Binding, Decision, Dialogue};
 use odograph_wire::{Cut, Framing};
 use std::net::SocketAddr;
@@ -200,6 +200,7 @@ impl Connection {
         if self.decide(bytes) {
             scratch.begin(&self.head, &self.dialogue);
         }
+        self.prompt(bytes, scratch);
         let cut = match self.undecided {
             Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false },
             None => self.cut(bytes, false, intake, now, scratch),
@@ -233,10 +234,22 @@ impl Connection {
                 return true;
             }
             // What it is may be found out later, by a person or a newer version: as much as may be is kept for that.
-            Detected::Open | Detected::Nobody if bytes.len() > UNDECIDED_BYTES_MAX => self.end(Close::UndecidedBytes),
+            Detected::Open | Detected::Nobody if bytes.len() > undecided.detector.bytes_max() => {
+                self.end(Close::UndecidedBytes);
+            }
             Detected::Open | Detected::Nobody => {}
         }
         false
+    }
+
+    /// Whoever waits before he says what shows who he is would wait for ever.
+    fn prompt(&mut self, bytes: &[u8], scratch: &mut Scratch) {
+        if let Some(undecided) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing.is_none())
+            && let Some(prompt) = undecided.detector.prompt(bytes)
+        {
+            scratch.say(prompt);
+            self.prompted = true;
+        }
     }
 
     /// Cuts and decodes what can be in one turn; `ended` says that nothing comes behind the bytes.

@@ -8,7 +8,7 @@ use crate::limits::{ACCEPT_PAUSE, SKIPPED_MAX};
 use crate::{Close, Limits, Listener};
 use hashbrown::HashMap;
 use odograph_journal::CONGESTED_BYTES;
-use odograph_protocols::detect::UNDECIDED_BYTES_MAX;
+use odograph_protocols::detect::{UNDECIDED_BYTES_MAX, UNDECIDED_REQUEST_BYTES_MAX};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -169,7 +169,10 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
     Some(match why {
         Close::Unidentified => ("limits.identify_max".to_owned(), format!("{:?}", limits.identify_max)),
         Close::Undecided => ("limits.undecided_max".to_owned(), format!("{:?}", limits.undecided_max)),
-        Close::UndecidedBytes => ("UNDECIDED_BYTES_MAX".to_owned(), format!("{UNDECIDED_BYTES_MAX} bytes")),
+        Close::UndecidedBytes => (
+            "UNDECIDED_BYTES_MAX".to_owned(),
+            format!("{UNDECIDED_BYTES_MAX} bytes, {UNDECIDED_REQUEST_BYTES_MAX} where it may be HTTP"),
+        ),
         Close::Unread => ("limits.unread_max".to_owned(), format!("{:?}", limits.unread_max)),
         Close::Idle => (format!("idle_s_max of {}", protocol.name), format!("{} s", protocol.idle_s_max)),
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),

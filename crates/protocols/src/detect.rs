@@ -5,6 +5,7 @@
 
 use crate::{Claim, Command, CommandError, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
 use odograph_model::Time;
+use odograph_wire::http::HEAD_BYTES_MAX;
 use odograph_wire::{Cut, Framing, Result};
 
 /// What stands in a protocol's place as long as nobody knows which it is. It has no frames: its bytes are kept until
@@ -49,6 +50,14 @@ pub const COMMON_PORT: u16 = 5000;
 /// can be told has some kilobytes; who sends more than that without being understood sends something else.
 pub const UNDECIDED_BYTES_MAX: usize = 8 << 10;
 
+/// The same where it may be requests by HTTP: who sends them may show in a body behind the longest head.
+pub const UNDECIDED_REQUEST_BYTES_MAX: usize = HEAD_BYTES_MAX + UNDECIDED_BYTES_MAX;
+
+/// How much of a stream a protocol is shown before it must have claimed it.
+const fn shown_max(protocol: &Protocol) -> usize {
+    if protocol.is_of_requests() { UNDECIDED_REQUEST_BYTES_MAX } else { UNDECIDED_BYTES_MAX }
+}
+
 /// What is known by now of who speaks.
 #[derive(Debug, Clone, Copy)]
 pub enum Detected {
@@ -75,11 +84,17 @@ impl Detector {
         Self { transport, left }
     }
 
-    /// Hears `start`: all that came so far, from the first byte on.
+    /// Hears `start`: all that came so far, from the first byte on. Of a stream, nobody is shown more than his bound: so
+    /// the same bytes give the same decision, however many of them come at a time.
     pub fn hear(&mut self, start: &[u8]) -> Detected {
         let mut claims = 0_usize;
         self.left.retain(|protocol| {
-            let claim = (protocol.recognise)(start, self.transport);
+            let shown = match self.transport {
+                Transport::Tcp => start.get(..shown_max(protocol)).unwrap_or(start),
+                // It is whole.
+                Transport::Udp => start,
+            };
+            let claim = (protocol.recognise)(shown, self.transport);
             claims = claims.saturating_add(usize::from(claim == Claim::Yes));
             claim != Claim::No
         });
@@ -88,6 +103,25 @@ impl Detector {
             [protocol] if claims == 1 => Detected::Protocol(protocol),
             _ => Detected::Open,
         }
+    }
+
+    /// How many bytes there may be of a stream before it must be clear who speaks: beyond, nobody says anything new.
+    pub fn bytes_max(&self) -> usize {
+        self.left.iter().map(|protocol| shown_max(protocol)).max().unwrap_or(UNDECIDED_BYTES_MAX)
+    }
+
+    /// What the device waits for before it says more, where just one protocol is left to wait for. It promises nothing.
+    pub fn prompt(&self, start: &[u8]) -> Option<&'static [u8]> {
+        let [protocol] = self.left.as_slice() else { return None };
+        let mut rest = start;
+        while !rest.is_empty() {
+            match protocol.cut(rest) {
+                Cut::Skip(blank) => rest = rest.get(blank..).unwrap_or_default(),
+                Cut::Need(_) => return protocol.framing.prompt(rest),
+                Cut::Frame(_) | Cut::Lost(_) => break,
+            }
+        }
+        None
     }
 
     /// Who may still be speaking.
