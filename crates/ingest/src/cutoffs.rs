@@ -173,6 +173,10 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
             "UNDECIDED_BYTES_MAX".to_owned(),
             format!("{UNDECIDED_BYTES_MAX} bytes, {UNDECIDED_REQUEST_BYTES_MAX} where it may be HTTP"),
         ),
+        Close::Incomplete => ("frame_time_max".to_owned(), format!("{:?}", limits.frame_time_max)),
+        Close::IncompleteBytes => {
+            ("incomplete_bytes_max".to_owned(), format!("{} bytes in a worker", limits.incomplete_bytes_max))
+        }
         Close::Unread => ("limits.unread_max".to_owned(), format!("{:?}", limits.unread_max)),
         Close::Idle => (format!("idle_s_max of {}", protocol.name), format!("{} s", protocol.idle_s_max)),
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),
@@ -195,6 +199,8 @@ const fn what(why: Close) -> &'static str {
         Close::Unidentified => "it did not say in time who it is",
         Close::Undecided => "it is not clear in time which protocol it speaks",
         Close::UndecidedBytes => "it says much, and it is not clear in which protocol",
+        Close::Incomplete => "a message that it began did not end in time",
+        Close::IncompleteBytes => "memory for messages that have begun is short, and its own had taken up the most",
         Close::Unread => "it leaves its answers unread",
         Close::Idle => "it was silent for too long",
         Close::Garbage(_) => "its bytes make no frames",
