@@ -218,6 +218,50 @@ fn a_datagram_decides_alone_and_its_sender_is_remembered() {
     assert_eq!(all, expected.concat());
 }
 
+#[test]
+fn a_datagram_that_the_protocol_before_it_disclaims_is_kept_as_what_nobody_knows() {
+    let trial = start(Transport::Udp, Limits::default());
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.connect(trial.address).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let hear = || {
+        let mut bytes = [0; 64];
+        let count = socket.recv(&mut bytes).unwrap();
+        bytes[..count].to_vec()
+    };
+    let stray = b"GET / HTTP/1.0\r\n\r\n";
+    socket.send(&datagram(IMEI)).unwrap();
+    assert_eq!(hear(), [0, 5, 0, 1, 1, 5, 1]);
+    socket.send(stray).unwrap();
+    // The conversation goes on behind it, also with what could not be told by itself.
+    socket.send(b"\xFF").unwrap();
+    socket.send(&datagram(IMEI)).unwrap();
+    assert_eq!(hear(), [0, 5, 0, 1, 1, 5, 1]);
+    trial.gateway.stop().unwrap();
+    let expected = [
+        named("unidentified", &[Kind::OPEN]),
+        named("teltonika", &[Kind::FRAME, Kind::SENT]),
+        named("unidentified", &[Kind::SKIPPED]),
+        named("teltonika", &[Kind::FRAME, Kind::FRAME, Kind::SENT, Kind::CLOSE]),
+    ];
+    assert_eq!(kinds(&trial.disk), expected.concat());
+    // Nobody's bytes are no device's, and the device's are still its own.
+    let reader = Reader::open(Arc::new(trial.disk.clone()), &support::folder()).unwrap();
+    let mut entries = reader.entries(Lsn(0), None).unwrap();
+    let (mut owner, mut owners) = (String::new(), Vec::new());
+    while let Some(entry) = entries.next().unwrap() {
+        if let Some(identity) = entry.identity {
+            identity.device.clone_into(&mut owner);
+        }
+        if [Kind::FRAME, Kind::SKIPPED].contains(&entry.kind) {
+            owners.push((entry.payload.len(), owner.clone()));
+        }
+    }
+    let whole = datagram(IMEI).len();
+    let expected = [(whole, IMEI), (stray.len(), ""), (1, ""), (whole, IMEI)];
+    assert_eq!(owners, expected.map(|(length, owner)| (length, owner.to_owned())));
+}
+
 /// A connection over a disk in memory, for streams in all pieces.
 struct Bench {
     disk: FaultDisk,
