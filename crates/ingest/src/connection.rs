@@ -194,13 +194,15 @@ impl Connection {
         let before = self.device().cloned();
         scratch.begin(&self.head, &self.dialogue);
         let mut held = std::mem::take(&mut self.held);
+        let needs = held.needs();
         let bytes = held.with(input);
         if self.decide(bytes) {
             scratch.begin(&self.head, &self.dialogue);
         }
         self.prompt(bytes, scratch);
         let cut = match self.undecided {
-            Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false },
+            Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false, needs: 0 },
+            None if bytes.len() < needs => Cutting { at: 0, work: ENTRY_WORK_BYTES, more: false, needs },
             None => self.cut(bytes, false, intake, now, scratch),
         };
         let appended = self.append(bytes, intake, now, scratch);
@@ -253,14 +255,15 @@ impl Connection {
     /// Cuts and decodes what can be in one turn; `ended` says that nothing comes behind the bytes.
     fn cut(&mut self, bytes: &[u8], ended: bool, intake: &Intake, now: Now, scratch: &mut Scratch) -> Cutting {
         // A read costs something as well, whatever is in it.
-        let (mut at, mut work) = (0, ENTRY_WORK_BYTES);
+        let (mut at, mut work, mut needs) = (0, ENTRY_WORK_BYTES, 0);
         let framing = &self.dialogue.protocol().framing;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if work >= TURN_WORK_BYTES {
-                return Cutting { at, work, more: true };
+                return Cutting { at, work, more: true, needs: 0 };
             }
             match self.dialogue.cut(ended, rest) {
-                Cut::Need(_) => {
+                Cut::Need(need) => {
+                    needs = need;
                     if !self.prompted
                         && let Some(prompt) = framing.prompt(rest)
                     {
@@ -306,7 +309,7 @@ impl Connection {
                 break;
             }
         }
-        Cutting { at, work, more: false }
+        Cutting { at, work, more: false, needs }
     }
 
     /// Appends what was planned; says until where the journal must be durable for its replies to leave, and for all of it

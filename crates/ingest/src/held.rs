@@ -11,6 +11,8 @@ pub(crate) struct Held {
     done: usize,
     /// There may be whole frames among the rest.
     frames: bool,
+    /// So many bytes from the first of the rest on there must be before framing can say more.
+    needs: usize,
     /// Since when the frame is waited for that the rest begins with, by the clock that never goes back.
     since: Option<Duration>,
 }
@@ -23,6 +25,8 @@ pub(crate) struct Cutting {
     pub(crate) work: usize,
     /// The turn was over before the bytes were.
     pub(crate) more: bool,
+    /// So many bytes from there on must be there before framing can say more.
+    pub(crate) needs: usize,
 }
 
 impl Held {
@@ -47,15 +51,20 @@ impl Held {
         if own && (cut.more || (cut.at == 0 && self.done == 0)) {
             // Not moved each time: that could cost more than the work that was put off.
             self.done += cut.at;
-            return Self { frames: cut.more, since, ..self };
+            return Self { frames: cut.more, needs: cut.needs, since, ..self };
         }
         // Copied, so that it does not keep the memory of a long read.
-        Self { bytes: left.to_vec(), done: 0, frames: cut.more, since }
+        Self { bytes: left.to_vec(), done: 0, frames: cut.more, needs: cut.needs, since }
     }
 
     /// What is not done with.
     pub(crate) fn rest(&self) -> &[u8] {
         self.bytes.get(self.done..).unwrap_or_default()
+    }
+
+    /// How many bytes there must be before framing can say more.
+    pub(crate) const fn needs(&self) -> usize {
+        self.needs
     }
 
     /// Whether there may be whole frames in it.
@@ -85,7 +94,7 @@ mod tests {
     /// What is held after a turn at a time, of which `done` bytes were done with.
     fn turn(mut held: Held, input: &[u8], done: usize, more: bool, now: u64) -> Held {
         held.with(input);
-        held.keep(input, &Cutting { at: done, work: 0, more }, at(now))
+        held.keep(input, &Cutting { at: done, work: 0, more, needs: 0 }, at(now))
     }
 
     #[test]

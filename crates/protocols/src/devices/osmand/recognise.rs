@@ -15,17 +15,22 @@ pub(super) fn recognise(start: &[u8], transport: Transport) -> Claim {
         return Claim::No;
     }
     if start.is_empty() {
-        return Claim::Perhaps;
+        return Claim::next(start).behind(blank);
     }
-    // What was seen of a request line and of a body stays seen, so this comes before all that may yet be wrong with the request.
-    if http::begun(start, LOOK_BYTES).is_some_and(|begun| says_it(&begun)) {
+    // What was seen of a request line and of a body stays seen, so this comes before all that may yet be wrong with the
+    // request.
+    let begun = http::begun(start, LOOK_BYTES);
+    if begun.as_ref().is_some_and(says_it) {
         return Claim::Yes;
     }
-    match Framing::Http.cut(Told::default(), start) {
+    let claim = match Framing::Http.cut(Told::default(), start) {
         Cut::Frame(length) => of_request(start.get(..length).unwrap_or_default()),
-        Cut::Need(_) => Claim::Perhaps,
+        // All that is looked at of the body is there.
+        Cut::Need(need) if begun.is_some_and(|begun| begun.body.len() == LOOK_BYTES) => Claim::Perhaps(need),
+        Cut::Need(_) => Claim::next(start),
         Cut::Skip(_) | Cut::Lost(_) => Claim::No,
-    }
+    };
+    claim.behind(blank)
 }
 
 fn may_begin(start: &[u8], method: &str) -> bool {
@@ -72,7 +77,7 @@ fn of_request(frame: &[u8]) -> Claim {
         {
             Claim::Yes
         }
-        Ok(_) => Claim::Perhaps,
+        Ok(_) => Claim::STAYS,
         Err(_) => Claim::No,
     }
 }
