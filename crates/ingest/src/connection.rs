@@ -4,13 +4,16 @@
 //! bytes of the stream come to lie in the journal: as frames, as skipped bytes, or as the remainder at its end.
 
 use crate::cutoffs::NO_FRAME;
+use crate::held::{Cutting, Held};
 use crate::intake::Meant;
-use crate::limits::{AHEAD_BYTES_MAX, ENTRY_WORK_BYTES, SKIPPED_MAX, TURN_WORK_BYTES, UNREAD_BYTES_MAX};
+use crate::limits::{
+    AHEAD_BYTES_MAX, ENTRY_WORK_BYTES, FRAME_TIME_FREE_BYTES, SKIPPED_MAX, TURN_WORK_BYTES, UNREAD_BYTES_MAX,
+};
 use crate::outbox::Outbox;
 use crate::{Intake, Limits, Listener, Now, Scratch};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
-use odograph_protocols::detect::{Detected, Detector, UNDECIDED_BYTES_MAX};
+use odograph_protocols::detect::{Detected, Detector};
 use odograph_protocols::{Binding, Decision, Dialogue};
 use odograph_wire::{Cut, Framing};
 use std::net::SocketAddr;
@@ -34,6 +37,10 @@ pub enum Close {
     Undecided,
     /// It was not clear after as many bytes as there may be.
     UndecidedBytes,
+    /// A frame that it began did not end in time.
+    Incomplete,
+    /// The memory for frames that have begun was short, and this one had cost the most of it.
+    IncompleteBytes,
     /// It was silent for too long.
     Idle,
     /// The device does not read what we answer.
@@ -61,6 +68,8 @@ impl Close {
             Self::Unidentified => "unidentified",
             Self::Undecided => "undecided",
             Self::UndecidedBytes => "undecided-bytes",
+            Self::Incomplete => "incomplete",
+            Self::IncompleteBytes => "incomplete-bytes",
             Self::Idle => "idle",
             Self::Unread => "unread",
             Self::Garbage(_) => "garbage",
@@ -103,17 +112,6 @@ pub struct Connection {
 struct Undecided {
     detector: Detector,
     peer: SocketAddr,
-}
-
-/// Bytes that were received and are not in the journal yet: frames that wait for a later turn, and the beginning of one
-/// whose end has not come. At most one read and one frame.
-#[derive(Default)]
-struct Held {
-    bytes: Vec<u8>,
-    /// How many of them are done with.
-    done: usize,
-    /// There may be whole frames among the rest.
-    frames: bool,
 }
 
 /// What a connection needs next.
@@ -196,16 +194,19 @@ impl Connection {
         let before = self.device().cloned();
         scratch.begin(&self.head, &self.dialogue);
         let mut held = std::mem::take(&mut self.held);
+        let needs = held.needs();
         let bytes = held.with(input);
         if self.decide(bytes) {
             scratch.begin(&self.head, &self.dialogue);
         }
+        self.prompt(bytes, scratch);
         let cut = match self.undecided {
-            Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false },
+            Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false, needs: 0 },
+            None if bytes.len() < needs => Cutting { at: 0, work: ENTRY_WORK_BYTES, more: false, needs },
             None => self.cut(bytes, false, intake, now, scratch),
         };
         let appended = self.append(bytes, intake, now, scratch);
-        self.held = held.keep(input, &cut);
+        self.held = held.keep(input, &cut, now.monotonic);
         let (due, end) = appended?;
         let changed = before.as_ref().map(|binding| &binding.device) != self.device().map(|binding| &binding.device);
         Ok(Step {
@@ -215,7 +216,7 @@ impl Connection {
             closing: self.closing.is_some(),
             end,
             work: cut.work,
-            more: self.held.frames,
+            more: self.held.has_frames(),
         })
     }
 
@@ -233,23 +234,36 @@ impl Connection {
                 return true;
             }
             // What it is may be found out later, by a person or a newer version: as much as may be is kept for that.
-            Detected::Open | Detected::Nobody if bytes.len() > UNDECIDED_BYTES_MAX => self.end(Close::UndecidedBytes),
+            Detected::Open | Detected::Nobody if bytes.len() > undecided.detector.bytes_max() => {
+                self.end(Close::UndecidedBytes);
+            }
             Detected::Open | Detected::Nobody => {}
         }
         false
     }
 
+    /// Whoever waits before he says what shows who he is would wait for ever.
+    fn prompt(&mut self, bytes: &[u8], scratch: &mut Scratch) {
+        if let Some(undecided) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing.is_none())
+            && let Some(prompt) = undecided.detector.prompt(bytes)
+        {
+            scratch.say(prompt);
+            self.prompted = true;
+        }
+    }
+
     /// Cuts and decodes what can be in one turn; `ended` says that nothing comes behind the bytes.
     fn cut(&mut self, bytes: &[u8], ended: bool, intake: &Intake, now: Now, scratch: &mut Scratch) -> Cutting {
         // A read costs something as well, whatever is in it.
-        let (mut at, mut work) = (0, ENTRY_WORK_BYTES);
+        let (mut at, mut work, mut needs) = (0, ENTRY_WORK_BYTES, 0);
         let framing = &self.dialogue.protocol().framing;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             if work >= TURN_WORK_BYTES {
-                return Cutting { at, work, more: true };
+                return Cutting { at, work, more: true, needs: 0 };
             }
             match self.dialogue.cut(ended, rest) {
-                Cut::Need(_) => {
+                Cut::Need(need) => {
+                    needs = need;
                     if !self.prompted
                         && let Some(prompt) = framing.prompt(rest)
                     {
@@ -295,7 +309,7 @@ impl Connection {
                 break;
             }
         }
-        Cutting { at, work, more: false }
+        Cutting { at, work, more: false, needs }
     }
 
     /// Appends what was planned; says until where the journal must be durable for its replies to leave, and for all of it
@@ -341,7 +355,7 @@ impl Connection {
     pub fn need(&self, durable: Lsn) -> Need {
         if self.closing.is_some() || self.outbox.len() > UNREAD_BYTES_MAX || self.is_ahead(durable) {
             Need::Patience
-        } else if self.held.frames {
+        } else if self.held.has_frames() {
             Need::Turn
         } else {
             Need::Bytes
@@ -370,6 +384,13 @@ impl Connection {
         if self.undecided.is_some() && since(self.opened) > limits.undecided_max {
             return Some(Close::Undecided);
         }
+        if self.undecided.is_none()
+            && let Some((bytes, moment)) = self.held.waiting()
+            && bytes > FRAME_TIME_FREE_BYTES
+            && since(moment) > limits.frame_time_max
+        {
+            return Some(Close::Incomplete);
+        }
         let known = self.dialogue.binding().is_some();
         (!known && since(self.opened) > limits.identify_max).then_some(Close::Unidentified)
     }
@@ -377,6 +398,13 @@ impl Connection {
     /// We do not read at present: that the device is not heard is not its silence.
     pub fn excuse(&mut self, now: Now) {
         self.heard = now.monotonic;
+        self.held.excuse(now.monotonic);
+    }
+
+    /// The memory that it takes up for a frame whose end has not come, or for bytes that are undecided; and since when.
+    pub fn incomplete(&self) -> Option<(usize, Duration)> {
+        // What ends gives it back.
+        self.held.waiting().filter(|_| self.closing.is_none())
     }
 
     /// Drops what still waits for the device: it will not take it.
@@ -431,7 +459,7 @@ impl Connection {
         scratch.begin(&self.head, &self.dialogue);
         let bytes = held.rest();
         let waited = matches!(self.listener.protocol.framing, Framing::Told { .. });
-        if !waited || held.frames || self.closing.is_some() || bytes.is_empty() {
+        if !waited || held.has_frames() || self.closing.is_some() || bytes.is_empty() {
             return Ok(bytes);
         }
         let cut = self.cut(bytes, true, intake, now, scratch);
@@ -462,42 +490,5 @@ impl Connection {
     /// Where the device arrived.
     pub const fn listener(&self) -> &Arc<Listener> {
         &self.listener
-    }
-}
-
-/// What a turn did with bytes.
-struct Cutting {
-    /// So many of them are done with.
-    at: usize,
-    work: usize,
-    /// The turn was over before the bytes were.
-    more: bool,
-}
-
-impl Held {
-    /// All that is not done with, with `input` behind it.
-    fn with<'a>(&'a mut self, input: &'a [u8]) -> &'a [u8] {
-        if self.rest().is_empty() {
-            return input;
-        }
-        self.bytes.extend_from_slice(input);
-        self.rest()
-    }
-
-    /// What is left of them after a turn.
-    fn keep(mut self, input: &[u8], cut: &Cutting) -> Self {
-        let own = !self.rest().is_empty();
-        let left = if own { self.rest() } else { input }.get(cut.at..).unwrap_or_default();
-        if own && (cut.more || (cut.at == 0 && self.done == 0)) {
-            // Not moved each time: that could cost more than the work that was put off.
-            self.done += cut.at;
-            return Self { frames: cut.more, ..self };
-        }
-        // Copied, so that it does not keep the memory of a long read.
-        Self { bytes: left.to_vec(), done: 0, frames: cut.more }
-    }
-
-    fn rest(&self) -> &[u8] {
-        self.bytes.get(self.done..).unwrap_or_default()
     }
 }

@@ -8,7 +8,7 @@ use crate::limits::{ACCEPT_PAUSE, SKIPPED_MAX};
 use crate::{Close, Limits, Listener};
 use hashbrown::HashMap;
 use odograph_journal::CONGESTED_BYTES;
-use odograph_protocols::detect::UNDECIDED_BYTES_MAX;
+use odograph_protocols::detect::{UNDECIDED_BYTES_MAX, UNDECIDED_REQUEST_BYTES_MAX};
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -169,7 +169,14 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
     Some(match why {
         Close::Unidentified => ("limits.identify_max".to_owned(), format!("{:?}", limits.identify_max)),
         Close::Undecided => ("limits.undecided_max".to_owned(), format!("{:?}", limits.undecided_max)),
-        Close::UndecidedBytes => ("UNDECIDED_BYTES_MAX".to_owned(), format!("{UNDECIDED_BYTES_MAX} bytes")),
+        Close::UndecidedBytes => (
+            "UNDECIDED_BYTES_MAX".to_owned(),
+            format!("{UNDECIDED_BYTES_MAX} bytes, {UNDECIDED_REQUEST_BYTES_MAX} where it may be HTTP"),
+        ),
+        Close::Incomplete => ("frame_time_max".to_owned(), format!("{:?}", limits.frame_time_max)),
+        Close::IncompleteBytes => {
+            ("incomplete_bytes_max".to_owned(), format!("{} bytes in a worker", limits.incomplete_bytes_max))
+        }
         Close::Unread => ("limits.unread_max".to_owned(), format!("{:?}", limits.unread_max)),
         Close::Idle => (format!("idle_s_max of {}", protocol.name), format!("{} s", protocol.idle_s_max)),
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),
@@ -192,6 +199,8 @@ const fn what(why: Close) -> &'static str {
         Close::Unidentified => "it did not say in time who it is",
         Close::Undecided => "it is not clear in time which protocol it speaks",
         Close::UndecidedBytes => "it says much, and it is not clear in which protocol",
+        Close::Incomplete => "a message that it began did not end in time",
+        Close::IncompleteBytes => "memory for messages that have begun is short, and its own had taken up the most",
         Close::Unread => "it leaves its answers unread",
         Close::Idle => "it was silent for too long",
         Close::Garbage(_) => "its bytes make no frames",

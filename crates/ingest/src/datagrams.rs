@@ -70,16 +70,12 @@ impl Peers {
         }
         let Some(peer) = self.known.get_mut(&from) else { return Ok(Verdict::Silence) };
         peer.heard = now.monotonic;
-        if self.listener.is_common() {
-            peer.decide(&self.listener, datagram, from);
+        if self.listener.is_common() && !peer.decide(&self.listener, datagram, from) {
+            peer.keep(&self.listener, datagram, from, intake, now, scratch)?;
+            return Ok(Verdict::Undecided);
         }
         scratch.begin(&peer.head, &peer.dialogue);
         let whole = 0..datagram.len();
-        if peer.listener.is_common() {
-            scratch.plan(Kind::SKIPPED, whole);
-            scratch.append(intake, &mut peer.stream, datagram, now.wall)?;
-            return Ok(Verdict::Undecided);
-        }
         let listener = peer.listener.clone();
         let meant = scratch.frame(intake, &listener, &mut peer.dialogue, datagram, whole, now.wall);
         if listener.protocol.datagrams_identify {
@@ -166,20 +162,49 @@ impl Peer {
         Ok(Self { listener, dialogue, stream, head, heard: now.monotonic, astray: false })
     }
 
-    /// Finds out which protocol the datagram is of. One that could be of the protocol that was spoken before is; one that
-    /// could not begins another conversation where it is clear which.
-    fn decide(&mut self, common: &Listener, datagram: &[u8], from: SocketAddr) {
+    /// Finds out which protocol the datagram is of, if that is clear. One that could be of the protocol that was spoken
+    /// before is; one that could not begins another conversation.
+    fn decide(&mut self, common: &Listener, datagram: &[u8], from: SocketAddr) -> bool {
         let spoken = self.listener.protocol;
         let goes_on = || (spoken.recognise)(datagram, common.transport) != Claim::No;
         if !self.listener.is_common() && goes_on() {
-            return;
+            return true;
         }
-        let Some(protocol) = decide(datagram, common.transport) else { return };
+        let Some(protocol) = decide(datagram, common.transport) else { return false };
         self.listener = common.decided(protocol);
         self.dialogue = self.listener.dialogue();
         self.head = self.listener.context_head(from);
         self.stream.renew();
         self.astray = false;
         self.listener.measures.decided.increment(1);
+        true
+    }
+
+    /// Keeps a datagram of which it is not clear what it is, as that. A conversation that there was goes on behind it.
+    fn keep(
+        &mut self,
+        common: &Listener,
+        datagram: &[u8],
+        from: SocketAddr,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<(), AppendError> {
+        let strayed = !self.listener.is_common();
+        if strayed {
+            scratch.begin(&common.context_head(from), &common.dialogue());
+            self.stream.renew();
+        } else {
+            scratch.begin(&self.head, &self.dialogue);
+        }
+        scratch.plan(Kind::SKIPPED, 0..datagram.len());
+        if strayed && scratch.bound().is_none() {
+            scratch.disown();
+        }
+        let appended = scratch.append(intake, &mut self.stream, datagram, now.wall);
+        if strayed {
+            self.stream.renew();
+        }
+        appended.map(|_| ())
     }
 }

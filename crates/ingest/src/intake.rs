@@ -122,6 +122,13 @@ impl Scratch {
         self.plan.push(Planned { kind, range, identity: None, nobodys: false });
     }
 
+    /// What was planned last is nobody's, whoever had what came before.
+    pub(crate) fn disown(&mut self) {
+        if let Some(planned) = self.plan.last_mut() {
+            planned.nobodys = true;
+        }
+    }
+
     /// Decodes the frame at `range` of `bytes` and plans its entry and those of its replies.
     pub(crate) fn frame(
         &mut self,

@@ -13,6 +13,7 @@ mod datagrams;
 mod devices;
 mod gateway;
 mod given;
+mod held;
 mod intake;
 mod limits;
 mod line;

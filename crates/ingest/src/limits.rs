@@ -17,6 +17,11 @@ pub struct Limits {
     pub handshake_max: Duration,
     /// How long a device may leave its answers unread before its connection ends.
     pub unread_max: Duration,
+    /// How long a frame of more than [`FRAME_TIME_FREE_BYTES`] may take, from its first byte to its last.
+    pub frame_time_max: Duration,
+    /// What each worker holds of frames whose end has not come and of streams that are undecided, in bytes of memory. Who
+    /// has taken up the most, by bytes and time, is cut off when there is more.
+    pub incomplete_bytes_max: usize,
     /// Peers remembered by each UDP listener; the one that was silent longest is forgotten first.
     pub udp_peers_max: usize,
     /// How long a graceful stop waits for acknowledgements that are due.
@@ -33,11 +38,27 @@ impl Default for Limits {
             // Over a slow network, with several round trips.
             handshake_max: Duration::from_secs(30),
             unread_max: Duration::from_secs(60),
+            // The longest request in it takes 3 KB/s, which a poor connection has.
+            frame_time_max: Duration::from_secs(5 * 60),
+            // Frames under way are few and mostly shorter than a packet of the network: this is room for some fifty thousand
+            // of them, or for fifty of the longest requests.
+            incomplete_bytes_max: 64 << 20,
             udp_peers_max: 100_000,
             stop_max: Duration::from_secs(10),
         }
     }
 }
+
+/// Of a frame that takes up no more memory than this, the end may come as late as the protocol lets a device be silent:
+/// some trackers leave out the end of a message until the next one. All of them together have their bound anyway.
+pub(crate) const FRAME_TIME_FREE_BYTES: usize = 2 << 10;
+
+/// So long a frame may be under way before it is the time more than the bytes that makes it one of those that have cost
+/// most: networks have gaps.
+pub(crate) const INCOMPLETE_FREE: Duration = Duration::from_secs(10);
+
+/// When `incomplete_bytes_max` is met, this part of it is made free at once.
+pub(crate) const RELIEF: usize = 8;
 
 /// Bytes in a row that belong to no frame before a connection ends: noise, or another protocol.
 pub(crate) const SKIPPED_MAX: usize = 64 << 10;

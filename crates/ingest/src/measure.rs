@@ -54,6 +54,11 @@ impl std::fmt::Debug for Measures {
 pub fn describe() {
     use metrics::{Unit, describe_counter, describe_gauge, describe_histogram};
     describe_gauge!("odograph_connections", "Connections of devices that are open.");
+    describe_gauge!(
+        "odograph_incomplete_bytes",
+        Unit::Bytes,
+        "Memory for frames whose end has not come, and for streams that are undecided."
+    );
     describe_counter!("odograph_connections_opened_total", "Connections of devices that were accepted.");
     describe_counter!("odograph_connections_closed_total", "Connections that ended, by reason.");
     describe_counter!(

@@ -2,7 +2,7 @@
 
 use crate::cutoffs::Whom;
 use crate::gateway::refusal;
-use crate::limits::{CONGESTION_PAUSE, TURN_WORK_BYTES};
+use crate::limits::{CONGESTION_PAUSE, INCOMPLETE_FREE, TURN_WORK_BYTES};
 use crate::line::Line;
 use crate::seats::Seat;
 use crate::sockets::Socket;
@@ -16,6 +16,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::io::ReadBuf;
 use tokio::sync::Notify;
 use tokio::task::spawn_local;
@@ -35,6 +36,8 @@ pub(crate) struct Link {
     changed: Notify,
     /// How much of its turn it has had.
     work: Cell<usize>,
+    /// What it holds of a frame whose end has not come, as the worker knows it.
+    incomplete: Cell<usize>,
     /// Given back at the end.
     seat: Cell<Option<Seat>>,
     peer: SocketAddr,
@@ -94,6 +97,7 @@ fn open(worker: &Worker, line: Line, peer: SocketAddr, listener: Arc<Listener>, 
         flushing: Cell::new(false),
         changed: Notify::new(),
         work: Cell::new(0),
+        incomplete: Cell::new(0),
         seat: Cell::new(Some(seat)),
         peer,
     });
@@ -118,6 +122,7 @@ pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     let mut connection = link.connection.borrow_mut();
     let mut scratch = worker.scratch.borrow_mut();
     let ended = connection.close(why, &worker.common.intake, worker.now(), &mut scratch);
+    worker.hold(link.incomplete.take(), 0);
     link.count(&connection, &scratch);
     drop(scratch);
     let measures = &connection.listener().measures;
@@ -223,6 +228,7 @@ impl Link {
             worker.common.cutoffs.refused(whom, &refusal, now.monotonic);
         }
         drop((scratch, connection));
+        self.hold(worker);
         self.work.set(self.work.get().saturating_add(step.work));
         let place = self.places.get().1;
         match (step.due, step.end) {
@@ -329,6 +335,18 @@ impl Link {
             connection.excuse(now);
         }
         connection.overdue(limits, now)
+    }
+
+    /// Tells the worker what it holds of a frame whose end has not come.
+    pub(crate) fn hold(&self, worker: &Worker) {
+        let now = self.connection.borrow().incomplete().map_or(0, |(bytes, _)| bytes);
+        worker.hold(self.incomplete.replace(now), now);
+    }
+
+    /// What it has cost to hold that, in bytes and milliseconds.
+    pub(crate) fn cost(&self, now: Duration) -> Option<u128> {
+        let (bytes, since) = self.connection.borrow().incomplete()?;
+        Some(bytes as u128 * (INCOMPLETE_FREE + now.saturating_sub(since)).as_millis())
     }
 
     /// The journal has caught up.

@@ -104,7 +104,7 @@ impl DatagramSocket {
                 }
             }
             Ok(Verdict::Silence) => {}
-            Ok(Verdict::Undecided) => listener.measures.undecided_datagrams.increment(1),
+            Ok(Verdict::Undecided) => peers.listener().measures.undecided_datagrams.increment(1),
             Err(error) => {
                 listener.measures.dropped_datagrams.increment(1);
                 tracing::debug!(%peer, %error, "a datagram could not be journalled");

@@ -1,14 +1,14 @@
 //! A worker: one thread with an event loop, a share of the connections, and one set of buffers for all of them.
 
 use crate::gateway::Common;
-use crate::limits::{READ_BYTES, SWEEP};
+use crate::limits::{READ_BYTES, RELIEF, SWEEP};
 use crate::seats::Seat;
 use crate::sockets::Sockets;
 use crate::tcp::{self, Link};
 use crate::udp::{self, DatagramSocket};
 use crate::watchdog::Pulse;
 use crate::{Close, Listener, Now, Scratch};
-use metrics::{Histogram, histogram};
+use metrics::{Gauge, Histogram, gauge, histogram};
 use odograph_model::{Lsn, Time};
 use slab::Slab;
 use std::cell::{Cell, RefCell};
@@ -98,11 +98,14 @@ pub(crate) struct Worker {
     pub(crate) scratch: RefCell<Scratch>,
     pub(crate) input: RefCell<Box<[u8]>>,
     pub(crate) stopping: Cell<bool>,
+    /// What all links hold of frames whose end has not come, in bytes.
+    incomplete: Cell<usize>,
     /// What waits for the journal, in the order in which it becomes durable.
     waiting: RefCell<VecDeque<Waiting>>,
     retired: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     ack_seconds: Histogram,
+    incomplete_bytes: Gauge,
 }
 
 struct Waiting {
@@ -143,10 +146,12 @@ pub(crate) fn start(number: usize, common: &Arc<Common>) -> std::io::Result<Hand
             scratch: RefCell::default(),
             input: RefCell::new(vec![0; READ_BYTES].into()),
             stopping: Cell::new(false),
+            incomplete: Cell::new(0),
             waiting: RefCell::default(),
             retired: shared.retired,
             pulse: shared.pulse,
             ack_seconds: histogram!("odograph_ack_seconds"),
+            incomplete_bytes: gauge!("odograph_incomplete_bytes"),
         });
         LocalSet::new().block_on(&runtime, worker.run(&shared.inbox, shared.wake));
         shared.inbox.close();
@@ -220,6 +225,36 @@ impl Worker {
 
     fn link(&self, place: usize, stream: u64) -> Option<Rc<Link>> {
         self.links.borrow().get(place).filter(|link| link.stream == stream).cloned()
+    }
+
+    /// A link holds `now` bytes of a frame whose end has not come, and held `before`. Where all of them hold too much, those
+    /// that have cost the most of it are cut off.
+    pub(crate) fn hold(&self, before: usize, now: usize) {
+        if before == now {
+            return;
+        }
+        self.incomplete.set(self.incomplete.get().saturating_sub(before).saturating_add(now));
+        self.incomplete_bytes.increment(now as f64 - before as f64);
+        if self.incomplete.get() > self.common.limits.incomplete_bytes_max {
+            self.relieve();
+        }
+    }
+
+    /// Makes room, and some more than is needed, so that this is not done for each byte.
+    fn relieve(&self) {
+        let (bound, now) = (self.common.limits.incomplete_bytes_max, self.now().monotonic);
+        let mut holders: Vec<_> = {
+            let links = self.links.borrow();
+            links.iter().filter_map(|(_, link)| Some((link.cost(now)?, link.clone()))).collect()
+        };
+        holders.sort_by_key(|(cost, _)| std::cmp::Reverse(*cost));
+        for (_, link) in holders {
+            if self.incomplete.get() <= bound - bound / RELIEF {
+                break;
+            }
+            link.end_now(Close::IncompleteBytes);
+            link.hold(self);
+        }
     }
 
     fn begin_to_stop(&self) {

@@ -218,6 +218,50 @@ fn a_datagram_decides_alone_and_its_sender_is_remembered() {
     assert_eq!(all, expected.concat());
 }
 
+#[test]
+fn a_datagram_that_the_protocol_before_it_disclaims_is_kept_as_what_nobody_knows() {
+    let trial = start(Transport::Udp, Limits::default());
+    let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    socket.connect(trial.address).unwrap();
+    socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
+    let hear = || {
+        let mut bytes = [0; 64];
+        let count = socket.recv(&mut bytes).unwrap();
+        bytes[..count].to_vec()
+    };
+    let stray = b"GET / HTTP/1.0\r\n\r\n";
+    socket.send(&datagram(IMEI)).unwrap();
+    assert_eq!(hear(), [0, 5, 0, 1, 1, 5, 1]);
+    socket.send(stray).unwrap();
+    // The conversation goes on behind it, also with what could not be told by itself.
+    socket.send(b"\xFF").unwrap();
+    socket.send(&datagram(IMEI)).unwrap();
+    assert_eq!(hear(), [0, 5, 0, 1, 1, 5, 1]);
+    trial.gateway.stop().unwrap();
+    let expected = [
+        named("unidentified", &[Kind::OPEN]),
+        named("teltonika", &[Kind::FRAME, Kind::SENT]),
+        named("unidentified", &[Kind::SKIPPED]),
+        named("teltonika", &[Kind::FRAME, Kind::FRAME, Kind::SENT, Kind::CLOSE]),
+    ];
+    assert_eq!(kinds(&trial.disk), expected.concat());
+    // Nobody's bytes are no device's, and the device's are still its own.
+    let reader = Reader::open(Arc::new(trial.disk.clone()), &support::folder()).unwrap();
+    let mut entries = reader.entries(Lsn(0), None).unwrap();
+    let (mut owner, mut owners) = (String::new(), Vec::new());
+    while let Some(entry) = entries.next().unwrap() {
+        if let Some(identity) = entry.identity {
+            identity.device.clone_into(&mut owner);
+        }
+        if [Kind::FRAME, Kind::SKIPPED].contains(&entry.kind) {
+            owners.push((entry.payload.len(), owner.clone()));
+        }
+    }
+    let whole = datagram(IMEI).len();
+    let expected = [(whole, IMEI), (stray.len(), ""), (1, ""), (whole, IMEI)];
+    assert_eq!(owners, expected.map(|(length, owner)| (length, owner.to_owned())));
+}
+
 /// A connection over a disk in memory, for streams in all pieces.
 struct Bench {
     disk: FaultDisk,
@@ -294,6 +338,106 @@ fn nothing_is_lost_wherever_the_stream_is_split() {
         }
         assert!(!expected.unwrap().0.is_empty(), "{} is answered", speech.name());
     }
+}
+
+/// Streams of phones that are longer than a message by which others can be told, and who they are taken for; then of
+/// those who are nobody, and why they are let go.
+fn long_streams() -> Vec<(&'static str, String, Result<&'static str, Close>)> {
+    let cells = "&wifi=00:11:22:33:44:55,-60".repeat(450);
+    let form = format!("id=1&lat=48.1&lon=9.2{cells}");
+    let fix = r#"{"timestamp":"2026-01-01T00:00:00Z","coords":{"latitude":48.1,"longitude":9.2}}"#;
+    let json = format!(r#"{{"location":[{}],"device_id":"1"}}"#, vec![fix; 400].join(","));
+    let flat = format!("[{}]", vec![r#"{"device_id":"1","latitude":48.1,"longitude":9.2}"#; 400].join(","));
+    let other = format!(r#"{{"readings":[{}]}}"#, vec!["1"; 20_000].join(","));
+    let post =
+        |head: &str, body: &str| format!("POST / HTTP/1.1\r\n{head}content-length: {}\r\n\r\n{body}", body.len());
+    let chunked = |body: &str, size: usize| {
+        let chunks = body.as_bytes().chunks(size);
+        let chunks = chunks.map(|chunk| format!("{:x}\r\n{}\r\n", chunk.len(), String::from_utf8_lossy(chunk)));
+        format!("POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n{}0\r\n\r\n", chunks.collect::<String>())
+    };
+    let nobody = Err(Close::UndecidedBytes);
+    vec![
+        ("a long URL", format!("GET /?{form} HTTP/1.1\r\nhost: a\r\n\r\n"), Ok("osmand")),
+        ("a long URL, its end first", format!("GET /?id=1{cells}&lat=48.1&lon=9.2 HTTP/1.1\r\n\r\n"), Ok("osmand")),
+        ("a long head", post(&format!("cookie: {}\r\n", "c".repeat(12_000)), "id=1&lat=48.1&lon=9.2"), Ok("osmand")),
+        ("a form", post("", &form), Ok("osmand")),
+        ("JSON", post("content-type: application/json\r\n", &json), Ok("osmand")),
+        ("flat JSON", post("", &flat), Ok("osmand")),
+        ("JSON in chunks", chunked(&json, 1000), Ok("osmand")),
+        ("JSON in small chunks", chunked(&json, 7), Ok("osmand")),
+        ("a form in chunks", chunked(&form, 5), Ok("osmand")),
+        ("JSON of others", post("", &other), nobody),
+        ("JSON of others in chunks", chunked(&other, 10), nobody),
+        ("letters", "abcdefghij".repeat(4000), nobody),
+        ("a line without an end", format!("#L#{}", "1".repeat(40_000)), nobody),
+    ]
+}
+
+/// Who the stream is taken for when it comes in these pieces, or why it ends.
+fn decision<'b>(pieces: impl IntoIterator<Item = &'b [u8]>) -> Result<&'static str, Close> {
+    let Bench { intake, mut connection, mut scratch, .. } = Bench::new(1 << 20);
+    for piece in pieces {
+        let step = connection.receive(piece, &intake, NOW, &mut scratch).unwrap();
+        if !connection.listener().is_common() {
+            return Ok(connection.listener().protocol.name);
+        }
+        if step.closing {
+            break;
+        }
+    }
+    Err(connection.why(Close::Peer))
+}
+
+#[test]
+fn a_stream_is_taken_for_the_same_wherever_it_is_split() {
+    for (what, stream, expected) in long_streams() {
+        let stream = stream.as_bytes();
+        assert!(stream.len() > UNDECIDED_BYTES_MAX, "{what}: {} bytes", stream.len());
+        assert_eq!(decision([stream]), expected, "{what}, at once");
+        for size in [1460, 4096, UNDECIDED_BYTES_MAX - 1, UNDECIDED_BYTES_MAX, UNDECIDED_BYTES_MAX + 1, 64 << 10] {
+            assert_eq!(decision(stream.chunks(size)), expected, "{what}, {size} bytes at a time");
+        }
+        for seed in 0..6 {
+            let rng = SeededRng::new(seed);
+            let most = [3, 300, 30_000][seed as usize % 3];
+            let (mut pieces, mut rest) = (Vec::new(), stream);
+            while !rest.is_empty() {
+                let length = (1 + rng.below(most) as usize).min(rest.len());
+                pieces.push(&rest[..length]);
+                rest = &rest[length..];
+            }
+            assert_eq!(decision(pieces), expected, "{what}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn who_waits_before_his_body_is_prompted_before_it_is_clear_who_he_is() {
+    let trial = start(Transport::Tcp, Limits::default());
+    let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
+    let body = "id=1&lat=48.1&lon=9.2";
+    for url in ["/", "/?id=1&lat=48.1&lon=9.2"] {
+        let head = format!("POST {url} HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n", body.len());
+        let mut phone = connect(&trial);
+        phone.write_all(head.as_bytes()).unwrap();
+        assert_eq!(answer(&mut phone, go_on.len()), go_on, "{url}");
+        // In two pieces: he is told once.
+        phone.write_all(&body.as_bytes()[..5]).unwrap();
+        std::thread::sleep(Duration::from_millis(30));
+        phone.write_all(&body.as_bytes()[5..]).unwrap();
+        let expected = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(answer(&mut phone, expected.len()), expected, "{url}");
+    }
+    // Who has said it all waits for nothing, and whoever it is that gets no further is not answered.
+    let mut bench = Bench::new(1 << 20);
+    let other = b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n[]";
+    assert_eq!(bench.feed([&other[..]]), b"");
+    trial.gateway.stop().unwrap();
+    let all = kinds(&trial.disk);
+    let of = |protocol: &str| all.iter().filter(|(its, _)| its == protocol).map(|(_, kind)| *kind).collect::<Vec<_>>();
+    assert_eq!(of("unidentified"), [Kind::OPEN, Kind::SENT, Kind::OPEN], "what was sent is journalled");
+    assert_eq!(of("osmand").iter().filter(|kind| **kind == Kind::FRAME).count(), 2);
 }
 
 #[test]

@@ -100,6 +100,22 @@ fn a_device_that_leaves_its_answers_unread() {
 }
 
 #[test]
+fn a_message_without_an_end() {
+    let begun = [&b"POST / HTTP/1.1\r\ncontent-length: 700000\r\n\r\nid=1&x="[..], &[b'x'; 5000]].concat();
+    let limits = Limits { frame_time_max: Duration::from_millis(1), ..Limits::default() };
+    let trial = start(Setup { limits, protocol: Some("osmand"), ..Setup::default() });
+    let mut open = trial.connect(IMEI);
+    open.send(&begun);
+    assert_eq!(told(&trial), ["INFO", "incomplete", "null", "frame_time_max", "1ms"]);
+    let limits = Limits { incomplete_bytes_max: 4096, ..Limits::default() };
+    let trial = start(Setup { limits, protocol: Some("osmand"), ..Setup::default() });
+    let mut open = trial.connect(IMEI);
+    open.send(&begun);
+    let expected = ["INFO", "incomplete-bytes", "null", "incomplete_bytes_max", "4096 bytes in a worker"];
+    assert_eq!(told(&trial), expected);
+}
+
+#[test]
 fn strangers_beyond_the_bound() {
     let trial = start(Setup { unknown_max: 1, ..Setup::default() });
     let _first = trial.log_in(IMEI);

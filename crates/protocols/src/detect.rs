@@ -5,11 +5,14 @@
 
 use crate::{Claim, Command, CommandError, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
 use odograph_model::Time;
+use odograph_wire::http::HEAD_BYTES_MAX;
 use odograph_wire::{Cut, Framing, Result};
 
 /// What stands in a protocol's place as long as nobody knows which it is. It has no frames: its bytes are kept until
 /// somebody can say whose they are.
-pub static UNIDENTIFIED: Protocol = Protocol {
+pub static UNIDENTIFIED: Protocol = SILENT;
+
+const SILENT: Protocol = Protocol {
     name: "unidentified",
     title: "Not known yet",
     devices: "whoever comes to the port that understands all protocols",
@@ -49,6 +52,14 @@ pub const COMMON_PORT: u16 = 5000;
 /// can be told has some kilobytes; who sends more than that without being understood sends something else.
 pub const UNDECIDED_BYTES_MAX: usize = 8 << 10;
 
+/// The same where it may be requests by HTTP: who sends them may show in a body behind the longest head.
+pub const UNDECIDED_REQUEST_BYTES_MAX: usize = HEAD_BYTES_MAX + UNDECIDED_BYTES_MAX;
+
+/// How much of a stream a protocol is shown before it must have claimed it.
+const fn shown_max(protocol: &Protocol) -> usize {
+    if protocol.is_of_requests() { UNDECIDED_REQUEST_BYTES_MAX } else { UNDECIDED_BYTES_MAX }
+}
+
 /// What is known by now of who speaks.
 #[derive(Debug, Clone, Copy)]
 pub enum Detected {
@@ -64,30 +75,64 @@ pub enum Detected {
 #[derive(Debug, Clone)]
 pub struct Detector {
     transport: Transport,
-    /// Who has not disclaimed what came so far.
+    /// Who has not disclaimed what came so far, and what each of them said last.
     left: Vec<&'static Protocol>,
+    claims: Vec<Claim>,
 }
 
 impl Detector {
     /// Nothing was heard yet.
     pub fn new(transport: Transport) -> Self {
-        let left = PROTOCOLS.iter().copied().filter(|protocol| protocol.transports.contains(&transport)).collect();
-        Self { transport, left }
+        Self::of(PROTOCOLS, transport)
     }
 
-    /// Hears `start`: all that came so far, from the first byte on.
+    fn of(protocols: &[&'static Protocol], transport: Transport) -> Self {
+        let left: Vec<_> =
+            protocols.iter().copied().filter(|protocol| protocol.transports.contains(&transport)).collect();
+        Self { transport, claims: vec![Claim::Perhaps(0); left.len()], left }
+    }
+
+    /// Hears `start`: all that came so far, from the first byte on. Of a stream, nobody is shown more than his bound: so
+    /// the same bytes give the same decision, however many of them come at a time. And nobody is asked again before he
+    /// can say anything new.
     pub fn hear(&mut self, start: &[u8]) -> Detected {
-        let mut claims = 0_usize;
-        self.left.retain(|protocol| {
-            let claim = (protocol.recognise)(start, self.transport);
-            claims = claims.saturating_add(usize::from(claim == Claim::Yes));
-            claim != Claim::No
-        });
-        match self.left.as_slice() {
-            [] => Detected::Nobody,
-            [protocol] if claims == 1 => Detected::Protocol(protocol),
+        for (protocol, claim) in self.left.iter().zip(&mut self.claims) {
+            let shown = match self.transport {
+                Transport::Tcp => start.get(..shown_max(protocol)).unwrap_or(start),
+                // It is whole.
+                Transport::Udp => start,
+            };
+            if matches!(*claim, Claim::Perhaps(need) if need <= shown.len()) {
+                *claim = (protocol.recognise)(shown, self.transport);
+            }
+        }
+        let mut claims = self.claims.iter();
+        self.left.retain(|_| claims.next() != Some(&Claim::No));
+        self.claims.retain(|claim| *claim != Claim::No);
+        match (self.left.as_slice(), self.claims.as_slice()) {
+            ([], _) => Detected::Nobody,
+            ([protocol], [Claim::Yes]) => Detected::Protocol(protocol),
             _ => Detected::Open,
         }
+    }
+
+    /// How many bytes there may be of a stream before it must be clear who speaks: beyond, nobody says anything new.
+    pub fn bytes_max(&self) -> usize {
+        self.left.iter().map(|protocol| shown_max(protocol)).max().unwrap_or(UNDECIDED_BYTES_MAX)
+    }
+
+    /// What the device waits for before it says more, where just one protocol is left to wait for. It promises nothing.
+    pub fn prompt(&self, start: &[u8]) -> Option<&'static [u8]> {
+        let [protocol] = self.left.as_slice() else { return None };
+        let mut rest = start;
+        while !rest.is_empty() {
+            match protocol.cut(rest) {
+                Cut::Skip(blank) => rest = rest.get(blank..).unwrap_or_default(),
+                Cut::Need(_) => return protocol.framing.prompt(rest),
+                Cut::Frame(_) | Cut::Lost(_) => break,
+            }
+        }
+        None
     }
 
     /// Who may still be speaking.
@@ -142,6 +187,35 @@ mod tests {
         // A ping could also be the beginning of a container.
         assert_eq!(course(b"\xFF\x00\x0F"), [None; 3]);
         assert_eq!(course(b"#L#123;test\r\n").pop(), Some(Some("wialon")));
+    }
+
+    #[test]
+    fn nobody_is_asked_before_he_can_say_more() {
+        use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+        static ASKED: AtomicUsize = AtomicUsize::new(0);
+        let counted = |recognise| -> &'static Protocol { Box::leak(Box::new(Protocol { recognise, ..SILENT })) };
+        let waits = counted(|start, _| {
+            ASKED.fetch_add(1, Relaxed);
+            if start.len() < 500 { Claim::Perhaps(500) } else { Claim::Yes }
+        });
+        let goes = counted(|start, _| {
+            ASKED.fetch_add(1, Relaxed);
+            if start.len() < 600 { Claim::Perhaps(600) } else { Claim::No }
+        });
+        let mut detector = Detector::of(&[waits, goes], Transport::Tcp);
+        let said: Vec<_> = (1..=700).map(|length| detector.hear(&[0; 700][..length])).collect();
+        assert_eq!(ASKED.load(Relaxed), 4, "each at first, and where it asked for");
+        assert_eq!(said.iter().position(|detected| matches!(detected, Detected::Protocol(_))), Some(599));
+        // Nobody is shown more than his bound.
+        let bounded = counted(|start, _| {
+            assert!(start.len() <= UNDECIDED_BYTES_MAX, "{} bytes are shown", start.len());
+            Claim::next(start)
+        });
+        let mut detector = Detector::of(&[bounded], Transport::Tcp);
+        for length in [1, UNDECIDED_BYTES_MAX, UNDECIDED_BYTES_MAX + 1, 2 * UNDECIDED_BYTES_MAX] {
+            assert!(matches!(detector.hear(&vec![0; length]), Detected::Open));
+        }
+        assert_eq!(detector.bytes_max(), UNDECIDED_BYTES_MAX);
     }
 
     #[test]

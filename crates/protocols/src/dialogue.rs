@@ -292,7 +292,7 @@ mod tests {
         port: 1,
         transports: &[Transport::Udp],
         framing: Framing::Line,
-        recognise: |_, _| Claim::Perhaps,
+        recognise: |_, _| Claim::STAYS,
         frame_max: 100,
         idle_s_max: 60,
         has_checksum: false,

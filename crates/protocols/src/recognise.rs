@@ -2,32 +2,71 @@
 //!
 //! [`Protocol::recognise`](crate::Protocol::recognise) looks at the first bytes of a stream, or at one whole datagram,
 //! and claims them or not. Whatever it says of some bytes it must not take back when more follow: `No` and `Yes` are
-//! final. So a port may ask after each byte, drop who says `No`, and decide for who says `Yes` once nobody else is left.
+//! final, and `Perhaps` says how many bytes there must be before it can become either. So a port may ask whenever that
+//! many have come, drop who says `No`, and decide for who says `Yes` once nobody else is left: it decides with the byte
+//! that makes it clear, and does not ask again for each byte that comes by itself.
 
 use odograph_wire::Cut;
 
-/// Whether bytes belong to a protocol. Of several forms that a message may have, the greatest claim counts; of several
-/// things that must all hold, the least: both keep `No` and `Yes` final.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Whether bytes belong to a protocol. Of several forms that a message may have, the greatest claim counts ([`Self::or`]);
+/// of several things that must all hold, the least ([`Self::and`]): both keep `No` and `Yes` final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Claim {
     /// No message of the protocol begins so.
     No,
-    /// Nothing speaks against it yet.
-    Perhaps,
+    /// Nothing speaks against it yet, and nothing else can be said before there are so many bytes from the beginning.
+    Perhaps(usize),
     /// Something was verified that chance does not make: marks with lengths and a checksum, or an identifying header.
     Yes,
 }
 
 impl Claim {
+    /// Nothing speaks against it, whatever may follow.
+    pub const STAYS: Self = Self::Perhaps(usize::MAX);
+
+    /// The byte behind `start` may say more.
+    pub const fn next(start: &[u8]) -> Self {
+        Self::Perhaps(start.len().saturating_add(1))
+    }
+
+    /// Of two forms that a message may have.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, _) | (_, Self::Yes) => Self::Yes,
+            (Self::Perhaps(need), Self::Perhaps(other)) => Self::Perhaps(need.min(other)),
+            (Self::No, claim) | (claim, Self::No) => claim,
+        }
+    }
+
+    /// Of two things that must hold.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (Self::Perhaps(need), Self::Perhaps(other)) => Self::Perhaps(need.min(other)),
+            (Self::Yes, claim) | (claim, Self::Yes) => claim,
+        }
+    }
+
+    /// The same of bytes before which so many others stand.
+    #[must_use]
+    pub const fn behind(self, count: usize) -> Self {
+        match self {
+            Self::Perhaps(need) => Self::Perhaps(need.saturating_add(count)),
+            claim => claim,
+        }
+    }
+
     /// What a frame says that `cut` finds at the beginning of `start`: `Yes` where `verified` says that it is one. One
     /// that is not stays `Perhaps`: firmware that computes a checksum wrongly is still of its protocol.
     pub fn of_frame(cut: Cut, start: &[u8], verified: impl FnOnce(&[u8]) -> bool) -> Self {
         match cut {
             Cut::Frame(length) => match start.get(..length) {
                 Some(frame) if verified(frame) => Self::Yes,
-                _ => Self::Perhaps,
+                _ => Self::STAYS,
             },
-            Cut::Need(_) => Self::Perhaps,
+            Cut::Need(need) => Self::Perhaps(need),
             Cut::Skip(_) | Cut::Lost(_) => Self::No,
         }
     }
@@ -53,14 +92,14 @@ pub fn parts(start: &[u8], parts: &[Part]) -> Claim {
         let length = match *part {
             Part::Is(mark) => length_of_mark(rest, mark),
             Part::OneOf(marks) => {
-                let claims = marks.iter().map(|mark| length_of_mark(rest, mark));
-                claims.max_by_key(|length| length.map_or_else(|claim| claim, |_| Claim::Yes)).unwrap_or(Err(Claim::No))
+                let lengths = marks.iter().map(|mark| length_of_mark(rest, mark));
+                lengths.reduce(longer).unwrap_or(Err(Claim::No))
             }
             Part::Run(is_one, least, most) => length_of_run(rest, is_one, least, most),
         };
         match length {
             Ok(length) => rest = rest.get(length..).unwrap_or_default(),
-            Err(claim) => return claim,
+            Err(claim) => return claim.behind(start.len().saturating_sub(rest.len())),
         }
     }
     Claim::Yes
@@ -76,9 +115,17 @@ fn length_of_mark(start: &[u8], mark: &[u8]) -> Result<usize, Claim> {
     if start.starts_with(mark) {
         Ok(mark.len())
     } else if mark.starts_with(start) {
-        Err(Claim::Perhaps)
+        Err(Claim::next(start))
     } else {
         Err(Claim::No)
+    }
+}
+
+/// Of two marks none of which begins the other.
+fn longer(one: Result<usize, Claim>, other: Result<usize, Claim>) -> Result<usize, Claim> {
+    match (one, other) {
+        (Err(one), Err(other)) => Err(one.or(other)),
+        (Ok(length), _) | (_, Ok(length)) => Ok(length),
     }
 }
 
@@ -87,7 +134,7 @@ fn length_of_run(start: &[u8], is_one: fn(&u8) -> bool, least: usize, most: usiz
     match length {
         length if length == most => Ok(length),
         // More of it may come.
-        length if length == start.len() => Err(Claim::Perhaps),
+        length if length == start.len() => Err(Claim::next(start)),
         length if length >= least => Ok(length),
         _ => Err(Claim::No),
     }
@@ -108,21 +155,21 @@ mod tests {
     #[test]
     fn parts_match_or_do_not_or_may_still() {
         for (start, claim) in [
-            (&b""[..], Claim::Perhaps),
-            (b"*", Claim::Perhaps),
-            (b"*H", Claim::Perhaps),
+            (&b""[..], Claim::Perhaps(1)),
+            (b"*", Claim::Perhaps(2)),
+            (b"*H", Claim::Perhaps(3)),
             (b"*X", Claim::No),
             (b"*HY", Claim::No),
-            (b"*HQ,12", Claim::Perhaps),
+            (b"*HQ,12", Claim::Perhaps(7)),
             (b"*HQ,1#", Claim::No),
             (b"*YG,12#", Claim::Yes),
-            (b"*HQ,1234", Claim::Perhaps),
+            (b"*HQ,1234", Claim::Perhaps(9)),
             (b"*HQ,1234#and more", Claim::Yes),
             (b"*HQ,12345#", Claim::No),
         ] {
             assert_eq!(parts(start, SHAPE), claim, "{}", start.escape_ascii());
         }
-        assert_eq!(mark(b"", b"##"), Claim::Perhaps);
+        assert_eq!(mark(b"", b"##"), Claim::Perhaps(1));
         assert_eq!(mark(b"#,", b"##"), Claim::No);
         assert_eq!(mark(b"##,", b"##"), Claim::Yes);
     }
@@ -131,10 +178,22 @@ mod tests {
     fn frames_are_claimed_once_they_are_verified() {
         let claim = |cut| Claim::of_frame(cut, b"abc", |frame| frame == b"ab");
         assert_eq!(claim(Cut::Frame(2)), Claim::Yes);
-        assert_eq!(claim(Cut::Frame(3)), Claim::Perhaps);
-        assert_eq!(claim(Cut::Frame(4)), Claim::Perhaps);
-        assert_eq!(claim(Cut::Need(9)), Claim::Perhaps);
+        assert_eq!(claim(Cut::Frame(3)), Claim::STAYS);
+        assert_eq!(claim(Cut::Frame(4)), Claim::STAYS);
+        assert_eq!(claim(Cut::Need(9)), Claim::Perhaps(9));
         assert_eq!(claim(Cut::Skip(1)), Claim::No);
         assert_eq!(claim(Cut::Lost("")), Claim::No);
+    }
+
+    #[test]
+    fn forms_and_conditions_are_asked_again_as_soon_as_one_of_them_may_say_more() {
+        let all = [Claim::No, Claim::Perhaps(3), Claim::Perhaps(7), Claim::Yes];
+        let table = |join: fn(Claim, Claim) -> Claim| all.map(|one| all.map(|other| join(one, other)));
+        let [no, three, seven, yes] = all;
+        let or = [[no, three, seven, yes], [three, three, three, yes], [seven, three, seven, yes], [yes; 4]];
+        assert_eq!(table(Claim::or), or);
+        let and = [[no; 4], [no, three, three, three], [no, three, seven, seven], [no, three, seven, yes]];
+        assert_eq!(table(Claim::and), and);
+        assert_eq!(all.map(|claim| claim.behind(2)), [no, Claim::Perhaps(5), Claim::Perhaps(9), yes]);
     }
 }

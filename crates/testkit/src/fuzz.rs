@@ -9,7 +9,7 @@ mod setup;
 pub use search::{Found, search};
 pub use setup::Setup;
 
-use crate::vectors::{Paragraph, RECEIVED, parse};
+use crate::vectors::{Paragraph, RECEIVED, parse, taken_back};
 use odograph_protocols::{
     Binding, CONTEXT_MAX, Claim, Command, Context, Conversation, Dialogue, Heard, IDENTITY_BYTES_MAX, NOTES_MAX, Out,
     PROTOCOLS, Protocol, RECORDS_MAX, REPLIES_MAX, Transport,
@@ -51,10 +51,11 @@ pub fn converse(setup: &Setup, bytes: &[u8]) {
 fn claim(setup: &Setup, bytes: &[u8]) {
     /// Lengths are looked at one by one up to here, and some beyond.
     const EACH: usize = 48;
-    let mut before = Claim::Perhaps;
+    let mut before = Claim::Perhaps(0);
     for length in (0..=bytes.len()).filter(|length| *length <= EACH || length % 29 == 0) {
         let claim = (setup.protocol.recognise)(&bytes[..length], setup.transport);
-        assert!(before == Claim::Perhaps || claim == before, "{before:?} became {claim:?} with byte {length}");
+        let fault = taken_back(before, claim, length);
+        assert_eq!(fault, None, "{}, {}", setup.protocol.name, bytes[..length].escape_ascii());
         before = claim;
     }
 }

@@ -29,6 +29,7 @@ mod show;
 mod update;
 
 pub use check::{Report, check, check_text};
+pub(crate) use laws::taken_back;
 pub use parse::parse;
 pub use update::update;
 

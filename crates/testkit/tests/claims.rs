@@ -3,7 +3,7 @@
 //!
 //! `cargo test -p odograph-testkit --test claims -- --nocapture` shows the table.
 
-use odograph_protocols::detect::{Detector, decide};
+use odograph_protocols::detect::{Detected, Detector, decide};
 use odograph_protocols::{Conversation, PROTOCOLS, Protocol, Transport};
 use odograph_testkit::vectors::{Paragraph, parse};
 use odograph_wire::Cut;
@@ -20,13 +20,21 @@ fn nobody_takes_what_is_in_the_vectors_of_another_protocol() {
         let mut open: BTreeMap<&str, usize> = BTreeMap::new();
         let messages: Vec<_> = paragraphs.iter().flat_map(|paragraph| sound(protocol, paragraph)).collect();
         for (bytes, transport) in &messages {
-            let taken = (0..=bytes.len()).find_map(|length| {
-                let other = decide(&bytes[..length], *transport).filter(|other| other.name != protocol.name)?;
-                Some(format!("{} takes the first {length} bytes of a message of {}", other.name, protocol.name))
-            });
-            wrong.extend(taken);
             let mut detector = Detector::new(*transport);
-            detector.hear(bytes);
+            for length in 0..=bytes.len() {
+                let start = &bytes[..length];
+                let at_once = decide(start, *transport).map(|decided| decided.name);
+                if let Some(other) = at_once.filter(|other| *other != protocol.name) {
+                    wrong.push(format!("{other} takes the first {length} bytes of a message of {}", protocol.name));
+                    break;
+                }
+                // Heard byte by byte, asking only who may say more, it is the same.
+                let heard = match detector.hear(start) {
+                    Detected::Protocol(decided) => Some(decided.name),
+                    Detected::Open | Detected::Nobody => None,
+                };
+                assert_eq!(heard, at_once, "{} by {length} bytes of {}", protocol.name, bytes.escape_ascii());
+            }
             for other in detector.left().iter().filter(|other| other.name != protocol.name) {
                 *open.entry(other.name).or_default() += 1;
             }

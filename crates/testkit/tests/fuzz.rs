@@ -73,7 +73,7 @@ fn found_in_toy<const FAULT: u8>() -> Option<Found> {
         port: 1,
         transports: &[Transport::Tcp],
         framing: Framing::Length { at: 0, width: 1, little_endian: false, plus: 1 },
-        recognise: |_, _| Claim::Perhaps,
+        recognise: |_, _| Claim::STAYS,
         frame_max: 64,
         idle_s_max: 1,
         has_checksum: false,

@@ -194,7 +194,7 @@ const fn protocol(framing: Framing, open: fn(&Opening<'_>) -> Box<dyn Session>) 
         port: 5999,
         transports: &[Transport::Tcp],
         framing,
-        recognise: |_, _| Claim::Perhaps,
+        recognise: |_, _| Claim::STAYS,
         frame_max: 300,
         idle_s_max: 60,
         has_checksum: true,
@@ -283,12 +283,18 @@ fn claims_that_are_missing_or_taken_back_are_found() {
         let demo: &'static Protocol = Box::leak(Box::new(Protocol { recognise, ..protocol(LENGTH, open::<0>) }));
         check_text(demo, "demo.vectors", &vectors()).expect("the vectors can be read").findings
     };
-    let shy = claiming(|start, _| if start.len() > 2 { Claim::No } else { Claim::Perhaps });
+    let shy = claiming(|start, _| if start.len() > 2 { Claim::No } else { Claim::next(start) });
     assert_finds(&shy, "recognise", "tcp: disclaimed by its first 3 bytes");
-    let fickle = claiming(|start, _| if start.len() == 2 { Claim::Yes } else { Claim::Perhaps });
-    assert_finds(&fickle, "recognise", "tcp: Yes became Perhaps with byte 3");
+    let fickle = claiming(|start, _| if start.len() == 2 { Claim::Yes } else { Claim::next(start) });
+    assert_finds(&fickle, "recognise", "tcp: Yes became Perhaps(4) with byte 3");
+    let early = claiming(|start, _| if start.len() < 3 { Claim::Perhaps(4) } else { Claim::Yes });
+    assert_finds(&early, "recognise", "tcp: asked for 4 bytes, and said Yes after 3");
+    let hasty = claiming(|start, _| Claim::Perhaps(5 - start.len().min(1)));
+    assert_finds(&hasty, "recognise", "tcp: asked for 5 bytes, and after 1 for 4");
+    let greedy = claiming(|start, _| Claim::Perhaps(start.len().max(1)));
+    assert_finds(&greedy, "recognise", "tcp: asks for 1 bytes where 1 have come");
     let rash = claiming(|start, _| match start.len() {
-        0..=4 => Claim::Perhaps,
+        0..=4 => Claim::next(start),
         5 => Claim::Yes,
         _ => panic!("too much"),
     });

@@ -57,28 +57,57 @@ pub(crate) fn refusal(why: &'static str) -> Vec<u8> {
     write(status, Some("close"), why)
 }
 
-/// A request of which the head has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// A request as far as it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Begun<'a> {
-    /// What is asked for: path and query, as sent.
+    /// What is asked for, path and query, as far as it has come.
     pub target: &'a str,
-    /// The body as far as it has come; nothing of one in chunks.
-    pub body: &'a [u8],
+    /// Whether that is all of it.
+    pub has_target: bool,
+    /// The beginning of the body as far as it has come, out of its chunks.
+    pub body: Cow<'a, [u8]>,
     /// Whether that is all of it.
     pub is_whole: bool,
 }
 
-/// The request that `bytes` begin with, once its head is whole, if the length of its body is sound.
-pub fn begun(bytes: &[u8]) -> Option<Begun<'_>> {
+/// The request that `bytes` begin with, as soon as its target begins; of its body, which is there once the head is whole
+/// and sound, at most so many bytes. What it shows of some bytes it shows of more as well.
+pub fn begun(bytes: &[u8], body_max: usize) -> Option<Begun<'_>> {
+    let method = bytes.iter().position(|byte| *byte == b' ')?;
+    let rest = bytes.get(method.saturating_add(1)..).unwrap_or_default();
+    let length = rest.iter().take_while(|byte| **byte > b' ' && **byte != DELETE).count();
+    let target = beginning(rest.get(..length).unwrap_or_default());
+    let has_target = rest.get(length) == Some(&b' ') && target.len() == length;
     let mut room = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let head = Head::read(bytes, &mut room).ok()??;
-    let come = bytes.get(head.length..).unwrap_or_default();
-    let (body, is_whole) = match Body::of(head.headers, head.minor).ok()? {
-        Body::Length(length) if length > BODY_BYTES_MAX => return None,
-        Body::Length(length) => come.get(..length).map_or((come, false), |body| (body, true)),
-        Body::Chunked => (&[][..], false),
+    let (body, is_whole) = match Head::read(bytes, &mut room) {
+        Ok(Some(head)) => body_begun(&head, bytes.get(head.length..).unwrap_or_default(), body_max),
+        _ => (Cow::default(), false),
     };
-    Some(Begun { target: head.target, body, is_whole })
+    Some(Begun { target, has_target, body, is_whole })
+}
+
+fn body_begun<'a>(head: &Head<'_, 'a>, come: &'a [u8], body_max: usize) -> (Cow<'a, [u8]>, bool) {
+    match Body::of(head.headers, head.minor) {
+        Ok(Body::Length(length)) if length <= BODY_BYTES_MAX => {
+            let body = come.get(..length.min(body_max)).unwrap_or(come);
+            (Cow::Borrowed(body), body.len() == length)
+        }
+        Ok(Body::Chunked) => {
+            let (body, is_whole) = chunks::begun(come, body_max);
+            (Cow::Owned(body), is_whole)
+        }
+        _ => (Cow::default(), false),
+    }
+}
+
+const DELETE: u8 = 0x7F;
+
+/// As much of `bytes` as is text.
+pub fn beginning(bytes: &[u8]) -> &str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => std::str::from_utf8(bytes.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
+    }
 }
 
 /// One whole request.

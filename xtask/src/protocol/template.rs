@@ -35,7 +35,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
 /// the better: the port that understands all protocols decides for one once all others say no.
 fn recognise(start: &[u8], _transport: Transport) -> Claim {
     match start {
-        [] => Claim::Perhaps,
+        [] => Claim::next(start),
         [length, ..] if *length < 8 => Claim::No,
         _ => Claim::of_frame(PROTOCOL.cut(start), start, is_sealed),
     }

@@ -45,7 +45,7 @@ const fn protocol(framing: Framing, transports: &'static [Transport]) -> Protoco
         port: 1,
         transports,
         framing,
-        recognise: |_, _| Claim::Perhaps,
+        recognise: |_, _| Claim::STAYS,
         frame_max: 20,
         idle_s_max: 60,
         has_checksum: false,

@@ -105,10 +105,13 @@ fn cut(bytes: &[u8]) -> Cut {
 
 /// A header and a first record whose checksum fits. A packet without records could be anybody's.
 fn recognise(start: &[u8]) -> Claim {
-    match (begins(start), start.get(HEADER..HEADER.saturating_add(RECORD))) {
+    let first = HEADER.saturating_add(RECORD);
+    match (begins(start), start.get(HEADER..first)) {
         (Begins::No, _) => Claim::No,
+        (Begins::Perhaps, _) => Claim::next(start),
+        (Begins::Header { .. }, None) => Claim::Perhaps(first),
         (Begins::Header { length }, Some(record)) if end_of_records(length) > HEADER && is_sound(record) => Claim::Yes,
-        _ => Claim::Perhaps,
+        (Begins::Header { .. }, Some(_)) => Claim::STAYS,
     }
 }
 

@@ -110,14 +110,14 @@ impl Head {
 /// A whole packet whose checksum fits; a login also by the digits of its IMEI. Two bytes of marks are little, so what
 /// follows them has to be possible as well.
 fn recognise(start: &[u8]) -> Claim {
-    let [low, high, rest @ ..] = start else { return Claim::Perhaps };
+    let [low, high, rest @ ..] = start else { return Claim::next(start) };
     let head = Head::of(u16::from_le_bytes([*low, *high]));
     let imei = rest.iter().skip(2).take(IMEI);
     match (head.kind, rest) {
         _ if !head.is_possible() => Claim::No,
         (Some(Kind::Login), _) if !imei.clone().all(u8::is_ascii_digit) => Claim::No,
         (Some(Kind::Login), _) if imei.len() == IMEI => Claim::Yes,
-        (Some(Kind::Login), _) => Claim::Perhaps,
+        (Some(Kind::Login), _) => Claim::next(start),
         (Some(Kind::Answer), [command, ..]) if *command > command::LAST => Claim::No,
         (Some(Kind::Records), [_, _, blocks, ..]) if head.is_later && !blocks::are_known(*blocks) => Claim::No,
         (Some(Kind::Records), [_, _, low, high, ..])
@@ -126,9 +126,14 @@ fn recognise(start: &[u8]) -> Claim {
             Claim::No
         }
         (Some(Kind::Records), _) if !is_place(head.place(rest)) => Claim::No,
+        // A byte of all that was just looked at may be wrong.
+        _ if rest.len() < LOOK => Claim::next(start).or(Claim::of_frame(cut(start), start, is_sealed)),
         _ => Claim::of_frame(cut(start), start, is_sealed),
     }
 }
+
+/// What a packet may be disclaimed by ends here: the place of a record of the earlier form.
+const LOOK: usize = 11 + 8;
 
 /// Whether a place on earth may begin here.
 fn is_place(start: &[u8]) -> bool {

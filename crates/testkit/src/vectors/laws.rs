@@ -17,6 +17,8 @@ mod recognise;
 mod save;
 mod split;
 
+pub(crate) use recognise::taken_back;
+
 use super::{Paragraph, Report};
 use odograph_model::RecordId;
 use odograph_protocols::{Conversation, Heard, Protocol, Terms};

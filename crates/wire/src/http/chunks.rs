@@ -10,7 +10,7 @@ pub(super) fn end(bytes: &[u8]) -> Result<Extent, Wrong> {
         match walk.chunk()? {
             Step::Chunk(_) => {}
             Step::Last => return walk.trailers(),
-            Step::Needs(length) => return Ok(Extent::Needs(length)),
+            Step::Needs(length, _) => return Ok(Extent::Needs(length)),
         }
     }
     Err(Wrong::Chunks)
@@ -18,11 +18,25 @@ pub(super) fn end(bytes: &[u8]) -> Result<Extent, Wrong> {
 
 /// What is in chunks that [`end`] has found whole.
 pub(super) fn joined(bytes: &[u8]) -> Vec<u8> {
+    begun(bytes, usize::MAX).0
+}
+
+/// What is in the chunks that have come, also of one that has come in part: at most so many bytes, and whether that is all.
+pub(super) fn begun(bytes: &[u8], body_max: usize) -> (Vec<u8>, bool) {
     let (mut walk, mut joined) = (Walk { bytes, at: 0 }, Vec::new());
-    while let Ok(Step::Chunk(chunk)) = walk.chunk() {
-        joined.extend_from_slice(chunk);
+    loop {
+        let (chunk, goes_on) = match walk.chunk() {
+            Ok(Step::Chunk(chunk)) => (chunk, true),
+            Ok(Step::Needs(_, part)) => (part, false),
+            Ok(Step::Last) => return (joined, true),
+            Err(_) => return (joined, false),
+        };
+        let room = body_max.saturating_sub(joined.len());
+        joined.extend_from_slice(chunk.get(..room).unwrap_or(chunk));
+        if !goes_on || chunk.len() > room {
+            return (joined, false);
+        }
     }
-    joined
 }
 
 struct Walk<'a> {
@@ -34,12 +48,13 @@ enum Step<'a> {
     Chunk(&'a [u8]),
     /// The chunk of no bytes, after which the trailers come.
     Last,
-    Needs(usize),
+    /// So many bytes at least, and what has come of the chunk that is not whole.
+    Needs(usize, &'a [u8]),
 }
 
 impl<'a> Walk<'a> {
     fn chunk(&mut self) -> Result<Step<'a>, Wrong> {
-        let Some(line) = self.line()? else { return Ok(Step::Needs(self.bytes.len().saturating_add(1))) };
+        let Some(line) = self.line()? else { return Ok(Step::Needs(self.bytes.len().saturating_add(1), &[])) };
         let digits = line.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii_end();
         let size = hex(digits).ok_or(Wrong::Chunk)?;
         if size == 0 {
@@ -49,7 +64,10 @@ impl<'a> Walk<'a> {
         if end > BODY_BYTES_MAX {
             return Err(Wrong::BodyLong);
         }
-        let Some(chunk) = self.bytes.get(self.at..end) else { return Ok(Step::Needs(end)) };
+        let Some(chunk) = self.bytes.get(self.at..end) else {
+            let come = self.bytes.get(self.at..).unwrap_or_default();
+            return Ok(Step::Needs(end, come.get(..size).unwrap_or(come)));
+        };
         self.at = end;
         chunk.strip_suffix(LINE_END).map(Step::Chunk).ok_or(Wrong::Chunk)
     }

@@ -197,13 +197,44 @@ fn a_request_is_written_as_it_is_read() {
 
 #[test]
 fn a_request_shows_what_has_come_of_it() {
-    let post = |body: &str| format!("POST /?a=b HTTP/1.1\r\nContent-Length: 5\r\n\r\n{body}");
+    let shows = |text: &str| {
+        let begun = begun(text.as_bytes(), 20)?;
+        Some((
+            begun.target.to_owned(),
+            begun.has_target,
+            String::from_utf8_lossy(&begun.body).into_owned(),
+            begun.is_whole,
+        ))
+    };
+    let target = |target: &str, has_target| Some((target.to_owned(), has_target, String::new(), false));
+    assert_eq!(shows("POST"), None);
+    assert_eq!(shows("POST "), target("", false));
+    assert_eq!(shows("POST /?a=b"), target("/?a=b", false));
+    assert_eq!(shows("POST /?a=b "), target("/?a=b", true));
+    assert_eq!(shows("POST /?a=b\r\n"), target("/?a=b", false), "a version is missing");
+    assert_eq!(shows("POST /?a=b HTTP/1.1\r\nContent-Length: 5\r\n"), target("/?a=b", true));
+    assert_eq!(shows("POST /?a=b HTTP/1.1\r\nContent-Length: 9999999\r\n\r\nlat"), target("/?a=b", true));
+    let whole = |body: &str, is_whole| Some(("/?a=b".to_owned(), true, body.to_owned(), is_whole));
+    let post = |body: &str| shows(&format!("POST /?a=b HTTP/1.1\r\nContent-Length: 5\r\n\r\n{body}"));
     for (body, come) in [("", ""), ("la", "la"), ("lat=1", "lat=1"), ("lat=1GET /", "lat=1")] {
-        let expected = Begun { target: "/?a=b", body: come.as_bytes(), is_whole: come.len() == 5 };
-        assert_eq!(begun(post(body).as_bytes()), Some(expected));
+        assert_eq!(post(body), whole(come, come.len() == 5));
     }
-    let begins = |text: &str| begun(text.as_bytes()).map(|begun| begun.body.len());
-    assert_eq!(begins("POST / HTTP/1.1\r\nContent-Length: 5\r\n"), None);
-    assert_eq!(begins("POST / HTTP/1.1\r\nContent-Length: 9999999\r\n\r\nlat"), None);
-    assert_eq!(begins("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nlat\r\n"), Some(0));
+    let chunked = |body: &str| shows(&format!("POST /?a=b HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}"));
+    for (body, come) in [
+        ("", ""),
+        ("3", ""),
+        ("3\r\n", ""),
+        ("3\r\nla", "la"),
+        ("3\r\nlat\r", "lat"),
+        ("3\r\nlat\r\n2;x", "lat"),
+        ("3\r\nlat\r\n2\r\n=1\r\n0\r\n\r\nGET /", "lat=1"),
+        ("3\r\nlatx", "lat"),
+        ("3\r\nlat\r\nx\r\n=1", "lat"),
+    ] {
+        assert_eq!(chunked(body), whole(come, come.len() == 5), "{body:?}");
+    }
+    // No more than was asked for.
+    assert_eq!(chunked("30\r\n123456789012345678901234"), whole("12345678901234567890", false));
+    let long = |body: &str| shows(&format!("POST /?a=b HTTP/1.1\r\nContent-Length: 21\r\n\r\n{body}"));
+    assert_eq!(long("123456789012345678901"), whole("12345678901234567890", false));
 }

@@ -24,7 +24,8 @@ pub(super) fn recognise(start: &[u8]) -> Claim {
     let header = start.get(2).and_then(|flags| start.get(..length(*flags)));
     match header.and_then(<[u8]>::split_last) {
         Some((stated, bytes)) if checksum::crc8_nrsc5(bytes) == *stated => Claim::Yes,
-        _ => Claim::Perhaps,
+        Some(_) => Claim::STAYS,
+        None => Claim::next(start),
     }
 }
 

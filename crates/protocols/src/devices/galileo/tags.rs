@@ -87,10 +87,15 @@ enum To {
     RawBytes(&'static str),
 }
 
-#[cfg(test)]
 impl Row {
+    #[cfg(test)]
     pub(super) const fn first(&self) -> u8 {
         self.first
+    }
+
+    /// Whether its value may turn out to be longer than it seemed by its first bytes.
+    pub(super) const fn grows(&self) -> bool {
+        matches!(self.width, Width::Reefer)
     }
 }
 

@@ -14,6 +14,6 @@ const NUMBER: &[Part] = &[Run(u8::is_ascii_digit, 1, 64), OneOf(&[b";", b"*", b"
 pub(super) fn recognise(start: &[u8]) -> Claim {
     let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n' | b' ' | b'|' | 0 | b';' | b'*')).count();
     let rest = start.get(blank..).unwrap_or_default();
-    let number = parts(rest, NUMBER).min(Claim::Perhaps);
-    [LOGIN, REPORT, HEARTBEAT].into_iter().map(|form| parts(rest, form)).fold(number, Claim::max)
+    let number = parts(rest, NUMBER).and(Claim::STAYS);
+    [LOGIN, REPORT, HEARTBEAT].into_iter().map(|form| parts(rest, form)).fold(number, Claim::or).behind(blank)
 }

@@ -8,7 +8,7 @@ use odograph_wire::checksum;
 /// family of trackers writes packets that look the same, and its server answers otherwise.
 pub(super) fn recognise(start: &[u8]) -> Claim {
     match start {
-        [] | [0x78 | 0x79] => Claim::Perhaps,
+        [] | [0x78 | 0x79] => Claim::next(start),
         [first, second, ..] if is_header([*first, *second]) => Claim::of_frame(cut(start), start, is_sealed),
         _ => Claim::No,
     }

@@ -22,14 +22,15 @@ const TYPES: &[&[u8]] = &[b"BASE", b"BS", b"HTBT", b"LINK", b"NBR", b"SMS", b"XT
 pub(super) fn recognise(start: &[u8]) -> Claim {
     let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
     let start = start.get(blank..).unwrap_or_default();
-    match start.first() {
-        None => Claim::Perhaps,
-        Some(b'*') => parts(start, TEXT).min(if is_known(start) { Claim::Yes } else { Claim::Perhaps }),
+    let claim = match start.first() {
+        None => Claim::next(start),
+        Some(b'*') => parts(start, TEXT).and(if is_known(start) { Claim::Yes } else { Claim::STAYS }),
         Some(b'$') => record(start),
         // Known by their mark only.
-        Some(b'X') => record(start).min(Claim::Perhaps),
+        Some(b'X') => record(start).and(Claim::STAYS),
         Some(_) => Claim::No,
-    }
+    };
+    claim.behind(blank)
 }
 
 fn is_known(start: &[u8]) -> bool {
@@ -43,7 +44,7 @@ fn is_known(start: &[u8]) -> bool {
 fn record(start: &[u8]) -> Claim {
     let claim = |identity: usize| match begins_with(identity, start) {
         Some(false) => Claim::No,
-        None => Claim::Perhaps,
+        None => Claim::next(start),
         Some(true) => {
             let at = identity.saturating_add(17);
             let ends = [at, at.saturating_add(3), at.saturating_add(7)];
@@ -53,11 +54,12 @@ fn record(start: &[u8]) -> Claim {
             });
             match (motion, status) {
                 (Some(motion), Some(status)) if is_motion(motion) && are_set(status) => Claim::Yes,
-                _ => Claim::Perhaps,
+                (Some(_), Some(_)) => Claim::STAYS,
+                _ => Claim::Perhaps(at.saturating_add(7)),
             }
         }
     };
-    claim(5).max(claim(8))
+    claim(5).or(claim(8))
 }
 
 fn is_motion(bytes: &[u8]) -> bool {

@@ -97,6 +97,11 @@ impl Said {
         self.place || (self.latitude && self.longitude)
     }
 
+    /// Whether it says who.
+    pub(super) const fn is_named(self) -> bool {
+        self.who
+    }
+
     /// Whether it says who and where, which others do not say so.
     pub(super) const fn is_whole(self) -> bool {
         self.who && self.is_place()

@@ -5,7 +5,7 @@ use super::query::Said;
 use super::{METHODS, OsmAndSession, Terms};
 use crate::form::query;
 use crate::{Claim, Out, Transport};
-use odograph_wire::http::{self, Begun, Request};
+use odograph_wire::http::{self, Begun, Request, beginning};
 use odograph_wire::{Cut, Framing, Told};
 
 pub(super) fn recognise(start: &[u8], transport: Transport) -> Claim {
@@ -15,17 +15,22 @@ pub(super) fn recognise(start: &[u8], transport: Transport) -> Claim {
         return Claim::No;
     }
     if start.is_empty() {
-        return Claim::Perhaps;
+        return Claim::next(start).behind(blank);
     }
-    // What was seen of a head and its body stays seen, so this comes before all that may yet be wrong with the request.
-    if http::begun(start).is_some_and(says_it) {
+    // What was seen of a request line and of a body stays seen, so this comes before all that may yet be wrong with the
+    // request.
+    let begun = http::begun(start, LOOK_BYTES);
+    if begun.as_ref().is_some_and(says_it) {
         return Claim::Yes;
     }
-    match Framing::Http.cut(Told::default(), start) {
+    let claim = match Framing::Http.cut(Told::default(), start) {
         Cut::Frame(length) => of_request(start.get(..length).unwrap_or_default()),
-        Cut::Need(_) => Claim::Perhaps,
+        // All that is looked at of the body is there.
+        Cut::Need(need) if begun.is_some_and(|begun| begun.body.len() == LOOK_BYTES) => Claim::Perhaps(need),
+        Cut::Need(_) => Claim::next(start),
         Cut::Skip(_) | Cut::Lost(_) => Claim::No,
-    }
+    };
+    claim.behind(blank)
 }
 
 fn may_begin(start: &[u8], method: &str) -> bool {
@@ -34,26 +39,32 @@ fn may_begin(start: &[u8], method: &str) -> bool {
 }
 
 /// Whether what has come so far says who and where, in names that others do not put together so.
-fn says_it(begun: Begun<'_>) -> bool {
-    let in_url = query(begun.target).map_or_else(Said::default, |(text, _)| Said::in_text(text));
-    let text = beginning(begun.body);
+fn says_it(begun: &Begun<'_>) -> bool {
     // A value that goes on is not read yet.
-    let ends = if begun.is_whole { text.len() } else { text.rfind(['&', '\n']).unwrap_or(0) };
-    if text.trim_start_matches('\u{feff}').trim_start().starts_with(['{', '[']) {
-        return in_url.is_whole() || (text.contains("\"location\"") && text.contains("\"coords\""));
+    let in_target = if begun.has_target { begun.target } else { ended(begun.target, &['&', ';', '#']) };
+    let in_url = query(in_target).map_or_else(Said::default, |(text, _)| Said::in_text(text));
+    let text = beginning(&begun.body).trim_start_matches('\u{feff}').trim_start();
+    if text.starts_with(['{', '[']) {
+        return in_url.is_whole() || json_says_it(text, in_url);
     }
-    in_url.and(Said::in_text(text.get(..ends).unwrap_or_default())).is_whole()
+    let text = if begun.is_whole { text } else { ended(text, &['&', ';', '\n']) };
+    in_url.and(Said::in_text(text)).is_whole()
 }
 
-/// As much of a body as is text, and no more than is worth a look.
-fn beginning(body: &[u8]) -> &str {
-    let body = body.get(..LOOK_BYTES).unwrap_or(body);
-    match std::str::from_utf8(body) {
-        Ok(text) => text,
-        Err(error) => std::str::from_utf8(body.get(..error.valid_up_to()).unwrap_or_default()).unwrap_or_default(),
-    }
+/// As much of `text` as ends with one of these.
+fn ended<'a>(text: &'a str, ends: &[char]) -> &'a str {
+    text.rfind(ends).and_then(|at| text.get(..=at)).unwrap_or_default()
 }
 
+/// Whether JSON has the members that only these libraries send: a fix in its frame, or flat ones of a device in an array.
+fn json_says_it(text: &str, in_url: Said) -> bool {
+    let has = |name: &str| text.contains(&format!("\"{name}\""));
+    let is_named = || in_url.is_named() || ["device_id", "deviceId", "deviceid"].into_iter().any(has);
+    let is_flat = text.starts_with('[') && has("latitude") && has("longitude");
+    (has("location") && has("coords")) || (is_flat && is_named())
+}
+
+/// So much of a body is looked at before all of it is there.
 const LOOK_BYTES: usize = 4096;
 
 /// What a whole request is that has not said it by its names: one that cannot be read is somebody else's.
@@ -66,7 +77,7 @@ fn of_request(frame: &[u8]) -> Claim {
         {
             Claim::Yes
         }
-        Ok(_) => Claim::Perhaps,
+        Ok(_) => Claim::STAYS,
         Err(_) => Claim::No,
     }
 }

@@ -8,12 +8,16 @@ use odograph_wire::{Cut, checksum};
 const IMEI_DIGITS: usize = 15;
 /// No device begins with more pings and empty messages than this before it says who it is.
 const IDLE_MAX: usize = 64;
-/// Bytes of a datagram that are not counted by its length.
+/// Before a packet's length, the length, and behind its data.
+const PREAMBLE: usize = 4;
+const LENGTH: usize = 4;
+const CHECKSUM: usize = 4;
+/// Bytes of a login or a datagram that are not counted by its length.
 const LENGTH_BYTES: usize = 2;
 
 pub(super) fn recognise(start: &[u8], transport: Transport) -> Claim {
     match transport {
-        Transport::Udp if start == [PING] => Claim::Perhaps,
+        Transport::Udp if start == [PING] => Claim::next(start),
         Transport::Udp => datagram(start),
         _ => stream(start),
     }
@@ -23,7 +27,7 @@ fn stream(start: &[u8]) -> Claim {
     let mut rest = start;
     for _ in 0..IDLE_MAX {
         let idle = match (rest, rest.is_empty()) {
-            (_, true) => return Claim::Perhaps,
+            (_, true) => return Claim::next(start),
             ([PING, ..], _) => 1,
             _ => match cut(rest) {
                 Cut::Skip(length) => length,
@@ -32,11 +36,12 @@ fn stream(start: &[u8]) -> Claim {
         };
         rest = rest.get(idle..).unwrap_or_default();
     }
+    let idle = start.len().saturating_sub(rest.len());
     match *rest {
         // With a fourth byte it is a preamble, or an empty message and what follows it.
-        [0] | [0, 0] | [0, 0, _] | [0, 0, 0, 0] => Claim::Perhaps,
-        [0, 0, 0, 0, ref rest @ ..] => packet(rest),
-        [0, length, ref text @ ..] => login(length.into(), text),
+        [0] | [0, 0] | [0, 0, _] | [0, 0, 0, 0] => Claim::next(start),
+        [0, 0, 0, 0, ref rest @ ..] => packet(rest).behind(idle.saturating_add(PREAMBLE)),
+        [0, length, ref text @ ..] => login(length.into(), text).behind(idle.saturating_add(LENGTH_BYTES)),
         _ => Claim::No,
     }
 }
@@ -52,29 +57,32 @@ fn login(length: usize, text: &[u8]) -> Claim {
         Claim::No
     } else if name.len() == length && digits == IMEI_DIGITS {
         Claim::Yes
+    } else if name.len() == length {
+        Claim::STAYS
     } else {
-        Claim::Perhaps
+        Claim::next(text)
     }
 }
 
 /// What follows the preamble: a length, data that begin with a codec, a checksum.
 fn packet(rest: &[u8]) -> Claim {
-    let Some((length, rest)) = rest.split_first_chunk::<4>() else {
-        return Claim::Perhaps;
+    let Some((length, data)) = rest.split_first_chunk::<4>() else {
+        return Claim::Perhaps(LENGTH);
     };
     let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
     if length > FRAME_MAX {
         return Claim::No;
     }
-    match (rest, rest.split_at_checked(length)) {
-        ([], _) => Claim::Perhaps,
+    match (data, data.split_at_checked(length)) {
+        ([], _) => Claim::next(rest),
         ([codec, ..], _) if length > 0 && !is_codec(*codec) => Claim::No,
         (_, Some((data @ [_, ..], [0, 0, high, low, ..])))
             if checksum::crc16_arc(data) == u16::from_be_bytes([*high, *low]) =>
         {
             Claim::Yes
         }
-        _ => Claim::Perhaps,
+        (_, Some((_, [_, _, _, _, ..]))) => Claim::STAYS,
+        _ => Claim::Perhaps(LENGTH.saturating_add(length).saturating_add(CHECKSUM)),
     }
 }
 
@@ -82,17 +90,17 @@ fn packet(rest: &[u8]) -> Claim {
 fn datagram(start: &[u8]) -> Claim {
     let (length, rest) = match *start {
         [high, low, ref rest @ ..] => (usize::from(u16::from_be_bytes([high, low])), rest),
-        _ => return Claim::Perhaps,
+        _ => return Claim::next(start),
     };
     let (imei_length, rest) = match *rest {
         [_, _, PACKET_TYPE, _, high, low, ref rest @ ..] => (usize::from(u16::from_be_bytes([high, low])), rest),
-        [_, _, PACKET_TYPE, ..] | [_, _] | [_] | [] => return Claim::Perhaps,
+        [_, _, PACKET_TYPE, ..] | [_, _] | [_] | [] => return Claim::next(start),
         _ => return Claim::No,
     };
     if imei_length > LOGIN_MAX || !rest.iter().take(imei_length).all(|byte| matches!(byte, 0 | b' '..=b'~')) {
         return Claim::No;
     }
-    let Some((imei, data)) = rest.split_at_checked(imei_length) else { return Claim::Perhaps };
+    let Some((imei, data)) = rest.split_at_checked(imei_length) else { return Claim::next(start) };
     let counted = length.saturating_add(LENGTH_BYTES);
     match *data {
         [codec, ..] if !is_codec(codec) => Claim::No,
@@ -103,7 +111,7 @@ fn datagram(start: &[u8]) -> Claim {
         {
             Claim::Yes
         }
-        _ => Claim::Perhaps,
+        _ => Claim::next(start),
     }
 }
 

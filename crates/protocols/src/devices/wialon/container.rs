@@ -10,7 +10,7 @@ use super::FRAME_MAX;
 use crate::Out;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
-    TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+    TINFL_FLAG_HAS_MORE_INPUT, TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
 };
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use odograph_wire::{Cut, Malformed, Reason, Result};
@@ -70,6 +70,22 @@ pub(super) fn read(bytes: &[u8], at: usize, out: &Out<'_>) -> Result<Container> 
 pub(super) fn text(bytes: &[u8]) -> Option<Vec<u8>> {
     inflate(bytes.get(HEAD..)?).ok()
 }
+
+/// What the packet begins with in a container of which the beginning has come. Of more bytes it gives the same or more.
+pub(super) fn beginning(bytes: &[u8]) -> Vec<u8> {
+    let length =
+        bytes.get(1..HEAD).map_or(0, |length| length.iter().rev().fold(0, |sum, byte| sum << 8 | usize::from(*byte)));
+    let come = bytes.get(HEAD..).unwrap_or_default();
+    let compressed = come.get(..length).unwrap_or(come);
+    let mut text = vec![0; BEGINNING_MAX];
+    let flags = TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF | TINFL_FLAG_HAS_MORE_INPUT;
+    let (_, _, given) = decompress(&mut Box::<DecompressorOxide>::default(), compressed, &mut text, 0, flags);
+    text.truncate(given);
+    text
+}
+
+/// So much of a packet is enough to know it by: a device's name, and the beginning of a record.
+const BEGINNING_MAX: usize = 1024;
 
 /// What `compressed` was, if it is one whole stream of zlib and nothing else.
 fn inflate(compressed: &[u8]) -> std::result::Result<Vec<u8>, Reason> {
@@ -140,6 +156,26 @@ mod tests {
         *other.last_mut().unwrap() ^= 1;
         assert_eq!(inflate(&other), Err(Reason::Expected("text that fits the checksum of zlib")));
         assert_eq!(inflate(b"#P#\r\n"), Err(Reason::Expected("data compressed by zlib")));
+    }
+
+    #[test]
+    fn a_container_shows_what_its_packet_begins_with() {
+        let text: Vec<u8> = (0..3000_u32).map(|n| (n * n % 251) as u8).collect();
+        let compressed = compress_to_vec_zlib(&text, 6);
+        let [low, high, ..] = compressed.len().to_le_bytes();
+        let mut container = [&[MARKER, low, high], &compressed[..]].concat();
+        let mut before = Vec::new();
+        for length in 0..=container.len() {
+            let shown = beginning(&container[..length]);
+            assert!(shown.starts_with(&before) && text.starts_with(&shown), "{length} bytes");
+            before = shown;
+        }
+        assert_eq!(before, text[..BEGINNING_MAX]);
+        // What was shown stays shown where the rest is broken.
+        let middle = container.len() / 2;
+        let shown = beginning(&container[..middle]);
+        container[middle..].fill(0xFF);
+        assert!(beginning(&container).starts_with(&shown));
     }
 
     #[test]

@@ -41,16 +41,31 @@ const TIME: Part = Run(is_of_time, 0, 20);
 const NUMBER: Part = Run(u8::is_ascii_digit, 1, 10);
 
 pub(super) fn recognise(start: &[u8]) -> Claim {
-    let rest = start.get(text::skip_blank(start, 0)..).unwrap_or_default();
-    let Some(cut) = container::cut(rest) else { return line(rest) };
-    match (cut, rest) {
-        (_, [_, 0, 0, ..]) => Claim::No,
-        (_, [_, _, _, first, second, ..]) if !begins_zlib(*first, *second) => Claim::No,
-        (Cut::Frame(length), _) => match rest.get(..length).and_then(container::text) {
-            Some(text) => line(text.get(text::skip_blank(&text, 0)..).unwrap_or_default()),
+    let blank = text::skip_blank(start, 0);
+    let rest = start.get(blank..).unwrap_or_default();
+    container::cut(rest).map_or_else(|| line(rest), |cut| contained(cut, rest)).behind(blank)
+}
+
+/// What a container says that goes as far as `cut` says. Its packet may be longer than is waited for, and says by its
+/// beginning what it is.
+fn contained(cut: Cut, start: &[u8]) -> Claim {
+    match start {
+        [_, 0, 0, ..] => return Claim::No,
+        [_, _, _, first, second, ..] if !begins_zlib(*first, *second) => return Claim::No,
+        _ => {}
+    }
+    let of_text = |text: &[u8]| line(text.get(text::skip_blank(text, 0)..).unwrap_or_default());
+    match (of_text(&container::beginning(start)), cut) {
+        (Claim::Perhaps(_), Cut::Frame(length)) => match start.get(..length).and_then(container::text) {
+            Some(text) => match of_text(&text) {
+                // It is whole.
+                Claim::Perhaps(_) => Claim::STAYS,
+                claim => claim,
+            },
             None => Claim::No,
         },
-        _ => Claim::Perhaps,
+        (Claim::Perhaps(_), _) => Claim::next(start),
+        (claim, _) => claim,
     }
 }
 
@@ -58,10 +73,10 @@ fn line(start: &[u8]) -> Claim {
     let name = start.iter().take(NAME_MAX).take_while(|byte| is_of_name(byte)).count();
     let rest = start.get(name..).unwrap_or_default();
     let claim = |(kind, body): &(&[u8], &[Part])| match mark(rest, kind) {
-        Claim::Yes => parts(rest.get(kind.len()..).unwrap_or_default(), body),
+        Claim::Yes => parts(rest.get(kind.len()..).unwrap_or_default(), body).behind(kind.len()),
         claim => claim,
     };
-    KINDS.iter().map(claim).max().unwrap_or(Claim::No)
+    KINDS.iter().map(claim).fold(Claim::No, Claim::or).behind(name)
 }
 
 /// Compressed by deflate, without a dictionary, and the two bytes fit each other (RFC 1950).
@@ -100,4 +115,39 @@ const fn is_blank(byte: &u8) -> bool {
 
 const fn is_end(byte: &u8) -> bool {
     matches!(byte, b'\r' | b'\n')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Transport;
+    use crate::detect::{UNDECIDED_BYTES_MAX, decide};
+    use miniz_oxide::deflate::compress_to_vec_zlib;
+
+    fn container(text: &[u8]) -> Vec<u8> {
+        let compressed = compress_to_vec_zlib(text, 6);
+        let [low, high, ..] = compressed.len().to_le_bytes();
+        [&[0xFF, low, high], &compressed[..]].concat()
+    }
+
+    #[test]
+    fn a_container_is_told_by_its_beginning() {
+        let record = |number: u64| {
+            let odd = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            format!("130724;120000;55{:.4};N;037{odd};E;{number};0;150;8|", odd % 9999)
+        };
+        let records: String = (0..2000).map(record).collect();
+        let long = container(format!("#B#{records}\r\n").as_bytes());
+        assert!(long.len() > 2 * UNDECIDED_BYTES_MAX, "{} bytes", long.len());
+        let decided = |bytes: &[u8]| decide(bytes, Transport::Tcp).map(|protocol| protocol.name);
+        for length in [UNDECIDED_BYTES_MAX / 2, UNDECIDED_BYTES_MAX, UNDECIDED_BYTES_MAX + 1, long.len()] {
+            assert_eq!(decided(&long[..length]), Some("wialon"), "by {length} bytes");
+        }
+        // Whose packet is none is nobody's, as soon as that shows.
+        let other = container(format!("GET /{records}").as_bytes());
+        assert_eq!(recognise(&other[..UNDECIDED_BYTES_MAX / 2]), Claim::No);
+        let line = container(b"#P#\r\n");
+        assert_eq!(recognise(&line[..5]), Claim::Perhaps(6));
+        assert_eq!(recognise(&line), Claim::Yes);
+    }
 }

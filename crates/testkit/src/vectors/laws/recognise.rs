@@ -1,4 +1,5 @@
-//! Beginnings of messages: what may become a message is never disclaimed, and claims are never taken back.
+//! Beginnings of messages: what may become a message is never disclaimed, claims are never taken back, and who asks for more
+//! bytes says nothing new before they are there.
 
 use super::{Case, Findings, caught};
 use odograph_protocols::{Claim, Conversation, Terms, Transport};
@@ -24,18 +25,39 @@ pub(super) fn recognise(case: &Case<'_>, findings: &mut Findings<'_>) {
 
 /// What is wrong with the claims to `bytes` as they come one by one.
 fn course(case: &Case<'_>, bytes: &[u8], transport: Transport, is_sound: bool) -> Option<String> {
-    let mut before = Claim::Perhaps;
+    let mut before = Claim::Perhaps(0);
     for length in 0..=bytes.len() {
         let claim = (case.protocol.recognise)(&bytes[..length], transport);
         if is_sound && claim == Claim::No {
             return Some(format!("disclaimed by its first {length} bytes"));
         }
-        if before != Claim::Perhaps && claim != before {
-            return Some(format!("{before:?} became {claim:?} with byte {length}"));
+        let fault = taken_back(before, claim, length);
+        if fault.is_some() {
+            return fault;
         }
         before = claim;
     }
     None
+}
+
+/// What is wrong with a claim to the first `length` bytes, behind what was said of one byte less: `No` and `Yes` stay, and
+/// so does `Perhaps` as long as it says so.
+pub(crate) fn taken_back(before: Claim, claim: Claim, length: usize) -> Option<String> {
+    match (before, claim) {
+        (Claim::Perhaps(_), Claim::Perhaps(need)) if need <= length => {
+            Some(format!("asks for {need} bytes where {length} have come"))
+        }
+        (Claim::Perhaps(need), Claim::Perhaps(next)) if next < need && length < need => {
+            Some(format!("asked for {need} bytes, and after {length} for {next}"))
+        }
+        (Claim::Perhaps(need), Claim::No | Claim::Yes) if length < need => {
+            Some(format!("asked for {need} bytes, and said {claim:?} after {length}"))
+        }
+        (Claim::No | Claim::Yes, _) if claim != before => {
+            Some(format!("{before:?} became {claim:?} with byte {length}"))
+        }
+        _ => None,
+    }
 }
 
 /// Whether the frame of that index is a message that comes by `transport`.
