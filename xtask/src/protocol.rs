@@ -96,6 +96,7 @@ const UPDATES: &[(&str, &str, bool, bool)] = &[
     ("no protocol takes what is another's", "claims", false, true),
     ("a peer's messages, where ODOGRAPH_VECTORS says where they are", "oracle", false, true),
     ("the pages", "pages", true, false),
+    ("the ports, for firewalls and in deploy/", "ports", true, false),
 ];
 const DEVICES: &str = "crates/protocols/src/devices";
 const MODULES: &str = "crates/protocols/src/devices.rs";
