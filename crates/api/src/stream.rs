@@ -48,7 +48,7 @@ pub(crate) async fn streamed(
     let api = api.clone();
     tokio::task::spawn_blocking(move || {
         let mut out = Pieces { sender, pending: Vec::with_capacity(PIECE_BYTES) };
-        let made = make(&api, &mut out).and_then(|()| Ok(out.flush().map_err(gone)?));
+        let made = make(&api, &mut out).and_then(|()| out.flush().map_err(|error| gone(&error)));
         if let Err(problem) = made {
             // An error here means that nobody reads it any more.
             let _ = out.sender.blocking_send(Err(problem));
@@ -82,13 +82,13 @@ fn plain(name: &str) -> String {
 }
 
 /// A problem that nobody reads, because they have gone.
-fn gone(error: io::Error) -> Problem {
+fn gone(error: &io::Error) -> Problem {
     Problem::new(Code::Unavailable, error.to_string())
 }
 
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
-        gone(error)
+        gone(&error)
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) struct App {
 }
 
 impl App {
+    #[expect(clippy::too_many_arguments, reason = "they become the fields of one struct")]
     pub(crate) fn new(
         gateway: Arc<Gateway>,
         journal: Journal,

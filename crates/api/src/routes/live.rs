@@ -49,8 +49,9 @@ impl Watched {
     fn filter(&self, api: &Api, caller: &Caller) -> Result<Filter, Problem> {
         let tenant = caller.tenant();
         let groups = list(self.groups.as_deref());
-        let parameters =
-            list(self.parameters.as_deref()).map(|names| names.into_iter().map(parameter).collect()).transpose()?;
+        let parameters = list(self.parameters.as_deref())
+            .map(|names| names.into_iter().map(|name| parameter(&name)).collect())
+            .transpose()?;
         if self.zoom.is_some_and(|zoom| zoom > ZOOM_MAX) {
             return Err(Problem::invalid("zoom", format!("is from 0 to {ZOOM_MAX}")));
         }
@@ -72,8 +73,8 @@ fn list(text: Option<&str>) -> Option<Vec<String>> {
     text.map(names)
 }
 
-fn parameter(name: String) -> Result<Key, Problem> {
-    Key::from_name(&name).ok_or_else(|| Problem::invalid("parameters", format!("there is no parameter {name:?}")))
+fn parameter(name: &str) -> Result<Key, Problem> {
+    Key::from_name(name).ok_or_else(|| Problem::invalid("parameters", format!("there is no parameter {name:?}")))
 }
 
 fn area(text: &str) -> Result<Area, Problem> {
@@ -111,7 +112,7 @@ async fn live(
         Some(mark) => api.live.resume(filter.clone(), mark),
         None => api.live.subscribe(filter.clone()),
     };
-    let subscription = subscription.map_err(refused)?;
+    let subscription = subscription.map_err(|error| refused(&error))?;
     Ok(match socket {
         Some(upgrade) => upgrade
             .max_message_size(MESSAGE_BYTES_MAX)
@@ -145,7 +146,6 @@ struct Watcher {
 
 impl Watcher {
     fn new(api: Api, caller: Caller, subscription: Subscription) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "the runtime's own clock, for a timer of the runtime")]
         let checked = tokio::time::Instant::now();
         Self { api, caller, subscription, checked }
     }
@@ -222,7 +222,7 @@ async fn by_socket(api: Api, caller: Caller, mut filter: Filter, subscription: S
             heard = socket.recv() => {
                 let Some(Ok(message)) = heard else { return };
                 let Message::Text(text) = message else { continue };
-                let moved = moved(&mut filter, &text).and_then(|()| watcher.subscription.look_at(filter.clone()).map_err(refused));
+                let moved = moved(&mut filter, &text).and_then(|()| watcher.subscription.look_at(filter.clone()).map_err(|error| refused(&error)));
                 if let Err(problem) = moved
                     && socket.send(Message::text(problem.to_json())).await.is_err()
                 {
@@ -252,7 +252,7 @@ fn moved(filter: &mut Filter, text: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-fn refused(error: SubscribeError) -> Problem {
+fn refused(error: &SubscribeError) -> Problem {
     let code = match error {
         SubscribeError::TooMany { .. } => Code::TooMany,
         SubscribeError::TooLong { .. } => Code::Invalid,

@@ -1,5 +1,7 @@
 //! `odograph device`: the devices that are known, and what is decided about them.
 
+mod import;
+
 use super::{Outcome, table, usage};
 use crate::catalog;
 use crate::client::Access;
@@ -16,7 +18,8 @@ use std::io::Write;
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     odograph device list --state quarantined\n  \
-    odograph device accept 352093081452251\n\n\
+    odograph device accept 352093081452251\n  \
+    odograph device import fleet.csv              shows what would change; --apply does it\n\n\
     A device that is accepted counts from its first message on: what it sent while it waited was kept.\n\
     Devices of the configuration file stay as they are there.")]
 pub(super) struct Options {
@@ -42,6 +45,8 @@ enum Command {
     /// Refuse these devices from their next message on that names them: in most protocols that is a login, so a connection
     /// that is open stays until it ends.
     Reject(Which),
+    /// Take in devices from a table or from a Traccar database. What would change is shown first.
+    Import(import::Options),
 }
 
 #[derive(Debug, Args)]
@@ -67,6 +72,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Command::List { source, state, json } => list(source, *state, *json, out),
         Command::Accept(which) => decide(which, State::Accepted, out),
         Command::Reject(which) => decide(which, State::Rejected, out),
+        Command::Import(options) => import::run(options, out),
     }
 }
 

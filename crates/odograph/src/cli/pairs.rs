@@ -49,3 +49,14 @@ pub(super) fn command_lines(protocol: &Protocol) -> String {
     let rows = protocol.commands.iter().map(|command| vec![call(command), command.meaning.to_owned()]).collect();
     super::table::plain(rows, "  ")
 }
+
+/// A character that has one byte.
+pub(super) fn one_character(text: &str) -> Result<u8, String> {
+    match text {
+        "tab" | "\\t" => Ok(b'\t'),
+        _ => match text.as_bytes() {
+            [one] if one.is_ascii() => Ok(*one),
+            _ => Err("one character is needed: , ; | or tab".to_owned()),
+        },
+    }
+}

@@ -146,7 +146,7 @@ fn each(
     who: &Who,
     out: &mut dyn Write,
     done: &str,
-    work: impl AsyncFn(&Within<'_>, &str) -> Result<(), odograph_catalog::Error>,
+    mut work: impl AsyncFnMut(&Within<'_>, &str) -> Result<(), odograph_catalog::Error>,
 ) -> Result<()> {
     who.of.with(async |catalog, access| {
         let within = catalog.within(access);

@@ -77,12 +77,12 @@ impl odograph_pipeline::Tables for Tables {
             at: Time(entry.at),
             kind: entry.kind.0,
             name: entry.kind.name(),
-            device: &owner.device,
+            device: owner.device,
             decision: entry.identity.map(|identity| identity.decision),
             context: entry.context,
             payload: entry.payload,
         };
-        self.writer.push_frame(&owner.tenant, &row)
+        self.writer.push_frame(owner.tenant, &row)
     }
 
     fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {

@@ -18,11 +18,11 @@ impl Server for App {
 
     fn records(&self, query: &Records, out: &mut dyn Output) -> Result<(), Problem> {
         let (origin, query) = (self.origin()?, asked(query));
-        export::records(&origin, &query, &mut Into(out)).map(drop).map_err(problem)
+        export::records(&origin, &query, &mut Into(out)).map(drop).map_err(|error| problem(&error))
     }
 
     fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem> {
-        export::page(&self.origin()?, &asked(query), after, limit).map_err(problem)
+        export::page(&self.origin()?, &asked(query), after, limit).map_err(|error| problem(&error))
     }
 
     fn frames(&self, query: &Frames, out: &mut dyn Output) -> Result<(), Problem> {
@@ -46,7 +46,7 @@ impl Server for App {
             limit: limit.map(|limit| limit as u64),
             ..FrameQuery::default()
         };
-        export::frames(&entries, &self.roster, &query, &mut Into(out)).map(drop).map_err(problem)
+        export::frames(&entries, &self.roster, &query, &mut Into(out)).map(drop).map_err(|error| problem(&error))
     }
 
     fn protocols(&self) -> serde_json::Value {
@@ -72,7 +72,7 @@ impl Server for App {
         };
         sql::write(&mut answer, format, &mut Into(out)).map(drop).map_err(|error| {
             let is_theirs = error.downcast_ref::<odograph_lake::Error>().is_some();
-            if is_theirs { Problem::new(Code::Unprocessable, format!("{error:#}")) } else { problem(error) }
+            if is_theirs { Problem::new(Code::Unprocessable, format!("{error:#}")) } else { problem(&error) }
         })
     }
 }
@@ -111,12 +111,12 @@ fn behind(error: &anyhow::Error) -> Problem {
     Problem::new(Code::Unavailable, format!("{error:#}"))
 }
 
-fn problem(error: anyhow::Error) -> Problem {
+fn problem(error: &anyhow::Error) -> Problem {
     match error.downcast_ref::<Failure>() {
         Some(failure) if failure.status == Status::Usage => Problem::new(Code::Invalid, failure.to_string()),
         Some(failure) => Problem::new(Code::Unprocessable, failure.to_string()),
         None if error.is::<io::Error>() => Problem::new(Code::Unavailable, format!("{error:#}")),
-        None => Problem::internal(&*error),
+        None => Problem::internal(&**error),
     }
 }
 

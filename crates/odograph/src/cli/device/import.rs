@@ -1,0 +1,169 @@
+//! `odograph device import`: the fleet of somebody who moves over. What would change is shown first.
+
+use crate::cli::pairs::one_character;
+use crate::cli::table::{self, visible};
+use crate::cli::token::Tenanted;
+use crate::cli::{Outcome, usage};
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use odograph_catalog::{DeviceFields, DeviceRow, DeviceState, ImportMode, ImportOutcome, ImportReport};
+use odograph_movein::{Device, Format, Found, Hint, Speaks};
+use serde_json::{Map, Value, json};
+use std::io::Write;
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    #[command(flatten)]
+    of: Tenanted,
+    /// A table saved as CSV, or a dump of a Traccar database as SQL: which it is is found out.
+    file: PathBuf,
+    /// Do it. Without this, what would change is shown and nothing is changed.
+    #[arg(long)]
+    apply: bool,
+    /// Leave out rows that cannot be taken. Without this, one such row is enough to change nothing.
+    #[arg(long)]
+    skip_bad: bool,
+    /// What kind of file it is.
+    #[arg(long, value_enum)]
+    format: Option<FormatName>,
+    /// What its text is in: `utf-8`, `windows-1251`.
+    #[arg(long, value_name = "NAME")]
+    encoding: Option<String>,
+    /// What stands between the columns of a table.
+    #[arg(long, value_name = "CHARACTER", value_parser = one_character)]
+    delimiter: Option<u8>,
+    /// Where its times are from, if they do not say: `Europe/Berlin`.
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<String>,
+    /// Print JSON instead of text.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FormatName {
+    Csv,
+    H2,
+    Postgresql,
+    Mysql,
+}
+
+pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
+    let time_zone = options.time_zone.as_deref().map(|name| match jiff::tz::TimeZone::get(name) {
+        Ok(zone) => Ok(zone),
+        Err(error) => usage(format!("{name:?} is no time zone: {error}")),
+    });
+    let hint = Hint {
+        format: options.format.map(|name| match name {
+            FormatName::Csv => Format::Csv,
+            FormatName::H2 => Format::H2,
+            FormatName::Postgresql => Format::PostgreSql,
+            FormatName::Mysql => Format::MySql,
+        }),
+        encoding: options.encoding.clone(),
+        delimiter: options.delimiter,
+        time_zone: time_zone.transpose()?,
+    };
+    let found = odograph_movein::read(&options.file, &hint)
+        .with_context(|| format!("cannot import {}", options.file.display()))?;
+    let rows: Vec<DeviceRow> = found.devices.iter().map(row).collect();
+    let mode = ImportMode { dry_run: !options.apply, skip_bad: options.skip_bad };
+    let report =
+        options.of.with(async |catalog, access| Ok(catalog.within(access).import_devices(&rows, mode).await?))?;
+    if options.json {
+        let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
+        writeln!(out, "{}", json!({"said": found.said, "problems": problems, "report": report}))?;
+    } else {
+        tell(options, &found, &report, out)?;
+    }
+    let refused = report.failed > 0 && !options.skip_bad;
+    Ok(if refused || !found.problems.is_empty() { Outcome::Problems } else { Outcome::Done })
+}
+
+/// A device, as the catalog takes it.
+fn row(device: &Device) -> DeviceRow {
+    let mut attributes: Map<String, Value> =
+        device.attributes.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let mut add = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            attributes.entry(name.to_owned()).or_insert(Value::from(value));
+        }
+    };
+    add("model", device.model.clone());
+    add("phone", device.phone.clone());
+    add("contact", device.contact.clone());
+    add("category", device.category.clone());
+    add("expires", device.expires_at.map(|at| at.to_string()));
+    let protocol = match &device.protocol {
+        Some(Speaks::Ours(name)) => Some((*name).to_owned()),
+        Some(Speaks::Foreign(name)) => {
+            add("protocol", Some(name.clone()));
+            None
+        }
+        None => None,
+    };
+    let fields = DeviceFields {
+        name: device.name.clone(),
+        plate: device.plate.clone(),
+        group: device.group.clone().map(Some),
+        tags: (!device.tags.is_empty()).then(|| device.tags.clone()),
+        protocol,
+        notes: device.notes.clone(),
+        attributes: (!attributes.is_empty()).then_some(attributes),
+        // Where it was switched off, nobody wants its data.
+        state: Some(if device.disabled { DeviceState::Rejected } else { DeviceState::Accepted }),
+        ..DeviceFields::default()
+    };
+    DeviceRow { ids: device.ids.clone(), fields }
+}
+
+fn tell(options: &Options, found: &Found, report: &ImportReport, out: &mut dyn Write) -> Result<()> {
+    for said in &found.said {
+        writeln!(out, "{}", visible(said))?;
+    }
+    for problem in &found.problems {
+        eprintln!("problem: {}", visible(&problem.to_string()));
+    }
+    if found.problems_more > 0 {
+        eprintln!("problem: and {} more", found.problems_more);
+    }
+    let shown = |outcome: &ImportOutcome| match outcome {
+        ImportOutcome::Created => Some("new".to_owned()),
+        ImportOutcome::Changed { fields } => Some(format!("changes {}", fields.join(", "))),
+        ImportOutcome::Same => None,
+        ImportOutcome::Failed { reason } => Some(format!("cannot be taken: {reason}")),
+    };
+    let lines: Vec<Vec<String>> = report
+        .rows
+        .iter()
+        .filter_map(|row| Some(vec![row.id.clone(), shown(&row.outcome)?]))
+        .take(ROWS_SHOWN)
+        .collect();
+    if !lines.is_empty() {
+        out.write_all(table::headed(&["DEVICE", "WHAT"], lines).as_bytes())?;
+    }
+    let ImportReport { written, created, changed, same, failed, groups_created, .. } = report;
+    let told = created + changed + failed;
+    if told > ROWS_SHOWN {
+        writeln!(out, "… and {} more", told - ROWS_SHOWN)?;
+    }
+    if !groups_created.is_empty() {
+        writeln!(out, "new groups: {}", visible(&groups_created.join(", ")))?;
+    }
+    if !found.drivers.is_empty() {
+        writeln!(out, "{} drivers stay behind: there is no place for them yet", found.drivers.len())?;
+    }
+    let counts = format!("{created} new, {changed} changed, {same} as they are already, {failed} that cannot be taken");
+    let what = match (options.apply, *written) {
+        (true, true) => "done",
+        (true, false) if *failed > 0 => "nothing was changed: mend the file, or leave such rows out with --skip-bad",
+        (true, false) => "nothing had to be changed",
+        (false, _) => "nothing was changed: --apply does it",
+    };
+    writeln!(out, "{counts}: {what}")?;
+    Ok(())
+}
+
+/// So many rows are shown one by one; --json has all of them.
+const ROWS_SHOWN: usize = 50;
