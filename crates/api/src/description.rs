@@ -67,3 +67,24 @@ fn about() -> String {
     )
 )]
 struct About;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The description that others generate clients from. `UPDATE=1 cargo test -p odograph-api` writes it anew.
+    #[test]
+    fn the_description_is_the_one_that_clients_are_generated_from() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/odograph.json");
+        let now = description();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        let differs = now.lines().zip(kept.lines()).position(|(now, kept)| now != kept);
+        assert!(
+            now == kept,
+            "openapi/odograph.json differs from line {differs:?}: look at UPDATE=1 cargo test -p odograph-api"
+        );
+    }
+}
