@@ -10,7 +10,7 @@ mod logging;
 mod recovery;
 mod succession;
 
-pub(crate) use doors::http_tls;
+pub(crate) use doors::{check, http_tls, not_handed_over};
 pub(crate) use files::{Shares, connections};
 pub(crate) use follower::{Follower, state_of};
 pub(crate) use keeper::Alarms;

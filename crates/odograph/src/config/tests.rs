@@ -261,3 +261,14 @@ fn every_key_has_a_meaning_and_stands_once() {
     assert_eq!(once.len(), names.len());
     assert!(KEYS.iter().all(|key| key.meaning.ends_with('.')));
 }
+
+#[test]
+fn what_was_meant_to_say_something_and_says_nothing_is_an_error() {
+    let listener = "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\n";
+    assert_eq!(refused(&format!("{listener}tls = {{}}")), "odograph.toml:5:1: tls needs both cert and key");
+    assert_eq!(refused(&format!("{listener}[listener.tls]")), "odograph.toml:5:11: tls needs both cert and key");
+    assert_eq!(refused("[http]\ntls = {}"), "odograph.toml:2:1: tls needs both cert and key");
+    let empty = "odograph.toml:2:1: allow is empty: name networks, or leave it out to let devices come from everywhere";
+    assert_eq!(refused(&format!("{listener}allow = []")), empty);
+    load(&format!("{listener}allow = [\"10.0.0.0/8\"]\nsettings = {{}}\n[http]\n"), &[]).unwrap();
+}

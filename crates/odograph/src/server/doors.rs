@@ -158,6 +158,28 @@ pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(Failure::new(Status::Config, problems.join("\n       ")).into()) }
 }
 
+/// The sockets that listeners want by their names and that are not there. Where the service manager has started this process with
+/// sockets of other names, that is an error.
+pub(crate) fn not_handed_over(loaded: &Loaded) -> Result<Vec<String>> {
+    let given = std::env::var("LISTEN_FDNAMES").ok();
+    let is_there = |name: &str| given.as_ref().is_some_and(|given| given.split(':').any(|given| given == name));
+    let mut missing = Vec::new();
+    for (number, listener) in loaded.config.listeners.iter().enumerate() {
+        if let Some(name) = listener.socket.as_ref().filter(|name| !is_there(&name.0)) {
+            let origin = loaded.origin(&format!("listener.{number}.socket"));
+            missing.push(format!(
+                "{origin}: the socket {:?} has to be handed over by the service manager (FileDescriptorName={}): without it, \
+                 `odograph serve` does not start",
+                name.0, name.0
+            ));
+        }
+    }
+    if given.is_some() && !missing.is_empty() {
+        return Err(Failure::new(Status::Unavailable, missing.join("\n       ")).into());
+    }
+    Ok(missing)
+}
+
 /// Certificates that were read, for all who have them in common.
 #[derive(Default)]
 struct Secured(HashMap<TlsFiles, Arc<Tls>>);
