@@ -244,8 +244,7 @@ impl Historian {
         Ok(Self { history, thread })
     }
 
-    /// Ends without making files of what waits: whoever has the folder next reads it from the journal again, and devices wait less
-    /// long for him. The journal must take nothing more.
+    /// Ends without making files of what waits: whoever has the folder next reads it from the journal again. The journal may go on.
     pub(crate) fn leave(self) {
         self.history.leaving.store(true, Ordering::Release);
         self.stop();

@@ -264,20 +264,26 @@ impl Server {
                 let stopped = gateway.stop();
                 // Without the journal nothing more becomes durable, so now the devices' file can be complete.
                 keeper.stop();
-                match way {
-                    Way::End => historian.stop(),
-                    Way::GiveWay => historian.leave(),
-                }
                 stopped
             };
             let (stopped, http) = match way {
-                // Whoever asks how the server is hears that it stops.
-                Way::End => (end(), Ok(http.stop())),
-                // Whoever asks now waits in the kernel for the other server.
-                Way::GiveWay => std::thread::scope(|scope| {
-                    let http = scope.spawn(|| http.stop());
-                    (end(), http.join())
-                }),
+                Way::End => {
+                    let stopped = end();
+                    historian.stop();
+                    // Last, so that whoever asks how the server is hears that it stops.
+                    (stopped, Ok(http.stop()))
+                }
+                Way::GiveWay => {
+                    // First, because a table may be half written, and devices are served until it is whole.
+                    historian.leave();
+                    tracing::info!(
+                        "history is left to the other server: whoever comes waits in the kernel from now on"
+                    );
+                    std::thread::scope(|scope| {
+                        let http = scope.spawn(|| http.stop());
+                        (end(), http.join())
+                    })
+                }
             };
             drop(app);
             (stopped, gateway, http)
