@@ -124,7 +124,7 @@ struct Server {
     historian: Historian,
     app: Arc<App>,
     /// Where a server asks that is to follow this one.
-    successor: std::os::unix::net::UnixListener,
+    successor: Option<std::os::unix::net::UnixListener>,
     /// Where devices arrive.
     planned: Vec<Planned>,
     stop_max: Duration,
@@ -176,7 +176,7 @@ impl Server {
             tracing::warn!("no device can come: there is no listener");
         }
         let http = doors.http.bind(&folder)?;
-        let successor = bind_succession(&folder)?;
+        let successor = Some(bind_succession(&folder)?);
         let workers = config.ingest.workers.unwrap_or_else(cores);
         let alarms = Arc::<Alarms>::default();
         let parts = keeper::Parts {
@@ -208,7 +208,7 @@ impl Server {
     }
 
     /// Serves. What it stands on comes back where a server was to follow this one and did not come to serve.
-    async fn run(self, from: Option<Predecessor>, signals: &mut Signals) -> Result<Option<Ground>> {
+    async fn run(mut self, from: Option<Predecessor>, signals: &mut Signals) -> Result<Option<Ground>> {
         if let Some(from) = from {
             // Some time, so that a signal shows that came during the start.
             let signalled = tokio::time::timeout(SIGNAL_LOOK, signals.next()).await;
@@ -218,11 +218,14 @@ impl Server {
             }
             from.serving().await;
         }
-        let asking = tokio::net::UnixListener::from_std(self.successor.try_clone()?)?;
+        let asking = self.successor.take().context("it runs once")?;
+        let asking = tokio::net::UnixListener::from_std(asking)?;
         loop {
             let successor = match self.next(&asking, signals).await? {
                 Next::Stop(name) => {
                     tracing::info!(signal = name, "stopping: a second signal ends it at once");
+                    // Whoever asks now need not wait to know that it ends.
+                    drop(asking);
                     self.close(Way::End, signals).await?;
                     tracing::info!("stopped");
                     return Ok(None);
@@ -230,7 +233,10 @@ impl Server {
                 Next::GiveWay(successor) => successor,
             };
             match successor.closing(self.stop_max + succession::CLOSE_MAX).await {
-                Ok(()) => return self.close(Way::GiveWay, signals).await?.give_way(&successor, signals).await,
+                Ok(()) => {
+                    drop(asking);
+                    return self.close(Way::GiveWay, signals).await?.give_way(&successor, signals).await;
+                }
                 Err(error) => tracing::warn!(%error, "the other server has gone: this one goes on"),
             }
         }

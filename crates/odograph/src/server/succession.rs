@@ -109,7 +109,7 @@ async fn reach(folder: &Folder) -> Result<Reached> {
             tokio::time::sleep(LOOK).await;
         }
     };
-    tokio::time::timeout(END_MAX, wait).await.unwrap_or_else(|_| Err(folder.held().into()))
+    tokio::time::timeout(INHERIT_MAX, wait).await.unwrap_or_else(|_| Err(folder.held().into()))
 }
 
 async fn take_sockets(line: &Line, sockets: &mut Sockets) -> Result<()> {
@@ -117,7 +117,9 @@ async fn take_sockets(line: &Line, sockets: &mut Sockets) -> Result<()> {
     line.say(&Message::Ask { exchange: EXCHANGE, version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
     let mut count = 0;
     loop {
-        match line.hear(STEP_MAX).await? {
+        // It may have just begun to start, or prepare another one.
+        let within = if count == 0 { PREPARE_MAX } else { STEP_MAX };
+        match line.hear(within).await? {
             (Message::Socket { name }, Some(socket)) => {
                 sockets.add(name, Given::new(socket).context("what it gives is no socket to listen on")?);
                 count += 1;
@@ -182,7 +184,7 @@ async fn inherit_from_the_dead(folder: &Folder) -> Result<Lock> {
             left = left.saturating_sub(LOOK);
         }
     };
-    tokio::time::timeout(END_MAX, wait).await.unwrap_or_else(|_| Err(folder.held().into()))
+    tokio::time::timeout(INHERIT_MAX, wait).await.unwrap_or_else(|_| Err(folder.held().into()))
 }
 
 /// How long the new server may take to say that it wants to follow, once it has connected.
@@ -198,6 +200,9 @@ pub(super) const CLOSE_MAX: Duration = Duration::from_secs(60);
 const OPEN_MAX: Duration = Duration::from_secs(120);
 /// How long a server may take to end that has said that it ends.
 const END_MAX: Duration = Duration::from_secs(60);
+/// How long a server that ends by itself may take, or one that begins: it makes files of all that waits, on a slow object store, or
+/// reads the end of the journal.
+const INHERIT_MAX: Duration = Duration::from_secs(180);
 /// How long a server that ends may have its socket.
 const ANOTHER: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
