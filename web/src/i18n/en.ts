@@ -46,7 +46,7 @@ export const en = {
   'fleet.group.all': 'All groups',
   'fleet.group.none': 'In no group',
   'fleet.value': 'Value in the list',
-  'fleet.in_view': 'Only what the map shows',
+  'fleet.in_view': 'On the map only',
   'fleet.list': 'Devices',
   'fleet.map': 'Map of the fleet',
   'fleet.count.one': '{n} device',

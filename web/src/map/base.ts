@@ -3,14 +3,17 @@ import type { FeatureCollection } from 'geojson'
 import type { GeoJSONSource, Map as MapLibre, StyleSpecification } from 'maplibre-gl'
 import { feature, mesh } from 'topojson-client'
 import type { GeometryCollection, Topology } from 'topojson-specification'
-import { gazetteer } from '../state/places.svelte'
+import { gazetteer, type Gazetteer } from '../state/places.svelte'
 import coarse from './data/world-50m.json?url'
 import fine from './data/world-10m.json?url'
 import waters from './data/water.json?url'
 import type { Palette } from './colours'
 
 /** From here on, coasts are shown as finely as they are known. */
-const FINE_ZOOM = 4.6
+const FINE_ZOOM = 6
+/** From here on, towns are named, too; before, only what is larger. */
+const TOWNS_ZOOM = 7
+const CITY_RANK = 2
 export const FONT = ['Inter Variable']
 const EMPTY: FeatureCollection = { type: 'FeatureCollection', features: [] }
 
@@ -35,12 +38,12 @@ export function baseStyle(colours: Palette): StyleSpecification {
       },
       {
         id: 'dots', type: 'circle', source: 'places', minzoom: 4, maxzoom: 9,
-        filter: ['>=', rank, ['step', ['zoom'], 6, 5, 5, 6, 4, 7, 3, 8, 2]],
+        filter: ['>=', rank, ['step', ['zoom'], 5, 5, 4, 6, 3, 7, 2]],
         paint: { 'circle-radius': 1.6, 'circle-color': colours.place }
       },
       {
         id: 'places', type: 'symbol', source: 'places', minzoom: 3.5,
-        filter: ['any', ['>=', rank, ['step', ['zoom'], 7, 5, 5, 6, 4, 7, 3, 8, 2, 9, 1, 10, 0]], ['all', ['get', 'capital'], ['>=', ['zoom'], 4.2]]],
+        filter: ['any', ['>=', rank, ['step', ['zoom'], 6, 4.2, 5, 5, 4, 6, 3, 7.2, 2, 8.5, 1, 9.5, 0]], ['all', ['get', 'capital'], ['>=', ['zoom'], 4.2]]],
         layout: {
           'text-field': ['get', 'name'], 'text-font': FONT, 'text-padding': 6, 'text-max-width': 8,
           'text-size': ['interpolate', ['linear'], ['zoom'], 4, ['+', 9, ['*', 0.3, rank]], 10, ['+', 11, ['*', 0.7, rank]]],
@@ -72,26 +75,36 @@ export async function fillBase(map: MapLibre): Promise<void> {
     put('land', feature(world, world.objects.land))
     put('borders', mesh(world, world.objects.countries, (a, b) => a !== b))
   }
-  let isFine = false
+  let [isFine, hasTowns] = [false, false]
   const refine = () => {
-    if (isFine || map.getZoom() < FINE_ZOOM) return
-    isFine = true
-    map.off('zoomend', refine)
-    void coasts(fine)
+    if (!isFine && map.getZoom() >= FINE_ZOOM) {
+      isFine = true
+      void coasts(fine)
+    }
+    if (!hasTowns && map.getZoom() >= TOWNS_ZOOM) {
+      hasTowns = true
+      void gazetteer().then((all) => put('places', places(all, 0)))
+    }
   }
   await coasts(coarse)
   const { lakes, rivers } = await loaded<{ lakes: FeatureCollection; rivers: FeatureCollection }>(waters)
   put('lakes', lakes)
   put('rivers', rivers)
   const all = await gazetteer()
-  const capitals = new Set(all.capitals)
   put('countries', points(all.countries.map(({ name, area, at }) => ({ at, properties: { name, area } }))))
-  put('places', points(all.names.map((name, at) => ({
-    at: [(all.longitudes[at] ?? 0) / 1000, (all.latitudes[at] ?? 0) / 1000],
-    properties: { name, rank: Number(all.ranks[at]), capital: capitals.has(at) }
-  }))))
+  if (!hasTowns) put('places', places(all, CITY_RANK))
   map.on('zoomend', refine)
   refine()
+}
+
+function places(all: Gazetteer, rankMin: number): FeatureCollection {
+  const capitals = new Set(all.capitals)
+  return points(all.names.flatMap((name, at) => {
+    const rank = Number(all.ranks[at])
+    if (rank < rankMin) return []
+    const place = [(all.longitudes[at] ?? 0) / 1000, (all.latitudes[at] ?? 0) / 1000]
+    return [{ at: place, properties: { name, rank, capital: capitals.has(at) } }]
+  }))
 }
 
 interface Named {

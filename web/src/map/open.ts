@@ -17,12 +17,15 @@ export interface View {
   zoom: number
 }
 
+/** One prepares what is shown while the other prepares the ground. */
+const WORKERS = 2
 const CREDIT = t('map.credit')
 
 /** Opens a map in an element. `null` where the browser cannot draw one. */
 export async function openMap(container: HTMLElement, view: View, isDark: boolean): Promise<Opened | null> {
   const [library] = await Promise.all([import('maplibre-gl'), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')])
   library.setWorkerUrl(worker)
+  library.setWorkerCount(WORKERS)
   const own = settings.mapStyle === ''
   let map: MapLibre
   try {
@@ -43,11 +46,13 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   } catch {
     return null
   }
+  map.on('error', ({ error }) => console.error(error))
   map.touchZoomRotate.disableRotation()
   map.addControl(new library.AttributionControl({ compact: true, ...(own ? { customAttribution: CREDIT } : {}) }), 'bottom-right')
   map.getCanvas().setAttribute('aria-label', t('fleet.map'))
   await new Promise<void>((resolve) => map.once('style.load', () => resolve()))
-  if (own) void fillBase(map)
+  // What is shown on the map comes first: the rest of it is filled in behind.
+  if (own) setTimeout(() => void fillBase(map), 0)
   return { map, font: own ? FONT : fontOf(map.getStyle()) }
 }
 
