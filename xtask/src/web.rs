@@ -21,10 +21,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let web = workspace::root().join("web");
     install(&web)?;
+    npm(&web, &["run", "build"])?;
     if options.check {
         npm(&web, &["run", "check"])?;
     }
-    npm(&web, &["run", "build"])?;
     if options.browse {
         browse(&web)?;
     }
