@@ -10,7 +10,7 @@ mod recovery;
 mod succession;
 
 pub(crate) use files::{Shares, connections};
-pub(crate) use follower::{Follower, state_of};
+pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, http_tls, plan};
 
