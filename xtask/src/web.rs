@@ -31,11 +31,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Makes the pages, for a server that is built afterwards.
-pub(crate) fn build() -> Result<()> {
-    run(&Options::default())
-}
-
 /// Fetches what the pages are made with, unless it is there in just these versions.
 fn install(web: &Path) -> Result<()> {
     let (lock, done) = (web.join("package-lock.json"), web.join("node_modules/.installed"));
