@@ -35,14 +35,26 @@ export interface Decoded {
 /** At most so many are shown at once. */
 export const FRAMES_MAX = 3000
 
+/** The newest frames of a time, oldest first. The server gives them from the oldest on, so the older ones are read and dropped. */
 export async function frames(device: string, from: number, to: number, after: number | undefined, signal: AbortSignal): Promise<Frame[]> {
-  const response = await ask('get', '/api/v1/devices/{id}/frames', {
-    path: { id: device }, query: { from, to, after, limit: FRAMES_MAX }, signal
-  })
-  const all: Frame[] = []
-  for await (const frame of lines<Frame>(response)) all.push(frame)
+  let all: Frame[] = []
+  let last = after
+  for (let round = 0; round < ROUNDS_MAX; round += 1) {
+    const response = await ask('get', '/api/v1/devices/{id}/frames', {
+      path: { id: device }, query: { from, to, after: last, limit: FRAMES_MAX }, signal
+    })
+    let count = 0
+    for await (const frame of lines<Frame>(response)) {
+      all.push(frame)
+      count += 1
+    }
+    last = all.at(-1)?.place
+    all = all.slice(-FRAMES_MAX)
+    if (count < FRAMES_MAX) break
+  }
   return all
 }
+const ROUNDS_MAX = 20
 
 export interface How {
   protocol: string

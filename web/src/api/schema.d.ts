@@ -2250,6 +2250,151 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/unidentified": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who was not understood
+         * @description Connections, and addresses that sent datagrams, whose bytes nothing could read, or whose devices were refused: the newest first. For
+         *     those who manage tenants: nobody knows whose they are.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Whose last bytes came not before this moment. */
+                    from?: string;
+                    /** @description At most so many, the newest: 100 unless it says otherwise, 1000 at most. */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The newest of them. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Stray"][];
+                    };
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/unidentified/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say what one of them is
+         * @description What it sent is taken in as that, at the times when it came, for the tenant that is asked about.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description Its place in the journal, as the list has it. */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NameIt"];
+                };
+            };
+            responses: {
+                /** @description What came of it. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["NameAs"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It cannot be taken in as that. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -2908,6 +3053,43 @@ export interface components {
             /** @description It is shown this once; nothing, where the owner chose one. */
             password?: string | null;
         };
+        /** @description What came of it. */
+        NameAs: {
+            /** @description The devices that were in it. */
+            devices: string[];
+            /**
+             * Format: int64
+             * @description It is durable once the journal is, up to here.
+             */
+            end: number;
+            /**
+             * Format: int64
+             * @description Frames that it had.
+             */
+            frames: number;
+            /** @description What is wrong with frames that are malformed. */
+            malformed: string[];
+            /**
+             * Format: int64
+             * @description Records in them.
+             */
+            records: number;
+        };
+        /** @description What one of them is. */
+        NameIt: {
+            /** @description Also where it was named before: what came of that stays. */
+            again?: boolean;
+            /** @description Which device it is, where its bytes do not say so. */
+            device?: string | null;
+            /** @description The protocol that it speaks. */
+            protocol: string;
+            /** @description Settings of the protocol. */
+            settings?: {
+                [key: string]: string;
+            };
+            /** @description Take frames with a wrong checksum. */
+            unsealed?: boolean;
+        };
         /** @description A device to be made. */
         NewDevice: components["schemas"]["DeviceFields"] & {
             /** @description All that it calls itself: the first one it keeps for ever. */
@@ -3058,6 +3240,50 @@ export interface components {
          * @enum {string}
          */
         SqlFormat: "jsonl" | "csv" | "parquet";
+        /** @description Somebody who was not understood: a connection, or an address that sent datagrams. */
+        Stray: {
+            /**
+             * Format: int64
+             * @description Bytes that are kept of it.
+             */
+            bytes: number;
+            /** @description Which protocols it could be, as far as this version knows. */
+            could_be: string[];
+            /** @description What the device called itself, where it was refused. */
+            device?: string | null;
+            /** @description When its first bytes came to the journal. */
+            first: string;
+            /** @description Its first bytes, as hex digits. */
+            hex: string;
+            /**
+             * Format: int64
+             * @description The place in the journal where it begins, by which it is named.
+             */
+            id: number;
+            /** @description What this version takes it for, where that is clear by now. */
+            is?: string | null;
+            /** @description When its last bytes came. */
+            last: string;
+            /** @description The address that it came to. */
+            local: string;
+            /** @description As what it was named since. */
+            named: string[];
+            /** @description Its address. */
+            peer: string;
+            /**
+             * Format: int64
+             * @description In how many pieces: a datagram each.
+             */
+            pieces: number;
+            /** @description The protocol that was spoken, where it was known: of a device that was refused. */
+            protocol?: string | null;
+            /** @description The same as text with escapes. */
+            text: string;
+            /** @description `tcp`, `udp` or `http`. */
+            transport: string;
+            /** @description Why it ended: `undecided`, `undecided-bytes`, `refused`, `peer` and so on; `None` as long as it has not. */
+            why?: string | null;
+        };
         /** @description A tenant. */
         Tenant: components["schemas"]["Quotas"] & {
             /** @description Since when it is there. */

@@ -12,29 +12,50 @@ export function downsample(times: readonly number[], series: readonly (readonly 
   // One more on each side: lines run on to the edge.
   first = Math.max(0, first - 1)
   last = Math.min(times.length, last + 1)
-  const kept = last - first <= pieces * 2 ? range(first, last) : extremes(times, series, first, last, from, (to - from) / pieces)
+  const breaks = series.map((column) => breaksOf(times, column, first, last, gap))
+  const isSparse = last - first <= pieces * 2
+  const kept = isSparse ? range(first, last) : extremes(times, series, breaks, first, last, from, (to - from) / pieces)
   const out: { times: number[]; series: Column[] } = { times: [], series: series.map(() => []) }
-  const lastSeen = series.map(() => Number.NEGATIVE_INFINITY)
-  let before = Number.NEGATIVE_INFINITY
+  const next = series.map(() => 0)
+  let before = 0
   for (const at of kept) {
     const time = times[at] ?? 0
-    const isBroken = series.map((column, of) => column[at] !== undefined && time - (lastSeen[of] ?? 0) > gap && lastSeen[of] !== Number.NEGATIVE_INFINITY)
+    const isBroken = breaks.map((those, of) => {
+      let passed = false
+      while ((those[next[of] ?? 0]?.[1] ?? Number.POSITIVE_INFINITY) <= at) {
+        next[of] = (next[of] ?? 0) + 1
+        passed = true
+      }
+      return passed
+    })
     if (isBroken.some(Boolean)) {
       out.times.push((before + time) / 2)
       out.series.forEach((column, of) => column.push(isBroken[of] ? null : undefined))
     }
     out.times.push(time)
-    out.series.forEach((column, of) => {
-      const value = series[of]?.[at]
-      if (value !== undefined) lastSeen[of] = time
-      column.push(value)
-    })
+    out.series.forEach((column, of) => column.push(series[of]?.[at]))
     before = time
   }
   return out
 }
 
-function extremes(times: readonly number[], series: readonly (readonly (number | undefined)[])[], first: number, last: number, from: number, width: number): number[] {
+/** Where a series pauses for longer than the gap: the records before and behind. */
+function breaksOf(times: readonly number[], column: readonly (number | undefined)[], first: number, last: number, gap: number): [number, number][] {
+  const found: [number, number][] = []
+  let seen = -1
+  for (let at = first; at < last; at += 1) {
+    if (column[at] === undefined) continue
+    if (seen >= 0 && (times[at] ?? 0) - (times[seen] ?? 0) > gap) found.push([seen, at])
+    seen = at
+  }
+  return found
+}
+
+type Breaks = [number, number][][]
+
+function extremes(times: readonly number[], series: readonly (readonly (number | undefined)[])[], breaks: Breaks, first: number, last: number, from: number, width: number): number[] {
+  // A gap keeps both its edges, however many records lie in one piece of time.
+  const edges = new Set(breaks.flat(2))
   const kept: number[] = []
   let at = first
   while (at < last) {
@@ -52,6 +73,7 @@ function extremes(times: readonly number[], series: readonly (readonly (number |
       }
       if (low >= 0) those.add(low).add(high)
     }
+    for (let index = at; index < end; index += 1) if (edges.has(index)) those.add(index)
     kept.push(...[...those].sort((a, b) => a - b))
     at = end
   }

@@ -19,6 +19,7 @@ export interface View {
 
 /** One prepares what is shown while the other prepares the ground. */
 const WORKERS = 2
+const CREDIT_WIDTH_MIN = 800
 const CREDIT = t('map.credit')
 
 /** Opens a map in an element. `null` where the browser cannot draw one. */
@@ -49,6 +50,8 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   map.on('error', ({ error }) => console.error(error))
   map.touchZoomRotate.disableRotation()
   map.addControl(new library.AttributionControl({ compact: true, ...(own ? { customAttribution: CREDIT } : {}) }), 'bottom-right')
+  // Whoever wants to read the credit opens it: it takes a quarter of a small map.
+  if (container.clientWidth < CREDIT_WIDTH_MIN) container.querySelector('.maplibregl-ctrl-attrib')?.classList.remove('maplibregl-compact-show')
   map.getCanvas().setAttribute('aria-label', t('fleet.map'))
   await new Promise<void>((resolve) => map.once('style.load', () => resolve()))
   // What is shown on the map comes first: the rest of it is filled in behind.

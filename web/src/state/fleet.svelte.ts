@@ -85,6 +85,17 @@ class Fleet {
     this.#reload = setTimeout(() => void this.load(), 1000)
   }
 
+  /** Forgets all of it: another tenant's is asked for. */
+  forget(): void {
+    this.stop()
+    this.live.clear()
+    this.#before.clear()
+    this.devices = []
+    this.groups = []
+    this.isLoaded = false
+    this.#parameters = ''
+  }
+
   stop(): void {
     this.#stream?.close()
     this.#stream = undefined

@@ -39,9 +39,12 @@ const imperial: Record<string, Unit> = {
   kPa: { sign: 'psi', decimals: 1, of: (kpa) => kpa / 6.894757 }
 }
 
+/** What the dictionary says of values that have no unit. */
+const wordless = new Set(['count', 'enum', 'as sent', 'bit field', 'UTC'])
+
 export function unit(name: string): Unit {
   const key = name.split(',')[0]?.trim() ?? ''
-  return (settings.units === 'imperial' ? imperial[key] : undefined) ?? metric[key] ?? same(key === 'count' || key === 'enum' || key === 'as sent' ? '' : key, 2)
+  return (settings.units === 'imperial' ? imperial[key] : undefined) ?? metric[key] ?? same(wordless.has(key) ? '' : key, 2)
 }
 
 const MINUS = '\u2212'
