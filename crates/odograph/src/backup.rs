@@ -19,7 +19,7 @@ use crate::exit::{Failure, Status};
 use crate::export::Sink;
 use crate::folder::Folder;
 use crate::history;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use odograph_backup::{Content, Item, JournalPart, LakePart, Manifest, Progress, Sent, Settings, Source};
 use odograph_env::{Clock, Disk as _, LocalDisk, SystemRng};
 use odograph_journal::{CopyPart, Reader};
@@ -30,6 +30,8 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
 /// What to back up, and where to.
@@ -87,21 +89,18 @@ impl Home {
     }
 
     /// Makes a backup. Everything that is to be told goes to `out`, and so does an error. `durable` is a running server's mark.
-    pub(crate) fn back_up(
-        &self,
-        query: &BackupQuery,
-        durable: Option<&dyn Fn() -> Lsn>,
-        out: &mut dyn Sink,
-    ) -> Result<()> {
+    pub(crate) fn back_up(&self, query: &BackupQuery, durable: Option<&Mark>, out: &mut dyn Sink) -> Result<()> {
         let last = match self.make(query, durable, out) {
             Ok(manifest) => {
-                let Done { time, files, bytes, .. } = &*done(&manifest);
-                tracing::info!(to = query.to.to, %time, files, bytes, "a backup was made");
-                Line::Done(done(&manifest))
+                let done = done(&manifest);
+                tracing::info!(to = query.to.to, time = done.time, files = done.files, bytes = done.bytes, "a backup was made");
+                Line::Done(done)
             }
-            Err(_) if out.is_gone() => return Ok(()),
             Err(error) => {
                 tracing::error!(to = query.to.to, "no backup was made: {error:#}");
+                if out.is_gone() {
+                    return Ok(());
+                }
                 Line::Error(format!("{error:#}"))
             }
         };
@@ -109,12 +108,36 @@ impl Home {
         Ok(out.flush()?)
     }
 
-    fn make(&self, query: &BackupQuery, durable: Option<&dyn Fn() -> Lsn>, out: &mut dyn Sink) -> Result<Manifest> {
-        odograph_env::yield_to_others();
+    /// On a thread of its own, which everyone else comes before, and which waits for nobody who reads how far it is.
+    fn make(&self, query: &BackupQuery, durable: Option<&Mark>, out: &mut dyn Sink) -> Result<Manifest> {
+        let (sender, reached) = sync_channel(1);
+        let is_gone = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let gone = &is_gone;
+            let work = move || {
+                odograph_env::yield_to_others();
+                self.work(query, durable, &Screen { sender, gone })
+            };
+            let worker = std::thread::Builder::new().name("backup".to_owned()).spawn_scoped(scope, work)?;
+            loop {
+                let told = match reached.recv_timeout(LOOK) {
+                    Ok(progress) => tell(&Line::Progress(progress), out).and_then(|()| Ok(out.flush()?)),
+                    Err(RecvTimeoutError::Timeout) => Ok(()),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                if told.is_err() || out.is_gone() {
+                    is_gone.store(true, Ordering::Release);
+                }
+            }
+            worker.join().unwrap_or_else(|_| Err(anyhow!("the program has a flaw, please report it: its log says more")))
+        })
+    }
+
+    fn work(&self, query: &BackupQuery, durable: Option<&Mark>, screen: &Screen<'_>) -> Result<Manifest> {
         let target = query.to.target(self.clock.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let _holding = Holding(self.hold.clone());
-        let made = runtime.block_on(self.run(&target, query, durable, out));
+        let made = runtime.block_on(self.run(&target, query, durable, screen));
         let _ = std::fs::remove_file(self.copied_catalog());
         made.map_err(|error| target.explained(error))
     }
@@ -123,8 +146,8 @@ impl Home {
         &self,
         target: &OwnedTarget,
         query: &BackupQuery,
-        durable: Option<&dyn Fn() -> Lsn>,
-        out: &mut dyn Sink,
+        durable: Option<&Mark>,
+        screen: &Screen<'_>,
     ) -> Result<Manifest> {
         let reader = self.folder.reader(self.node)?;
         let key = reader.as_ref().and_then(|reader| reader.public_key().ok()).map(|key| to_hex(&key));
@@ -140,18 +163,23 @@ impl Home {
                 return Err(error);
             }
         };
-        let mut told = Duration::ZERO;
+        let (mut last, mut told) = (Progress::default(), Duration::ZERO);
         let mut look = |progress: Progress| {
             let now = self.clock.monotonic();
             if !self.hold.is_on(now) {
                 return Err(LAPSED.to_owned());
             }
-            self.keep();
+            if progress != last {
+                // Only what gets on holds anything.
+                self.keep();
+                last = progress;
+            }
             if now.saturating_sub(told) >= TELL {
                 told = now;
-                let _ = tell(&Line::Progress(progress), out).and_then(|()| Ok(out.flush()?));
+                // One that finds no room is followed by another.
+                let _ = screen.sender.try_send(progress);
             }
-            if out.is_gone() { Err("whoever asked for it has gone".to_owned()) } else { Ok(()) }
+            if screen.gone.load(Ordering::Acquire) { Err("whoever asked for it has gone".to_owned()) } else { Ok(()) }
         };
         Ok(backup.make(plan.time, plan.source, plan.items, &mut look).await?)
     }
@@ -161,7 +189,7 @@ impl Home {
         self.hold.until(self.clock.monotonic() + HOLD);
     }
 
-    async fn plan(&self, key: Option<String>, durable: Option<&dyn Fn() -> Lsn>) -> Result<Plan> {
+    async fn plan(&self, key: Option<String>, durable: Option<&Mark>) -> Result<Plan> {
         let mut items = vec![Item::of(CONFIGURATION, self.configuration.clone())];
         let journals = self.journals()?;
         for (node, reader) in &journals {
@@ -245,6 +273,15 @@ impl Home {
             });
         }
     }
+}
+
+/// A running server's durable mark.
+pub(crate) type Mark = dyn Fn() -> Lsn + Sync;
+
+/// Whoever is told how far it is.
+struct Screen<'a> {
+    sender: SyncSender<Progress>,
+    gone: &'a AtomicBool,
 }
 
 struct Plan {
@@ -337,3 +374,5 @@ const HOLD: Duration = Duration::from_secs(600);
 const LAPSED: &str = "nothing could be sent for ten minutes, so what was kept for it may be gone";
 /// Often enough for a person.
 const TELL: Duration = Duration::from_millis(200);
+/// How soon it is noticed that nobody listens any more.
+const LOOK: Duration = Duration::from_secs(1);

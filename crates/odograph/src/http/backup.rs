@@ -16,7 +16,8 @@ pub(super) async fn backup(State(app): State<Arc<App>>, Json(query): Json<Backup
         return problem(StatusCode::SERVICE_UNAVAILABLE, "another backup is under way: try again later");
     };
     stream(&app.clone(), false, move |out| {
-        let made = app.home.back_up(&query, Some(&|| app.journal.durable()), out);
+        let journal = app.journal.clone();
+        let made = app.home.back_up(&query, Some(&move || journal.durable()), out);
         drop(seat);
         made.map(|()| Totals::default())
     })
