@@ -10,7 +10,7 @@ use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use odograph_backup::{
     CHUNK_BYTES, Destination, Error, Item, JournalPart, LakePart, LakeTo, Manifest, Progress, Sent, Settings, Source, Target,
 };
-use odograph_env::{Disk as _, DiskFile as _};
+use odograph_env::Disk as _;
 use odograph_model::Time;
 use odograph_testkit::disk::PowerCut;
 use odograph_testkit::{FaultDisk, SeededRng, TestClock};
@@ -174,7 +174,7 @@ async fn every_damage_is_found_and_named() {
         // It is not restored either.
         let refused = bench.target.restore(&made, &destination(&FaultDisk::new()), &mut |_| {}).await.unwrap_err();
         assert_eq!(refused.to_string(), format!("{name} at memory is not what was written"));
-        bench.change(name, |bytes| drop(bytes.pop())).await;
+        bench.change(name, |bytes| bytes.truncate(bytes.len() - 1)).await;
         assert_eq!(damages().await, expected("not what was written"));
         bench.store.delete(&location).await.unwrap();
         assert_eq!(damages().await, expected("not there"));
