@@ -17,7 +17,7 @@ mod verify;
 
 pub use error::Error;
 pub use manifest::{Chunk, File, Header, JournalPart, LakePart, Manifest, Source, VERSION};
-pub use plan::{Content, Item};
+pub use plan::{Absence, Content, Item};
 pub use prune::Pruned;
 pub use restore::{Destination, LakeTo, Restored};
 pub use send::{Backup, Progress, Sent, Settings};

@@ -20,8 +20,19 @@ pub struct Item {
     pub modified: Option<i64>,
     /// Where its bytes are.
     pub content: Content,
-    /// Whether a backup without it is better than none.
-    pub may_be_missing: bool,
+    /// What it means if it is not there.
+    pub absence: Absence,
+}
+
+/// What it means if a file is not there when it is to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Absence {
+    /// There can be no backup.
+    Error,
+    /// A backup without it is better than none, and says that it is missing.
+    Told,
+    /// It was of use, and nobody needs it.
+    Harmless,
 }
 
 /// Where bytes are.
@@ -40,7 +51,7 @@ impl Item {
     /// One that is small and known.
     pub fn of(path: impl Into<String>, content: Vec<u8>) -> Self {
         let bytes = content.len() as u64;
-        Self { path: path.into(), bytes, modified: None, content: Content::Bytes(content), may_be_missing: false }
+        Self { path: path.into(), bytes, modified: None, content: Content::Bytes(content), absence: Absence::Error }
     }
 
     pub(crate) fn open(&self) -> Result<Opened<'_>, Error> {

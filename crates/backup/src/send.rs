@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::lease::Lease;
 use crate::manifest::{Chunk, File, Header, Manifest, Source, VERSION};
 use crate::pace::Pace;
-use crate::plan::Item;
+use crate::plan::{Absence, Item};
 use crate::target::holds;
 use crate::{AT_ONCE, CHUNK_BYTES, Error, Target};
 
@@ -160,7 +160,11 @@ impl Backup {
             let (before, bytes) = (self.progress.bytes, item.bytes);
             match self.file(&item, look).await {
                 Ok(file) => files.push(file),
-                Err(error) if item.may_be_missing && error.is_absent() => self.missing.push(item.path),
+                Err(error) if error.is_absent() => match item.absence {
+                    Absence::Error => return Err(error),
+                    Absence::Told => self.missing.push(item.path),
+                    Absence::Harmless => {}
+                },
                 Err(error) => return Err(error),
             }
             self.progress.files += 1;

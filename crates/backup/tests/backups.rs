@@ -116,7 +116,7 @@ async fn a_file_that_has_not_changed_is_not_read() {
         bytes: 6,
         modified: Some(modified),
         content: odograph_backup::Content::File(Arc::new(disk.clone()), "/d/f".into()),
-        may_be_missing: false,
+        absence: odograph_backup::Absence::Error,
     };
     let make = async |modified, read_all| {
         bench.clock.advance(std::time::Duration::from_secs(60));

@@ -47,7 +47,7 @@ pub use frames::FrameRow;
 pub use hold::Hold;
 pub use lake::{KnownIds, Lake, Latest, Options, Unread, Writer};
 pub use maintenance::{Grace, Keep};
-pub use pinned::{Pinned, PinnedObject};
+pub use pinned::{Need, Pinned, PinnedObject};
 pub use place::{Owner, Place};
 pub use query::Limits;
 pub use questions::{Answer, Stop};

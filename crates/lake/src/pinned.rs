@@ -36,6 +36,19 @@ pub struct PinnedObject {
     pub bytes: u64,
     /// When it was put, in milliseconds since 1970; `None`: it is not there, although the table needs it.
     pub modified: Option<i64>,
+    /// What it is needed for.
+    pub need: Need,
+}
+
+/// What an object of a table is needed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// To know which files the version has.
+    Version,
+    /// For its rows.
+    Rows,
+    /// To begin sooner: without it, all files are read once. It may be deleted at any time.
+    Start,
 }
 
 impl Place {
@@ -111,7 +124,8 @@ async fn log(store: &dyn ObjectStore, version: u64, since: u64) -> Result<Vec<Pi
         // The entry of the checkpoint's own version is there too, and tells others when it was.
         if *is_checkpoint { *of == from } else { (from.min(since)..=version).contains(of) }
     };
-    Ok(entries.iter().filter(wanted).map(|(.., object)| pinned(object)).collect())
+    let need = |of: u64| if of < from { Need::Start } else { Need::Version };
+    Ok(entries.iter().filter(wanted).map(|(of, _, object)| pinned(object, need(*of))).collect())
 }
 
 /// Of which version an entry of a log is, and whether it is a checkpoint.
@@ -130,15 +144,15 @@ async fn files(store: &dyn ObjectStore, snapshot: &EagerSnapshot) -> Result<Vec<
     let there: HashMap<&str, &ObjectMeta> = listed.iter().map(|object| (object.location.as_ref(), object)).collect();
     let files = snapshot.log_data();
     let file = |path: String, bytes: i64| match there.get(path.as_str()) {
-        Some(found) => pinned(found),
-        None => PinnedObject { path, bytes: u64::try_from(bytes).unwrap_or(0), modified: None },
+        Some(found) => pinned(found, Need::Rows),
+        None => PinnedObject { path, bytes: u64::try_from(bytes).unwrap_or(0), modified: None, need: Need::Rows },
     };
     Ok(files.iter().map(|one| file(one.object_store_path().to_string(), one.size())).collect())
 }
 
-fn pinned(object: &ObjectMeta) -> PinnedObject {
+fn pinned(object: &ObjectMeta, need: Need) -> PinnedObject {
     let modified = Some(object.last_modified.timestamp_millis());
-    PinnedObject { path: object.location.to_string(), bytes: object.size, modified }
+    PinnedObject { path: object.location.to_string(), bytes: object.size, modified, need }
 }
 
 const LOG: &str = "_delta_log";

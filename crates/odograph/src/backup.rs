@@ -20,18 +20,18 @@ use crate::export::Sink;
 use crate::folder::Folder;
 use crate::history;
 use anyhow::{Context as _, Result, anyhow};
-use odograph_backup::{Content, Item, JournalPart, LakePart, Manifest, Progress, Sent, Settings, Source};
+use odograph_backup::{Absence, Content, Item, JournalPart, LakePart, Manifest, Progress, Sent, Settings, Source};
 use odograph_env::{Clock, Disk as _, LocalDisk, SystemRng};
 use odograph_journal::{CopyPart, Reader};
-use odograph_lake::{Hold, Pinned};
+use odograph_lake::{Hold, Need, Pinned};
 use odograph_model::{Lsn, Time};
 use odograph_wire::notation::to_hex;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// What to back up, and where to.
@@ -77,6 +77,8 @@ pub(crate) struct Home {
     configuration: Vec<u8>,
     clock: Arc<dyn Clock>,
     pub(crate) hold: Hold,
+    /// Whoever removes segments has it meanwhile.
+    pub(crate) removing: Arc<Mutex<()>>,
 }
 
 impl Home {
@@ -85,7 +87,7 @@ impl Home {
         let lake = history::lake(config, &folder)?;
         let configuration = serde_json::to_vec_pretty(&rows(loaded))?;
         let (node, catalog) = (config.journal.node, catalog_address(config, &folder));
-        Ok(Self { folder, node, lake, catalog, configuration, clock, hold: Hold::default() })
+        Ok(Self { folder, node, lake, catalog, configuration, clock, hold: Hold::default(), removing: Arc::default() })
     }
 
     /// Makes a backup. Everything that is to be told goes to `out`, and so does an error. `durable` is a running server's mark.
@@ -156,6 +158,8 @@ impl Home {
         // Nobody else writes there now, so what is half written was left by somebody who died.
         target.clean();
         self.keep();
+        // What began to remove segments before it saw that, ends first.
+        drop(self.removing.lock().unwrap_or_else(PoisonError::into_inner));
         let plan = match self.plan(key, durable).await {
             Ok(plan) => plan,
             Err(error) => {
@@ -268,8 +272,12 @@ impl Home {
                 bytes: object.bytes,
                 modified: object.modified,
                 content: Content::Object(store.clone(), location),
-                // History without a file that is lost already is better than none.
-                may_be_missing: object.path.ends_with(".parquet") && !object.path.contains("/_delta_log/"),
+                absence: match object.need {
+                    Need::Version => Absence::Error,
+                    // History without a file that is lost already is better than none.
+                    Need::Rows => Absence::Told,
+                    Need::Start => Absence::Harmless,
+                },
             });
         }
     }
@@ -323,7 +331,7 @@ fn journal_item(node: u16, part: CopyPart) -> Result<Item> {
     }
     let found = LocalDisk.inspect(&part.path).with_context(|| format!("cannot read {}", part.path.display()))?;
     let content = Content::File(Arc::new(LocalDisk), part.path);
-    Ok(Item { path, bytes: part.bytes, modified: Some(found.modified), content, may_be_missing: false })
+    Ok(Item { path, bytes: part.bytes, modified: Some(found.modified), content, absence: Absence::Error })
 }
 
 /// A file that is replaced now and then as it is now.
@@ -334,7 +342,7 @@ fn opened(path: &Path) -> Result<Option<Item>> {
         opened => opened.with_context(cannot)?,
     };
     let bytes = file.length().with_context(cannot)?;
-    Ok(Some(Item { path: name(path), bytes, modified: None, content: Content::Open(file), may_be_missing: false }))
+    Ok(Some(Item { path: name(path), bytes, modified: None, content: Content::Open(file), absence: Absence::Error }))
 }
 
 fn name(path: &Path) -> String {

@@ -124,6 +124,7 @@ impl Server {
             frames_kept: history::options(config).frames_kept(),
             alarms: alarms.clone(),
             hold: home.hold.clone(),
+            removing: home.removing.clone(),
         };
         let live = Live::new(random(), odograph_live::Options::default());
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;

@@ -11,7 +11,7 @@ use odograph_lake::Hold;
 use odograph_model::{Lsn, Time};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -42,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) alarms: Arc<Alarms>,
     /// While this holds, nothing goes that the disk budget does not force out.
     pub(crate) hold: Hold,
+    /// Taken while segments are removed, so that whoever holds them knows when that has ended which began before.
+    pub(crate) removing: Arc<Mutex<()>>,
 }
 
 /// What a person has to look at, for whoever asks how the server is.
@@ -155,6 +157,7 @@ impl Parts {
     }
 
     fn retain(&self) -> Result<(), Error> {
+        let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let held = retention::held(&self.reader)?;
         let bytes: u64 = held.iter().map(|segment| segment.bytes).sum();
         gauge!("odograph_journal_sealed_bytes").set(bytes as f64);
