@@ -40,6 +40,7 @@ mod within;
 pub use access::{Access, Actor, Role, Scope};
 pub use admin::{ADMIN, DEFAULT_TENANT};
 pub use catalog::Catalog;
+pub use database::copy;
 pub use devices::{Device, DeviceFields, DeviceState, HIDDEN};
 pub use error::{Error, LoginError, Needed};
 pub use follow::{Changes, DeviceBinding, DeviceUpdate};

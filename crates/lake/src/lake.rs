@@ -10,7 +10,7 @@ use crate::rows::Row;
 use crate::shape::RECORDS;
 use crate::tables::{Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
-use crate::{Error, Place, Requests, query, source, work};
+use crate::{Error, Hold, Place, Requests, query, source, work};
 use compact_str::CompactString;
 use datafusion::prelude::Expr;
 use odograph_env::{Clock, Disk};
@@ -45,6 +45,8 @@ pub struct Options {
     pub keep_of: BTreeMap<CompactString, Keep>,
     /// How long what is not part of a table any more stays.
     pub grace: Grace,
+    /// While this holds, all of it stays.
+    pub hold: Hold,
     /// Maintenance looks at each table so often.
     pub care_every: Duration,
     /// So many commits are summed up in a checkpoint: opening a table reads at most as many entries of its log.
@@ -64,6 +66,7 @@ impl Default for Options {
             keep: Keep::default(),
             keep_of: BTreeMap::new(),
             grace: Grace::default(),
+            hold: Hold::default(),
             care_every: CARE_EVERY,
             checkpoint_commits: CHECKPOINT_COMMITS,
         }
@@ -391,7 +394,10 @@ impl Writer {
         }
         let (now, today, every) = (self.clock.monotonic(), Time(self.clock.now()), self.options.care_every);
         let (common, options) = (&self.common, &self.options);
-        let (keep, grace) = (|tenant: &str| options.keep_of(tenant), options.grace);
+        let (keep, mut grace) = (|tenant: &str| options.keep_of(tenant), options.grace);
+        if options.hold.is_on(now) {
+            grace = Grace::LONGEST;
+        }
         // By turns: where a step takes long and there are many tables, one kind is always due.
         for turn in 0..KINDS {
             let kind = (self.care_first + turn) % KINDS;

@@ -20,7 +20,7 @@ use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Owner, Requests, Writer};
+use odograph_lake::{Answer, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Writer};
 use odograph_live::Live;
 use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
@@ -66,6 +66,12 @@ impl Place {
     /// The same, telling what comes to `live`.
     pub(crate) fn watched(mut self, live: Live, folder: &Folder) -> Self {
         self.watch = Some(Watch::new(live, folder.live()));
+        self
+    }
+
+    /// The same, deleting nothing while this holds.
+    pub(crate) fn held_by(mut self, hold: Hold) -> Self {
+        self.options.hold = hold;
         self
     }
 
