@@ -126,6 +126,7 @@ const TABLE: &[Row] = &[
     only("ingest", &["model", "wire", "protocols", "env", "journal", "handover"]),
     only("lake", &["model", "env"]),
     only("live", &["model"]),
+    only("meter", &["model", "env"]),
     only("catalog", &["model", "env"]),
     only("sinks", &["model"]),
     only(
