@@ -35,6 +35,7 @@ mod sign_in;
 mod sql;
 mod tenants;
 mod totp;
+mod usage;
 mod within;
 
 pub use access::{Access, Actor, Role, Scope};
@@ -48,6 +49,7 @@ pub use secret::Secret;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
 pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
+pub use usage::{StandingOf, Standings, UsageDay, UsageOfNode, UsageState};
 pub use within::{
     AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Group, ImportMode,
     ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, Token, User, UserChange, Within,

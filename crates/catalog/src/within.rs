@@ -37,6 +37,10 @@ impl<'c> Within<'c> {
         Self { scoped }
     }
 
+    pub(crate) const fn scoped(&self) -> &Scoped<'c> {
+        &self.scoped
+    }
+
     /// The tenant itself.
     pub async fn tenant(&self) -> Result<Tenant, Error> {
         self.scoped.own_tenant().await

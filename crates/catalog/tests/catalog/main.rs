@@ -13,3 +13,4 @@ mod register;
 mod sign_in;
 mod support;
 mod tenants;
+mod usage;
