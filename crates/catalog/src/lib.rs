@@ -49,10 +49,11 @@ pub use secret::Secret;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
 pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
-pub use usage::{StandingOf, Standings, UsageDay, UsageOfNode, UsageState};
+pub use usage::UsageOfNode;
 pub use within::{
-    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Group, ImportMode,
-    ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, Token, User, UserChange, Within,
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver,
+    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
+    Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -50,6 +50,11 @@ impl Folder {
         self.0.join("live.snapshot")
     }
 
+    /// The file with what tenants used, as a node counts it.
+    pub(crate) fn usage(&self, node: u16) -> PathBuf {
+        self.0.join("usage").join(format!("{node}.jsonl"))
+    }
+
     /// The socket over which a running server is asked.
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")

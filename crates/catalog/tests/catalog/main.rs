@@ -5,6 +5,7 @@
 
 mod accounts;
 mod devices;
+mod drivers;
 mod follow;
 mod import;
 mod isolation;
