@@ -52,6 +52,16 @@ pub const IMPORT_AUDIT_IDS_MAX: usize = 1_000;
 pub const AUDIT_PAGE_MAX: u32 = 1_000;
 /// Bytes of what the audit log keeps of a thing before or after a change: more is left out.
 pub const AUDIT_JSON_BYTES_MAX: usize = 64 * 1024;
+/// Drivers of a tenant.
+pub const DRIVERS_MAX: i64 = 10_000;
+/// Keys, cards and tags of a driver.
+pub const CARDS_MAX: usize = 16;
+/// Characters of a card: those of tachographs have sixteen.
+pub const CARD_CHARS_MAX: usize = 64;
+/// Characters of a telephone number, with blanks and an extension.
+pub const PHONE_CHARS_MAX: usize = 40;
+/// Days of usage that one question gets: a bit more than ten years.
+pub const USAGE_DAYS_MAX: i64 = 4_000;
 /// Bytes of a secret that is looked up: what we give out is shorter.
 pub const SECRET_BYTES_MAX: usize = 128;
 

@@ -35,6 +35,7 @@ mod sign_in;
 mod sql;
 mod tenants;
 mod totp;
+mod usage;
 mod within;
 
 pub use access::{Access, Actor, Role, Scope};
@@ -49,9 +50,11 @@ pub use secret::Secret;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
 pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
+pub use usage::UsageOfNode;
 pub use within::{
-    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Group, ImportMode,
-    ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, Token, User, UserChange, Within,
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver,
+    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
+    Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -6,17 +6,21 @@
 mod account;
 mod audit;
 mod devices;
+mod drivers;
 mod groups;
 mod import;
 mod tokens;
+mod usage;
 mod users;
 
 pub use account::{AccountChange, Session};
 pub use audit::{AuditEntry, AuditFilter};
 pub use devices::{DeviceFilter, DeviceOrder, DevicePage};
+pub use drivers::{Driver, DriverFields};
 pub use groups::Group;
 pub use import::{DeviceRow, ImportMode, ImportOutcome, ImportReport, ImportedRow};
 pub use tokens::{NewToken, Token};
+pub use usage::{StandingOf, Standings, UsageDay, UsageState};
 pub use users::{NewUser, User, UserChange};
 
 pub(crate) use devices::{COLUMNS as DEVICE_COLUMNS, WRITE_ROWS, remove_device, write_devices, write_ids};

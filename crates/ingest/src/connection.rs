@@ -200,7 +200,13 @@ impl Connection {
             scratch.begin(&self.head, &self.dialogue);
         }
         self.prompt(bytes, scratch);
+        let paused = self.is_of_one() && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
         let cut = match self.undecided {
+            _ if paused => {
+                // Not a byte more is taken in, so that nothing is acknowledged: the device keeps it, and comes again.
+                self.end(Close::Refused);
+                Cutting { at: 0, work: ENTRY_WORK_BYTES, more: false, needs: 0 }
+            }
             Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false, needs: 0 },
             None if bytes.len() < needs => Cutting { at: 0, work: ENTRY_WORK_BYTES, more: false, needs },
             None => self.cut(bytes, false, intake, now, scratch),

@@ -43,6 +43,6 @@ pub use listener::{Listener, ListenerError};
 pub use measure::describe;
 pub use named::{Named, take_in};
 pub use proxy::Proxy;
-pub use roster::{Damage, Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
+pub use roster::{Damage, Known, Paused, Quota, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use watchdog::{Health, PartHealth};

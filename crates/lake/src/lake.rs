@@ -8,7 +8,7 @@ use crate::maintenance::{CHECKPOINT_COMMITS, Grace, Keep};
 use crate::questions::{Answer, Questions};
 use crate::rows::Row;
 use crate::shape::RECORDS;
-use crate::tables::{Common, Due, Open, Tables};
+use crate::tables::{BeforeCommit, Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
 use crate::{Error, Hold, Place, Requests, query, source, work};
 use compact_str::CompactString;
@@ -180,7 +180,7 @@ impl Writer {
         let runtime = lake.shared.runtime().handle().clone();
         let (node, checkpoint_commits) = (options.node, options.checkpoint_commits);
         let footers = source::footers();
-        let common = Common { runtime, place, node, checkpoint_commits, at_once, footers };
+        let common = Common { runtime, place, node, checkpoint_commits, at_once, footers, before: None };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
         let mut writer = Self { lake, common, clock, options, records, frames, events, care_first: 0 };
         // What an earlier process was writing when it ended.
@@ -193,6 +193,12 @@ impl Writer {
             }
         }
         Ok(writer)
+    }
+
+    /// Has something made durable each time before rows are on their way into files: what a table's cursor says is done is
+    /// not told as new again, after a crash neither.
+    pub fn before_commits(&mut self, before: BeforeCommit) {
+        self.common.before = Some(before);
     }
 
     /// Whether there is no table at all.
@@ -478,6 +484,14 @@ impl Lake {
     /// How many files a tenant's table of records has, by day.
     pub fn files(&self, tenant: &str) -> BTreeMap<String, usize> {
         self.in_files(tenant).0.map(|view| view.files.by_day()).unwrap_or_default()
+    }
+
+    /// How many bytes a tenant's files have that are part of its tables.
+    pub fn stored_bytes(&self, tenant: &str) -> u64 {
+        let tables = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
+        let Tenant { records, frames, events } = tables.unwrap_or_default();
+        let views = [records.map(|it| it.files()), frames.map(|it| it.files()), events.map(|it| it.files())];
+        views.iter().flatten().map(|view| view.files.bytes()).sum()
     }
 
     /// Waits for something that runs on the lake's threads.

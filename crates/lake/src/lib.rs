@@ -59,4 +59,5 @@ pub use rows::Row;
 pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Wanted, export_columns, stored};
 pub use sealed::StoredFrame;
 pub use store::{DiskStore, disk_is_full};
+pub use tables::BeforeCommit;
 pub use tenant::Stream;

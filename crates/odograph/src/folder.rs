@@ -72,6 +72,11 @@ impl Folder {
         Ok(nodes)
     }
 
+    /// The file with what tenants used, as a node counts it.
+    pub(crate) fn usage(&self, node: u16) -> PathBuf {
+        self.0.join("usage").join(format!("{node}.jsonl"))
+    }
+
     /// The socket over which a running server is asked.
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")

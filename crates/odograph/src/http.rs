@@ -23,7 +23,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Alarms, Follower, Shares, http_tls};
+use crate::server::{Accountant, Alarms, Follower, Shares, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -266,6 +266,9 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
 fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
     tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
+    let (roster, history, reader, alarms) =
+        (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
+    tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
     api.begin(catalog);

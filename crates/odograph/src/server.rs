@@ -1,5 +1,6 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
+mod accountant;
 mod files;
 mod follower;
 mod given;
@@ -9,6 +10,7 @@ mod logging;
 mod recovery;
 mod succession;
 
+pub(crate) use accountant::Accountant;
 pub(crate) use files::{Shares, connections};
 pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
@@ -88,6 +90,7 @@ impl Server {
         let metrics = logging::start_metrics()?;
         keeper::describe();
         history::describe();
+        accountant::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
@@ -132,7 +135,8 @@ impl Server {
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock.clone(), limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
-        let history = Arc::new(History::new(Current::new(config, listen), config.journal.node, clock.clone()));
+        let (current, metering) = (Current::new(config, listen), place.metering().clone());
+        let history = Arc::new(History::new(current, config.journal.node, metering, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home));

@@ -127,6 +127,7 @@ const TABLE: &[Row] = &[
     only("lake", &["model", "env"]),
     only("live", &["model"]),
     only("backup", &["model", "env"]),
+    only("meter", &["model", "env"]),
     only("catalog", &["model", "env"]),
     only("sinks", &["model"]),
     only(

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod devices;
+mod drivers;
 mod follow;
 mod import;
 mod isolation;
@@ -13,3 +14,4 @@ mod register;
 mod sign_in;
 mod support;
 mod tenants;
+mod usage;

@@ -8,6 +8,7 @@ use odograph_env::Clock;
 use odograph_ingest::{Bell, Roster};
 use odograph_journal::{CursorStore, Error, Journal, Reader, retention};
 use odograph_lake::Hold;
+use odograph_meter::Standing;
 use odograph_model::{Lsn, Time};
 use std::io;
 use std::path::PathBuf;
@@ -51,6 +52,8 @@ pub(crate) struct Parts {
 pub(crate) struct Alarms {
     /// A [`Budget`].
     budget: AtomicU8,
+    /// How the tenant stands to a quota that stands worst: a [`Standing`].
+    quotas: AtomicU8,
 }
 
 /// How the journal's disk budget is.
@@ -78,11 +81,23 @@ impl Budget {
 impl Alarms {
     /// All that there are, in words.
     pub(crate) fn told(&self) -> Vec<&'static str> {
-        match self.budget.load(Ordering::Acquire) {
-            NEAR => vec!["history is so far behind that the journal's disk budget will soon force out what it needs"],
-            FORCED => vec!["the journal's disk budget forced out what history had not read"],
-            _ => Vec::new(),
-        }
+        let budget = match self.budget.load(Ordering::Acquire) {
+            NEAR => Some("history is so far behind that the journal's disk budget will soon force out what it needs"),
+            FORCED => Some("the journal's disk budget forced out what history had not read"),
+            _ => None,
+        };
+        // Which tenant is not for everyone's eyes: the log says it, and the API to those who may know.
+        let quotas = match self.quotas.load(Ordering::Acquire) {
+            QUOTA_NEAR => Some("a tenant comes near a quota"),
+            QUOTA_REACHED => Some("a tenant has reached a quota: devices of it are refused"),
+            _ => None,
+        };
+        budget.into_iter().chain(quotas).collect()
+    }
+
+    /// How the tenant stands to a quota that stands worst.
+    pub(super) fn set_quotas(&self, worst: Standing) {
+        self.quotas.store(worst as u8, Ordering::Release);
     }
 
     /// Returns whether it was otherwise before.
@@ -91,6 +106,8 @@ impl Alarms {
     }
 }
 
+const QUOTA_NEAR: u8 = Standing::Near as u8;
+const QUOTA_REACHED: u8 = Standing::Reached as u8;
 const NEAR: u8 = Budget::Near as u8;
 const FORCED: u8 = Budget::Forced as u8;
 
