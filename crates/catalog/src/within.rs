@@ -5,6 +5,7 @@
 
 mod account;
 mod audit;
+mod commands;
 mod devices;
 mod groups;
 mod import;
@@ -19,6 +20,7 @@ pub use import::{DeviceRow, ImportMode, ImportOutcome, ImportReport, ImportedRow
 pub use tokens::{NewToken, Token};
 pub use users::{NewUser, User, UserChange};
 
+pub(crate) use commands::{audit_outcome, open_of as open_command_of, read as read_command, write as write_command};
 pub(crate) use devices::{WRITE_ROWS, write_devices, write_ids};
 pub(crate) use users::login_of;
 
