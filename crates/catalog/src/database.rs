@@ -216,6 +216,7 @@ const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "devices", include_str!("../migrations/0002_devices.sql")),
+    (3, "commands", include_str!("../migrations/0003_commands.sql")),
     (4, "usage", include_str!("../migrations/0004_usage.sql")),
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
 ];

@@ -1,4 +1,4 @@
-//! What people decide: tenants, users and their sessions, tokens, groups, devices, and the log of who did what. SQLite in the data folder, or
+//! What people decide: tenants, users and their sessions, tokens, groups, devices, commands, and the log of who did what. SQLite in the data folder, or
 //! PostgreSQL where several machines share it, through one implementation.
 //!
 //! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
@@ -22,12 +22,14 @@ mod access;
 mod admin;
 pub mod bounds;
 mod catalog;
+mod commands;
 mod database;
 mod devices;
 mod error;
 mod failures;
 mod follow;
 mod passwords;
+mod queue;
 mod register;
 mod scoped;
 mod secret;
@@ -42,9 +44,11 @@ pub use access::{Access, Actor, Role, Scope};
 pub use admin::{ADMIN, DEFAULT_TENANT};
 pub use catalog::Catalog;
 pub use database::copy;
+pub use commands::{COMMAND_TTL_S, CommandState, DeviceCommand, NewCommand, OWN_TEXT};
 pub use devices::{Device, DeviceFields, DeviceState, HIDDEN};
 pub use error::{Error, LoginError, Needed};
 pub use follow::{Changes, DeviceBinding, DeviceUpdate};
+pub use queue::{ANSWER_PATIENCE_MS, Claim, ClaimedCommand, CommandQueue, Recipient, Report};
 pub use register::{Registered, Registration, TenantLimits};
 pub use secret::Secret;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};

@@ -7,6 +7,7 @@
 mod accept;
 mod access;
 mod arrival;
+mod command;
 mod connection;
 mod cutoffs;
 mod datagrams;
@@ -32,6 +33,7 @@ mod watchdog;
 mod worker;
 
 pub use access::Access;
+pub use command::{CommandObserver, Fate, Order, Unsent};
 pub use connection::{Close, Connection, Need, Step};
 pub use datagrams::{Peers, Verdict};
 pub use devices::{Devices, Other, Unknown};

@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use odograph_catalog::{
     Access, AccountChange, AuditFilter, Catalog, DeviceFields, DeviceFilter, DeviceOrder, DeviceRow, DeviceState,
-    DriverFields, Error, ImportMode, NewToken, NewUser, Registered, Role, UserChange, Within,
+    DriverFields, Error, ImportMode, NewCommand, NewToken, NewUser, Registered, Role, UserChange, Within,
 };
 
 
@@ -40,6 +40,8 @@ struct Things {
     group: String,
     device: String,
     driver: String,
+    /// The number of a command for the device.
+    command: i64,
 }
 
 impl Things {
@@ -76,6 +78,10 @@ const METHODS: &[Method] = methods! {
     };
     update_device: MANAGER, true, |within, things| within.update_device(&things.device, renamed());
     delete_device: MANAGER, true, |within, things| within.delete_device(&things.device);
+    commands: Needs::Nothing, true, |within, things| within.commands(&things.device, None, None, 1000);
+    command: Needs::Nothing, true, |within, things| within.command(&things.device, things.command);
+    create_command: MANAGER, true, |within, things| within.create_command(&things.device, stop());
+    cancel_command: MANAGER, true, |within, things| within.cancel_command(&things.device, things.command);
     import_devices: Needs::All(Role::Manager), false, |within, things| {
         async move { within.import_devices(&[row(things)], ImportMode::default()).await }
     };
@@ -130,6 +136,10 @@ fn row(things: &Things) -> DeviceRow {
     DeviceRow { ids: vec![things.device.clone()], fields: renamed() }
 }
 
+fn stop() -> NewCommand {
+    NewCommand { kind: Some("engineStop".into()), ..NewCommand::default() }
+}
+
 fn new_user(things: &Things) -> NewUser {
     NewUser { login: format!("new-{}", things.user), ..NewUser::default() }
 }
@@ -149,6 +159,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
     let fields = DeviceFields { group: Some(seen.map(ToOwned::to_owned)), ..DeviceFields::default() };
     let device = within.create_device(vec![format!("d{number}")], fields).await.unwrap().id;
     let driver = within.create_driver(called("driver")).await.unwrap().id;
+    let command = within.create_command(&device, stop()).await.unwrap().number;
     let mut session = String::new();
     if let Some(login) = login {
         let (_, access) = catalog.login(login, PASSWORD, None, None).await.unwrap();
@@ -156,6 +167,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
         session = sessions.into_iter().find(|session| session.current).unwrap().id;
     }
     Things { user, token, session, group, device, driver }
+    Things { user, token, session, group, device, command }
 }
 
 /// All that the catalog has of a tenant.
@@ -230,6 +242,8 @@ fn nothing_of_another_tenant_is_to_be_had() {
         let nobody = ["u1", "t1", "s1", "g1", "d0", "x1"].map(ToOwned::to_owned);
         let [user, token, session, group_id, device, driver] = nobody;
         let nobody = Things { user, token, session, group: group_id, device, driver };
+        let [user, token, session, group_id, device] = ["u1", "t1", "s1", "g1", "d0"].map(ToOwned::to_owned);
+        let nobody = Things { user, token, session, group: group_id, device, command: 0 };
         let mut number = 0;
         for (login, access, is_user) in &actors {
             for method in METHODS {
@@ -296,6 +310,7 @@ fn few_files_reach_across_tenants() {
         "admin.rs",
         "catalog.rs",
         "follow.rs",
+        "queue.rs",
         "register.rs",
         "scoped.rs",
         "sign_in.rs",
