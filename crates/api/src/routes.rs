@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod devices;
+mod drivers;
 mod live;
 mod protocols;
 mod records;
@@ -10,6 +11,7 @@ mod sessions;
 mod sql;
 mod tenants;
 mod tokens;
+mod unidentified;
 mod users;
 
 use crate::{Api, Code, Problem};
@@ -22,10 +24,12 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(sessions::routes())
         .merge(account::routes())
         .merge(devices::routes())
+        .merge(drivers::routes())
         .merge(records::routes())
         .merge(live::routes())
         .merge(sql::routes())
         .merge(protocols::routes())
+        .merge(unidentified::routes())
         .merge(tenants::routes())
         .merge(users::routes())
         .merge(tokens::routes())

@@ -183,7 +183,7 @@ fn what_a_listener_says_about_balancers_and_tls_is_whole() {
                  trusted = [\"10.0.0.0/8\"]\ntls = { cert = \"c\", key = \"k\", client_ca = \"ca\" }\n";
     load(whole, &[]).unwrap();
     let half = "[http]\ntls.key = \"k\"";
-    assert_eq!(refused(half), "odograph.toml:2:1: http: tls needs both cert and key");
+    assert_eq!(refused(half), "odograph.toml:2:5: http: tls needs both cert and key");
     load("[http]\ntls = { cert = \"c\", key = \"k\" }", &[]).unwrap();
     load("[[listener]]\nprotocol = \"wialon\"\nsocket = \"wialon\"", &[]).unwrap();
 }
