@@ -20,7 +20,8 @@ pub use description::description;
 pub use groups::GroupNumbers;
 pub use problem::{Code, Problem};
 pub use server::{
-    Decode, Direction, Frames, Output, Page, Place, RecordFormat, Records, Server, Sql, SqlFormat, Via, Written,
+    Attribute, CommandType, Decode, Direction, Frames, Output, Page, Place, RecordFormat, Records, Server, Sql,
+    SqlFormat, Via, Written,
 };
 
 use axum::Router;

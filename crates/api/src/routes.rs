@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod commands;
 mod devices;
 mod live;
 mod protocols;
@@ -22,6 +23,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(sessions::routes())
         .merge(account::routes())
         .merge(devices::routes())
+        .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
         .merge(sql::routes())

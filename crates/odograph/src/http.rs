@@ -19,7 +19,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Alarms, Follower, Shares};
+use crate::server::{Alarms, Commander, Follower, Shares};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -247,6 +247,8 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
 fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
     tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
+    let holder = format!("node-{}", app.history.node());
+    tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
     api.begin(catalog);

@@ -1,5 +1,6 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
+mod commander;
 mod files;
 mod follower;
 mod given;
@@ -9,6 +10,7 @@ mod logging;
 mod recovery;
 mod succession;
 
+pub(crate) use commander::Commander;
 pub(crate) use files::{Shares, connections};
 pub(crate) use follower::{Follower, state_of};
 pub(crate) use keeper::Alarms;
