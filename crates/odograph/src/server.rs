@@ -89,6 +89,7 @@ impl Server {
         let metrics = logging::start_metrics()?;
         keeper::describe();
         history::describe();
+        commander::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;

@@ -266,6 +266,13 @@ const fn word(fate: &Fate) -> &'static str {
     }
 }
 
+/// Says what the numbers mean that are counted here.
+pub(crate) fn describe() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!("odograph_commands_total", "What became of commands on their way to devices.");
+    describe_gauge!("odograph_command_recipients", "Devices that have commands which wait.");
+}
+
 /// How often it is looked whose time has run out, while any command waits: people see it a second later.
 const SWEEP: Duration = Duration::from_secs(1);
 
