@@ -1,6 +1,7 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod accountant;
+mod commander;
 mod files;
 mod follower;
 mod given;
@@ -11,6 +12,7 @@ mod recovery;
 mod succession;
 
 pub(crate) use accountant::Accountant;
+pub(crate) use commander::Commander;
 pub(crate) use files::{Shares, connections};
 pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
@@ -91,6 +93,7 @@ impl Server {
         keeper::describe();
         history::describe();
         accountant::describe();
+        commander::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
