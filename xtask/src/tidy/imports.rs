@@ -135,6 +135,7 @@ const TABLE: &[Row] = &[
     only("api", &["model", "rules", "lake", "live", "catalog"]),
     only("fleet", &["model", "protocols"]),
     only("movein", &["model", "protocols"]),
+    only("simulate", &["env"]),
     any_but("odograph", &["testkit", "simtest", "bench", "xtask"]),
     only("testkit", &["model", "wire", "protocols", "env"]),
     any_but("simtest", &["odograph", "bench", "xtask"]),
