@@ -15,6 +15,7 @@ mod pairs;
 pub(crate) mod protocols;
 mod replay;
 mod serve;
+mod simulate;
 mod sql;
 pub(crate) mod table;
 mod tenant;
@@ -39,6 +40,7 @@ use std::process::ExitCode;
         odograph serve                                      take in devices, on every protocol's port\n  \
         odograph export records > records.jsonl             what they said\n  \
         odograph sql \"SELECT * FROM devices\"                questions over all of it\n  \
+        odograph simulate                                   a fleet to try it with\n  \
         odograph protocols                                  what it understands, and on which ports\n  \
         odograph decode --protocol gt06 78780d01…           what a message says\n  \
         odograph encode --protocol gt06 --device ID engineStop   what a command would send\n\n\
@@ -56,6 +58,7 @@ enum Command {
     Export(export::Options),
     Sql(sql::Options),
     Replay(replay::Options),
+    Simulate(simulate::Options),
     Device(device::Options),
     Unidentified(unidentified::Options),
     User(user::Options),
@@ -109,6 +112,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Export(options) => export::run(&options),
         Command::Sql(options) => sql::run(&options),
         Command::Replay(options) => replay::run(&options, &mut out),
+        Command::Simulate(options) => simulate::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
         Command::Unidentified(options) => unidentified::run(&options, &mut out),
         Command::User(options) => user::run(&options, &mut out),

@@ -9,7 +9,7 @@ mod logging;
 mod recovery;
 mod succession;
 
-pub(crate) use files::{Shares, connections};
+pub(crate) use files::{Shares, connections, raise};
 pub(crate) use follower::{Follower, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
