@@ -1,13 +1,16 @@
 //! The description of the API by OpenAPI, made of the routes themselves.
 
-use crate::{Api, Code, routes};
+use crate::problem::ProblemBody;
+use crate::{Api, Code, Direction, RecordFormat, routes};
 use axum::Router;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use odograph_catalog::DeviceOrder;
 use std::fmt::Write as _;
 use utoipa::OpenApi as _;
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The description, as it is served.
@@ -36,8 +39,34 @@ pub(crate) fn parts() -> (Router<Api>, OpenApi) {
         components.add_security_scheme("token", bearer);
         components.add_security_scheme("session", cookie);
     }
+    description.paths.paths.values_mut().flat_map(operations).for_each(problems);
     (routes, description)
 }
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+    let PathItem { get, put, post, delete, patch, .. } = item;
+    [get, put, post, delete, patch].into_iter().flatten()
+}
+
+/// Says of an operation what holds for each: every problem has the type of problems, and each may meet others than those that
+/// are its own.
+fn problems(operation: &mut Operation) {
+    let responses = &mut operation.responses.responses;
+    for (status, response) in responses.iter_mut() {
+        let RefOr::T(response) = response else { continue };
+        if status.starts_with(['4', '5'])
+            && let Some(content) = response.content.shift_remove(JSON)
+        {
+            response.content.insert(PROBLEM.to_owned(), content);
+        }
+    }
+    let body = Content::builder().schema(Some(Ref::from_schema_name("Problem"))).build();
+    let any = ResponseBuilder::new().description("Any other problem: see the codes.").content(PROBLEM, body);
+    responses.insert("default".to_owned(), RefOr::T(any.build()));
+}
+
+const JSON: &str = "application/json";
+const PROBLEM: &str = "application/problem+json";
 
 fn about() -> String {
     let mut about = String::from(
@@ -57,6 +86,8 @@ fn about() -> String {
 #[openapi(
     info(title = "Odograph", license(name = "Apache-2.0", identifier = "Apache-2.0")),
     security(("token" = []), ("session" = [])),
+    // What stands in queries alone is not found by itself.
+    components(schemas(DeviceOrder, Direction, ProblemBody, RecordFormat)),
     tags(
         (name = "sessions", description = "Signing in and out."),
         (name = "account", description = "One's own account."),
@@ -67,3 +98,24 @@ fn about() -> String {
     )
 )]
 struct About;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The description that others generate clients from. `UPDATE=1 cargo test -p odograph-api` writes it anew.
+    #[test]
+    fn the_description_is_the_one_that_clients_are_generated_from() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../openapi/odograph.json");
+        let now = description();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(path, &now).unwrap();
+        }
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        let differs = now.lines().zip(kept.lines()).position(|(now, kept)| now != kept);
+        assert!(
+            now == kept,
+            "openapi/odograph.json differs from line {differs:?}: look at UPDATE=1 cargo test -p odograph-api"
+        );
+    }
+}

@@ -20,7 +20,8 @@ pub use description::description;
 pub use groups::GroupNumbers;
 pub use problem::{Code, Problem};
 pub use server::{
-    Decode, Direction, Frames, Output, Page, Place, RecordFormat, Records, Server, Sql, SqlFormat, Via, Written,
+    Decode, Direction, Frames, NameAs, NameRequest, Output, Page, Place, RecordFormat, Records, Server, Sql, SqlFormat,
+    Stray, StrayQuery, Via, Written,
 };
 
 use axum::Router;
@@ -73,7 +74,8 @@ pub fn router(api: &Api) -> Router {
     let description: Arc<str> = description::text(&description).into();
     routes
         .route("/api/v1/openapi.json", axum::routing::get(move || async move { description::answer(&description) }))
-        .fallback(routes::nothing)
+        .route("/api", axum::routing::any(routes::nothing))
+        .route("/api/{*rest}", axum::routing::any(routes::nothing))
         .method_not_allowed_fallback(routes::other_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api.clone())

@@ -10,6 +10,7 @@ mod sessions;
 mod sql;
 mod tenants;
 mod tokens;
+mod unidentified;
 mod users;
 
 use crate::{Api, Code, Problem};
@@ -26,6 +27,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(live::routes())
         .merge(sql::routes())
         .merge(protocols::routes())
+        .merge(unidentified::routes())
         .merge(tenants::routes())
         .merge(users::routes())
         .merge(tokens::routes())

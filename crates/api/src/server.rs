@@ -42,6 +42,20 @@ pub trait Server: Send + Sync + 'static {
     /// When the request makes no sense. A message that is malformed is no error of the request.
     fn decode(&self, request: &Decode) -> Result<Vec<serde_json::Value>, Problem>;
 
+    /// Who was not understood.
+    ///
+    /// # Errors
+    ///
+    /// When the journal cannot be read.
+    fn unidentified(&self, query: &StrayQuery) -> Result<Vec<Stray>, Problem>;
+
+    /// Takes in what one of them sent, as the protocol that somebody says it is. It is durable then.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be that.
+    fn name_unidentified(&self, request: &NameRequest) -> Result<NameAs, Problem>;
+
     /// Writes the answer of a query.
     ///
     /// # Errors
@@ -269,4 +283,86 @@ impl SqlFormat {
             Self::Parquet => "application/vnd.apache.parquet",
         }
     }
+}
+
+/// Which of those who were not understood.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StrayQuery {
+    /// Whose last bytes came not before this moment, in milliseconds since 1970 UTC.
+    pub from: Option<i64>,
+    /// At most so many: the newest.
+    pub limit: usize,
+}
+
+/// Somebody who was not understood: a connection, or an address that sent datagrams.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Stray {
+    /// The place in the journal where it begins, by which it is named.
+    pub id: u64,
+    /// When its first bytes came to the journal.
+    pub first: String,
+    /// When its last bytes came.
+    pub last: String,
+    /// Its address.
+    pub peer: String,
+    /// The address that it came to.
+    pub local: String,
+    /// `tcp`, `udp` or `http`.
+    pub transport: String,
+    /// Why it ended: `undecided`, `undecided-bytes`, `refused`, `peer` and so on; `None` as long as it has not.
+    pub why: Option<String>,
+    /// The protocol that was spoken, where it was known: of a device that was refused.
+    pub protocol: Option<String>,
+    /// What the device called itself, where it was refused.
+    pub device: Option<String>,
+    /// What this version takes it for, where that is clear by now.
+    pub is: Option<String>,
+    /// Which protocols it could be, as far as this version knows.
+    pub could_be: Vec<String>,
+    /// Bytes that are kept of it.
+    pub bytes: u64,
+    /// In how many pieces: a datagram each.
+    pub pieces: u64,
+    /// Its first bytes, as hex digits.
+    pub hex: String,
+    /// The same as text with escapes.
+    pub text: String,
+    /// As what it was named since.
+    pub named: Vec<String>,
+}
+
+/// What one of them is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameRequest {
+    /// Its place in the journal.
+    pub id: u64,
+    /// The protocol that it speaks.
+    pub protocol: String,
+    /// Whose it is, where its bytes do not say so.
+    pub device: Option<String>,
+    /// Whose it becomes.
+    pub tenant: String,
+    /// Settings of the protocol.
+    pub set: Vec<(String, String)>,
+    /// Take frames with a wrong checksum.
+    pub unsealed: bool,
+    /// Also where it was named before.
+    pub again: bool,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct NameAs {
+    /// Frames that it had.
+    pub frames: u64,
+    /// Records in them.
+    pub records: u64,
+    /// What is wrong with frames that are malformed.
+    pub malformed: Vec<String>,
+    /// The devices that were in it.
+    pub devices: Vec<String>,
+    /// It is durable once the journal is, up to here.
+    pub end: u64,
 }

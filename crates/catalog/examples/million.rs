@@ -86,7 +86,7 @@ async fn page(within: Within<'_>, what: &str, filter: &DeviceFilter, order: Devi
 
 fn registered(number: usize) -> Registered {
     let state = if number % 100_000 == 7 { DeviceState::Quarantined } else { DeviceState::New };
-    Registered { tenant: "default".into(), id: id(number), protocol: "teltonika".into(), state, at: 0 }
+    Registered { tenant: "default".into(), id: id(number), aliases: vec![], protocol: "teltonika".into(), state, at: 0 }
 }
 
 /// As IMEIs are: 15 digits, in no order.

@@ -50,6 +50,8 @@ pub struct Device {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DeviceState {
+    /// The configuration announces it: it is there as long as it does, unless a person decides something else.
+    Configured,
     /// It registered itself, its data counts, and nobody has looked at it yet.
     New,
     /// A person accepted it.
@@ -64,6 +66,7 @@ impl DeviceState {
     /// As it is written.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Configured => "configured",
             Self::New => "new",
             Self::Accepted => "accepted",
             Self::Quarantined => "quarantined",
@@ -73,7 +76,7 @@ impl DeviceState {
 
     /// The state of this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::New, Self::Accepted, Self::Quarantined, Self::Rejected];
+        let all = [Self::Configured, Self::New, Self::Accepted, Self::Quarantined, Self::Rejected];
         all.into_iter().find(|state| state.name() == name)
     }
 }

@@ -8,7 +8,7 @@ use crate::bounds::REGISTERED_ID_BYTES_MAX;
 use crate::devices::{Device, DeviceState};
 use crate::scoped::Scoped;
 use crate::sql::{Columns as _, Sql};
-use crate::within::{WRITE_ROWS, write_devices, write_ids};
+use crate::within::{DEVICE_COLUMNS, WRITE_ROWS, remove_device, write_devices, write_ids};
 use crate::{Access, Catalog, Error, Quotas, UnixMillis};
 
 /// Devices that one transaction registers: people who change something wait no longer than that takes.
@@ -21,6 +21,8 @@ pub struct Registered {
     pub tenant: String,
     /// What it calls itself.
     pub id: String,
+    /// What else it calls itself, where the configuration says so.
+    pub aliases: Vec<String>,
     /// What it speaks.
     pub protocol: String,
     /// What its listener does with devices that nobody knows.
@@ -78,20 +80,52 @@ impl Catalog {
         Ok(done)
     }
 
+    /// Keeps the devices that the configuration announces, and takes away those that it did before and does no more, unless a
+    /// person has decided about them. Where other servers share the catalog nothing is taken away: what theirs announce is
+    /// not known here.
+    pub async fn configure(&self, devices: &[Registered]) -> Result<Registration, Error> {
+        let done = self.register(devices).await?;
+        if self.inner().database.is_shared() {
+            return Ok(done);
+        }
+        let announced: HashSet<(&str, &str)> = devices.iter().map(|it| (it.tenant.as_str(), it.id.as_str())).collect();
+        let state = DeviceState::Configured.name();
+        let tenants =
+            Sql::new("SELECT DISTINCT tenant FROM devices WHERE state = $1 ORDER BY tenant").bind(state.to_owned());
+        for row in tenants.rows(self.inner().database.reader()).await? {
+            let tenant = row.text("tenant")?;
+            let access = Access::owner(&tenant);
+            let mut change = Scoped::new(self.inner(), &access).change_of_own().await?;
+            let question = change.sql("SELECT ").push(DEVICE_COLUMNS);
+            let question = question.push(" FROM devices WHERE tenant = $1 AND state = $2").bind(state.to_owned());
+            for row in change.rows(question.of_any_group()).await? {
+                let device = Device::from_row(&row)?;
+                if !announced.contains(&(tenant.as_str(), device.id.as_str())) {
+                    remove_device(&mut change, &device).await?;
+                }
+            }
+            change.commit_of_machine().await?;
+        }
+        Ok(done)
+    }
+
     async fn register_in(&self, tenant: &str, devices: &[&Registered]) -> Result<usize, Error> {
         let access = Access::owner(tenant);
         let mut change = Scoped::new(self.inner(), &access).change_of_own().await?;
         let mut known = HashSet::new();
         for some in devices.chunks(WRITE_ROWS) {
             let question = change.sql("SELECT id FROM device_ids WHERE tenant = $1 AND id IN ");
-            for row in change.rows(question.push_list(some.iter().map(|device| &device.id))).await? {
+            let ids = some.iter().flat_map(|device| std::iter::once(&device.id).chain(&device.aliases));
+            for row in change.rows(question.push_list(ids)).await? {
                 known.insert(row.text("id")?);
             }
         }
         let mut new = Vec::new();
         for device in devices {
             if known.insert(device.id.clone()) {
-                let blank = Device::blank(vec![device.id.clone()], device.state, device.at);
+                let aliases = device.aliases.iter().filter(|alias| known.insert((*alias).clone())).cloned();
+                let ids = std::iter::once(device.id.clone()).chain(aliases).collect();
+                let blank = Device::blank(ids, device.state, device.at);
                 new.push(Device { protocol: device.protocol.clone(), revision: change.revision(), ..blank });
             }
         }

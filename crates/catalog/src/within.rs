@@ -19,7 +19,7 @@ pub use import::{DeviceRow, ImportMode, ImportOutcome, ImportReport, ImportedRow
 pub use tokens::{NewToken, Token};
 pub use users::{NewUser, User, UserChange};
 
-pub(crate) use devices::{WRITE_ROWS, write_devices, write_ids};
+pub(crate) use devices::{COLUMNS as DEVICE_COLUMNS, WRITE_ROWS, remove_device, write_devices, write_ids};
 pub(crate) use users::login_of;
 
 use crate::bounds::{self, GROUPS_OF_ACCESS_MAX};

@@ -100,13 +100,13 @@ impl Tls {
     }
 
     /// What holds for whoever connects now.
-    pub(crate) fn config(&self) -> Arc<ServerConfig> {
+    pub fn config(&self) -> Arc<ServerConfig> {
         self.lock().config.clone()
     }
 
     /// Reads the files again if they have changed. Where they cannot be used, what was read before goes on to hold, and it is
     /// tried again at the next look.
-    pub(crate) fn look(&self) {
+    pub fn look(&self) {
         let seen = self.files.look().ok();
         {
             let current = self.lock();

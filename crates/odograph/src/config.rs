@@ -10,7 +10,7 @@ mod setting;
 mod show;
 
 pub(crate) use check::device_settings;
-pub(crate) use keys::{Config, ListenerConfig, TlsConfig};
+pub(crate) use keys::{Config, Http, ListenerConfig, TlsConfig};
 pub(crate) use setting::LogFormat;
 pub(crate) use show::{Row, markdown, rows};
 

@@ -10,23 +10,25 @@ mod export;
 mod health;
 mod journal;
 mod replay;
+mod site;
 mod sql;
+mod tls;
 mod unidentified;
 
 use crate::catalog;
-use crate::config::{ADMIN_PASSWORD, Config};
+use crate::config::{self, ADMIN_PASSWORD, Config};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Alarms, Follower, Shares};
+use crate::server::{Alarms, Follower, Shares, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
 use odograph_catalog::{Catalog, Error};
-use odograph_ingest::{Gateway, Roster};
+use odograph_ingest::{Gateway, Roster, Tls};
 use odograph_journal::{Journal, Reader};
 use odograph_live::Live;
 use odograph_protocols::Transport;
@@ -110,6 +112,7 @@ const REPLAYS_MAX: usize = 1;
 /// The bound sockets, not yet served.
 pub(crate) struct Bound {
     tcp: Option<std::net::TcpListener>,
+    tls: Option<Arc<Tls>>,
     unix: UnixListener,
     socket: PathBuf,
 }
@@ -123,11 +126,13 @@ pub(crate) struct Http {
 
 impl Http {
     /// Opens both sockets. The port that nobody asked for is left out where it is taken.
-    pub(crate) fn bind(listen: SocketAddr, named: bool, folder: &Folder) -> Result<Bound> {
+    pub(crate) fn bind(config: &config::Http, named: bool, folder: &Folder) -> Result<Bound> {
+        let listen = config.listen;
+        let tls = http_tls(&config.tls)?;
         let tcp = match std::net::TcpListener::bind(listen) {
             Ok(listener) => {
                 let address = listener.local_addr().context("cannot tell the address of the HTTP server")?;
-                tracing::info!(%address, "serving HTTP");
+                tracing::info!(%address, tls = tls.is_some(), "serving HTTP");
                 Some(listener)
             }
             Err(error) => {
@@ -143,7 +148,7 @@ impl Http {
         let unix = bind_unix(&socket).map_err(|error| {
             Failure::new(Status::CannotCreate, format!("cannot make {}: {error}", socket.display()))
         })?;
-        Ok(Bound { tcp, unix, socket })
+        Ok(Bound { tcp, tls, unix, socket })
     }
 
     /// Ends it. What is being answered is cut short.
@@ -189,9 +194,9 @@ impl Bound {
             .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
             .build()
             .context("cannot start the HTTP server")?;
-        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), false);
+        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.tls.is_some());
         runtime.block_on(begin(&api, app, config, folder))?;
-        let Self { tcp, unix, socket } = self;
+        let Self { tcp, tls, unix, socket } = self;
         if let Some(tcp) = &tcp {
             tcp.set_nonblocking(true)?;
         }
@@ -201,7 +206,10 @@ impl Bound {
         let serve = move || {
             runtime.block_on(async {
                 if let Some(Ok(tcp)) = tcp.map(tokio::net::TcpListener::from_std) {
-                    tokio::spawn(accept::tcp(tcp, public, seats.http));
+                    if let Some(tls) = tls.clone() {
+                        tokio::spawn(tls::renew(tls));
+                    }
+                    tokio::spawn(accept::tcp(tcp, tls, public, seats.http));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
                     tokio::spawn(accept::unix(unix, control, seats.control));
@@ -269,7 +277,8 @@ const THREADS: usize = 2;
 const AGAIN: Duration = Duration::from_secs(5);
 
 fn public(app: &Arc<App>, api: &Api) -> Router {
-    health::routes(Router::new()).with_state(app.clone()).merge(odograph_api::router(api))
+    let pages = Router::new().fallback(site::serve);
+    health::routes(Router::new()).with_state(app.clone()).merge(odograph_api::router(api)).merge(pages)
 }
 
 fn control(app: &Arc<App>, api: &Api) -> Router {

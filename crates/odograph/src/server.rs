@@ -10,9 +10,9 @@ mod recovery;
 mod succession;
 
 pub(crate) use files::{Shares, connections, raise};
-pub(crate) use follower::{Follower, state_of};
+pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
-pub(crate) use listeners::{Listen, has_ipv6, plan};
+pub(crate) use listeners::{Listen, has_ipv6, http_tls, plan};
 
 use crate::config::{Config, Loaded};
 use crate::exit::{Failure, Status};
@@ -104,7 +104,7 @@ impl Server {
         if bound.is_empty() {
             tracing::warn!("no device can come: there is no listener");
         }
-        let http = Http::bind(config.http.listen, loaded.is_set("http.listen"), &folder)?;
+        let http = Http::bind(&config.http, loaded.is_set("http.listen"), &folder)?;
         let successor = bind_succession(&folder)?;
         let workers = config.ingest.workers.unwrap_or_else(cores);
         let alarms = Arc::<Alarms>::default();

@@ -200,7 +200,7 @@ fn what_comes_late_for_a_day_with_a_damaged_file_is_kept_and_the_file_is_named()
         assert_eq!(device.login(id), "#AL#1");
         assert_eq!([device.position(20), device.position(5)], ["#ASD#1", "#ASD#1"]);
     }
-    let line = server.log_line(|line| line["file"].is_string());
+    let line = server.log_line_or_start(|line| line["file"].is_string());
     let (file, message) = (line["file"].as_str().expect("a path"), line["message"].as_str().expect("a text"));
     assert!(files[0].ends_with(file) || files[0].display().to_string().ends_with(file), "{line}");
     assert!(message.contains("may be there twice. Put the file back") && !message.contains('\n'), "{line}");

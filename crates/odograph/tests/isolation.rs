@@ -164,6 +164,8 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
         ("put", "/api/v1/users/{id}/password") => (OWNER, Some(json!({"password": "another horse"}))),
         ("delete", "/api/v1/users/{id}/totp") => (OWNER, None),
         ("post", "/api/v1/tokens") => (OWNER, Some(json!({"name": "t", "role": "viewer"}))),
+        ("get", "/api/v1/unidentified") => (NOBODY, None),
+        ("post", "/api/v1/unidentified/{id}") => (NOBODY, Some(json!({"protocol": "wialon"}))),
         ("post", "/api/v1/tenants") => (NOBODY, Some(json!({"id": "third"}))),
         ("patch", "/api/v1/tenants/{id}") => (NOBODY, Some(json!({"name": "x"}))),
         ("delete", "/api/v1/tenants/{id}") => (NOBODY, None),
@@ -212,6 +214,9 @@ fn no_tenant_sees_another() {
     let own_ids = ids(owner);
     let path_of = |path: &str, ids: &Ids| {
         let kind = path.split('/').nth(3).expect("a kind");
+        if kind == "unidentified" {
+            return path.replace("{id}", "1");
+        }
         path.replace("{id}", ids.get(kind).map_or("none", String::as_str))
     };
     let same = |role: &Role| -> Vec<Vec<u8>> {

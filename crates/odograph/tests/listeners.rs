@@ -7,7 +7,7 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -88,38 +88,95 @@ fn in_use(server: &Server) -> (usize, usize) {
 #[test]
 fn a_listener_speaks_tls_and_shows_the_newest_certificate() {
     let place = Place::new();
-    let renew = || {
-        let CertifiedKey { cert, signing_key } =
-            generate_simple_self_signed(["gateway.example".to_owned()]).expect("a certificate");
-        place.write("cert.pem", &cert.pem());
-        place.write("key.pem", &signing_key.serialize_pem());
-        cert.der().clone()
-    };
-    let first = renew();
-    let folder = place.folder.path().display();
-    let tls = format!("tls = {{ cert = \"{folder}/cert.pem\", key = \"{folder}/key.pem\" }}\n");
+    let first = renew(&place);
+    let tls = tls(&place);
     let server = serve(&place, &format!("{TCP}{tls}"));
-    let login = |certificate: &rustls::pki_types::CertificateDer<'static>| {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate.clone()).expect("it can be trusted");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
-        let name = ServerName::try_from("gateway.example").expect("a name");
-        let client = ClientConnection::new(Arc::new(config), name).expect("a client");
-        let stream = TcpStream::connect(server.listener("tcp")).expect("it listens");
-        let mut stream = BufReader::new(StreamOwned::new(client, stream));
-        stream.get_mut().write_all(b"#L#1;NA\r\n")?;
-        let mut answer = String::new();
-        stream.read_line(&mut answer).map(|_| answer)
-    };
+    let login = |certificate: &Certificate| ask(certificate, server.listener("tcp"), b"#L#1;NA\r\n");
     assert_eq!(login(&first).expect("an answer"), "#AL#1\r\n");
-    let second = renew();
+    let second = renew(&place);
     server.log_line(|line| line["message"] == "certificates read again: they hold for connections from now on");
     assert_eq!(login(&second).expect("an answer"), "#AL#1\r\n");
     login(&first).expect_err("the first one is gone");
     let (_, numbers) = server.get("/metrics");
     assert!(numbers.contains("odograph_tls_reloads_total{outcome=\"ok\"}"), "{numbers}");
+}
+
+#[test]
+fn the_http_port_speaks_tls_where_it_has_a_certificate() {
+    let place = Place::new();
+    let first = renew(&place);
+    let path = place.write("odograph.toml", &format!("[http]\n{}{TCP}", tls(&place)));
+    let mut command = place.command(&["serve", "--config", path.to_str().expect("UTF-8")]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let request = b"GET /healthz HTTP/1.1\r\nhost: gateway.example\r\nconnection: close\r\n\r\n";
+    let get = |certificate: &Certificate| ask(certificate, server.http(), request);
+    assert_eq!(get(&first).expect("an answer"), "HTTP/1.1 200 OK\r\n");
+    let second = renew(&place);
+    server.log_line(|line| line["message"] == "certificates read again: they hold for connections from now on");
+    assert_eq!(get(&second).expect("an answer"), "HTTP/1.1 200 OK\r\n");
+    get(&first).expect_err("the first one is gone");
+    // Who comes without it reads why.
+    let mut plain = TcpStream::connect(server.http()).expect("it listens");
+    plain.write_all(request).expect("it is sent");
+    let mut answer = String::new();
+    plain.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains("https://"), "{answer}");
+    // A signed-in browser sends its cookie by TLS alone.
+    let body = r#"{"login":"admin","password":"correct horse"}"#;
+    let sign_in = format!(
+        "POST /api/v1/sessions HTTP/1.1\r\nhost: gateway.example\r\nconnection: close\r\ncontent-type: application/json\r\n\
+         content-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let set = |lines: &[u8]| whole(&second, server.http(), lines).expect("an answer");
+    let answer = set(sign_in.as_bytes());
+    assert!(answer.contains("; Secure"), "{answer}");
+}
+
+type Certificate = rustls::pki_types::CertificateDer<'static>;
+
+/// Makes a certificate and its key, in place of those that are there.
+fn renew(place: &Place) -> Certificate {
+    let made = generate_simple_self_signed(["gateway.example".to_owned()]);
+    let CertifiedKey { cert, signing_key } = made.expect("a certificate");
+    place.write("cert.pem", &cert.pem());
+    place.write("key.pem", &signing_key.serialize_pem());
+    cert.der().clone()
+}
+
+fn tls(place: &Place) -> String {
+    let folder = place.folder.path().display();
+    format!("tls = {{ cert = \"{folder}/cert.pem\", key = \"{folder}/key.pem\" }}\n")
+}
+
+/// The first line of what is answered over TLS, where that certificate is trusted.
+fn ask(trusted: &Certificate, address: SocketAddr, request: &[u8]) -> std::io::Result<String> {
+    let mut answer = String::new();
+    BufReader::new(secure(trusted, address, request)?).read_line(&mut answer).map(|_| answer)
+}
+
+/// All of it, until the other side ends it.
+fn whole(trusted: &Certificate, address: SocketAddr, request: &[u8]) -> std::io::Result<String> {
+    let mut answer = String::new();
+    secure(trusted, address, request)?.read_to_string(&mut answer).map(|_| answer)
+}
+
+fn secure(
+    trusted: &Certificate,
+    address: SocketAddr,
+    request: &[u8],
+) -> std::io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    roots.add(trusted.clone()).expect("it can be trusted");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let config = config.expect("versions").with_root_certificates(roots).with_no_client_auth();
+    let name = ServerName::try_from("gateway.example").expect("a name");
+    let client = ClientConnection::new(Arc::new(config), name).expect("a client");
+    let mut stream = StreamOwned::new(client, TcpStream::connect(address).expect("it listens"));
+    stream.write_all(request)?;
+    Ok(stream)
 }
 
 #[test]

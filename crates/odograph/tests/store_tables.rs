@@ -165,7 +165,8 @@ fn refused_at_first(kind: Kind) {
     let address = if kind == Kind::S3 { "s3://later/history" } else { "az://later/history" };
     let gateway = gateway(kind, &line, &[("ODOGRAPH_LAKE__STORE", address)]);
     let server = gateway.serve("wialon");
-    let told = server.log_line(|entry| entry.to_string().contains("history cannot go on, and begins again in 2 s"));
+    let told =
+        server.log_line_or_start(|entry| entry.to_string().contains("history cannot go on, and begins again in 2 s"));
     let told = told.to_string();
     assert!(told.contains("refuses: the bucket or container is not there: make it, or correct lake.store"), "{told}");
     let mut device = Device::connect(server.listener("tcp"));

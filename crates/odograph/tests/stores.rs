@@ -108,7 +108,7 @@ fn two_at_once(kind: Kind) {
     // A third one, with a journal of its own and a number that is taken.
     let third = Gateway::new(kind, &line, "0");
     let server = third.serve("wialon");
-    server.log_line(|entry| entry.to_string().contains("from another journal than this one"));
+    server.log_line_or_start(|entry| entry.to_string().contains("from another journal than this one"));
     send(&server, "3", 0..5);
     let refused = third.ask(COUNTED).expect_err("no answer");
     assert!(refused.contains("set journal.node to a number that was never used there"), "{refused}");

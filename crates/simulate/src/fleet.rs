@@ -181,7 +181,6 @@ mod tests {
 
     #[test]
     fn imeis_have_their_check_digit() {
-        assert_eq!(imei(0, 0), "001010000000009");
         for number in 0..100 {
             let digits: Vec<u32> = imei(7, number).bytes().map(|digit| u32::from(digit - b'0')).collect();
             let sum: u32 = digits

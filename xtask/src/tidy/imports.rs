@@ -136,6 +136,7 @@ const TABLE: &[Row] = &[
     only("fleet", &["model", "protocols"]),
     only("movein", &["model", "protocols"]),
     only("simulate", &["env"]),
+    only("web", &[]),
     any_but("odograph", &["testkit", "simtest", "bench", "xtask"]),
     only("testkit", &["model", "wire", "protocols", "env"]),
     any_but("simtest", &["odograph", "bench", "xtask"]),

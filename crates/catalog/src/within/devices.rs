@@ -49,7 +49,7 @@ pub struct DevicePage {
 const KIND: &str = "device";
 /// Devices that one statement writes: more take no less time each.
 pub(crate) const WRITE_ROWS: usize = 100;
-const COLUMNS: &str = "id, ids, name, plate, device_group, tags, protocol, settings, notes, attributes, state, created, \
+pub(crate) const COLUMNS: &str = "id, ids, name, plate, device_group, tags, protocol, settings, notes, attributes, state, created, \
     updated, revision, sort_key";
 
 impl Within<'_> {
@@ -147,17 +147,7 @@ impl Within<'_> {
     pub async fn delete_device(&self, id: &str) -> Result<(), Error> {
         let mut change = self.scoped.change(Role::Manager).await?;
         let was = visible_device(&mut change, id).await?;
-        let (now, revision) = (change.now(), change.revision());
-        let delete = change.sql("DELETE FROM devices WHERE tenant = $1 AND id = $2").of_any_group();
-        change.execute(delete.bind(was.id.clone())).await?;
-        let ids = change.sql("DELETE FROM device_ids WHERE tenant = $1 AND device = $2 AND id IN ");
-        change.execute(ids.bind(was.id.clone()).push_list(&was.ids)).await?;
-        let told = change.sql(
-            "INSERT INTO devices_removed (tenant, id, ids, revision, time) VALUES ($1, $2, $3, $4, $5) \
-             ON CONFLICT (tenant, id) DO UPDATE SET ids = excluded.ids, revision = excluded.revision, time = excluded.time",
-        );
-        let told = told.bind(was.id.clone()).bind(json(&was.ids)).bind(revision).bind(now);
-        change.execute(told).await?;
+        remove_device(&mut change, &was).await?;
         change.audit("device.delete", (KIND, &was.id), Some(was.for_audit(None)), None).await?;
         change.commit().await
     }
@@ -237,6 +227,21 @@ pub(super) fn may_add_devices(quota: Option<(i64, i64)>, more: usize) -> Result<
         }
         _ => Ok(()),
     }
+}
+
+/// Takes a device away, and tells whoever follows.
+pub(crate) async fn remove_device(change: &mut Change<'_>, was: &Device) -> Result<(), Error> {
+    let (now, revision) = (change.now(), change.revision());
+    let delete = change.sql("DELETE FROM devices WHERE tenant = $1 AND id = $2").of_any_group();
+    change.execute(delete.bind(was.id.clone())).await?;
+    let ids = change.sql("DELETE FROM device_ids WHERE tenant = $1 AND device = $2 AND id IN ");
+    change.execute(ids.bind(was.id.clone()).push_list(&was.ids)).await?;
+    let told = change.sql(
+        "INSERT INTO devices_removed (tenant, id, ids, revision, time) VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (tenant, id) DO UPDATE SET ids = excluded.ids, revision = excluded.revision, time = excluded.time",
+    );
+    let told = told.bind(was.id.clone()).bind(json(&was.ids)).bind(revision).bind(now);
+    change.execute(told).await.map(drop)
 }
 
 /// Takes a device's ids, of which it had these, unless another device has one of them.

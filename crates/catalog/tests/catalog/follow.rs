@@ -44,6 +44,7 @@ fn registered(number: usize) -> Registered {
     Registered {
         tenant: "north".into(),
         id: format!("{number}"),
+        aliases: vec![],
         protocol: "h02".into(),
         state: DeviceState::New,
         at: NOON,

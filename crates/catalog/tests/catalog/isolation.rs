@@ -203,6 +203,7 @@ fn nothing_of_another_tenant_is_to_be_had() {
         let twins = twins.map(|number| Registered {
             tenant: "south".into(),
             id: format!("d{number}"),
+            aliases: vec![],
             protocol: "h02".into(),
             state: DeviceState::New,
             at: 5,

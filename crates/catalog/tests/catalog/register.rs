@@ -8,7 +8,7 @@ use crate::support::{NOON, refused, with_catalog};
 
 fn registered(tenant: &str, id: &str) -> Registered {
     let (tenant, id) = (tenant.to_owned(), id.to_owned());
-    Registered { tenant, id, protocol: "h02".into(), state: DeviceState::Quarantined, at: NOON - 5 }
+    Registered { tenant, id, aliases: vec![], protocol: "h02".into(), state: DeviceState::Quarantined, at: NOON - 5 }
 }
 
 #[test]
@@ -38,6 +38,41 @@ fn what_registers_is_new_once() {
         assert_eq!(within.device("2").await.unwrap().state, DeviceState::Quarantined);
         let waiting = DeviceFilter { state: Some(DeviceState::Quarantined), ..DeviceFilter::default() };
         assert_eq!(within.count_devices(&waiting).await.unwrap(), 2);
+    });
+}
+
+#[test]
+fn what_the_configuration_announces_is_there_as_long_as_it_does() {
+    with_catalog(async |place, catalog| {
+        let shared = !place.is_sqlite();
+        let configured = |id: &str, aliases: &[&str]| Registered {
+            aliases: aliases.iter().map(ToString::to_string).collect(),
+            state: DeviceState::Configured,
+            ..registered("north", id)
+        };
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let all = [configured("1", &["one"]), configured("2", &[]), configured("3", &[])];
+        assert_eq!(catalog.configure(&all).await.unwrap().added, 3);
+        let first = within.device("1").await.unwrap();
+        assert_eq!((first.state, first.ids), (DeviceState::Configured, vec!["1".to_owned(), "one".to_owned()]));
+        let accept = DeviceFields { state: Some(DeviceState::Accepted), ..DeviceFields::default() };
+        within.update_device("3", accept).await.unwrap();
+        catalog.register(&[registered("north", "4")]).await.unwrap();
+
+        assert_eq!(catalog.configure(&all[1..2]).await.unwrap(), Registration { known: 1, ..Registration::default() });
+        let page = within.devices(&DeviceFilter::default(), DeviceOrder::Id, None, 10).await.unwrap();
+        let left: Vec<_> = page.devices.iter().map(|it| (it.id.as_str(), it.state)).collect();
+        let mut expected =
+            vec![("2", DeviceState::Configured), ("3", DeviceState::Accepted), ("4", DeviceState::Quarantined)];
+        if shared {
+            expected.insert(0, ("1", DeviceState::Configured));
+        }
+        assert_eq!(left, expected);
+        if !shared {
+            // Its ids are free again.
+            within.create_device(vec!["one".into()], DeviceFields::default()).await.unwrap();
+        }
     });
 }
 

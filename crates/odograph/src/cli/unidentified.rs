@@ -143,7 +143,7 @@ fn name(options: &NameOptions, out: &mut dyn Write) -> Result<Outcome> {
     let request = NameRequest {
         id: options.id,
         protocol: options.protocol.clone(),
-        device: options.device.as_ref().map(Into::into),
+        device: options.device.clone(),
         tenant: options.tenant.as_str().into(),
         set: options.set.iter().map(|pair| (pair.name.clone(), pair.value.clone())).collect(),
         unsealed: options.wrong_checksums,

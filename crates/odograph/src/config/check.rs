@@ -1,6 +1,6 @@
 //! What a configuration may not say although each of its values is right.
 
-use super::keys::ListenerConfig;
+use super::keys::{ListenerConfig, TlsConfig};
 use super::{Loaded, Origin};
 use compact_str::CompactString;
 use odograph_ingest::Other;
@@ -38,6 +38,8 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
         }
         problems.extend(device_settings(&device.settings).into_iter().map(|what| format!("{place}: {what}")));
     }
+    let tls = half_tls(&loaded.config.http.tls);
+    problems.extend(tls.map(|what| format!("{}: http: {what}", place(loaded, "http.tls"))));
     problems.extend(tenants(loaded));
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));
@@ -178,12 +180,9 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
 fn before_the_first_byte(protocol: &Protocol, listener: &ListenerConfig) -> Vec<String> {
     let mut problems = Vec::new();
     let datagrams = protocol.transports.contains(&Transport::Udp) && listener.transport.has(Transport::Udp);
-    let tls = &listener.tls;
-    match (&tls.cert, &tls.key, &tls.client_ca) {
-        (Some(_), Some(_), _) if datagrams => problems.push("tls is for tcp: set transport = \"tcp\"".to_owned()),
-        (Some(_), None, _) | (None, Some(_), _) => problems.push("tls needs both cert and key".to_owned()),
-        (None, None, Some(_)) => problems.push("tls.client_ca says nothing without tls.cert and tls.key".to_owned()),
-        _ => {}
+    problems.extend(half_tls(&listener.tls).map(ToOwned::to_owned));
+    if datagrams && listener.tls.cert.is_some() && listener.tls.key.is_some() {
+        problems.push("tls is for tcp: set transport = \"tcp\"".to_owned());
     }
     match (listener.proxy_protocol, listener.trusted.is_empty()) {
         (true, true) => problems.push("proxy_protocol needs trusted: the balancers' networks".to_owned()),
@@ -195,6 +194,15 @@ fn before_the_first_byte(protocol: &Protocol, listener: &ListenerConfig) -> Vec<
         problems.push("other_device says nothing without device".to_owned());
     }
     problems
+}
+
+/// What is missing for TLS, where it is begun.
+fn half_tls(tls: &TlsConfig) -> Option<&'static str> {
+    match (&tls.cert, &tls.key, &tls.client_ca) {
+        (Some(_), None, _) | (None, Some(_), _) => Some("tls needs both cert and key"),
+        (None, None, Some(_)) => Some("tls.client_ca says nothing without tls.cert and tls.key"),
+        _ => None,
+    }
 }
 
 /// A device's protocol is not known before it comes, so a setting must be right for one of them.

@@ -33,6 +33,7 @@ pub(crate) struct Config {
 #[derive(Debug, Clone)]
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
+    pub(crate) tls: TlsConfig,
 }
 
 /// Where users, tokens and devices are.
@@ -113,7 +114,7 @@ pub(crate) struct ListenerConfig {
     pub(crate) settings: BTreeMap<String, String>,
 }
 
-/// The files of a listener that speaks TLS.
+/// The files of a listener that speaks TLS, for devices or for people.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TlsConfig {
     pub(crate) cert: Option<PathBuf>,
@@ -143,7 +144,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: "odograph-data".into(),
-            http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)) },
+            http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), tls: TlsConfig::default() },
             ingest: Ingest {
                 host: Ipv6Addr::UNSPECIFIED.into(),
                 default_ports: true,
@@ -274,6 +275,19 @@ const DAY: u64 = 24 * HOUR;
 pub(crate) const KEYS: &[Key<Config>] = &[
     key("data", |c| &mut c.data, "The data folder: journal, devices, lock and control socket. Made if it is missing."),
     key("http.listen", |c| &mut c.http.listen, "Where the API, health, readiness and metrics are served."),
+    free(
+        "http.tls.cert",
+        |c| &mut c.http.tls.cert,
+        "no TLS",
+        "A file with the certificate that browsers and programs get to see, and those between it and a root, as PEM. It is read again when it changes. See [tls.md](tls.md).",
+    ),
+    free("http.tls.key", |c| &mut c.http.tls.key, "no TLS", "A file with its private key, as PEM."),
+    free(
+        "http.tls.client_ca",
+        |c| &mut c.http.tls.client_ca,
+        "nobody needs a certificate",
+        "A file with the certificates of those who sign clients' certificates, as PEM: whoever comes has to show one then.",
+    ),
     key("ingest.host", |c| &mut c.ingest.host, "The address of default ports; `[::]` takes IPv4 and IPv6."),
     key(
         "ingest.default_ports",

@@ -182,6 +182,9 @@ fn what_a_listener_says_about_balancers_and_tls_is_whole() {
     let whole = "[[listener]]\nprotocol = \"wialon\"\nlisten = 1\ntransport = \"tcp\"\nproxy_protocol = true\n\
                  trusted = [\"10.0.0.0/8\"]\ntls = { cert = \"c\", key = \"k\", client_ca = \"ca\" }\n";
     load(whole, &[]).unwrap();
+    let half = "[http]\ntls.key = \"k\"";
+    assert_eq!(refused(half), "odograph.toml:2:1: http: tls needs both cert and key");
+    load("[http]\ntls = { cert = \"c\", key = \"k\" }", &[]).unwrap();
     load("[[listener]]\nprotocol = \"wialon\"\nsocket = \"wialon\"", &[]).unwrap();
 }
 

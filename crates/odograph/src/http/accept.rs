@@ -1,10 +1,12 @@
 //! Takes connections, within bounds: so many at a time, so long for a request's head. Also where no more files may be open.
 
+use super::tls;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use odograph_api::Origin;
+use odograph_ingest::Tls;
 use rustix::io::Errno;
 use std::fs::File;
 use std::io;
@@ -20,7 +22,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 /// For everyone who reaches the port: who comes when there is no seat takes that of whoever has been silent longest.
-pub(super) async fn tcp(listener: TcpListener, router: Router, seats: usize) {
+pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, seats: usize) {
     let mut seated: Vec<Seated> = Vec::new();
     let mut spare = Spare::default();
     let moves = Arc::<AtomicU64>::default();
@@ -48,7 +50,15 @@ pub(super) async fn tcp(listener: TcpListener, router: Router, seats: usize) {
         let last = Arc::new(AtomicU64::new(moves.fetch_add(1, Relaxed)));
         let stream = Watched { stream, moves: moves.clone(), last: last.clone(), stalled: None };
         let router = router.clone().layer(Extension(Origin::Network(peer)));
-        let task = tokio::spawn(answer(stream, router, PUBLIC_HEAD_MAX)).abort_handle();
+        let task = match tls.clone() {
+            Some(tls) => tokio::spawn(async move {
+                if let Some(stream) = tls::agreed(stream, &tls).await {
+                    answer(stream, router, PUBLIC_HEAD_MAX).await;
+                }
+            }),
+            None => tokio::spawn(answer(stream, router, PUBLIC_HEAD_MAX)),
+        };
+        let task = task.abort_handle();
         seated.push(Seated { task, last });
     }
 }

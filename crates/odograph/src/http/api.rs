@@ -5,7 +5,10 @@ use crate::cli;
 use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
-use odograph_api::{Code, Decode, Frames, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat};
+use odograph_api::{
+    Code, Decode, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql,
+    SqlFormat, Stray, StrayQuery,
+};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_lake::Limits;
 use odograph_model::{Lsn, Time};
@@ -55,6 +58,14 @@ impl Server for App {
 
     fn decode(&self, request: &Decode) -> Result<Vec<serde_json::Value>, Problem> {
         cli::decode::answer(request).map_err(|error| Problem::new(Code::Invalid, format!("{error:#}")))
+    }
+
+    fn unidentified(&self, query: &StrayQuery) -> Result<Vec<Stray>, Problem> {
+        self.strays(query).map_err(|error| problem(&error))
+    }
+
+    fn name_unidentified(&self, request: &NameRequest) -> Result<NameAs, Problem> {
+        self.name(request).map_err(|error| Problem::new(Code::Unprocessable, format!("{error:#}")))
     }
 
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {

@@ -3,7 +3,7 @@
 use super::App;
 use super::devices::problem;
 use crate::export::{Entries, WAIT};
-use crate::unidentified::{self, NameRequest, StrayQuery};
+use crate::unidentified::{self, NameAs, NameRequest, Stray, StrayQuery};
 use anyhow::Result;
 use axum::Json;
 use axum::extract::State;
@@ -19,19 +19,39 @@ pub(super) async fn list(State(app): State<Arc<App>>, Json(query): Json<StrayQue
 }
 
 pub(super) async fn name(State(app): State<Arc<App>>, Json(request): Json<NameRequest>) -> Response {
-    answer(app, move |app, entries| {
+    answer(app, move |app, entries| app.take_in(entries, &request)).await
+}
+
+impl App {
+    /// Those who were not understood.
+    pub(super) fn strays(&self, query: &StrayQuery) -> Result<Vec<Stray>> {
+        self.with_entries(|entries| unidentified::list(entries, query))
+    }
+
+    /// Takes in one of them as what somebody says it is.
+    pub(super) fn name(&self, request: &NameRequest) -> Result<NameAs> {
+        self.with_entries(|entries| self.take_in(entries, request))
+    }
+
+    fn take_in(&self, entries: &Entries<'_>, request: &NameRequest) -> Result<NameAs> {
         let now = Time(odograph_env::Clock::now(&odograph_env::SystemClock::new()));
-        let named = unidentified::name(entries, &app.roster, app.gateway.intake(), &request, now)?;
+        let named = unidentified::name(entries, &self.roster, self.gateway.intake(), request, now)?;
         // Whoever is told that it is done finds it after a crash as well.
         for _ in 0..DURABLE_LOOKS_MAX {
-            if app.journal.durable().0 >= named.end {
+            if self.journal.durable().0 >= named.end {
                 return Ok(named);
             }
             std::thread::sleep(DURABLE_LOOK);
         }
         anyhow::bail!("the journal does not become durable: nobody knows whether it was kept")
-    })
-    .await
+    }
+
+    fn with_entries<T>(&self, work: impl FnOnce(&Entries<'_>) -> Result<T>) -> Result<T> {
+        let until = Some(self.journal.durable());
+        // Whatever the journal has given up was in history before.
+        let history = || Ok(self.history.reach(Lsn(0), WAIT)?.0);
+        work(&Entries { reader: &self.reader, node: self.history.node(), history: &history, until })
+    }
 }
 
 async fn answer<T: Serialize + Send + 'static>(
@@ -42,11 +62,7 @@ async fn answer<T: Serialize + Send + 'static>(
         return problem(StatusCode::SERVICE_UNAVAILABLE, "as many exports as there may be at a time: try again later");
     };
     let done = tokio::task::spawn_blocking(move || {
-        let until = Some(app.journal.durable());
-        // Whatever the journal has given up was in history before.
-        let history = || Ok(app.history.reach(Lsn(0), WAIT)?.0);
-        let entries = Entries { reader: &app.reader, node: app.history.node(), history: &history, until };
-        let done = work(&app, &entries);
+        let done = app.with_entries(|entries| work(&app, entries));
         drop(seat);
         done
     });

@@ -7,7 +7,7 @@
 use anyhow::Result;
 use compact_str::CompactString;
 use odograph_api::GroupNumbers;
-use odograph_catalog::{Catalog, DeviceBinding, DeviceState, DeviceUpdate, Registered};
+use odograph_catalog::{Catalog, DeviceBinding, DeviceState, DeviceUpdate, Registered, Registration};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_ingest::{Known, Roster, State};
 use odograph_live::Live;
@@ -39,6 +39,9 @@ impl Follower {
     }
 
     async fn run(&self, catalog: &Catalog) -> Result<()> {
+        let of_config = |one: &Known| one.state == State::Configured;
+        let announced = self.roster.list().into_iter().filter(of_config).map(registered).collect::<Vec<_>>();
+        tell_refused(catalog.configure(&announced).await?);
         // Before anything is read: what changes meanwhile is told afterwards.
         let mut changes = catalog.changes().await?;
         let mut there = HashSet::new();
@@ -82,30 +85,39 @@ impl Follower {
     }
 
     fn is(&self, binding: &DeviceBinding) {
-        let known = Known {
-            device: binding.id.as_str().into(),
-            tenant: binding.tenant.as_str().into(),
-            state: match binding.state {
-                DeviceState::New => State::New,
-                DeviceState::Accepted => State::Accepted,
-                DeviceState::Quarantined => State::Quarantined,
-                DeviceState::Rejected => State::Rejected,
-            },
-            protocol: binding.protocol.as_str().into(),
-            ids: binding.ids.iter().map(|id| CompactString::from(id.as_str())).collect(),
-        };
-        let settings = binding.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        self.roster.assign(&known, Settings::recorded(settings));
         let group = self.groups.number(&binding.tenant, binding.group.as_deref());
         self.live.describe(&binding.tenant, &binding.id, group);
+        let Some(known) = known(binding) else { return };
+        let settings = binding.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        self.roster.assign(&known, Settings::recorded(settings));
     }
 }
 
-/// What a device's state is in the catalog. What the configuration says of it is said by a person.
+/// What the catalog says of a device, as the roster has it. `None` for one of the configuration: ours is in the roster already, and
+/// what another server's configuration says holds there.
+pub(crate) fn known(binding: &DeviceBinding) -> Option<Known> {
+    let state = match binding.state {
+        DeviceState::Configured => return None,
+        DeviceState::New => State::New,
+        DeviceState::Accepted => State::Accepted,
+        DeviceState::Quarantined => State::Quarantined,
+        DeviceState::Rejected => State::Rejected,
+    };
+    Some(Known {
+        device: binding.id.as_str().into(),
+        tenant: binding.tenant.as_str().into(),
+        state,
+        protocol: binding.protocol.as_str().into(),
+        ids: binding.ids.iter().map(|id| CompactString::from(id.as_str())).collect(),
+    })
+}
+
+/// What a device's state is in the catalog.
 pub(crate) const fn state_of(state: State) -> DeviceState {
     match state {
         State::New => DeviceState::New,
-        State::Configured | State::Accepted => DeviceState::Accepted,
+        State::Configured => DeviceState::Configured,
+        State::Accepted => DeviceState::Accepted,
         State::Quarantined => DeviceState::Quarantined,
         State::Rejected | State::Deleted => DeviceState::Rejected,
     }
@@ -115,20 +127,27 @@ async fn register(catalog: &Catalog, devices: Vec<Known>) -> Result<()> {
     if devices.is_empty() {
         return Ok(());
     }
-    let at = SystemClock::new().now();
-    let registered = |one: Known| Registered {
+    let devices: Vec<_> = devices.into_iter().map(registered).collect();
+    tell_refused(catalog.register(&devices).await?);
+    Ok(())
+}
+
+fn registered(one: Known) -> Registered {
+    let aliases = one.ids.iter().filter(|id| **id != one.device).map(ToString::to_string).collect();
+    Registered {
         tenant: one.tenant.into(),
         id: one.device.into(),
+        aliases,
         protocol: one.protocol.into(),
         state: state_of(one.state),
-        at,
-    };
-    let devices: Vec<_> = devices.into_iter().map(registered).collect();
-    let done = catalog.register(&devices).await?;
+        at: SystemClock::new().now(),
+    }
+}
+
+fn tell_refused(done: Registration) {
     for (tenant, device) in done.refused {
         tracing::warn!(%tenant, %device, "a device calls itself what is no id: it is served, and cannot be managed");
     }
-    Ok(())
 }
 
 /// How long a device that registered itself may be unknown to people.

@@ -207,14 +207,28 @@ fn access(config: &ListenerConfig) -> Access {
 }
 
 fn tls(config: &ListenerConfig, secured: &mut Secured) -> Result<Option<Arc<Tls>>> {
-    let TlsConfig { cert: Some(cert), key: Some(key), client_ca } = config.tls.clone() else { return Ok(None) };
-    let files = TlsFiles { cert, key, client_ca };
+    let Some(files) = files(&config.tls) else { return Ok(None) };
     if let Some(tls) = secured.get(&files) {
         return Ok(Some(tls.clone()));
     }
-    let opened = Tls::open(files.clone())
-        .map_err(|error| Failure::new(Status::Config, format!("tls: {:#}", anyhow::Error::from(error))))?;
-    Ok(Some(secured.entry(files).or_insert(Arc::new(opened)).clone()))
+    let opened = open_tls(files.clone(), "tls")?;
+    Ok(Some(secured.entry(files).or_insert(opened).clone()))
+}
+
+/// Reads the certificates of the HTTP port, where it has any.
+pub(crate) fn http_tls(config: &TlsConfig) -> Result<Option<Arc<Tls>>> {
+    files(config).map(|files| open_tls(files, "http.tls")).transpose()
+}
+
+fn open_tls(files: TlsFiles, key: &str) -> Result<Arc<Tls>> {
+    let opened = Tls::open(files);
+    let wrong = |error| Failure::new(Status::Config, format!("{key}: {:#}", anyhow::Error::from(error)));
+    Ok(Arc::new(opened.map_err(wrong)?))
+}
+
+fn files(config: &TlsConfig) -> Option<TlsFiles> {
+    let TlsConfig { cert: Some(cert), key: Some(key), client_ca } = config.clone() else { return None };
+    Some(TlsFiles { cert, key, client_ca })
 }
 
 /// Where a socket is that is known by its name, as far as can be said before it is handed over.

@@ -4,41 +4,13 @@ use super::gather::{Gather, NamedNote, Whole};
 use crate::export::{Entries, Needed};
 use anyhow::{Result, anyhow, bail};
 use compact_str::CompactString;
+use odograph_api::{NameAs, NameRequest};
 use odograph_ingest::{Devices as _, Intake, Listener, Named, Roster, State, take_in};
 use odograph_lake::EntriesOf;
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Checksum, Conversation, Heard, Protocol, Settings, Terms, Transport, find};
 use odograph_wire::Cut;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-
-/// What one of them is.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct NameRequest {
-    pub(crate) id: u64,
-    pub(crate) protocol: String,
-    /// Whose it is, where its bytes do not say so.
-    pub(crate) device: Option<CompactString>,
-    pub(crate) tenant: CompactString,
-    pub(crate) set: Vec<(String, String)>,
-    /// Take frames with a wrong checksum.
-    pub(crate) unsealed: bool,
-    /// Also where it was named before.
-    pub(crate) again: bool,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct NameAs {
-    pub(crate) frames: u64,
-    pub(crate) records: u64,
-    /// What is wrong with frames that are malformed.
-    pub(crate) malformed: Vec<String>,
-    pub(crate) devices: Vec<CompactString>,
-    /// It is durable once the journal is, up to here.
-    pub(crate) end: u64,
-}
 
 /// Takes its bytes in as the protocol's, at the times when they came, and remarks that in the journal.
 pub(crate) fn name(
@@ -54,14 +26,14 @@ pub(crate) fn name(
     let whole = gather.whole().ok_or_else(|| anyhow!("nothing that was not understood has the id {}", request.id))?;
     let listener = listener(protocol, &whole, request)?;
     check(protocol, &whole, request, &listener)?;
-    let listener = Arc::new(owned(listener, roster, request));
+    let listener = Arc::new(owned(listener, roster, request)?);
     let peer = whole.context.peer.parse().map_err(|_| anyhow!("its address {:?} is none", whole.context.peer))?;
     let (named, device) = (request.id, request.device.as_ref().map(ToString::to_string));
     let note = NamedNote { named, protocol: protocol.name.to_owned(), device };
     intake.journal.note(now.0, &serde_json::to_vec(&note)?)?;
     let Named { frames, records, malformed, devices, end } = take_in(&listener, peer, &whole.pieces, intake)?;
     let malformed = malformed.iter().map(ToString::to_string).collect();
-    Ok(NameAs { frames, records, malformed, devices, end: end.0 })
+    Ok(NameAs { frames, records, malformed, devices: devices.iter().map(ToString::to_string).collect(), end: end.0 })
 }
 
 /// The listener that it would have come to.
@@ -71,19 +43,21 @@ fn listener(protocol: &'static Protocol, whole: &Whole, request: &NameRequest) -
     let pairs = request.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     listener.settings = Arc::new(Settings::checked(pairs, protocol.settings)?);
     listener.checksum = if request.unsealed { Checksum::Note } else { whole.context.checksum };
-    listener.tenant.clone_from(&request.tenant);
+    listener.tenant = request.tenant.as_str().into();
     Ok(listener)
 }
 
-/// With the device that it is, if it does not say so itself.
-fn owned(mut listener: Listener, roster: &Roster, request: &NameRequest) -> Listener {
+/// With the device that it is, if it does not say so itself. One that nobody knows registers, as if it had come itself.
+fn owned(mut listener: Listener, roster: &Roster, request: &NameRequest) -> Result<Listener> {
     if let Some(device) = &request.device {
-        if roster.get(Some(&request.tenant), device).is_none_or(|known| known.state != State::Configured) {
-            roster.announce(std::slice::from_ref(device), &request.tenant, Settings::default());
+        let known = roster.get(Some(&request.tenant), device).map(|known| known.state);
+        if let Some(state @ (State::Quarantined | State::Rejected)) = known {
+            let state = if state == State::Rejected { "rejected" } else { "quarantined" };
+            bail!("the device {device} is {state}: accept it first");
         }
-        listener.device = Some(roster.admit(std::slice::from_ref(device), &listener));
+        listener.device = Some(roster.admit(&[CompactString::from(device.as_str())], &listener));
     }
-    listener
+    Ok(listener)
 }
 
 /// Whether it can be that: something must be understood, and be somebody's.

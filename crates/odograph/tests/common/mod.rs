@@ -114,13 +114,24 @@ impl Server {
         }
     }
 
-    /// Waits for a line of the log.
+    /// Waits for a line of the log that comes after the server was ready.
+    #[expect(clippy::disallowed_methods, reason = "a test that fails must end, however much the server says meanwhile")]
     pub(crate) fn log_line(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        let until = std::time::Instant::now() + PATIENCE;
         loop {
-            let line = self.log.recv_timeout(PATIENCE).expect("the line comes");
+            let left = until.saturating_duration_since(std::time::Instant::now());
+            let line = self.log.recv_timeout(left).expect("the line comes");
             if is_it(&line) {
                 return line;
             }
+        }
+    }
+
+    /// The same for one that may come before.
+    pub(crate) fn log_line_or_start(&self, is_it: impl Fn(&Value) -> bool) -> Value {
+        match self.start.iter().find(|line| is_it(line)) {
+            Some(line) => line.clone(),
+            None => self.log_line(is_it),
         }
     }
 

@@ -103,7 +103,8 @@ struct Head {
 
 impl EgtsSession {
     pub(super) fn open(opening: &Opening<'_>) -> Self {
-        let text = |name| opening.settings.text(name).map(CompactString::from);
+        // One that is empty is none: else whoever says nothing would be let in.
+        let text = |name| opening.settings.text(name).filter(|text| !text.is_empty()).map(CompactString::from);
         Self {
             checksum: opening.checksum,
             ignores_objects: opening.settings.text("objects") == Some("ignore"),

@@ -1,0 +1,133 @@
+//! The interface's pages. Whoever asks for a page that the interface knows by itself, such as `/devices/4711`, gets the one from
+//! which it begins; files beside it have their content in their names, and are kept by browsers.
+
+use axum::body::Body;
+use axum::http::header::{
+    ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+    IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use odograph_web::{Accepted, File, INDEX};
+use std::fmt::Write as _;
+
+/// Answers whatever is no question to the API.
+pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    if method != Method::GET && method != Method::HEAD {
+        return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response();
+    }
+    let name = uri.path().trim_start_matches('/');
+    let accepted = accepted(&headers);
+    let found = match name {
+        "" => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
+        // What has an ending is a file, and a browser that got a page instead of it would say something strange.
+        _ if is_file(name) => odograph_web::file(name, accepted).map(|file| (file, name.starts_with(KEPT))),
+        _ => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
+    };
+    match found {
+        Some((file, kept)) => answer(file, kept, &headers),
+        None if odograph_web::is_built() => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
+        None => (StatusCode::NOT_FOUND, NOT_BUILT).into_response(),
+    }
+}
+
+fn is_file(name: &str) -> bool {
+    name.starts_with(KEPT) || name.rsplit('/').next().is_some_and(|last| last.contains('.'))
+}
+
+fn accepted(headers: &HeaderMap) -> Accepted {
+    let all = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut accepted = Accepted::default();
+    for one in all.flat_map(|value| value.split(',')) {
+        let (name, weight) = one.split_once(';').unwrap_or((one, ""));
+        let wanted = !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000");
+        match name.trim() {
+            "br" => accepted.brotli = wanted,
+            "gzip" => accepted.gzip = wanted,
+            _ => {}
+        }
+    }
+    accepted
+}
+
+fn answer(file: File, kept: bool, headers: &HeaderMap) -> Response {
+    let tag = tag(&file);
+    let known = headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Response::new(Body::from(file.bytes.into_owned()))
+    };
+    let answer = response.headers_mut();
+    for (name, value) in ALWAYS {
+        answer.insert(name, HeaderValue::from_static(value));
+    }
+    let age = if kept { "public, max-age=31536000, immutable" } else { "no-cache" };
+    answer.insert(CACHE_CONTROL, HeaderValue::from_static(age));
+    answer.insert(CONTENT_TYPE, HeaderValue::from_static(file.media_type));
+    if let Some(encoding) = file.encoding {
+        answer.insert(CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
+    if let Ok(tag) = HeaderValue::try_from(tag) {
+        answer.insert(ETAG, tag);
+    }
+    response
+}
+
+fn tag(file: &File) -> String {
+    let mut tag = String::from("\"");
+    for byte in file.hash.iter().take(16) {
+        let _ = write!(tag, "{byte:02x}");
+    }
+    tag.push('"');
+    tag
+}
+
+/// Files whose names change with their content.
+const KEPT: &str = "assets/";
+
+/// A page runs the scripts that came with it and no others, asks nobody but this server, and is shown in no other page. Maps
+/// draw in a worker of their own making, and what draws charts sets styles.
+const ALWAYS: [(axum::http::HeaderName, &str); 4] = [
+    (
+        CONTENT_SECURITY_POLICY,
+        "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; \
+         img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
+         form-action 'self'",
+    ),
+    (REFERRER_POLICY, "same-origin"),
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (VARY, "accept-encoding"),
+];
+
+const NOT_BUILT: &str = "This program was built without the pages of its interface. The API is at /api/v1/openapi.json.\n\
+     To have the pages: `npm ci && npm run build` in web/, and build again.\n";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_told_from_pages() {
+        for (name, expected) in [
+            ("devices/4711", false),
+            ("assets/index", true),
+            ("favicon.svg", true),
+            ("a.b/devices", false),
+            ("sql", false),
+        ] {
+            assert_eq!(is_file(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn browsers_say_how_they_take_it() {
+        let check = |value: &'static str, brotli: bool, gzip: bool| {
+            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
+            assert_eq!(accepted(&headers), Accepted { brotli, gzip }, "{value}");
+        };
+        check("gzip, deflate, br, zstd", true, true);
+        check("gzip;q=1.0, br;q=0", false, true);
+        check("identity", false, false);
+    }
+}

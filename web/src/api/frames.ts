@@ -1,0 +1,92 @@
+// What came from a device and went to it, byte for byte, and what it says.
+import { api, ask, lines } from './client'
+
+export interface Frame {
+  time: string
+  device: string
+  /** Frames of one conversation have the same. */
+  stream: number
+  place: number
+  direction: 'in' | 'out'
+  kind: 'frame' | 'skipped' | 'remainder' | 'sent'
+  hex: string
+}
+
+export interface Field {
+  name: string
+  at: number
+  length: number
+  value: string
+}
+export interface DecodeError {
+  field: string
+  at: number
+  reason: string
+}
+export interface Decoded {
+  records: Record<string, unknown>[]
+  replies: string[]
+  identity: string | null
+  notes: string[]
+  error: DecodeError | null
+  fields?: Field[]
+}
+
+/** At most so many are shown at once. */
+export const FRAMES_MAX = 3000
+
+export async function frames(device: string, from: number, to: number, after: number | undefined, signal: AbortSignal): Promise<Frame[]> {
+  const response = await ask('get', '/api/v1/devices/{id}/frames', {
+    path: { id: device }, query: { from, to, after, limit: FRAMES_MAX }, signal
+  })
+  const all: Frame[] = []
+  for await (const frame of lines<Frame>(response)) all.push(frame)
+  return all
+}
+
+export interface How {
+  protocol: string
+  device: string
+  settings: Record<string, string>
+  trace: boolean
+}
+
+/** What messages of one conversation say. */
+export async function decode(messages: string[], { protocol, device, settings, trace }: How): Promise<Decoded[]> {
+  const body = { protocol, device, settings, trace, messages, note_checksums: false, written: 'hex' as const }
+  return (await api.post('/api/v1/decode', { body })) as unknown as Decoded[]
+}
+
+export function bytesOf(hex: string): Uint8Array {
+  const bytes = new Uint8Array(hex.length / 2)
+  for (let at = 0; at < bytes.length; at += 1) bytes[at] = Number.parseInt(hex.slice(2 * at, 2 * at + 2), 16)
+  return bytes
+}
+
+const PRINTABLE_SHARE = 0.85
+/** Whether a message is rather text than numbers. */
+export function isText(bytes: Uint8Array): boolean {
+  const printable = bytes.filter((byte) => (byte >= 0x20 && byte < 0x7f) || byte === 0x0d || byte === 0x0a).length
+  return bytes.length > 0 && printable / bytes.length >= PRINTABLE_SHARE
+}
+
+/** A byte as text, with C escapes. */
+export function escaped(byte: number): string {
+  const known: Record<number, string> = { 0x0a: '\\n', 0x0d: '\\r', 0x09: '\\t', 0x22: '\\"', 0x5c: '\\\\' }
+  return known[byte] ?? (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : `\\x${byte.toString(16).padStart(2, '0')}`)
+}
+
+/** A message and what it says, as a test of its protocol is written. */
+export function vector(messages: readonly string[], decoded: Decoded): string {
+  const written = (hex: string) => {
+    const bytes = bytesOf(hex)
+    return isText(bytes) ? `"${[...bytes].map(escaped).join('')}"` : hex
+  }
+  const [last = '', ...before] = [...messages].reverse()
+  const records = decoded.records.map(({ device: _device, protocol: _protocol, ...rest }) => `= ${JSON.stringify(rest)}`)
+  return [
+    ...before.reverse().map((hex) => `> ${written(hex)}`), `> ${written(last)}`,
+    ...(before.length === 0 && decoded.identity ? [`i ${decoded.identity}`] : []),
+    ...records, ...decoded.replies.map((hex) => `< ${written(hex)}`), ''
+  ].join('\n')
+}

@@ -1,0 +1,33 @@
+// The dictionary of parameters, as the server has it: names, types, units.
+import { api, type Schemas } from '../api/client'
+
+export type Parameter = Schemas['ToldParameter']
+
+class Dictionary {
+  all = $state.raw<Parameter[]>([])
+  #byName = new Map<string, Parameter>()
+  #asked: Promise<void> | undefined
+
+  load(): Promise<void> {
+    this.#asked ??= api.get('/api/v1/parameters').then((all) => {
+      this.#byName = new Map(all.map((parameter) => [parameter.name, parameter]))
+      this.all = all
+    }, (error: unknown) => {
+      this.#asked = undefined
+      throw error
+    })
+    return this.#asked
+  }
+
+  /** What is known of `temperature.1`, whose entry is `temperature.{n}`. */
+  of(name: string): Parameter | undefined {
+    void this.all
+    return this.#byName.get(name) ?? this.#byName.get(name.replace(/\.\d+$/, '.{n}')) ?? this.#byName.get(name.replace(/\.\d+$/, '.{zone}'))
+  }
+
+  unit(name: string): string {
+    return this.of(name)?.unit ?? ''
+  }
+}
+
+export const dictionary = new Dictionary()

@@ -1,0 +1,121 @@
+// The fleet: what people say of devices (the catalog) and what they do now (the live stream), as one list.
+import { SvelteMap } from 'svelte/reactivity'
+import { api, Problem, type Schemas } from '../api/client'
+import { LiveStream, type DeviceStateName, type LiveDevice } from '../api/live'
+
+export type Device = Schemas['Device']
+
+/** More devices than these are not all kept in the browser: search finds the others. */
+export const DEVICES_MAX = 10_000
+const PAGE = 1000
+/** Two values of one device are compared for a trend if they are so far apart. */
+const TREND_MS = 5 * 60_000
+
+/** Parameters that lists and markers show. */
+export const LIST_PARAMETERS = [
+  'position.speed', 'position.direction', 'alarm', 'engine.ignition.status', 'door.status', 'reefer.alarm.severity'
+]
+
+export type Trend = 'up' | 'down' | 'level' | undefined
+
+class Fleet {
+  devices = $state.raw<Device[]>([])
+  groups = $state.raw<Schemas['Group'][]>([])
+  live = new SvelteMap<string, LiveDevice>()
+  isLoaded = $state(false)
+  isConnected = $state(true)
+  isCapped = $state(false)
+  problem = $state<Problem | undefined>()
+  #stream: LiveStream | undefined
+  #parameters = ''
+  #before = new Map<string, { at: number; value: number; trend: Trend }>()
+  #reload: ReturnType<typeof setTimeout> | undefined
+
+  /** Begins, or begins anew with another value in the list. */
+  async watch(value: string): Promise<void> {
+    const parameters = [...LIST_PARAMETERS, value].join(',')
+    if (this.#stream && this.#parameters === parameters) return
+    this.#stream?.close()
+    this.#before.clear()
+    this.#parameters = parameters
+    if (!this.isLoaded) await this.load()
+    if (this.#parameters !== parameters) return
+    this.#stream = new LiveStream({ parameters }, {
+      batch: (batch) => {
+        if (batch.full) this.live.clear()
+        for (const id of batch.left ?? []) this.live.delete(id)
+        let isNew = false
+        for (const device of batch.devices) {
+          isNew ||= !this.live.has(device.device) && !this.#known.has(device.device)
+          this.live.set(device.device, device)
+          this.#remember(device, value)
+        }
+        // A device that registered itself has an entry in the catalog a moment later.
+        if (isNew && !this.isCapped) this.#later()
+      },
+      connected: (is) => (this.isConnected = is)
+    })
+  }
+
+  #known = new Set<string>()
+
+  async load(): Promise<void> {
+    try {
+      this.groups = await api.get('/api/v1/groups')
+      const devices: Device[] = []
+      let cursor: string | undefined
+      do {
+        const page = await api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
+        devices.push(...page.devices)
+        cursor = page.next ?? undefined
+      } while (cursor && devices.length < DEVICES_MAX)
+      this.isCapped = cursor !== undefined
+      this.#known = new Set(devices.map(({ id }) => id))
+      this.devices = devices
+      this.problem = undefined
+      this.isLoaded = true
+    } catch (error) {
+      if (error instanceof Problem) this.problem = error
+      else throw error
+    }
+  }
+
+  #later(): void {
+    clearTimeout(this.#reload)
+    this.#reload = setTimeout(() => void this.load(), 1000)
+  }
+
+  stop(): void {
+    this.#stream?.close()
+    this.#stream = undefined
+    clearTimeout(this.#reload)
+  }
+
+  state(id: string): DeviceStateName | 'unseen' {
+    return (this.live.get(id)?.state as DeviceStateName | undefined) ?? 'unseen'
+  }
+
+  trend(id: string): Trend {
+    return this.#before.get(id)?.trend
+  }
+
+  #remember(device: LiveDevice, name: string): void {
+    const value = (device.values as Record<string, unknown>)[name]
+    if (typeof value !== 'number' || !device.time) return
+    const at = Date.parse(device.time)
+    const before = this.#before.get(device.device)
+    if (!before) this.#before.set(device.device, { at, value, trend: undefined })
+    else if (at - before.at >= TREND_MS) {
+      const change = value - before.value
+      const trend = Math.abs(change) < 0.3 ? 'level' : change > 0 ? 'up' : 'down'
+      this.#before.set(device.device, { at, value, trend })
+    }
+  }
+}
+
+export const fleet = new Fleet()
+
+/** What people call a device. */
+export function nameOf(device: Device): string {
+  return device.name || device.plate || device.id
+}

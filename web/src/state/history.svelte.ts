@@ -1,0 +1,182 @@
+// What a device sent in a period, in columns, and the one time cursor that map, charts, table and timeline share.
+import { api, Problem } from '../api/client'
+import { activity, type Activity } from './activity'
+
+export type RecordOf = Readonly<Record<string, unknown>>
+
+/** More records than these are not shown at once: a shorter period shows the rest. */
+export const RECORDS_MAX = 120_000
+const PAGE = 10_000
+
+export interface Track {
+  /** Indices of records with a place. */
+  at: number[]
+  points: [number, number][]
+}
+
+export class History {
+  from = $state(0)
+  to = $state(0)
+  records = $state.raw<RecordOf[]>([])
+  /** The time of each record, in milliseconds. */
+  times = $state.raw<number[]>([])
+  isLoading = $state(false)
+  isCut = $state(false)
+  problem = $state.raw<Problem | undefined>()
+  /** Where the cursor is. */
+  cursor = $state(0)
+  /** The part of the period that is looked at. */
+  window = $state.raw<readonly [number, number]>([0, 0])
+  #columns = new Map<string, (number | undefined)[]>()
+  #request: AbortController | undefined
+
+  constructor(private readonly device: string) {}
+
+  /** How far apart two records are that do not belong together. */
+  gap = $derived(gapOf(this.times))
+  activity = $derived<Activity>(activity(this.records, this.times, this.gap, this.from, this.to))
+  track = $derived.by<Track>(() => {
+    const track: Track = { at: [], points: [] }
+    this.records.forEach((record, at) => {
+      const [longitude, latitude] = [record['position.longitude'], record['position.latitude']]
+      if (typeof longitude !== 'number' || typeof latitude !== 'number' || record['position.valid'] === false) return
+      track.at.push(at)
+      track.points.push([longitude, latitude])
+    })
+    return track
+  })
+  /** All names of parameters, the numbers first found first. */
+  names = $derived.by(() => {
+    const numbers = new Set<string>()
+    const others = new Set<string>()
+    for (const record of this.records) {
+      for (const [name, value] of Object.entries(record)) {
+        if (meta.has(name)) continue
+        if (typeof value === 'number' || typeof value === 'boolean') numbers.add(name)
+        else others.add(name)
+      }
+    }
+    return { numbers: [...numbers].sort(), others: [...others].filter((name) => !numbers.has(name)).sort() }
+  })
+
+  async load(from: number, to: number): Promise<void> {
+    this.#request?.abort()
+    const request = new AbortController()
+    this.#request = request
+    const isOther = from !== this.from || to !== this.to
+    ;[this.from, this.to] = [from, to]
+    if (isOther) this.window = [from, to]
+    this.isLoading = true
+    this.problem = undefined
+    try {
+      const records = await this.#read(from, to, request.signal, (so) => this.#take(so))
+      this.isCut = records.length >= RECORDS_MAX
+    } catch (error) {
+      if (request.signal.aborted) return
+      if (!(error instanceof Problem)) throw error
+      this.problem = error
+    } finally {
+      if (this.#request === request) this.isLoading = false
+    }
+  }
+
+  /** Reads what came since. */
+  async more(): Promise<void> {
+    if (this.isLoading || this.isCut) return
+    const last = this.times.at(-1)
+    try {
+      const since = last === undefined ? this.from : last + 1
+      const records = await this.#read(since, this.to, new AbortController().signal, () => undefined)
+      if (records.length > 0) this.#take([...this.records, ...records])
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      // What is shown stays; the next batch tries again.
+    }
+  }
+
+  async #read(from: number, to: number, signal: AbortSignal, each: (so: RecordOf[]) => void): Promise<RecordOf[]> {
+    const records: RecordOf[] = []
+    let cursor: string | undefined
+    do {
+      const page = await api.get('/api/v1/devices/{id}/records', {
+        path: { id: this.device },
+        query: { from: String(from), to: String(to), limit: PAGE, cursor },
+        signal
+      })
+      records.push(...(page.records as RecordOf[]))
+      cursor = page.next ?? undefined
+      each([...records])
+    } while (cursor && records.length < RECORDS_MAX)
+    return records
+  }
+
+  #take(records: RecordOf[]): void {
+    this.#columns = new Map()
+    this.times = records.map((record) => Date.parse(String(record.time)))
+    this.records = records
+  }
+
+  /** A parameter's values, one for each record that has it. */
+  column(name: string): (number | undefined)[] {
+    void this.records
+    let column = this.#columns.get(name)
+    if (!column) {
+      column = this.records.map((record) => {
+        const value = record[name]
+        return typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : undefined
+      })
+      this.#columns.set(name, column)
+    }
+    return column
+  }
+
+  /** The index of the last record not behind a moment; -1 before the first. */
+  index(time: number): number {
+    let [low, high] = [0, this.times.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if ((this.times[middle] ?? 0) <= time) low = middle + 1
+      else high = middle
+    }
+    return low - 1
+  }
+
+  /** The newest value of a parameter at a moment, if it is not too old to mean anything then. */
+  value(name: string, time: number): { value: unknown; time: number } | undefined {
+    for (let at = this.index(time); at >= 0; at -= 1) {
+      const then = this.times[at] ?? 0
+      if (time - then > this.gap) return undefined
+      const value = this.records[at]?.[name]
+      if (value !== undefined) return { value, time: then }
+    }
+    return undefined
+  }
+
+  zoom(from: number, to: number): void {
+    this.window = to - from < SPAN_MS_MIN ? [this.from, this.to] : [Math.max(from, this.from), Math.min(to, this.to)]
+  }
+
+  get isZoomed(): boolean {
+    return this.window[0] !== this.from || this.window[1] !== this.to
+  }
+
+  stop(): void {
+    this.#request?.abort()
+  }
+}
+
+/** What every record has, besides its parameters. */
+const meta = new Set(['device', 'protocol', 'time', 'received', 'id'])
+const SPAN_MS_MIN = 10_000
+const GAP_MS_MIN = 10 * 60_000
+/** So many times the usual distance of two records is a gap. */
+const GAP_FACTOR = 6
+
+function gapOf(times: readonly number[]): number {
+  if (times.length < 3) return GAP_MS_MIN
+  const step = Math.max(1, Math.floor(times.length / 500))
+  const between: number[] = []
+  for (let at = 1; at < times.length; at += step) between.push((times[at] ?? 0) - (times[at - 1] ?? 0))
+  between.sort((a, b) => a - b)
+  return Math.max(GAP_MS_MIN, GAP_FACTOR * (between[Math.floor(between.length / 2)] ?? 0))
+}

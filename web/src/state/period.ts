@@ -1,0 +1,31 @@
+// The period that is looked at, as the address says it: `day=2026-11-21`, with `span=week`, or `from` and `to`.
+import { addDays, dayOf, startOf } from './time'
+
+export interface Period {
+  kind: 'day' | 'week' | 'range'
+  /** The first day. */
+  day: string
+  /** The last day. */
+  last: string
+  from: number
+  to: number
+}
+
+const DAYS_MAX = 93
+const isDay = (text: string | undefined): text is string => /^\d{4}-\d{2}-\d{2}$/.test(text ?? '')
+
+export function period(query: Record<string, string>): Period {
+  if (isDay(query.from) && isDay(query.to) && query.from <= query.to) {
+    const longest = addDays(query.from, DAYS_MAX - 1)
+    const last = query.to < longest ? query.to : longest
+    return { kind: 'range', day: query.from, last, from: startOf(query.from), to: startOf(addDays(last, 1)) }
+  }
+  const day = isDay(query.day) ? query.day : dayOf(Date.now())
+  const kind = query.span === 'week' ? 'week' : 'day'
+  // A week ends with its day: what was, up to today, is what people ask for.
+  const first = kind === 'week' ? addDays(day, -6) : day
+  return { kind, day: first, last: day, from: startOf(first), to: startOf(addDays(day, 1)) }
+}
+
+/** The query for the day of a moment. */
+period.at = (time: number): Record<string, string | undefined> => ({ day: dayOf(time), span: undefined, from: undefined, to: undefined })

@@ -1,0 +1,45 @@
+// What people set for themselves, kept in their browser.
+
+export interface Settings {
+  theme: 'system' | 'light' | 'dark'
+  units: 'metric' | 'imperial'
+  /** A name such as `Europe/Berlin`, `UTC`, or `local`. */
+  zone: string
+  /** The parameter that stands in the list of the fleet. */
+  listValue: string
+  /** A style of another map. */
+  mapStyle: string
+}
+
+const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', listValue: 'temperature.1', mapStyle: '' }
+const KEY = 'odograph.settings'
+
+function stored(): Settings {
+  try {
+    return { ...initial, ...(JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<Settings>) }
+  } catch {
+    return { ...initial }
+  }
+}
+
+export const settings = $state<Settings>(stored())
+
+const dark = matchMedia('(prefers-color-scheme: dark)')
+export const appearance = $state({ isDark: dark.matches })
+
+function apply(): void {
+  appearance.isDark = settings.theme === 'dark' || (settings.theme === 'system' && dark.matches)
+  document.documentElement.dataset.theme = appearance.isDark ? 'dark' : 'light'
+}
+dark.addEventListener('change', apply)
+
+export function set(changes: Partial<Settings>): void {
+  Object.assign(settings, changes)
+  try {
+    localStorage.setItem(KEY, JSON.stringify(settings))
+  } catch {
+    // A browser that keeps nothing forgets it with the tab.
+  }
+  apply()
+}
+apply()
