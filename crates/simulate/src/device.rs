@@ -14,6 +14,13 @@ const FRAMES_AHEAD: usize = 3;
 /// So many records are made at once at most.
 const RECORDS_AT_ONCE: usize = 64;
 
+/// Since when a truck lives, in milliseconds since 1970, and since when it says what it measures.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Life {
+    pub(crate) begins_ms: i64,
+    pub(crate) told_from_ms: i64,
+}
+
 /// A device.
 pub(crate) struct Device {
     imei: String,
@@ -41,9 +48,10 @@ pub(crate) struct Reaction {
 }
 
 impl Device {
-    pub(crate) fn new(member: &Member, atlas: &Arc<Atlas>, seed: u64, intervals: Intervals, begin_ms: i64) -> Self {
+    pub(crate) fn new(member: &Member, atlas: &Arc<Atlas>, seed: u64, intervals: Intervals, life: Life) -> Self {
         let who = (seed, member.number);
-        let truck = Truck::new(atlas, who, member.city, member.has_unit(), intervals, begin_ms);
+        let mut truck = Truck::new(atlas, who, member.city, member.has_unit(), intervals, life.begins_ms);
+        truck.advance(life.told_from_ms, usize::MAX);
         Self {
             imei: member.imei.clone(),
             speech: member.speech,
@@ -180,7 +188,7 @@ mod tests {
         let plan = Plan { devices: 1, mix: vec![(speech, 1)], ..Plan::default() };
         let intervals = Intervals { driving_s: 60, standing_s: 300 };
         let atlas = Arc::new(Atlas::new(1));
-        Device::new(&plan.member(0), &atlas, 1, intervals, START_MS)
+        Device::new(&plan.member(0), &atlas, 1, intervals, Life { begins_ms: START_MS, told_from_ms: START_MS })
     }
 
     #[test]
@@ -220,6 +228,33 @@ mod tests {
         }
         assert!(device.has_said_all_until(now));
         assert!(records > 1500 && frames > 300, "{records} records in {frames} frames");
+    }
+
+    #[test]
+    fn a_life_goes_on_where_an_earlier_run_ended() {
+        let told = |begins_ms: i64, told_from_ms: i64| {
+            let plan = Plan { devices: 1, mix: vec![(Speech::Galileo, 1)], ..Plan::default() };
+            let intervals = Intervals { driving_s: 60, standing_s: 300 };
+            let life = Life { begins_ms, told_from_ms };
+            let mut device = Device::new(&plan.member(0), &Arc::new(Atlas::new(1)), 1, intervals, life);
+            device.connected();
+            device.hear(&[2, 0, 0]);
+            let (mut places, now) = (Vec::new(), START_MS + 86_400_000);
+            device.catch_up(now);
+            while let Some((bytes, ..)) = device.frame() {
+                places.push(bytes.clone());
+                let [.., low, high] = bytes[..] else { panic!("a frame ends with its checksum") };
+                device.hear(&[2, low, high]);
+                device.catch_up(now);
+            }
+            places.concat()
+        };
+        let whole = told(START_MS, START_MS);
+        let rest = told(START_MS, START_MS + 80_000_000);
+        assert!(rest.len() > 500 && rest.len() < whole.len() / 2, "{} of {}", rest.len(), whole.len());
+        // The last record, without the checksum behind it.
+        let end = |bytes: &[u8]| bytes[bytes.len() - 60..bytes.len() - 2].to_vec();
+        assert_eq!(end(&rest), end(&whole), "it is the same truck at the same place");
     }
 
     #[test]

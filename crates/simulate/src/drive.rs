@@ -3,7 +3,7 @@
 mod tcp;
 mod udp;
 
-use crate::device::Device;
+use crate::device::{Device, Life};
 use crate::fleet::{DEVICES_MAX, Plan};
 use crate::pace::Pace;
 use crate::progress::{Progress, add};
@@ -41,6 +41,7 @@ struct Run {
     atlas: Arc<Atlas>,
     plan: Plan,
     pace: Pace,
+    life: Life,
     clock: SystemClock,
     progress: Arc<Progress>,
 }
@@ -58,7 +59,7 @@ impl Run {
 
     fn device(&self, number: u32) -> Device {
         let member = self.plan.member(number);
-        Device::new(&member, &self.atlas, self.plan.seed, self.plan.intervals, self.pace.from_ms)
+        Device::new(&member, &self.atlas, self.plan.seed, self.plan.intervals, self.life)
     }
 
     /// Counts a device, once, that has said all until the moment when the run began.
@@ -86,9 +87,10 @@ pub fn run(plan: Plan, progress: &Arc<Progress>) -> Result<(), Error> {
     };
     let from_ms = began_ms - past.as_millis() as i64;
     let pace = Pace { began_ms, from_ms, speed_up: plan.speed_up };
+    let life = Life { begins_ms: plan.since_ms.unwrap_or(from_ms).min(from_ms), told_from_ms: from_ms };
     let (threads, devices, until_sent) = (plan.threads.max(1), plan.devices, plan.until_history_sent);
     let atlas = Arc::new(Atlas::new(plan.seed));
-    let run = Arc::new(Run { atlas, plan, pace, clock, progress: progress.clone() });
+    let run = Arc::new(Run { atlas, plan, pace, life, clock, progress: progress.clone() });
     let mut running = Vec::new();
     for part in 0..threads {
         let run = run.clone();

@@ -28,6 +28,9 @@ pub struct Plan {
     pub intervals: Intervals,
     /// How far back their past goes.
     pub history: Duration,
+    /// When their life began, in milliseconds since 1970 UTC: a later run with the same moment goes on where one before
+    /// ended. `None` where their past begins.
+    pub since_ms: Option<i64>,
     /// How many times as fast as it happened they live through the past; `None` sends it as fast as the server takes it.
     pub speed_up: Option<f64>,
     /// Where devices of each language call.
@@ -49,6 +52,7 @@ impl Default for Plan {
             cities: (0..CITIES_OF_SMALL_FLEETS).collect(),
             intervals: Intervals { driving_s: 60, standing_s: 300 },
             history: Duration::ZERO,
+            since_ms: None,
             speed_up: None,
             targets: Vec::new(),
             udp: false,

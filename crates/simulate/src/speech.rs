@@ -132,7 +132,7 @@ impl Speech {
         match self {
             Self::Teltonika => teltonika::frame(records),
             Self::Wialon => wialon::frame(records),
-            Self::Galileo => galileo::frame(records, serial),
+            Self::Galileo => galileo::frame(records),
             Self::Gt06 => gt06::frame(records, serial),
             Self::Osmand => osmand::frame(imei, &records[0]),
         }

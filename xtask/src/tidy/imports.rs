@@ -141,7 +141,7 @@ const TABLE: &[Row] = &[
     only("testkit", &["model", "wire", "protocols", "env"]),
     any_but("simtest", &["odograph", "bench", "xtask"]),
     any_but("bench", &["odograph", "simtest", "xtask"]),
-    only("xtask", &["fleet", "protocols", "testkit"]),
+    only("xtask", &[]),
 ];
 
 /// Functions of their arguments and nothing else, so that decoding again years later gives the same.

@@ -4,10 +4,12 @@ mod list;
 mod screen;
 mod targets;
 
+use super::pairs::moment;
 use super::{Outcome, usage};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use odograph_env::{Clock, SystemClock};
+use odograph_model::Time;
 use odograph_simulate::{
     CITIES_OF_SMALL_FLEETS, Counts, DEVICES_MAX, Intervals, Plan, Progress, SMALL_FLEET_MAX, Speech, cities,
 };
@@ -51,6 +53,10 @@ pub(super) struct Options {
     /// Their past, in days: it is sent first, as fast as the server takes it.
     #[arg(long, value_name = "DAYS", default_value_t = 0.0, value_parser = days)]
     history: f64,
+    /// Their life began at this moment, `2026-06-01` or `2026-06-01T12:00:00Z`: a later run with the same moment and the
+    /// same seed goes on where an earlier one ended, and says what is not older than --history.
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<Time>,
     /// They live through their past (a day, without --history) so many times as fast as it happened, instead of sending it at
     /// once. Once they have come to now, time goes on as it does.
     #[arg(long, value_name = "TIMES", value_parser = times)]
@@ -76,7 +82,7 @@ pub(super) struct Options {
     /// Print the cities, and connect to nobody.
     #[arg(long)]
     list_cities: bool,
-    /// Print counts as JSON, one line every ten seconds and one at the end; lists as one line for each device or city.
+    /// Print counts as JSON, one line each second and one at the end; lists as one line for each device or city.
     #[arg(long)]
     json: bool,
 }
@@ -129,6 +135,7 @@ fn plan(options: &Options) -> Result<Plan> {
         cities: homes,
         intervals: Intervals { driving_s: options.interval, standing_s: options.standing_interval },
         history: Duration::from_secs_f64(options.history * SECONDS_OF_DAY),
+        since_ms: options.since.map(|time| time.0),
         speed_up: options.speed_up,
         udp: options.udp,
         threads: std::thread::available_parallelism().map_or(1, |cores| cores.get().min(THREADS_MAX)),

@@ -23,11 +23,12 @@ pub(super) fn login(imei: &str) -> Vec<u8> {
     packet(&tags)
 }
 
-pub(super) fn frame(records: &[Measured], serial: u16) -> Frame {
+pub(super) fn frame(records: &[Measured]) -> Frame {
     let mut tags = Vec::new();
     for record in records {
+        // The number that the device's archive gave it, which it has however often it is sent.
         tags.push(0x10);
-        tags.extend(serial.to_le_bytes());
+        tags.extend((record.time_ms.div_euclid(10_000) as u16).to_le_bytes());
         truck(&mut tags, record);
         if let Some(unit) = &record.unit {
             refrigeration(&mut tags, unit);

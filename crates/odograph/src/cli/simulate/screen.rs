@@ -6,10 +6,8 @@ use serde_json::{Value, json};
 use std::io::{self, IsTerminal as _, Write};
 use std::time::Duration;
 
-/// Between two changes of the line.
-const LINE_EVERY: Duration = Duration::from_secs(1);
-/// Between two lines of JSON.
-const JSON_EVERY: Duration = Duration::from_secs(10);
+/// Between two changes of the line, and two lines of JSON.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Screen {
     devices: u32,
@@ -29,7 +27,7 @@ impl Screen {
 
     pub(super) fn show(&mut self, counts: Counts, now: Duration, out: &mut dyn Write) -> Result<()> {
         let since = now.saturating_sub(self.shown);
-        if since < if self.json { JSON_EVERY } else { LINE_EVERY } {
+        if since < SHOWN_EVERY {
             return Ok(());
         }
         let rate = (counts.acknowledged - self.before.acknowledged) as f64 / since.as_secs_f64();
