@@ -15,7 +15,7 @@ mod succession;
 pub(crate) use accountant::Accountant;
 pub(crate) use commander::Commander;
 pub(crate) use doors::{check, http_tls, not_handed_over};
-pub(crate) use files::{Shares, connections};
+pub(crate) use files::{Shares, connections, raise};
 pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
