@@ -54,7 +54,7 @@ export const en = {
   'fleet.none_match': 'No device matches. Take a filter away, or search for less.',
   'fleet.clear': 'Clear the filters',
   'fleet.open': 'Open {name}',
-  'fleet.filter': 'Show those in state: {state}',
+  'fleet.filter': '{n} {state}: show only these',
   'fleet.capped': 'The first {n} devices are listed; search for others.',
   'fleet.fit': 'Show all',
 
@@ -137,6 +137,7 @@ export const en = {
 
   'device.tabs': 'Parts of the device',
   'device.map': 'Map of the track',
+  'day.charts': 'Charts',
   'tab.day': 'Day',
   'tab.table': 'Table',
   'tab.raw': 'Raw',
