@@ -1,5 +1,6 @@
 //! What tests need beside us. Object stores, each in one fixed version, in the cache of [`tools`]: one that speaks S3, from
-//! PyPI, and one that speaks Azure's protocol, from npm. A balancer, HAProxy, from the system. The tests start and end them.
+//! PyPI, and one that speaks Azure's protocol, from npm. A balancer, HAProxy, a database, PostgreSQL, and a browser, Chromium, from
+//! the system. The tests start and end them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,23 +16,51 @@ pub(crate) fn installed() -> Result<Vec<(&'static str, PathBuf)>> {
     let moto = install(&format!("moto-{MOTO_VERSION}"), "bin/moto_server", moto)?;
     let azurite = install(&format!("azurite-{AZURITE_VERSION}"), "node_modules/.bin/azurite-blob", azurite)?;
     let mut all = vec![("TEST_EMULATOR_MOTO", moto), ("TEST_EMULATOR_AZURITE", azurite)];
-    all.extend(haproxy().map(|program| ("TEST_HAPROXY", program)));
+    all.extend(of_system("haproxy", HAPROXY_PLACES).map(|program| ("TEST_HAPROXY", program)));
+    all.extend(postgres().map(|folder| ("TEST_POSTGRES", folder)));
     Ok(all)
 }
 
-/// HAProxy, which comes with the system or as a package of it. The tests that need it are left out where there is none: to
-/// install it takes root.
-fn haproxy() -> Option<PathBuf> {
-    let find = || HAPROXY_PLACES.iter().map(PathBuf::from).find(|path| path.exists());
+/// The browser that looks at the pages.
+pub(crate) fn chromium() -> Option<PathBuf> {
+    of_system("chromium", CHROMIUM_PLACES)
+}
+
+/// A program that comes with the system or as a package of it. The tests that need it are left out where there is none: to install
+/// it takes root.
+fn of_system(package: &str, places: &[&str]) -> Option<PathBuf> {
+    let find = || places.iter().map(PathBuf::from).find(|path| path.exists());
     find().or_else(|| {
-        if let Err(error) = apt("haproxy") {
-            println!("no test with a balancer: {error:#}");
+        if let Err(error) = apt(&[package]) {
+            println!("no test with {package}: {error:#}");
         }
         find()
     })
 }
 
-const HAPROXY_PLACES: [&str; 3] = ["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/local/bin/haproxy"];
+/// The folder of PostgreSQL's programs. Its package would begin a database of its own, which nobody needs here.
+fn postgres() -> Option<PathBuf> {
+    let find = || {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").ok()?;
+        let mut folders: Vec<_> = versions.flatten().map(|version| version.path().join("bin")).collect();
+        folders.retain(|folder| folder.join("initdb").exists());
+        folders.sort();
+        folders.pop()
+    };
+    find().or_else(|| {
+        let installed = apt(&["postgresql-common"])
+            .and_then(|()| std::fs::write(CREATE_CLUSTER, "create_main_cluster = false\n").context(CREATE_CLUSTER))
+            .and_then(|()| apt(&["postgresql"]));
+        if let Err(error) = installed {
+            println!("no test with postgresql: {error:#}");
+        }
+        find()
+    })
+}
+
+const HAPROXY_PLACES: &[&str] = &["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/local/bin/haproxy"];
+const CHROMIUM_PLACES: &[&str] = &["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
 fn install(name: &str, program: &str, fill: fn(&Path) -> Result<()>) -> Result<PathBuf> {
     let folder = tools::cache()?.join("tools").join(name);
@@ -54,7 +83,7 @@ fn moto(folder: &Path) -> Result<()> {
     let made = |quiet| run(Command::new("python3").args(["-m", "venv"]).arg(folder).stdout(quiet));
     // Debian has this module in a package of its own, and without it leaves half a folder.
     if made(Stdio::null()).is_err() {
-        apt("python3-venv")?;
+        apt(&["python3-venv"])?;
         run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(folder))?;
     }
     let pip = folder.join("bin").join("pip");
@@ -69,11 +98,15 @@ fn azurite(folder: &Path) -> Result<()> {
         .arg(package))
 }
 
-fn apt(package: &str) -> Result<()> {
+fn apt(packages: &[&str]) -> Result<()> {
+    let package = packages.join(" ");
     println!("installing {package}");
-    let arguments = ["install", "--yes", "--no-install-recommends", package];
     let mut install = Command::new("apt-get");
-    let install = install.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdout(Stdio::null());
+    let install = install
+        .args(["install", "--yes", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdout(Stdio::null());
     if run(install).is_ok() {
         return Ok(());
     }

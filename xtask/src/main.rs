@@ -8,6 +8,7 @@ mod protocol;
 mod steps;
 mod tidy;
 mod tools;
+mod web;
 mod workspace;
 
 use std::process::ExitCode;
@@ -44,6 +45,8 @@ enum Chore {
     ///
     /// Inputs that reached something new are kept in the build folder, and the next run goes on from there.
     Fuzz(fuzz::Options),
+    /// Make the pages of the interface, which a server that is built afterwards has in it.
+    Web(web::Options),
     /// Check the house rules that no compiler checks: who may import whom, file lengths, registries, white space.
     ///
     /// Reads every file that git tracks or would add. `cargo test` holds the same rules.
@@ -84,6 +87,7 @@ fn run(arguments: &Arguments) -> Result<()> {
         Chore::Demo(options) => demo::run(options),
         Chore::Test(options) => steps::run(options),
         Chore::Fuzz(options) => fuzz::run(options),
+        Chore::Web(options) => web::run(options),
         Chore::Tidy => tidy::run(),
         Chore::Changelog(options) => changelog::run(options),
         Chore::Protocol(ProtocolChore::New { name }) => protocol::new(name),

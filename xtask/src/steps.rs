@@ -149,6 +149,14 @@ const STEPS: &[Step] = &[
         services: none,
     },
     Step {
+        name: "web",
+        about: "the pages of the interface are made, and their types are right",
+        program: cargo,
+        arguments: &["xtask", "web", "--check"],
+        environment: &[],
+        services: none,
+    },
+    Step {
         name: "clippy",
         about: "no lint complains",
         program: cargo,
@@ -163,6 +171,14 @@ const STEPS: &[Step] = &[
         arguments: &["test", "--workspace", "--no-fail-fast"],
         environment: &[],
         services: emulators::installed,
+    },
+    Step {
+        name: "browser",
+        about: "every page does what it should in a real browser",
+        program: cargo,
+        arguments: &["xtask", "web", "--browse"],
+        environment: &[],
+        services: none,
     },
     Step {
         name: "fuzz",

@@ -3,6 +3,7 @@
 mod account;
 mod audit;
 mod devices;
+mod drivers;
 mod live;
 mod protocols;
 mod records;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(sessions::routes())
         .merge(account::routes())
         .merge(devices::routes())
+        .merge(drivers::routes())
         .merge(records::routes())
         .merge(live::routes())
         .merge(sql::routes())

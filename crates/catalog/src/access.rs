@@ -63,6 +63,8 @@ pub enum Actor {
     },
     /// Whoever owns the data folder: by the control socket, or a command that opens the folder itself.
     Owner,
+    /// The server, which writes down what became of what others wanted.
+    Server,
 }
 
 /// Of what.
@@ -94,6 +96,11 @@ impl Access {
     pub fn owner(tenant: &str) -> Self {
         let scope = Scope { tenant: tenant.to_owned(), groups: None };
         Self { actor: Actor::Owner, scope, role: Role::Owner, system: true, peer: None }
+    }
+
+    /// What the server has in a tenant, to write down what became of something.
+    pub(crate) fn server(tenant: &str) -> Self {
+        Self { actor: Actor::Server, system: false, ..Self::owner(tenant) }
     }
 
     /// The same, with where the question came from.

@@ -52,6 +52,36 @@ pub const IMPORT_AUDIT_IDS_MAX: usize = 1_000;
 pub const AUDIT_PAGE_MAX: u32 = 1_000;
 /// Bytes of what the audit log keeps of a thing before or after a change: more is left out.
 pub const AUDIT_JSON_BYTES_MAX: usize = 64 * 1024;
+/// Drivers of a tenant.
+pub const DRIVERS_MAX: i64 = 10_000;
+/// Keys, cards and tags of a driver.
+pub const CARDS_MAX: usize = 16;
+/// Characters of a card: those of tachographs have sixteen.
+pub const CARD_CHARS_MAX: usize = 64;
+/// Characters of a telephone number, with blanks and an extension.
+pub const PHONE_CHARS_MAX: usize = 40;
+/// Days of usage that one question gets: a bit more than ten years.
+pub const USAGE_DAYS_MAX: i64 = 4_000;
+/// Attributes of a command.
+pub const COMMAND_ATTRIBUTES_MAX: usize = 32;
+/// Bytes of a command's attributes, its text among them.
+pub const COMMAND_BYTES_MAX: usize = 16 * 1024;
+/// Seconds that a command may wait for its device: 30 days.
+pub const COMMAND_TTL_S_MAX: u64 = 30 * 24 * 60 * 60;
+/// How often somebody sets out to send a command that may be repeated.
+pub const COMMAND_ATTEMPTS_MAX: i64 = 10;
+/// Commands that wait for one device.
+pub const COMMANDS_WAITING_OF_DEVICE_MAX: i64 = 100;
+/// Commands that wait for all devices of a tenant: the server knows in memory who has some.
+pub const COMMANDS_WAITING_MAX: i64 = 100_000;
+/// Commands of a device that are kept after they have come to an end.
+pub const COMMANDS_KEPT_OF_DEVICE_MAX: i64 = 1_000;
+/// How long they are kept, in milliseconds: 90 days.
+pub const COMMANDS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// Commands in one page of a list.
+pub const COMMAND_PAGE_MAX: u32 = 1_000;
+/// Characters that are kept of a device's answer; all of it is among its frames.
+pub const COMMAND_ANSWER_CHARS_MAX: usize = 10_000;
 /// Bytes of a secret that is looked up: what we give out is shorter.
 pub const SECRET_BYTES_MAX: usize = 128;
 

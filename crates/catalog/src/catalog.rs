@@ -26,6 +26,8 @@ pub(crate) struct Inner {
     failures: Mutex<Failures>,
     /// Counts the changes of devices by this process.
     changes: watch::Sender<u64>,
+    /// Counts the commands that were queued by this process.
+    commands: watch::Sender<u64>,
 }
 
 impl Catalog {
@@ -34,8 +36,8 @@ impl Catalog {
     pub async fn open(url: &str, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, Error> {
         let database = Database::open(url).await?;
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
-        let changes = watch::Sender::new(0);
-        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures, changes }) })
+        let (changes, commands) = (watch::Sender::new(0), watch::Sender::new(0));
+        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures, changes, commands }) })
     }
 
     /// A tenant's things, as this access may see and change them.
@@ -79,6 +81,15 @@ impl Inner {
 
     pub(crate) fn watch_changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
+    }
+
+    /// Wakes those who send commands.
+    pub(crate) fn commands_changed(&self) {
+        self.commands.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn watch_commands(&self) -> watch::Receiver<u64> {
+        self.commands.subscribe()
     }
 
     /// Failed attempts to sign in.

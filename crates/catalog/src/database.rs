@@ -82,6 +82,29 @@ impl Database {
     }
 }
 
+/// Copies the catalog as it is at one moment into a new file, also while others write; `false`: it is in no file, or not there.
+///
+/// # Errors
+///
+/// When it cannot be read, or the copy cannot be written.
+pub async fn copy(url: &str, to: &Path) -> Result<bool, Error> {
+    let Some(path) = url.strip_prefix("sqlite:") else { return Ok(false) };
+    let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
+    match LocalDisk.inspect(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(|source| Error::File { path: path.clone(), source })?,
+    };
+    sqlx::any::install_default_drivers();
+    let failed = |source| Error::Database { doing: "copy", source };
+    // One that reads alone: whoever writes goes on.
+    let mut connection = sqlite_options(&path)?.connect().await.map_err(opening)?;
+    sqlx::raw_sql("PRAGMA busy_timeout = 10000").execute(&mut connection).await.map_err(failed)?;
+    let copied = sqlx::query("VACUUM INTO $1").bind(to.display().to_string()).execute(&mut connection).await;
+    copied.map_err(failed)?;
+    connection.close().await.map_err(failed)?;
+    Ok(true)
+}
+
 async fn sqlite(path: &str) -> Result<Database, Error> {
     let path = PathBuf::from(path);
     if path.as_os_str().is_empty() {
@@ -193,6 +216,9 @@ const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "devices", include_str!("../migrations/0002_devices.sql")),
+    (3, "commands", include_str!("../migrations/0003_commands.sql")),
+    (4, "usage", include_str!("../migrations/0004_usage.sql")),
+    (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What people decide: tenants, users and their sessions, tokens, groups, devices, and the log of who did what. SQLite in the data folder, or
+//! What people decide: tenants, users and their sessions, tokens, groups, devices, commands, and the log of who did what. SQLite in the data folder, or
 //! PostgreSQL where several machines share it, through one implementation.
 //!
 //! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
@@ -22,12 +22,14 @@ mod access;
 mod admin;
 pub mod bounds;
 mod catalog;
+mod commands;
 mod database;
 mod devices;
 mod error;
 mod failures;
 mod follow;
 mod passwords;
+mod queue;
 mod register;
 mod scoped;
 mod secret;
@@ -35,22 +37,28 @@ mod sign_in;
 mod sql;
 mod tenants;
 mod totp;
+mod usage;
 mod within;
 
 pub use access::{Access, Actor, Role, Scope};
 pub use admin::{ADMIN, DEFAULT_TENANT};
 pub use catalog::Catalog;
+pub use database::copy;
+pub use commands::{COMMAND_TTL_S, CommandState, DeviceCommand, NewCommand, OWN_TEXT};
 pub use devices::{Device, DeviceFields, DeviceState, HIDDEN};
 pub use error::{Error, LoginError, Needed};
 pub use follow::{Changes, DeviceBinding, DeviceUpdate};
+pub use queue::{ANSWER_PATIENCE_MS, Claim, ClaimedCommand, CommandQueue, Recipient, Report};
 pub use register::{Registered, Registration, TenantLimits};
 pub use secret::Secret;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
 pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
+pub use usage::UsageOfNode;
 pub use within::{
-    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Group, ImportMode,
-    ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, Token, User, UserChange, Within,
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver,
+    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
+    Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -235,6 +235,7 @@ impl Change<'_> {
             Actor::User { id, login, .. } => ("user", id.clone(), login.clone()),
             Actor::Token { id, name } => ("token", id.clone(), name.clone()),
             Actor::Owner => ("owner", String::new(), String::new()),
+            Actor::Server => ("server", String::new(), String::new()),
         };
         let insert = self.sql(
             "INSERT INTO audit (tenant, seq, time, actor_kind, actor_id, actor_name, peer, action, kind, object, was, became) \

@@ -77,6 +77,10 @@ impl<'c> Tenants<'c> {
         Self { scoped }
     }
 
+    pub(crate) const fn scoped(&self) -> &Scoped<'c> {
+        &self.scoped
+    }
+
     /// All tenants that are visible, by id: one's own, or all.
     pub async fn list(&self) -> Result<Vec<Tenant>, Error> {
         let mut all = Sql::new("SELECT ").push(COLUMNS).push(" FROM tenants");

@@ -5,20 +5,26 @@
 
 mod account;
 mod audit;
+mod commands;
 mod devices;
+mod drivers;
 mod groups;
 mod import;
 mod tokens;
+mod usage;
 mod users;
 
 pub use account::{AccountChange, Session};
 pub use audit::{AuditEntry, AuditFilter};
 pub use devices::{DeviceFilter, DeviceOrder, DevicePage};
+pub use drivers::{Driver, DriverFields};
 pub use groups::Group;
 pub use import::{DeviceRow, ImportMode, ImportOutcome, ImportReport, ImportedRow};
 pub use tokens::{NewToken, Token};
+pub use usage::{StandingOf, Standings, UsageDay, UsageState};
 pub use users::{NewUser, User, UserChange};
 
+pub(crate) use commands::{audit_outcome, open_of as open_command_of, read as read_command, write as write_command};
 pub(crate) use devices::{COLUMNS as DEVICE_COLUMNS, WRITE_ROWS, remove_device, write_devices, write_ids};
 pub(crate) use users::login_of;
 

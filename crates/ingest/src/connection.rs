@@ -3,18 +3,20 @@
 //! Bytes, the durable mark and the time go in. Entries for the journal, bytes for the device and an end come out. All
 //! bytes of the stream come to lie in the journal: as frames, as skipped bytes, or as the remainder at its end.
 
+use crate::command::Flights;
 use crate::cutoffs::NO_FRAME;
 use crate::held::{Cutting, Held};
 use crate::intake::Meant;
 use crate::limits::{
-    AHEAD_BYTES_MAX, ENTRY_WORK_BYTES, FRAME_TIME_FREE_BYTES, SKIPPED_MAX, TURN_WORK_BYTES, UNREAD_BYTES_MAX,
+    AHEAD_BYTES_MAX, COMMAND_BYTES_MAX, ENTRY_WORK_BYTES, FRAME_TIME_FREE_BYTES, SKIPPED_MAX, TURN_WORK_BYTES,
+    UNREAD_BYTES_MAX,
 };
 use crate::outbox::Outbox;
-use crate::{Intake, Limits, Listener, Now, Scratch};
+use crate::{Fate, Intake, Limits, Listener, Now, Order, Scratch, Unsent};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
 use odograph_protocols::detect::{Detected, Detector};
-use odograph_protocols::{Binding, Decision, Dialogue};
+use odograph_protocols::{Binding, CommandError, Decision, Dialogue, Encoded};
 use odograph_wire::{Cut, Framing};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,6 +108,10 @@ pub struct Connection {
     /// Bytes in the journal since it was last durable up to all of them, and up to where that is.
     ahead: u64,
     ahead_until: Lsn,
+    /// What the device calls itself, where that is not its id.
+    called: Option<Box<str>>,
+    /// Once there was a command.
+    flights: Option<Box<Flights>>,
 }
 
 /// Of a connection that may speak any protocol: who listens, and who speaks.
@@ -176,6 +182,8 @@ impl Connection {
             closing: None,
             ahead: 0,
             ahead_until: Lsn(0),
+            called: None,
+            flights: None,
         })
     }
 
@@ -200,7 +208,13 @@ impl Connection {
             scratch.begin(&self.head, &self.dialogue);
         }
         self.prompt(bytes, scratch);
+        let paused = self.is_of_one() && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
         let cut = match self.undecided {
+            _ if paused => {
+                // Not a byte more is taken in, so that nothing is acknowledged: the device keeps it, and comes again.
+                self.end(Close::Refused);
+                Cutting { at: 0, work: ENTRY_WORK_BYTES, more: false, needs: 0 }
+            }
             Some(_) => Cutting { at: 0, work: ENTRY_WORK_BYTES + bytes.len(), more: false, needs: 0 },
             None if bytes.len() < needs => Cutting { at: 0, work: ENTRY_WORK_BYTES, more: false, needs },
             None => self.cut(bytes, false, intake, now, scratch),
@@ -208,7 +222,11 @@ impl Connection {
         let appended = self.append(bytes, intake, now, scratch);
         self.held = held.keep(input, &cut, now.monotonic);
         let (due, end) = appended?;
-        let changed = before.as_ref().map(|binding| &binding.device) != self.device().map(|binding| &binding.device);
+        let changed = match (&before, self.device()) {
+            (Some(before), Some(now)) => (&before.tenant, &before.device) != (&now.tenant, &now.device),
+            (before, now) => before.is_some() != now.is_some(),
+        };
+        self.answer(scratch, before.is_some() && changed);
         Ok(Step {
             due,
             arrived: changed && self.is_of_one() && self.device().is_some(),
@@ -287,6 +305,9 @@ impl Connection {
                     (self.skipped, self.prompted) = (0, false);
                     let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
+                    if scratch.tally.named {
+                        self.called = scratch.tally.called.take();
+                    }
                     if !self.is_of_one() {
                         scratch.attribute(before.0, &self.dialogue, &self.listener, &mut self.astray);
                     }
@@ -336,6 +357,97 @@ impl Connection {
         Ok((Some(appended.end), Some(appended.end)))
     }
 
+    /// Takes a command for the device, which leaves once it is durable, behind whatever waits already. Says from where on the
+    /// journal is durable enough for that; nothing, where it is not sent: what becomes of it, [`Connection::fates`] tell.
+    pub fn command(
+        &mut self,
+        order: &Order,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<Option<Lsn>, AppendError> {
+        let bytes = match self.encoded(order, now) {
+            Ok(encoded) => encoded,
+            Err(fate) => {
+                self.flights().tell(order.ticket, fate);
+                return Ok(None);
+            }
+        };
+        scratch.begin(&self.head, &self.dialogue);
+        scratch.say(&bytes.bytes);
+        let appended = scratch.append(intake, &mut self.stream, &[], now.wall);
+        if appended.is_err() {
+            self.flights().tell(order.ticket, Fate::Unsent(Unsent::Gone));
+        }
+        let end = appended?.end;
+        self.outbox.push_held(end, &bytes.bytes);
+        self.flights().begin(order.ticket, bytes.token, order.expires);
+        Ok(Some(end))
+    }
+
+    /// The command in bytes, or why it is not sent.
+    fn encoded(&mut self, order: &Order, now: Now) -> Result<Encoded, Fate> {
+        let is_for = |binding: &&Arc<Binding>| {
+            binding.decision == Decision::Accepted && binding.device == order.device && binding.tenant == order.tenant
+        };
+        if self.closing.is_some() || !self.is_of_one() || self.device().filter(is_for).is_none() {
+            return Err(Fate::Unsent(Unsent::Gone));
+        }
+        if self.flights().is_busy() {
+            return Err(Fate::Unsent(Unsent::Busy));
+        }
+        if now.wall >= order.expires {
+            return Err(Fate::Expired);
+        }
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        self.dialogue.save(&mut before);
+        let name = self.called.as_deref().unwrap_or(&order.device);
+        let session = self.dialogue.session();
+        let encoded: Result<Encoded, CommandError> = order.with(|command| session.command(name, command));
+        let encoded = encoded?;
+        if encoded.bytes.len() > COMMAND_BYTES_MAX {
+            return Err(Fate::Refused(format!("has more than {COMMAND_BYTES_MAX} bytes")));
+        }
+        self.dialogue.save(&mut after);
+        if before != after {
+            // Whoever reads the journal cannot tell what the command was, and so is told what the session knows behind it.
+            self.stream.renew();
+        }
+        Ok(encoded)
+    }
+
+    /// Gives the device's answers to its command; where the connection is another device's now, there will be none.
+    fn answer(&mut self, scratch: &mut Scratch, is_anothers: bool) {
+        let Some(flights) = &mut self.flights else { return };
+        for answer in scratch.tally.answers.drain(..) {
+            flights.answered(&answer);
+        }
+        if is_anothers {
+            self.outbox.drop_held();
+            flights.end(Close::Replaced);
+        }
+    }
+
+    fn flights(&mut self) -> &mut Flights {
+        self.flights.get_or_insert_default()
+    }
+
+    /// Whether what is a command's turn may leave: to be asked before [`Connection::release`]. One that has expired is dropped.
+    pub fn let_go(&mut self, durable: Lsn, now: Now) {
+        let Some(flights) = &mut self.flights else { return };
+        let Some(bytes) = self.outbox.held_next(durable) else { return };
+        if flights.turn(now.wall, bytes) {
+            self.outbox.let_go();
+        } else {
+            self.outbox.drop_held();
+        }
+    }
+
+    /// What became of commands since this was asked last, by their tickets.
+    pub fn fates(&mut self) -> Vec<(u64, Fate)> {
+        self.flights.as_mut().map(|flights| flights.take()).unwrap_or_default()
+    }
+
     /// The bytes that may leave now that everything before `durable` is on disk.
     pub fn release(&mut self, durable: Lsn) -> &[u8] {
         self.outbox.release(durable)
@@ -344,6 +456,9 @@ impl Connection {
     /// So many of the released bytes have left.
     pub fn sent(&mut self, count: usize, now: Now) {
         self.outbox.sent(count);
+        if let Some(flights) = &mut self.flights {
+            flights.sent(count);
+        }
         self.unread_since = self.outbox.is_unread().then_some(match self.unread_since {
             Some(since) if count == 0 => since,
             _ => now.monotonic,
@@ -432,7 +547,13 @@ impl Connection {
         scratch: &mut Scratch,
     ) -> Result<Appended, AppendError> {
         let held = std::mem::take(&mut self.held);
-        let remainder = self.last(&held, intake, now, scratch)?;
+        let remainder = self.last(&held, intake, now, scratch);
+        self.answer(scratch, false);
+        let reason = self.why(why);
+        if let Some(flights) = &mut self.flights {
+            flights.end(reason);
+        }
+        let remainder = remainder?;
         let tally = std::mem::take(&mut scratch.tally);
         scratch.begin(&self.head, &self.dialogue);
         let why = self.why(why);

@@ -75,6 +75,12 @@ impl Peers {
             return Ok(Verdict::Undecided);
         }
         scratch.begin(&peer.head, &peer.dialogue);
+        // One that names its device is refused in its protocol's own words.
+        let silent = peer.dialogue.binding().filter(|_| !peer.listener.protocol.datagrams_identify);
+        if let Some(binding) = silent.filter(|binding| intake.devices.is_paused(binding)) {
+            scratch.tally.refused = Some(binding.clone());
+            return Ok(Verdict::Silence);
+        }
         let whole = 0..datagram.len();
         let listener = peer.listener.clone();
         let meant = scratch.frame(intake, &listener, &mut peer.dialogue, datagram, whole, now.wall);

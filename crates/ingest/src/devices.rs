@@ -17,6 +17,13 @@ pub trait Devices: Send + Sync {
         None
     }
 
+    /// Whether devices of the tenant that this one belongs to are refused for now: nothing more of it is taken in, so that
+    /// nothing is acknowledged. Asked for each read, so it must be quick.
+    fn is_paused(&self, binding: &Binding) -> bool {
+        let _ = binding;
+        false
+    }
+
     /// Why `device` was refused on `listener`: the bound or the key of the configuration, for the log.
     fn refusal(&self, device: &str, listener: &Listener) -> String {
         let _ = (device, listener);

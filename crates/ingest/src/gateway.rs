@@ -2,6 +2,7 @@
 
 use crate::accept::{self, Door};
 use crate::access::Refusal;
+use crate::command::{CommandObserver, Commission, Fate, Order, Unsent};
 use crate::cutoffs::{Cutoffs, Whom};
 use crate::limits::{BACKLOG, CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
@@ -248,9 +249,21 @@ pub(crate) struct Common {
     wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
     next: AtomicUsize,
     pub(crate) cutoffs: Cutoffs,
+    observer: OnceLock<Arc<dyn CommandObserver>>,
 }
 
 impl Common {
+    /// Whoever sends commands, if anyone does.
+    pub(crate) fn commands(&self) -> Option<&Arc<dyn CommandObserver>> {
+        self.observer.get()
+    }
+
+    /// Tells what became of commands.
+    pub(crate) fn became(&self, fates: Vec<(u64, Fate)>) {
+        let Some(observer) = self.commands() else { return };
+        fates.into_iter().for_each(|(ticket, fate)| observer.became(ticket, fate));
+    }
+
     /// Gives a job to the next worker that is well.
     pub(crate) fn hand_out(&self, job: Job) {
         let workers = self.workers();
@@ -313,6 +326,7 @@ impl Gateway {
             wakes,
             next: AtomicUsize::new(0),
             cutoffs: Cutoffs::default(),
+            observer: OnceLock::new(),
         });
         let spawn = std::thread::Builder::new().name("journal".to_owned());
         let committer = spawn.spawn(move || committer.run()).map_err(GatewayError::Thread)?;
@@ -382,6 +396,26 @@ impl Gateway {
         let silent_ms =
             busy.filter(|busy| is_stalled(*busy)).map(|busy| busy.as_millis().try_into().unwrap_or(u64::MAX));
         PartHealth { part: "journal".to_owned(), healthy: problem.is_none(), problem, silent_ms, replaced: 0 }
+    }
+
+    /// From now on commands are sent for this observer. A second one is not heard.
+    pub fn observe_commands(&self, observer: Arc<dyn CommandObserver>) {
+        // The first one is still there.
+        let _ = self.common.observer.set(observer);
+    }
+
+    /// Whether a device is here, by a connection over which commands can be sent. Datagrams and requests are none.
+    pub fn is_here(&self, tenant: &str, device: &str) -> bool {
+        self.common.present.of(tenant, device).is_some()
+    }
+
+    /// Sends a command to a device that is here. What becomes of it, the observer hears; without one nothing is sent.
+    pub fn command(&self, order: Order) {
+        let Some(observer) = self.common.commands() else { return };
+        match self.common.present.of(&order.tenant, &order.device) {
+            Some(handle) => handle.command(Commission::new(order, observer.clone())),
+            None => observer.became(order.ticket, Fate::Unsent(Unsent::Gone)),
+        }
     }
 
     /// What takes in frames, for those who have some that no device sends now.

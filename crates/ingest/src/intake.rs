@@ -4,7 +4,7 @@ use crate::{Devices, Listener, devices};
 use odograph_handover::{Inlet, Item};
 use odograph_journal::{AppendError, Appended, Identity, Journal, Kind, NewEntry, Stream};
 use odograph_model::{Lsn, Time};
-use odograph_protocols::{Binding, Decision, Dialogue, Out, Turn, context};
+use odograph_protocols::{Answer, Binding, Decision, Dialogue, Out, Turn, context};
 use odograph_wire::Malformed;
 use std::ops::Range;
 use std::sync::Arc;
@@ -61,6 +61,10 @@ pub struct Tally {
     pub malformed: Vec<Malformed>,
     /// Whether the last frame named a device.
     pub named: bool,
+    /// What the device called itself in it, where that is not its id.
+    pub called: Option<Box<str>>,
+    /// What devices answered to commands.
+    pub answers: Vec<Answer>,
     /// The device that was refused last.
     pub refused: Option<Arc<Binding>>,
 }
@@ -106,6 +110,7 @@ impl Scratch {
         self.tally.records = 0;
         self.tally.malformed.clear();
         self.tally.refused = None;
+        self.tally.answers.clear();
         self.before = dialogue.binding().map(|binding| (binding.clone(), encode(binding, &mut self.decisions)));
         self.context.clear();
         self.context.extend_from_slice(head);
@@ -145,7 +150,9 @@ impl Scratch {
         self.tally.named = false;
         let turn = dialogue.frame(frame, received, &mut self.out, |ids, bound| {
             self.tally.named = true;
-            Some(devices::admit(&*intake.devices, ids, listener)).filter(|admitted| bound != Some(admitted))
+            let admitted = devices::admit(&*intake.devices, ids, listener);
+            self.tally.called = ids.first().filter(|id| **id != admitted.device).map(|id| id.as_str().into());
+            Some(admitted).filter(|admitted| bound != Some(admitted))
         });
         let meant = match &turn.begun {
             _ if self.out.ends() => Meant::Over,
@@ -161,6 +168,7 @@ impl Scratch {
         let refused = turn.begun.as_ref().filter(|binding| binding.decision == Decision::Refused);
         self.tally.refused = refused.cloned().or(self.tally.refused.take());
         self.tally.records += self.out.records().len() as u64;
+        self.tally.answers.extend_from_slice(self.out.answers());
         if let Some(inlet) = &intake.handover {
             self.prepare(inlet, dialogue, &turn);
         }

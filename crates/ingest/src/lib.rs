@@ -7,6 +7,7 @@
 mod accept;
 mod access;
 mod arrival;
+mod command;
 mod connection;
 mod cutoffs;
 mod datagrams;
@@ -32,6 +33,7 @@ mod watchdog;
 mod worker;
 
 pub use access::Access;
+pub use command::{CommandObserver, Fate, Order, Unsent};
 pub use connection::{Close, Connection, Need, Step};
 pub use datagrams::{Peers, Verdict};
 pub use devices::{Devices, Other, Unknown};
@@ -43,6 +45,6 @@ pub use listener::{Listener, ListenerError};
 pub use measure::describe;
 pub use named::{Named, take_in};
 pub use proxy::Proxy;
-pub use roster::{Damage, Known, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
+pub use roster::{Damage, Known, Paused, Quota, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use watchdog::{Health, PartHealth};

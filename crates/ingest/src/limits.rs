@@ -67,6 +67,12 @@ pub(crate) const SKIPPED_MAX: usize = 64 << 10;
 /// read its answers must not make us keep more of them.
 pub(crate) const UNREAD_BYTES_MAX: usize = 64 << 10;
 
+/// Bytes of a command for a device. They lie in the journal as one piece, and in memory until the device has taken them.
+pub(crate) const COMMAND_BYTES_MAX: usize = 128 << 10;
+
+/// Commands under way to one worker's devices that wait to be taken up. Whoever sends more is told that it was not sent.
+pub(crate) const ORDERS_MAX: usize = 10_000;
+
 /// Bytes taken from a socket at a time. The buffer belongs to the worker, so idle connections have none.
 pub(crate) const READ_BYTES: usize = 64 << 10;
 

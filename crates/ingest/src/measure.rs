@@ -76,6 +76,10 @@ pub fn describe() {
         "Connections by which a balancer only looked whether we are there."
     );
     describe_counter!("odograph_accept_errors_total", "Errors of the accept loop, such as too many open files.");
+    describe_counter!(
+        "odograph_quota_refusals_total",
+        "Times that a device was refused because its tenant has used up a quota, by quota."
+    );
     describe_counter!("odograph_frames_total", "Whole frames from devices, malformed ones included.");
     describe_counter!("odograph_malformed_frames_total", "Frames that broke their protocol, by reason.");
     describe_counter!("odograph_records_total", "Records decoded from frames.");

@@ -10,24 +10,67 @@ pub(crate) struct Outbox {
     /// How many of `bytes` have left.
     sent: usize,
     /// So many more may leave once the journal is durable up to there.
-    due: VecDeque<(Lsn, usize)>,
+    due: VecDeque<Due>,
     /// How many of `bytes` may leave.
     released: usize,
+}
+
+#[derive(Debug)]
+struct Due {
+    durable: Lsn,
+    count: usize,
+    /// It is a command, which leaves only when it is let go by name.
+    held: bool,
 }
 
 impl Outbox {
     /// Adds bytes that may leave once everything before `durable` is on disk.
     pub(crate) fn push(&mut self, durable: Lsn, bytes: &[u8]) {
+        self.add(durable, bytes, false);
+    }
+
+    /// Adds a command: when it is its turn, somebody decides whether it may leave still.
+    pub(crate) fn push_held(&mut self, durable: Lsn, bytes: &[u8]) {
+        self.add(durable, bytes, true);
+    }
+
+    fn add(&mut self, durable: Lsn, bytes: &[u8], held: bool) {
         self.bytes.extend_from_slice(bytes);
-        self.due.push_back((durable, bytes.len()));
+        self.due.push_back(Due { durable, count: bytes.len(), held });
     }
 
     /// The bytes that may leave now that everything before `durable` is on disk.
     pub(crate) fn release(&mut self, durable: Lsn) -> &[u8] {
-        while let Some((_, count)) = self.due.pop_front_if(|(lsn, _)| *lsn <= durable) {
-            self.released += count;
+        while let Some(due) = self.due.pop_front_if(|due| due.durable <= durable && !due.held) {
+            self.released += due.count;
         }
         self.bytes.get(self.sent..self.released).unwrap_or_default()
+    }
+
+    /// The bytes of a command whose turn it is: it is durable, and everything before it has left.
+    pub(crate) fn held_next(&self, durable: Lsn) -> Option<usize> {
+        let next = self.due.front().filter(|due| due.held && due.durable <= durable)?;
+        (self.sent == self.released).then_some(next.count)
+    }
+
+    /// Lets the command go whose turn it is.
+    pub(crate) fn let_go(&mut self) {
+        if let Some(due) = self.due.front_mut() {
+            due.held = false;
+        }
+    }
+
+    /// Drops a command that waits. Whether there was one.
+    pub(crate) fn drop_held(&mut self) -> bool {
+        let Some(place) = self.due.iter().position(|due| due.held) else { return false };
+        let before: usize = self.due.iter().take(place).map(|due| due.count).sum();
+        let Some(dropped) = self.due.remove(place) else { return false };
+        let start = self.released + before;
+        self.bytes.drain(start..start + dropped.count);
+        if self.bytes.is_empty() || self.sent == self.bytes.len() {
+            *self = Self::default();
+        }
+        true
     }
 
     /// So many of the released bytes have left.
@@ -77,6 +120,35 @@ mod tests {
         outbox.sent(3);
         assert!(outbox.is_empty() && !outbox.is_unread());
         assert_eq!(outbox.bytes.capacity(), 0);
+    }
+
+    #[test]
+    fn a_command_waits_for_its_turn_and_may_be_dropped() {
+        let mut outbox = Outbox::default();
+        outbox.push(Lsn(10), b"ab");
+        outbox.push_held(Lsn(20), b"CD");
+        outbox.push(Lsn(30), b"ef");
+        assert_eq!(outbox.release(Lsn(30)), b"ab", "nothing overtakes it");
+        assert_eq!(outbox.held_next(Lsn(30)), None, "something before it has not left");
+        outbox.sent(2);
+        assert_eq!((outbox.held_next(Lsn(19)), outbox.held_next(Lsn(20))), (None, Some(2)));
+        outbox.let_go();
+        assert_eq!(outbox.release(Lsn(30)), b"CDef");
+        outbox.sent(4);
+        assert!(outbox.is_empty() && !outbox.drop_held());
+        for sent in [0, 2] {
+            outbox.push(Lsn(10), b"ab");
+            outbox.push_held(Lsn(20), b"CD");
+            outbox.push(Lsn(30), b"ef");
+            assert_eq!(outbox.release(Lsn(30)), b"ab");
+            outbox.sent(sent);
+            assert!(outbox.drop_held() && !outbox.drop_held());
+            assert_eq!(outbox.release(Lsn(30)), &b"abef"[sent..]);
+            outbox.sent(6);
+            assert!(outbox.is_empty());
+        }
+        outbox.push_held(Lsn(20), b"CD");
+        assert!(outbox.drop_held() && outbox.is_empty());
     }
 
     #[test]

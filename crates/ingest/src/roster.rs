@@ -7,9 +7,11 @@
 
 mod file;
 mod lines;
+mod quota;
 mod table;
 
 pub use lines::Damage;
+pub use quota::{Paused, Quota};
 
 use crate::{Devices, Listener, Other, Unknown};
 use compact_str::CompactString;
@@ -93,6 +95,7 @@ pub struct Roster {
     file: Mutex<File>,
     unknown_max: usize,
     damage: Damage,
+    quotas: quota::Quotas,
 }
 
 struct Inner {
@@ -125,7 +128,8 @@ impl Roster {
         };
         content.devices.into_iter().for_each(|known| drop(inner.put(known, Settings::default())));
         let (inner, file, damage) = (RwLock::new(inner), Mutex::new(file), content.damage);
-        Ok((Self { inner, file, unknown_max, damage }, content.saved_until))
+        let quotas = quota::Quotas::default();
+        Ok((Self { inner, file, unknown_max, damage, quotas }, content.saved_until))
     }
 
     /// What was wrong with the file when it was opened. What could be read of it is used; where something was lost, the
@@ -185,6 +189,17 @@ impl Roster {
     pub fn withdraw_tenant(&self, tenant: &str) {
         let all = self.list().into_iter().filter(|known| known.tenant == tenant);
         all.for_each(|known| self.withdraw(tenant, &known.device));
+    }
+
+    /// What tenants may have from now on; who is not named may have anything. It decides about those that come: a device
+    /// that is known stays, however many there are.
+    pub fn set_quotas(&self, quotas: impl IntoIterator<Item = (CompactString, Quota)>) {
+        self.quotas.set(quotas.into_iter().collect());
+    }
+
+    /// How many devices a tenant has.
+    pub fn devices_of(&self, tenant: &str) -> usize {
+        self.read().devices.count(tenant)
     }
 
     /// The devices that registered since this was asked last.
@@ -329,17 +344,18 @@ impl Devices for Roster {
     fn admit(&self, ids: &[CompactString], listener: &Listener) -> Arc<Binding> {
         let tenant = own_tenant(listener);
         if let Some(binding) = self.read().binding(tenant, ids) {
-            return binding;
+            return self.unless_paused(binding);
         }
         let mut inner = self.change();
         // Another worker may have been faster.
         if let Some(binding) = inner.binding(tenant, ids) {
-            return binding;
+            return self.unless_paused(binding);
         }
         let device = ids.first().cloned().unwrap_or_default();
         let state = match listener.unknown {
             Unknown::Reject => State::Rejected,
             _ if inner.registered >= self.unknown_max => State::Rejected,
+            _ if self.has_no_room(&inner, &listener.tenant) => State::Rejected,
             Unknown::Register => State::New,
             Unknown::Quarantine => State::Quarantined,
         };
@@ -359,6 +375,12 @@ impl Devices for Roster {
         self.read().binding(own_tenant(listener), ids)
     }
 
+    fn is_paused(&self, binding: &Binding) -> bool {
+        let paused = self.quotas.paused(&binding.tenant);
+        paused.into_iter().for_each(|paused| quota::count(paused.quota()));
+        paused.is_some()
+    }
+
     fn refusal(&self, device: &str, listener: &Listener) -> String {
         let inner = self.read();
         let entry = inner.devices.find(own_tenant(listener), device);
@@ -367,12 +389,43 @@ impl Devices for Roster {
         {
             return format!("other_device = refuse: the listener is that of {}", own.device);
         }
+        let tenant = entry.map_or(&listener.tenant, |entry| &entry.binding.tenant);
+        let paused = self.quotas.paused(tenant).map(|paused| format!("{} of the tenant {tenant}", paused.quota()));
+        let devices_max = self.quotas.of(tenant).devices_max.filter(|max| inner.devices.count(tenant) >= *max);
         match entry.map(|entry| entry.state) {
             Some(State::Rejected) => "rejected by a person".to_owned(),
+            Some(_) if paused.is_some() => paused.unwrap_or_default(),
             Some(_) => "settings of the device".to_owned(),
             None if listener.unknown == Unknown::Reject => "unknown = reject".to_owned(),
-            None => format!("limits.unknown_devices_max = {}", self.unknown_max),
+            None if paused.is_some() => paused.unwrap_or_default(),
+            None => match devices_max {
+                Some(max) => format!("{} of the tenant {tenant} = {max}", quota::DEVICES),
+                None => format!("limits.unknown_devices_max = {}", self.unknown_max),
+            },
         }
+    }
+}
+
+impl Roster {
+    /// The decision about a device, or that its tenant's devices are refused for now.
+    fn unless_paused(&self, binding: Arc<Binding>) -> Arc<Binding> {
+        if binding.decision == Decision::Refused || !self.is_paused(&binding) {
+            return binding;
+        }
+        Arc::new(Binding { decision: Decision::Refused, ..(*binding).clone() })
+    }
+
+    /// Whether a tenant may have no further device.
+    fn has_no_room(&self, inner: &Inner, tenant: &str) -> bool {
+        if let Some(paused) = self.quotas.paused(tenant) {
+            quota::count(paused.quota());
+            return true;
+        }
+        let is_full = !self.quotas.has_room(tenant, inner.devices.count(tenant));
+        if is_full {
+            quota::count(quota::DEVICES);
+        }
+        is_full
     }
 }
 

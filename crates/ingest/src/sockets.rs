@@ -2,8 +2,11 @@
 //! one of the same device, and the watchdog when a worker hangs.
 
 use crate::Close;
+use crate::command::Commission;
+use crate::worker::{Inbox, Job};
 use compact_str::CompactString;
 use hashbrown::HashMap;
+use odograph_protocols::Binding;
 use slab::Slab;
 use socket2::SockRef;
 use std::net::Shutdown;
@@ -39,7 +42,10 @@ struct Open {
 #[derive(Clone)]
 pub(crate) struct Handle {
     sockets: Arc<Sockets>,
-    place: usize,
+    /// Of its worker.
+    inbox: Arc<Inbox>,
+    /// Its place among the worker's sockets, and among its links.
+    places: (usize, usize),
     stream: u64,
 }
 
@@ -67,8 +73,8 @@ impl Sockets {
         open.len()
     }
 
-    pub(crate) fn handle(self: &Arc<Self>, place: usize, stream: u64) -> Handle {
-        Handle { sockets: self.clone(), place, stream }
+    pub(crate) fn handle(self: &Arc<Self>, inbox: &Arc<Inbox>, places: (usize, usize), stream: u64) -> Handle {
+        Handle { sockets: self.clone(), inbox: inbox.clone(), places, stream }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
@@ -87,9 +93,14 @@ impl Open {
 impl Handle {
     /// Ends the connection, if it is still there.
     pub(crate) fn end(&self, why: Close) {
-        if let Some(open) = self.sockets.lock().get_mut(self.place).filter(|open| open.stream == self.stream) {
+        if let Some(open) = self.sockets.lock().get_mut(self.places.0).filter(|open| open.stream == self.stream) {
             open.end(why);
         }
+    }
+
+    /// Gives a command to the connection's worker.
+    pub(crate) fn command(&self, commission: Commission) {
+        self.inbox.put(Job::Command { place: self.places.1, stream: self.stream, commission });
     }
 }
 
@@ -97,27 +108,40 @@ impl Handle {
 /// devices lose their network without a word.
 #[derive(Default)]
 pub(crate) struct Present {
-    devices: Mutex<HashMap<CompactString, Handle>>,
+    devices: Mutex<HashMap<Whose, Handle>>,
 }
+
+/// A device's tenant and id: tenants may have devices of the same id.
+type Whose = (CompactString, CompactString);
 
 impl Present {
     /// The device is here now, and nowhere else.
-    pub(crate) fn arrive(&self, device: CompactString, handle: Handle) {
-        let before = self.lock().insert(device, handle);
+    pub(crate) fn arrive(&self, binding: &Binding, handle: Handle) {
+        let before = self.lock().insert(whose(binding), handle);
         if let Some(before) = before {
             before.end(Close::Replaced);
         }
     }
 
     /// The device's connection ended.
-    pub(crate) fn leave(&self, device: &str, stream: u64) {
+    pub(crate) fn leave(&self, binding: &Binding, stream: u64) {
         let mut devices = self.lock();
-        if devices.get(device).is_some_and(|handle| handle.stream == stream) {
-            devices.remove(device);
+        let whose = whose(binding);
+        if devices.get(&whose).is_some_and(|handle| handle.stream == stream) {
+            devices.remove(&whose);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CompactString, Handle>> {
+    /// A device's connection.
+    pub(crate) fn of(&self, tenant: &str, device: &str) -> Option<Handle> {
+        self.lock().get(&(CompactString::from(tenant), CompactString::from(device))).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Whose, Handle>> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn whose(binding: &Binding) -> Whose {
+    (binding.tenant.clone(), binding.device.clone())
 }

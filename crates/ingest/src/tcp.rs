@@ -7,7 +7,7 @@ use crate::line::Line;
 use crate::seats::Seat;
 use crate::sockets::Socket;
 use crate::worker::{Target, Worker};
-use crate::{Close, Connection, Limits, Listener, Need, Now, Scratch, arrival};
+use crate::{Close, Connection, Limits, Listener, Need, Now, Order, Scratch, arrival};
 use odograph_model::Lsn;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -129,8 +129,9 @@ pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     measures.connections.decrement(1.0);
     measures.closed(connection.why(why).name());
     if let Some(binding) = connection.device() {
-        worker.common.present.leave(&binding.device, link.stream);
+        worker.common.present.leave(binding, link.stream);
     }
+    worker.common.became(connection.fates());
     let why = connection.why(why);
     tell(worker, link.peer, &connection, why);
     let device = connection.device().map(|binding| binding.device.as_str());
@@ -238,8 +239,9 @@ impl Link {
             (None, None) => {}
         }
         if let Some(left) = step.left {
-            worker.common.present.leave(&left.device, self.stream);
+            worker.common.present.leave(&left, self.stream);
         }
+        worker.common.became(self.connection.borrow_mut().fates());
         if step.arrived {
             self.arrive(worker);
         }
@@ -270,9 +272,27 @@ impl Link {
         let connection = self.connection.borrow();
         if let Some(binding) = connection.device().filter(|_| connection.is_of_one()) {
             tracing::debug!(peer = %self.peer, device = %binding.device, stream = self.stream, "device is here");
-            let handle = worker.sockets.handle(self.places.get().0, self.stream);
-            worker.common.present.arrive(binding.device.clone(), handle);
+            let handle = worker.sockets.handle(&worker.inbox, self.places.get(), self.stream);
+            worker.common.present.arrive(binding, handle);
+            if let Some(observer) = worker.common.commands() {
+                observer.arrived(&binding.tenant, &binding.device);
+            }
         }
+    }
+
+    /// Takes a command for the device.
+    pub(crate) fn command(&self, worker: &Worker, order: &Order) {
+        let now = worker.now();
+        let taken = {
+            let mut scratch = worker.scratch.borrow_mut();
+            self.connection.borrow_mut().command(order, &worker.common.intake, now, &mut scratch)
+        };
+        match taken {
+            Ok(Some(until)) => worker.wait(until, now.monotonic, Target::Link(self.places.get().1, self.stream)),
+            Ok(None) => {}
+            Err(_) => self.end_now(Close::Journal),
+        }
+        worker.common.became(self.connection.borrow_mut().fates());
     }
 
     /// Writes what may leave.
@@ -280,6 +300,7 @@ impl Link {
         let durable = worker.common.intake.journal.durable();
         let mut connection = self.connection.borrow_mut();
         loop {
+            connection.let_go(durable, worker.now());
             let bytes = connection.release(durable);
             if bytes.is_empty() {
                 break;
@@ -308,6 +329,9 @@ impl Link {
             self.shut();
         }
         self.changed.notify_one();
+        let fates = connection.fates();
+        drop(connection);
+        worker.common.became(fates);
     }
 
     /// Asks for the end, after what is due has left.

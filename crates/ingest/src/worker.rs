@@ -1,7 +1,8 @@
 //! A worker: one thread with an event loop, a share of the connections, and one set of buffers for all of them.
 
+use crate::command::Commission;
 use crate::gateway::Common;
-use crate::limits::{READ_BYTES, RELIEF, SWEEP};
+use crate::limits::{ORDERS_MAX, READ_BYTES, RELIEF, SWEEP};
 use crate::seats::Seat;
 use crate::sockets::Sockets;
 use crate::tcp::{self, Link};
@@ -25,6 +26,8 @@ use tokio::task::{LocalSet, spawn_local};
 pub(crate) enum Job {
     /// A connection that was accepted.
     Connection { socket: TcpStream, peer: SocketAddr, listener: Arc<Listener>, seat: Seat },
+    /// A command for the device of a connection: its place, and its number in the journal.
+    Command { place: usize, stream: u64, commission: Commission },
     /// A UDP socket to look after.
     Datagrams(Arc<UdpSocket>, Arc<Listener>),
     /// Stop: take no more, answer what is due, end.
@@ -32,7 +35,7 @@ pub(crate) enum Job {
 }
 
 /// What a worker was handed and has not taken yet. Bounded by what is handed: connections are counted before they get
-/// here, and sockets are as many as there are listeners.
+/// here, sockets are as many as there are listeners, and commands have a bound of their own.
 pub(crate) struct Inbox {
     /// `None`: the worker has ended, and what it is handed is dropped.
     jobs: Mutex<Option<VecDeque<Job>>>,
@@ -44,10 +47,16 @@ impl Inbox {
         Self { jobs: Mutex::new(Some(VecDeque::new())), came: Notify::new() }
     }
 
+    /// Hands it a job. What is not taken is dropped, and no lock is held then: a command says so to whoever sent it.
     pub(crate) fn put(&self, job: Job) {
-        if let Some(jobs) = self.lock().as_mut() {
-            jobs.push_back(job);
-        }
+        let refused = match self.lock().as_mut() {
+            Some(jobs) if !matches!(job, Job::Command { .. }) || jobs.len() < ORDERS_MAX => {
+                jobs.push_back(job);
+                None
+            }
+            _ => Some(job),
+        };
+        drop(refused);
         self.came.notify_one();
     }
 
@@ -67,7 +76,8 @@ impl Inbox {
     }
 
     fn close(&self) {
-        *self.lock() = None;
+        let left = self.lock().take();
+        drop(left);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Job>>> {
@@ -92,6 +102,7 @@ pub(crate) struct Handle {
 /// A worker, for itself.
 pub(crate) struct Worker {
     pub(crate) common: Arc<Common>,
+    pub(crate) inbox: Arc<Inbox>,
     pub(crate) sockets: Arc<Sockets>,
     pub(crate) links: RefCell<Slab<Rc<Link>>>,
     pub(crate) datagram_sockets: RefCell<Vec<Rc<DatagramSocket>>>,
@@ -140,6 +151,7 @@ pub(crate) fn start(number: usize, common: &Arc<Common>) -> std::io::Result<Hand
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         let worker = Rc::new(Worker {
             common,
+            inbox: shared.inbox.clone(),
             sockets: shared.sockets,
             links: RefCell::default(),
             datagram_sockets: RefCell::default(),
@@ -168,6 +180,7 @@ impl Worker {
             tokio::select! {
                 job = inbox.next() => match job {
                     Job::Connection { socket, peer, listener, seat } => tcp::adopt(&self, socket, peer, listener, seat),
+                    Job::Command { place, stream, commission } => self.command(place, stream, commission),
                     Job::Datagrams(socket, listener) => udp::adopt(&self, &socket, listener),
                     Job::Stop => self.begin_to_stop(),
                 },
@@ -220,6 +233,15 @@ impl Worker {
             }
             let took = self.common.clock.monotonic().saturating_sub(waiting.since);
             self.ack_seconds.record(took);
+        }
+    }
+
+    /// Passes a command on to its connection, if that is still there.
+    fn command(&self, place: usize, stream: u64, commission: Commission) {
+        if let Some(link) = self.link(place, stream)
+            && let Some(order) = commission.accept()
+        {
+            link.command(self, &order);
         }
     }
 

@@ -1,4 +1,5 @@
-//! The record that stands where a chain of seals begins, and wherever it goes on with another key or after a loss.
+//! The record that stands where a chain of seals begins, and wherever it goes on with another key, after a loss, or from a
+//! copy of the journal.
 
 use odograph_env::UnixMillis;
 use odograph_model::Lsn;
@@ -19,6 +20,8 @@ pub struct Begin {
     /// Seals that there were are lost. The segments before [`Begin::place`] that had one are sealed as they were found: nothing
     /// proves that they are what was sealed first.
     pub seals_lost: bool,
+    /// The journal goes on from a copy of it, and leaves out these places: what it was copied from may have used them.
+    pub left_out: Option<LeftOut>,
     /// Where the newest segment begins that there was then.
     pub place: Lsn,
     /// When that was.
@@ -30,10 +33,20 @@ pub struct Begin {
     pub(crate) signature: [u8; 64],
 }
 
+/// Places that a journal does not use, because another one that it is a copy of may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Where the copy ends.
+    pub begin: Lsn,
+    /// Where the journal goes on.
+    pub end: Lsn,
+}
+
 impl Begin {
     pub(crate) fn new(node: u16, place: Lsn, at: UnixMillis) -> Self {
         let (public_key, previous, chain_hash, signature) = ([0; 32], [0; 32], [0; 32], [0; 64]);
-        Self { node, other_key: false, seals_lost: false, place, at, public_key, previous, chain_hash, signature }
+        let (other_key, seals_lost, left_out) = (false, false, None);
+        Self { node, other_key, seals_lost, left_out, place, at, public_key, previous, chain_hash, signature }
     }
 
     pub(crate) fn sign(mut self, key: &Key) -> Self {
@@ -58,6 +71,11 @@ impl Begin {
         bytes[8..10].copy_from_slice(&self.node.to_le_bytes());
         bytes[10] = u8::from(self.other_key) | u8::from(self.seals_lost) << 1;
         bytes[16..24].copy_from_slice(&self.place.0.to_le_bytes());
+        if let Some(LeftOut { begin, end }) = self.left_out {
+            bytes[10] |= LEAVES_OUT;
+            bytes[24..32].copy_from_slice(&begin.0.to_le_bytes());
+            bytes[40..48].copy_from_slice(&end.0.to_le_bytes());
+        }
         bytes[32..40].copy_from_slice(&self.at.to_le_bytes());
         bytes[64..96].copy_from_slice(&self.public_key);
         bytes[128..160].copy_from_slice(&self.previous);
@@ -74,10 +92,12 @@ impl Begin {
             return None;
         }
         let hash_at = |at: usize| bytes[at..at + 32].try_into().expect("32 bytes");
+        let left_out = LeftOut { begin: Lsn(u64_at(bytes, 24)), end: Lsn(u64_at(bytes, 40)) };
         Some(Self {
             node: u16::from_le_bytes([bytes[8], bytes[9]]),
             other_key: bytes[10] & 1 != 0,
             seals_lost: bytes[10] & 2 != 0,
+            left_out: (bytes[10] & LEAVES_OUT != 0).then_some(left_out),
             place: Lsn(u64_at(bytes, 16)),
             at: u64_at(bytes, 32).cast_signed(),
             public_key: hash_at(64),
@@ -88,5 +108,6 @@ impl Begin {
     }
 }
 
+const LEAVES_OUT: u8 = 4;
 /// Seals have 1.
 const VERSION: u32 = 2;

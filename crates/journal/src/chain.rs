@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use odograph_env::{Disk, DiskFile, UnixMillis};
 use odograph_model::Lsn;
 
-use crate::begin::Begin;
+use crate::begin::{Begin, LeftOut};
 use crate::entry::{u32_at, u64_at};
 use crate::error::{CREATE, Error, IoContext as _, RESERVE};
 use crate::key::{self, Key, PublicKey};
@@ -115,7 +115,7 @@ pub(crate) enum Record {
 }
 
 impl Record {
-    fn parse(bytes: &[u8; SEAL_RECORD_BYTES]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8; SEAL_RECORD_BYTES]) -> Option<Self> {
         SealRecord::parse(bytes).map(Self::Seal).or_else(|| Begin::parse(bytes).map(Self::Begin))
     }
 
@@ -123,6 +123,14 @@ impl Record {
         match self {
             Self::Seal(seal) => Some(seal),
             Self::Begin(_) => None,
+        }
+    }
+
+    /// Places that are used by no segment, on purpose.
+    pub(crate) fn left_out(self) -> Option<LeftOut> {
+        match self {
+            Self::Begin(begin) => begin.left_out,
+            Self::Seal(_) => None,
         }
     }
 
@@ -157,6 +165,11 @@ pub(crate) fn read_all(disk: &dyn Disk, folder: &Path) -> Result<Vec<Option<Reco
     }
 }
 
+/// The places that records leave out.
+pub(crate) fn left_out(records: &[Option<Record>]) -> impl Iterator<Item = LeftOut> {
+    records.iter().flatten().filter_map(|record| record.left_out())
+}
+
 fn read_records(file: &dyn DiskFile) -> io::Result<Vec<Option<Record>>> {
     let mut bytes = vec![0; file.length()? as usize];
     let read = file.read_at(&mut bytes, 0)?;
@@ -176,6 +189,8 @@ pub(crate) struct Chain {
     seal: Option<SealRecord>,
     /// The key that the last record names which names one.
     key: Option<PublicKey>,
+    /// Before this place nothing is used any more.
+    goes_on: Lsn,
     /// Whether a broken record at the end will be overwritten.
     cut: bool,
 }
@@ -202,16 +217,22 @@ impl Chain {
             Record::Begin(begin) => Some(begin.public_key),
             Record::Seal(_) => None,
         });
+        let goes_on = left_out(&records).map(|left| left.end).max().unwrap_or_default();
         // Records are flushed one by one, so a power cut breaks only the last one. More is damage: that is left
         // for verification to name.
         let cut = records.len() == whole + 1;
         let records = if cut { whole } else { records.len() } as u64;
-        Ok(Self { file, path, records, last, seal, key, cut })
+        Ok(Self { file, path, records, last, seal, key, goes_on, cut })
     }
 
     /// Where the last sealed segment ends: segments from here on have no seal.
     pub(crate) fn end(&self) -> Lsn {
         self.seal.map_or(Lsn(0), |seal| seal.end)
+    }
+
+    /// The least place that may be used: a journal that goes on from a copy leaves out what its origin may have used.
+    pub(crate) fn goes_on(&self) -> Lsn {
+        self.goes_on
     }
 
     /// Whether there is no record that can be read.
@@ -258,7 +279,10 @@ impl Chain {
         self.last = Some(record);
         match record {
             Record::Seal(seal) => self.seal = Some(seal),
-            Record::Begin(begin) => self.key = Some(begin.public_key),
+            Record::Begin(begin) => {
+                self.key = Some(begin.public_key);
+                self.goes_on = begin.left_out.map_or(self.goes_on, |left| self.goes_on.max(left.end));
+            }
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use odograph_model::Lsn;
 
-use crate::chain::SealRecord;
+use crate::begin::LeftOut;
+use crate::chain::{self, SealRecord};
 use crate::entry::Stop;
 use crate::error::{Broken, Error, IoContext as _};
 use crate::paths::{self, Listing};
@@ -39,7 +40,9 @@ impl Reader {
     pub fn holes(&self) -> Result<Vec<Hole>, Error> {
         // In this order, because a server may go on meanwhile: what has a seal was in the folder before it got it, and
         // what retention removes it names before.
-        let seals: Vec<SealRecord> = self.seals()?.into_iter().flatten().collect();
+        let records = self.chain()?;
+        let seals: Vec<SealRecord> = records.iter().flatten().filter_map(|record| record.seal()).collect();
+        let left_out: Vec<LeftOut> = chain::left_out(&records).collect();
         let listing = self.listing()?;
         let removed = removed::read(self.disk(), self.folder())?.unwrap_or_default();
         let mut holes = Vec::new();
@@ -50,7 +53,26 @@ impl Reader {
         }
         let end = seals.last().map_or(0, |last| last.end.0);
         self.hole(place, end, &listing, &seals, &mut holes)?;
-        Ok(holes)
+        Ok(holes.into_iter().flat_map(|hole| self.without(hole, &left_out, &seals)).collect())
+    }
+
+    /// What is left of a hole without the places that were left out on purpose.
+    fn without(&self, hole: Hole, left_out: &[LeftOut], seals: &[SealRecord]) -> Vec<Hole> {
+        if !left_out.iter().any(|left| left.begin < hole.end && hole.begin < left.end) {
+            return vec![hole];
+        }
+        let (mut holes, mut begin) = (Vec::new(), hole.begin);
+        for left in left_out {
+            let end = left.begin.min(hole.end);
+            if begin < end {
+                holes.push(self.one_hole(begin.0, end.0, seals));
+            }
+            begin = begin.max(left.end);
+        }
+        if begin < hole.end {
+            holes.push(self.one_hole(begin.0, hole.end.0, seals));
+        }
+        holes
     }
 
     fn hole(

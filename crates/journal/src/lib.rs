@@ -7,6 +7,7 @@
 mod begin;
 mod chain;
 mod commit;
+mod copy;
 mod cursors;
 mod durable_file;
 mod entry;
@@ -32,9 +33,10 @@ mod stat;
 mod tally;
 mod verify;
 
-pub use begin::Begin;
+pub use begin::{Begin, LeftOut};
 pub use chain::{SEAL_RECORD_BYTES, SealRecord};
 pub use commit::{Committer, Step};
+pub use copy::{CopyPart, Resumed, resume_copy};
 pub use cursors::{CURSORS_MAX, CursorStore};
 pub use entry::{
     CONTEXT_BYTES_MAX, DECISION_BYTES_MAX, DEVICE_BYTES_MAX, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, Kind,

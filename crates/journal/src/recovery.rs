@@ -114,6 +114,7 @@ impl Journal {
             holes,
             public_key: key.public(),
         };
+        let goes_on = chain.goes_on();
         let unsealed: Vec<u64> = listing.segments.iter().copied().filter(|&base| base >= chain.end().0).collect();
         let observer = Arc::clone(&options.observer);
         let folder = folder.to_owned();
@@ -132,6 +133,7 @@ impl Journal {
                 return Err(Error::Damaged { path: folder, what: "no space to seal the segments that have no seal" });
             }
         }
+        recovery.next = recovery.next.max(goes_on);
         recovery.count_on_cursors(&disk, &folder);
         recovery.indexes_missing = sealing.rebuild_missing(&listing)?;
         let shared = Arc::new(Shared::new(recovery.next, options.segment_bytes));

@@ -37,7 +37,7 @@ pub struct Report {
     pub bytes: u64,
     /// Everything that is not as it was written.
     pub problems: Vec<Problem>,
-    /// Where the chain of seals goes on with another key or after a loss, with the number of the record that says so.
+    /// Where the chain of seals goes on with another key, after a loss or from a copy, with the number of the record that says so.
     pub begins: Vec<(u64, Begin)>,
     /// Files in the folder that are none of the journal's.
     pub strange: Vec<PathBuf>,
@@ -216,7 +216,7 @@ impl Verification<'_> {
     /// Notes that the chain goes on with another key, or after a loss: then each segment that was sealed again for it is no
     /// longer proven, as long as it is there.
     fn begins(&mut self, number: u64, begin: &Begin, end: Lsn) {
-        if begin.other_key || begin.seals_lost {
+        if begin.other_key || begin.seals_lost || begin.left_out.is_some() {
             self.report.begins.push((number, *begin));
         }
         if begin.seals_lost {

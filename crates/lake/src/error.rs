@@ -31,6 +31,12 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// What has to be durable before a commit could not be made so.
+    #[error("what has to be on the disk before a commit cannot be written")]
+    Before {
+        /// Why.
+        source: std::io::Error,
+    },
     /// The object store does not do what it is asked.
     #[error("{0}")]
     Trouble(Trouble),
@@ -190,7 +196,7 @@ impl Error {
     pub fn is_disk_full(&self) -> bool {
         match self {
             Self::Store(error) => store::disk_is_full(error),
-            Self::Folder { source } => odograph_env::is_full(source),
+            Self::Folder { source } | Self::Before { source } => odograph_env::is_full(source),
             Self::Table { cause, .. } => match &**cause {
                 DeltaTableError::ObjectStore { source } => store::disk_is_full(source),
                 DeltaTableError::Transaction { source } => {

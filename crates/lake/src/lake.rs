@@ -8,9 +8,9 @@ use crate::maintenance::{CHECKPOINT_COMMITS, Grace, Keep};
 use crate::questions::{Answer, Questions};
 use crate::rows::Row;
 use crate::shape::RECORDS;
-use crate::tables::{Common, Due, Open, Tables};
+use crate::tables::{BeforeCommit, Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
-use crate::{Error, Place, Requests, query, source, work};
+use crate::{Error, Hold, Place, Requests, query, source, work};
 use compact_str::CompactString;
 use datafusion::prelude::Expr;
 use odograph_env::{Clock, Disk};
@@ -45,6 +45,8 @@ pub struct Options {
     pub keep_of: BTreeMap<CompactString, Keep>,
     /// How long what is not part of a table any more stays.
     pub grace: Grace,
+    /// While this holds, all of it stays.
+    pub hold: Hold,
     /// Maintenance looks at each table so often.
     pub care_every: Duration,
     /// So many commits are summed up in a checkpoint: opening a table reads at most as many entries of its log.
@@ -64,6 +66,7 @@ impl Default for Options {
             keep: Keep::default(),
             keep_of: BTreeMap::new(),
             grace: Grace::default(),
+            hold: Hold::default(),
             care_every: CARE_EVERY,
             checkpoint_commits: CHECKPOINT_COMMITS,
         }
@@ -177,7 +180,7 @@ impl Writer {
         let runtime = lake.shared.runtime().handle().clone();
         let (node, checkpoint_commits) = (options.node, options.checkpoint_commits);
         let footers = source::footers();
-        let common = Common { runtime, place, node, checkpoint_commits, at_once, footers };
+        let common = Common { runtime, place, node, checkpoint_commits, at_once, footers, before: None };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
         let mut writer = Self { lake, common, clock, options, records, frames, events, care_first: 0 };
         // What an earlier process was writing when it ended.
@@ -190,6 +193,12 @@ impl Writer {
             }
         }
         Ok(writer)
+    }
+
+    /// Has something made durable each time before rows are on their way into files: what a table's cursor says is done is
+    /// not told as new again, after a crash neither.
+    pub fn before_commits(&mut self, before: BeforeCommit) {
+        self.common.before = Some(before);
     }
 
     /// Whether there is no table at all.
@@ -391,7 +400,10 @@ impl Writer {
         }
         let (now, today, every) = (self.clock.monotonic(), Time(self.clock.now()), self.options.care_every);
         let (common, options) = (&self.common, &self.options);
-        let (keep, grace) = (|tenant: &str| options.keep_of(tenant), options.grace);
+        let (keep, mut grace) = (|tenant: &str| options.keep_of(tenant), options.grace);
+        if options.hold.is_on(now) {
+            grace = Grace::LONGEST;
+        }
         // By turns: where a step takes long and there are many tables, one kind is always due.
         for turn in 0..KINDS {
             let kind = (self.care_first + turn) % KINDS;
@@ -472,6 +484,14 @@ impl Lake {
     /// How many files a tenant's table of records has, by day.
     pub fn files(&self, tenant: &str) -> BTreeMap<String, usize> {
         self.in_files(tenant).0.map(|view| view.files.by_day()).unwrap_or_default()
+    }
+
+    /// How many bytes a tenant's files have that are part of its tables.
+    pub fn stored_bytes(&self, tenant: &str) -> u64 {
+        let tables = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
+        let Tenant { records, frames, events } = tables.unwrap_or_default();
+        let views = [records.map(|it| it.files()), frames.map(|it| it.files()), events.map(|it| it.files())];
+        views.iter().flatten().map(|view| view.files.bytes()).sum()
     }
 
     /// Waits for something that runs on the lake's threads.

@@ -9,7 +9,7 @@ mod packed;
 mod restore;
 mod tables;
 
-pub(crate) use checkpoint::{Checkpoint, SAVED, save};
+pub(crate) use checkpoint::{Checkpoint, SAVED, save, saved_version};
 pub(crate) use tables::{DevicesTable, LastTable};
 
 use crate::lake::Latest as Known;

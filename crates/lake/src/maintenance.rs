@@ -36,6 +36,14 @@ pub struct Grace {
     pub log: Duration,
 }
 
+impl Grace {
+    /// As long as can be.
+    pub(crate) const LONGEST: Self = Self {
+        files: Duration::from_secs(REMOVALS_KNOWN_DAYS * DAY_SECONDS),
+        log: Duration::from_secs(365 * DAY_SECONDS),
+    };
+}
+
 impl Default for Grace {
     fn default() -> Self {
         Self { files: FILES_GRACE, log: LOG_GRACE }
@@ -120,7 +128,7 @@ impl Table {
             self.snapshot.log_data().iter().map(|file| file.object_store_path().to_string()).collect();
         let store = self.store();
         let objects: Vec<ObjectMeta> = store.list(None).try_collect().await?;
-        let grace = grace.min(Duration::from_secs(REMOVALS_KNOWN_DAYS * 24 * 60 * 60));
+        let grace = grace.min(Duration::from_secs(REMOVALS_KNOWN_DAYS * DAY_SECONDS));
         let before = before(self.time_there(now, &objects), grace);
         let entries = objects.iter().filter(|object| object.location.as_ref().starts_with(LOG));
         let oldest_entry = entries.map(|entry| entry.last_modified).min();
@@ -187,6 +195,7 @@ fn before(now: Time, grace: Duration) -> Time {
     now.plus_ms(-i64::try_from(grace.as_millis()).unwrap_or(i64::MAX))
 }
 
+const DAY_SECONDS: u64 = 24 * 60 * 60;
 /// Opening a table reads so many entries of its log at most, and a checkpoint.
 pub(crate) const CHECKPOINT_COMMITS: u64 = 100;
 /// A query takes a minute at most; who reads the files with a program of their own has a day.

@@ -5,7 +5,7 @@ use crate::frames::FRAMES;
 use crate::lake::{folder_name, tenant_name};
 use crate::latest::SAVED;
 use crate::maintenance::is_data;
-use crate::remote::{self, Remote, Requests, StoreConfig};
+use crate::remote::{self, Remote, Requests, StoreConfig, Trouble};
 use crate::shape::{RECORDS, Shape};
 use crate::table::failed;
 use crate::{DiskStore, Error};
@@ -183,6 +183,26 @@ impl Place {
             Some(trouble) if !is_something_else => Error::Trouble(trouble),
             _ => error,
         }
+    }
+
+    pub(crate) fn last_trouble(&self, since: u64) -> Option<Trouble> {
+        match &self.home {
+            Home::Folder { .. } => None,
+            Home::Remote { store, .. } => store.trouble_since(since),
+        }
+    }
+
+    /// All objects below it.
+    pub(crate) fn store_of_all(&self) -> Arc<dyn ObjectStore> {
+        match &self.home {
+            Home::Folder { disk, folder } => Arc::new(DiskStore::new(disk.clone(), folder)),
+            Home::Remote { store, prefix } => Arc::new(PrefixStore::new(store.clone(), prefix.clone())),
+        }
+    }
+
+    /// The folder of a tenant's table below it.
+    pub(crate) fn folder_of(&self, tenant: &str, shape: &Shape) -> String {
+        format!("{}/{}", folder_name(tenant), shape.name)
     }
 
     pub(crate) fn claim(&self, table: &str) {

@@ -157,6 +157,11 @@ impl Files {
         })
     }
 
+    /// How many bytes they have.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.meta.size).sum()
+    }
+
     /// How many there are, by day.
     pub(crate) fn by_day(&self) -> BTreeMap<String, usize> {
         let mut days = BTreeMap::new();

@@ -425,7 +425,7 @@ fn day_of(file: &LogicalFileView) -> Option<String> {
 
 /// The table as it is. A process that was killed, or a flush that failed, may have left the last commit with a name that
 /// is not durable: what is believed of it must still be there after a power cut.
-async fn latest(at: &TablePlace) -> Result<EagerSnapshot, Error> {
+pub(crate) async fn latest(at: &TablePlace) -> Result<EagerSnapshot, Error> {
     if let Some((disk, folder)) = &at.log_folder {
         disk.sync_folder(folder).map_err(|source| Error::Folder { source })?;
     }

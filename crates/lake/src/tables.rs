@@ -28,7 +28,12 @@ pub(crate) struct Common {
     pub(crate) at_once: Arc<Semaphore>,
     /// What was read of files' ends, of all tables.
     pub(crate) footers: Arc<Footers>,
+    /// What has to be done before rows are on their way into files.
+    pub(crate) before: Option<BeforeCommit>,
 }
+
+/// Makes durable whatever must not be behind the tables. Everything in the journal before the place was read.
+pub type BeforeCommit = Arc<dyn Fn(Lsn) -> std::io::Result<()> + Send + Sync>;
 
 impl Common {
     /// Waits for something that runs on the lake's threads, may ask an object store, and fail of it.
@@ -217,6 +222,9 @@ impl<B: Waits> Open<B> {
                 return Ok(commits);
             }
             commits += self.wait(common)?;
+        }
+        if let Some(before) = &common.before {
+            before(due.read).map_err(|source| Error::Before { source })?;
         }
         let leaves = |stream: &usize| self.shelf.leave(*stream, due.read);
         let streams: Vec<usize> = streams.into_iter().filter(leaves).collect();

@@ -27,6 +27,7 @@ pub(crate) async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Er
 pub(crate) fn with<T>(config: &Config, work: impl AsyncFnOnce(&Catalog) -> Result<T>) -> Result<T> {
     let folder = Folder::of(config);
     folder.create()?;
+    folder.require_whole()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let catalog = open(config, &folder).await.map_err(cannot_open)?;

@@ -2,6 +2,7 @@
 //!
 //! One file a subcommand, each with its options and one function that carries them out.
 
+mod backup;
 mod completions;
 mod config;
 pub(crate) mod decode;
@@ -14,6 +15,7 @@ mod output;
 mod pairs;
 pub(crate) mod protocols;
 mod replay;
+mod restore;
 mod serve;
 mod sql;
 pub(crate) mod table;
@@ -56,6 +58,8 @@ enum Command {
     Export(export::Options),
     Sql(sql::Options),
     Replay(replay::Options),
+    Backup(backup::Options),
+    Restore(restore::Options),
     Device(device::Options),
     Unidentified(unidentified::Options),
     User(user::Options),
@@ -109,6 +113,8 @@ pub(crate) fn run() -> ExitCode {
         Command::Export(options) => export::run(&options),
         Command::Sql(options) => sql::run(&options),
         Command::Replay(options) => replay::run(&options, &mut out),
+        Command::Backup(options) => backup::run(&options, &mut out),
+        Command::Restore(options) => restore::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
         Command::Unidentified(options) => unidentified::run(&options, &mut out),
         Command::User(options) => user::run(&options, &mut out),

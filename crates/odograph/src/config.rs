@@ -162,11 +162,15 @@ impl Loaded {
             [list, number, rest @ ..] if list == "tenant" => {
                 assign_in(element(&mut self.config.tenants, number)?, TENANT_KEYS, &rest.join("."), given)?;
             }
-            [lake, options, name] if lake == "lake" && options == "store_options" => {
+            [part, options, name] if options == "store_options" && matches!(&**part, "lake" | "backup") => {
                 let Given::Text(value) = given else {
-                    return Err(Refused::Wrong(format!("lake.store_options.{name}: a list, not a text")));
+                    return Err(Refused::Wrong(format!("{part}.store_options.{name}: a list, not a text")));
                 };
-                self.config.lake.store_options.insert(name.clone(), value.clone());
+                let options = match &**part {
+                    "lake" => &mut self.config.lake.store_options,
+                    _ => &mut self.config.backup.store_options,
+                };
+                options.insert(name.clone(), value.clone());
             }
             _ => assign_in(&mut self.config, KEYS, &key.join("."), given)?,
         }

@@ -1,5 +1,6 @@
 //! The data folder: what lies where, who holds it, and the devices that it knows.
 
+use crate::backup::{MARK, half_restored};
 use crate::config::Config;
 use crate::exit::{Failure, Status};
 use anyhow::{Context as _, Result};
@@ -50,6 +51,32 @@ impl Folder {
         self.0.join("live.snapshot")
     }
 
+    /// The list of devices.
+    pub(crate) fn devices(&self) -> PathBuf {
+        self.0.join("devices.jsonl")
+    }
+
+    /// The nodes that have a journal here.
+    pub(crate) fn nodes(&self) -> Result<Vec<u16>> {
+        let path = self.0.join("journal");
+        let cannot = || format!("cannot read {}", path.display());
+        let found = match std::fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            found => found.with_context(cannot)?,
+        };
+        let mut nodes = Vec::new();
+        for entry in found {
+            nodes.extend(entry.with_context(cannot)?.file_name().to_str().and_then(|name| name.parse::<u16>().ok()));
+        }
+        nodes.sort_unstable();
+        Ok(nodes)
+    }
+
+    /// The file with what tenants used, as a node counts it.
+    pub(crate) fn usage(&self, node: u16) -> PathBuf {
+        self.0.join("usage").join(format!("{node}.jsonl"))
+    }
+
     /// The socket over which a running server is asked.
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")
@@ -77,6 +104,24 @@ impl Folder {
 
     /// Takes the folder for this process. `None`: another has it.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
+        let lock = self.try_lock_as_it_is()?;
+        self.require_whole().map(|()| lock)
+    }
+
+    /// An error if a restore left the folder half done.
+    pub(crate) fn require_whole(&self) -> Result<()> {
+        match self.0.join(MARK).try_exists() {
+            Ok(true) => Err(half_restored(&self.0).into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes the folder to restore something into it.
+    pub(crate) fn lock_to_restore(&self) -> Result<Lock> {
+        Ok(self.try_lock_as_it_is()?.ok_or_else(|| self.held())?)
+    }
+
+    fn try_lock_as_it_is(&self) -> Result<Option<Lock>> {
         let path = self.0.join("lock");
         let cannot = |error: io::Error| {
             Failure::new(Status::CannotCreate, format!("cannot take the data folder: {}: {error}", path.display()))
@@ -156,7 +201,7 @@ impl Folder {
 
     /// What is wrong with the devices' file, for a person.
     pub(crate) fn damaged_devices(&self, roster: &Roster) -> String {
-        format!("{}: {}", self.0.join("devices.jsonl").display(), roster.damage())
+        format!("{}: {}", self.devices().display(), roster.damage())
     }
 
     /// The devices that are known: those of the configuration, those of the folder's file, and those that registered so

@@ -3,10 +3,12 @@
 mod ask;
 mod course;
 mod live;
+mod metering;
 mod tables;
 
 pub(crate) use ask::Own;
 pub(crate) use course::Stuck;
+pub(crate) use metering::Metering;
 pub(crate) use tables::row;
 
 use crate::config::Config;
@@ -20,7 +22,7 @@ use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Grace, Keep, Lake, Limits, Options, Owner, Requests, Writer};
+use odograph_lake::{Answer, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Writer};
 use odograph_live::Live;
 use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
@@ -45,6 +47,7 @@ pub(crate) struct Place {
     clock: Arc<dyn Clock>,
     options: Options,
     watch: Option<Watch>,
+    metering: Metering,
     /// Whether it was said that all tables are gone.
     told: Arc<AtomicBool>,
 }
@@ -60,12 +63,24 @@ impl Place {
         let options = options(config);
         let told = Arc::default();
         let journal = folder.journal(config.journal.node);
-        Ok(Self { reader, journal, lake, clock, options, watch: None, told })
+        let metering = Metering::new(folder.usage(config.journal.node));
+        Ok(Self { reader, journal, lake, clock, options, watch: None, metering, told })
+    }
+
+    /// How much tenants use, as it is counted here.
+    pub(crate) const fn metering(&self) -> &Metering {
+        &self.metering
     }
 
     /// The same, telling what comes to `live`.
     pub(crate) fn watched(mut self, live: Live, folder: &Folder) -> Self {
         self.watch = Some(Watch::new(live, folder.live()));
+        self
+    }
+
+    /// The same, deleting nothing while this holds.
+    pub(crate) fn held_by(mut self, hold: Hold) -> Self {
+        self.options.hold = hold;
         self
     }
 
@@ -98,7 +113,7 @@ impl Place {
             // Before a segment is complete: what has no cursor holds nothing back.
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
         }
-        let writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
+        let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
         if from.least() > Lsn::default() && writer.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
             tracing::error!(
                 lake = ?self.lake, until = %from.least(),
@@ -106,7 +121,10 @@ impl Place {
                  from a backup; or have `odograph replay` make again what the journal still has. It goes on from here"
             );
         }
-        Ok((Pipeline::open(&self.reader, Tables { writer, watch: self.watch.clone() }, from)?, cursors))
+        self.metering.open(from.least())?;
+        writer.before_commits(self.metering.before_commits());
+        let tables = Tables { writer, watch: self.watch.clone(), metering: self.metering.clone() };
+        Ok((Pipeline::open(&self.reader, tables, from)?, cursors))
     }
 }
 
@@ -147,6 +165,7 @@ pub(crate) struct History {
     /// What a replay decodes with.
     current: Arc<Current>,
     node: u16,
+    metering: Metering,
     /// The way to the thread, until it is to end.
     jobs: Mutex<Option<SyncSender<Job>>>,
     clock: Arc<dyn Clock>,
@@ -161,11 +180,11 @@ struct State {
 }
 
 impl History {
-    pub(crate) fn new(current: Current, node: u16, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(current: Current, node: u16, metering: Metering, clock: Arc<dyn Clock>) -> Self {
         let course = Course::begun(clock.monotonic());
         let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
         let (moved, jobs) = (Condvar::new(), Mutex::default());
-        Self { state, moved, current: Arc::new(current), node, jobs, clock }
+        Self { state, moved, current: Arc::new(current), node, metering, jobs, clock }
     }
 
     /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
@@ -177,6 +196,16 @@ impl History {
     /// The node whose journal fills it.
     pub(crate) const fn node(&self) -> u16 {
         self.node
+    }
+
+    /// How much tenants use, as it is counted on the way into history.
+    pub(crate) const fn metering(&self) -> &Metering {
+        &self.metering
+    }
+
+    /// History as far as it has come; nothing before it was opened.
+    pub(crate) fn lake(&self) -> Option<Lake> {
+        self.state.lock().expect("nobody panics holding it").lake.clone()
     }
 
     /// What the configuration says of settings.
@@ -323,7 +352,7 @@ impl Run {
             let now = self.place.clock.monotonic();
             gauge!("odograph_lake_oldest_row_seconds").set(pipeline.tables().writer.waits_longest(now).as_secs_f64());
             if saved != progress.committed && now >= save_at {
-                save(&mut cursors, progress.committed)?;
+                save(&pipeline, &mut cursors)?;
                 (saved, save_at) = (progress.committed, now + SAVE);
             }
             if let Some(watch) = self.place.watch.as_ref().filter(|_| saving.is_due(now)) {
@@ -342,7 +371,7 @@ impl Run {
                 let all_read = caught_up && self.journal.durable() == progress.read;
                 if all_read || !flushed || now >= last {
                     self.flush(&mut pipeline, true)?;
-                    save(&mut cursors, pipeline.progress().committed)?;
+                    save(&pipeline, &mut cursors)?;
                     self.place.watch.iter().for_each(Watch::save);
                     return Ok(());
                 }
@@ -393,7 +422,10 @@ impl Run {
     }
 }
 
-fn save(cursors: &mut CursorStore, done: Places) -> Result<()> {
+fn save(pipeline: &Pipeline, cursors: &mut CursorStore) -> Result<()> {
+    let (read, done) = (pipeline.progress().read, pipeline.progress().committed);
+    // What is before the cursors is not read again.
+    pipeline.tables().metering.keep(read)?;
     Ok(cursors.set([(RECORDS, Some(done.records)), (FRAMES, Some(done.frames))])?)
 }
 

@@ -5,6 +5,7 @@
 
 mod accept;
 mod api;
+mod backup;
 mod devices;
 mod export;
 mod health;
@@ -15,13 +16,14 @@ mod sql;
 mod tls;
 mod unidentified;
 
+use crate::backup::Home;
 use crate::catalog;
 use crate::config::{self, ADMIN_PASSWORD, Config};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Alarms, Follower, Shares, http_tls};
+use crate::server::{Accountant, Alarms, Follower, Shares, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -57,7 +59,9 @@ pub(crate) struct App {
     catalog: OnceLock<Catalog>,
     metrics: PrometheusHandle,
     alarms: Arc<Alarms>,
+    home: Home,
     exports: Arc<Semaphore>,
+    backups: Arc<Semaphore>,
     replays: Arc<Semaphore>,
     stopping: AtomicBool,
 }
@@ -73,8 +77,10 @@ impl App {
         live: Live,
         metrics: PrometheusHandle,
         alarms: Arc<Alarms>,
+        home: Home,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
+        let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
         let (replays, stopping) = (Arc::new(Semaphore::new(REPLAYS_MAX)), AtomicBool::new(false));
         Self {
             gateway,
@@ -87,7 +93,9 @@ impl App {
             catalog: OnceLock::new(),
             metrics,
             alarms,
+            home,
             exports,
+            backups,
             replays,
             stopping,
         }
@@ -105,6 +113,9 @@ impl App {
 
 /// Exports at a time: each has a thread, and reads the disk that devices wait for.
 const EXPORTS_MAX: usize = 8;
+
+/// Two at a time to two places would only be in each other's way on the disk.
+const BACKUPS_MAX: usize = 1;
 
 /// Each takes half a gigabyte of memory at most, and two could change the same rows.
 const REPLAYS_MAX: usize = 1;
@@ -255,6 +266,9 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
 fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
     tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
+    let (roster, history, reader, alarms) =
+        (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
+    tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
     api.begin(catalog);
@@ -285,6 +299,7 @@ fn control(app: &Arc<App>, api: &Api) -> Router {
     let own = Router::new()
         .route("/control/export/records", post(export::records))
         .route("/control/export/frames", post(export::frames))
+        .route("/control/backup", post(backup::backup))
         .route("/control/sql", post(sql::sql))
         .route("/control/replay", post(replay::replay))
         .route("/control/journal/stat", get(journal::stat))

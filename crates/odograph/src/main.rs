@@ -1,5 +1,6 @@
 //! The odograph binary: command line, configuration and wiring.
 
+mod backup;
 mod catalog;
 mod cli;
 mod client;

@@ -1,5 +1,6 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
+mod accountant;
 mod files;
 mod follower;
 mod given;
@@ -9,11 +10,13 @@ mod logging;
 mod recovery;
 mod succession;
 
+pub(crate) use accountant::Accountant;
 pub(crate) use files::{Shares, connections};
-pub(crate) use follower::{Follower, state_of};
+pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, http_tls, plan};
 
+use crate::backup::Home;
 use crate::config::{Config, Loaded};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
@@ -87,6 +90,7 @@ impl Server {
         let metrics = logging::start_metrics()?;
         keeper::describe();
         history::describe();
+        accountant::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
@@ -108,6 +112,7 @@ impl Server {
         let successor = bind_succession(&folder)?;
         let workers = config.ingest.workers.unwrap_or_else(cores);
         let alarms = Arc::<Alarms>::default();
+        let home = Home::new(loaded, clock.clone())?;
         let parts = keeper::Parts {
             roster: roster.clone(),
             mark,
@@ -121,16 +126,20 @@ impl Server {
             clock: clock.clone(),
             frames_kept: history::options(config).frames_kept(),
             alarms: alarms.clone(),
+            hold: home.hold.clone(),
+            removing: home.removing.clone(),
         };
         let live = Live::new(random(), odograph_live::Options::default());
-        let place = Place::new(config, &folder, reader.clone(), clock.clone())?.watched(live.clone(), &folder);
+        let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
+        let place = place.held_by(home.hold.clone()).watched(live.clone(), &folder);
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock.clone(), limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
-        let history = Arc::new(History::new(Current::new(config, listen), config.journal.node, clock.clone()));
+        let (current, metering) = (Current::new(config, listen), place.metering().clone());
+        let history = Arc::new(History::new(current, config.journal.node, metering, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
-        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms));
+        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home));
         let http = http.serve(&app, config, &folder, files::shares(open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, successor, folder, _lock: lock })

@@ -133,6 +133,7 @@ fn bad_usage_ends_with_status_64_and_says_what_to_do() {
         (&["decode", "--protocol", "gt06", "0x"], "message 1: expected a hex digit at character 2"),
         (&["decode", "--protocol", "gt06", "--set", "colour=red", "00"], "setting colour: "),
         (&["decode", "--stdin", "00"], "cannot be used with"),
+        (&["decode", "--device", "", "00"], "the device has an empty id"),
         (&["decode", "--received", "noon", "00"], "expected a time such as"),
         (&["encode", "--protocol", "gt06", "--device", "1", "fly"], "engineStop"),
         (&["encode", "--protocol", "gt06", "--device", "1", "custom"], "--set data=VALUE"),

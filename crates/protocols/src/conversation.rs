@@ -208,7 +208,7 @@ impl Conversation {
 
     /// The bytes that send `command` to `device`.
     pub fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
-        self.session.command(device, command)
+        self.session.command(device, command).map(|encoded| encoded.bytes)
     }
 
     /// Takes one whole frame.

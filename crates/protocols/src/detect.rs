@@ -3,7 +3,7 @@
 //! Whoever disclaims the bytes drops out, and does so for good. One that claims them is decided on once it is the only
 //! one left: so a decision is never wrong unless somebody disclaimed what is his, and the laws of the tests look for that.
 
-use crate::{Claim, Command, CommandError, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
+use crate::{Claim, Command, CommandError, Encoded, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
 use odograph_model::Time;
 use odograph_wire::http::HEAD_BYTES_MAX;
 use odograph_wire::{Cut, Framing, Result};
@@ -156,7 +156,7 @@ impl Session for Silence {
         Ok(())
     }
 
-    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
+    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
         Err(CommandError::Unknown { name: command.name.to_owned() })
     }
 }

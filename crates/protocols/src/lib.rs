@@ -43,7 +43,7 @@ mod reply_template;
 mod session;
 mod settings;
 
-pub use command::{Answer, Command, CommandError, CommandSpec};
+pub use command::{Answer, Command, CommandError, CommandSpec, Encoded};
 pub use context::{Binding, Context, Decision};
 pub use conversation::{Conversation, Fault, Heard, Terms, decode};
 pub use dialogue::{Dialogue, Footing, ResumeError, Turn};

@@ -1,6 +1,6 @@
 //! What a protocol is, and what a conversation with a device is.
 
-use crate::{Claim, Command, CommandError, CommandSpec, Out, Setting, Settings};
+use crate::{Claim, Command, CommandError, CommandSpec, Encoded, Out, Setting, Settings};
 use odograph_model::Time;
 use odograph_wire::{Framing, Result};
 
@@ -130,8 +130,8 @@ pub trait Session: Send {
         let _ = context;
     }
 
-    /// The bytes that send `command` to `device`.
-    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
+    /// The bytes that send `command` to `device`, and what ties the answer to it.
+    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
         let _ = device;
         Err(CommandError::Unknown { name: command.name.to_owned() })
     }

@@ -43,7 +43,7 @@ pub fn converse(setup: &Setup, bytes: &[u8]) {
         let names = command.attributes.iter().map(|name| name.trim_end_matches('?'));
         let attributes: Vec<_> = names.map(|name| (name, &*value)).collect();
         // Whether it can be sent is the protocol's affair.
-        let _ = conversation.command(&value, &Command { name: command.name, attributes: &attributes });
+        let _ = conversation.command(&value, &Command::new(command.name, &attributes));
     }
 }
 

@@ -126,6 +126,8 @@ const TABLE: &[Row] = &[
     only("ingest", &["model", "wire", "protocols", "env", "journal", "handover"]),
     only("lake", &["model", "env"]),
     only("live", &["model"]),
+    only("backup", &["model", "env"]),
+    only("meter", &["model", "env"]),
     only("catalog", &["model", "env"]),
     only("sinks", &["model"]),
     only(

@@ -135,7 +135,7 @@ async fn frames(
 }
 
 /// A moment of the query.
-fn moment(field: &str, text: Option<&str>) -> Result<Option<Time>, Problem> {
+pub(super) fn moment(field: &str, text: Option<&str>) -> Result<Option<Time>, Problem> {
     let Some(text) = text else { return Ok(None) };
     let time = text.parse::<i64>().ok().map(Time).or_else(|| Time::parse(text));
     time.map(Some).ok_or_else(|| {

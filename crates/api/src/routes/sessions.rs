@@ -50,7 +50,7 @@ impl Current {
         let (kind, name) = match &access.actor {
             Actor::User { login, .. } => ("user", login.clone()),
             Actor::Token { name, .. } => ("token", name.clone()),
-            Actor::Owner => ("owner", String::new()),
+            Actor::Owner | Actor::Server => ("owner", String::new()),
         };
         let (tenant, groups) = (access.scope.tenant.clone(), access.scope.groups.clone());
         Self { kind, name, tenant, role: access.role, system: access.system, groups }

@@ -1,12 +1,12 @@
 //! Who came and was not understood, and naming them: for those who manage the whole server, because nobody knows whose they are.
 
+use super::records::moment;
 use crate::body::{Asked, Body, Named};
 use crate::server::{NameAs, NameRequest, Stray, StrayQuery};
 use crate::stream::waiting;
 use crate::{Api, Caller, Problem};
 use axum::Json;
 use axum::extract::State;
-use odograph_model::Time;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -41,8 +41,7 @@ async fn list(
     Asked(asked): Asked<StraysAsked>,
 ) -> Result<Json<Vec<Stray>>, Problem> {
     caller.access.needs_system()?;
-    let from = asked.from.map(|text| text.parse::<Time>().map_err(|error| Problem::invalid("from", error)));
-    let from = from.transpose()?.map(|time| time.0);
+    let from = moment("from", asked.from.as_deref())?.map(|time| time.0);
     let query = StrayQuery { from, limit: asked.limit.unwrap_or(STRAYS).min(STRAYS_MAX) };
     waiting(&api, move |api| api.server.unidentified(&query)).await.map(Json)
 }

@@ -16,7 +16,7 @@ pub struct AuditEntry {
     pub seq: i64,
     /// When.
     pub time: UnixMillis,
-    /// Who: `user`, `token`, or `owner` of the data folder.
+    /// Who: `user`, `token`, `owner` of the data folder, or the `server` by itself.
     pub actor_kind: String,
     /// Its id.
     pub actor_id: String,

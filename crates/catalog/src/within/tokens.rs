@@ -102,7 +102,7 @@ impl Within<'_> {
         let created_by = match &access.actor {
             Actor::User { login, .. } => login.clone(),
             Actor::Token { name, .. } => name.clone(),
-            Actor::Owner => "owner".to_owned(),
+            Actor::Owner | Actor::Server => "owner".to_owned(),
         };
         let rng = &*self.scoped.catalog().rng;
         let (id, secret) = (new_id(rng), Secret::new(secret::TOKEN, rng));

@@ -7,8 +7,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use odograph_catalog::{
     Access, AccountChange, AuditFilter, Catalog, DeviceFields, DeviceFilter, DeviceOrder, DeviceRow, DeviceState,
-    Error, ImportMode, NewToken, NewUser, Registered, Role, UserChange, Within,
+    DriverFields, Error, ImportMode, NewCommand, NewToken, NewUser, Registered, Role, UserChange, Within,
 };
+
 
 use crate::support::{PASSWORD, user, with_catalog};
 
@@ -38,11 +39,14 @@ struct Things {
     session: String,
     group: String,
     device: String,
+    driver: String,
+    /// The number of a command for the device.
+    command: i64,
 }
 
 impl Things {
-    fn ids(&self) -> [&str; 5] {
-        [&self.user, &self.token, &self.session, &self.group, &self.device]
+    fn ids(&self) -> [&str; 6] {
+        [&self.user, &self.token, &self.session, &self.group, &self.device, &self.driver]
     }
 }
 
@@ -74,9 +78,20 @@ const METHODS: &[Method] = methods! {
     };
     update_device: MANAGER, true, |within, things| within.update_device(&things.device, renamed());
     delete_device: MANAGER, true, |within, things| within.delete_device(&things.device);
+    commands: Needs::Nothing, true, |within, things| within.commands(&things.device, None, None, 1000);
+    command: Needs::Nothing, true, |within, things| within.command(&things.device, things.command);
+    create_command: MANAGER, true, |within, things| within.create_command(&things.device, stop());
+    cancel_command: MANAGER, true, |within, things| within.cancel_command(&things.device, things.command);
     import_devices: Needs::All(Role::Manager), false, |within, things| {
         async move { within.import_devices(&[row(things)], ImportMode::default()).await }
     };
+    drivers: Needs::Nothing, false, |within, things| within.drivers(None);
+    driver: Needs::Nothing, true, |within, things| within.driver(&things.driver);
+    create_driver: Needs::All(Role::Manager), false, |within, things| within.create_driver(called(&things.user));
+    update_driver: Needs::All(Role::Manager), true, |within, things| {
+        within.update_driver(&things.driver, called(&things.user))
+    };
+    delete_driver: Needs::All(Role::Manager), true, |within, things| within.delete_driver(&things.driver);
     tenant: Needs::Nothing, false, |within, things| within.tenant();
     users: OWNER, false, |within, things| within.users();
     user: OWNER, true, |within, things| within.user(&things.user);
@@ -89,6 +104,8 @@ const METHODS: &[Method] = methods! {
     token: OWNER, true, |within, things| within.token(&things.token);
     create_token: OWNER, false, |within, things| within.create_token(new_token());
     revoke_token: OWNER, true, |within, things| within.revoke_token(&things.token);
+    usage: OWNER, false, |within, things| within.usage(0, 1);
+    standings: OWNER, false, |within, things| within.standings();
     audit: OWNER, false, |within, things| within.audit(&ALL);
     account: Needs::Account, false, |within, things| within.account();
     update_account: Needs::Account, false, |within, things| within.update_account(AccountChange::default());
@@ -111,8 +128,16 @@ fn renamed() -> DeviceFields {
     DeviceFields { name: Some("Renamed".into()), ..DeviceFields::default() }
 }
 
+fn called(name: &str) -> DriverFields {
+    DriverFields { name: Some(name.into()), ..DriverFields::default() }
+}
+
 fn row(things: &Things) -> DeviceRow {
     DeviceRow { ids: vec![things.device.clone()], fields: renamed() }
+}
+
+fn stop() -> NewCommand {
+    NewCommand { kind: Some("engineStop".into()), ..NewCommand::default() }
 }
 
 fn new_user(things: &Things) -> NewUser {
@@ -133,13 +158,16 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
     let group = within.create_group(&format!("group {number}")).await.unwrap().id;
     let fields = DeviceFields { group: Some(seen.map(ToOwned::to_owned)), ..DeviceFields::default() };
     let device = within.create_device(vec![format!("d{number}")], fields).await.unwrap().id;
+    let driver = within.create_driver(called("driver")).await.unwrap().id;
+    let command = within.create_command(&device, stop()).await.unwrap().number;
     let mut session = String::new();
     if let Some(login) = login {
         let (_, access) = catalog.login(login, PASSWORD, None, None).await.unwrap();
         let sessions = catalog.within(&access).sessions().await.unwrap();
         session = sessions.into_iter().find(|session| session.current).unwrap().id;
     }
-    Things { user, token, session, group, device }
+    Things { user, token, session, group, device, driver }
+    Things { user, token, session, group, device, command }
 }
 
 /// All that the catalog has of a tenant.
@@ -150,7 +178,8 @@ async fn dump(catalog: &Catalog, tenant: &str) -> String {
     let (groups, devices) = (within.groups().await.unwrap(), within.devices(&EVERY, DeviceOrder::Id, None, 1000).await);
     let devices = devices.unwrap();
     assert_eq!(devices.next, None);
-    let things = format!("{users:#?} {tokens:#?} {groups:#?} {devices:#?}");
+    let drivers = within.drivers(None).await.unwrap();
+    let things = format!("{users:#?} {tokens:#?} {groups:#?} {devices:#?} {drivers:#?}");
     format!("{:?} {things} {:#?}", within.tenant().await.unwrap(), within.audit(&ALL).await.unwrap())
 }
 
@@ -210,8 +239,11 @@ fn nothing_of_another_tenant_is_to_be_had() {
         });
         catalog.register(&twins.collect::<Vec<_>>()).await.unwrap();
         let before = dump(&catalog, "south").await;
+        let nobody = ["u1", "t1", "s1", "g1", "d0", "x1"].map(ToOwned::to_owned);
+        let [user, token, session, group_id, device, driver] = nobody;
+        let nobody = Things { user, token, session, group: group_id, device, driver };
         let [user, token, session, group_id, device] = ["u1", "t1", "s1", "g1", "d0"].map(ToOwned::to_owned);
-        let nobody = Things { user, token, session, group: group_id, device };
+        let nobody = Things { user, token, session, group: group_id, device, command: 0 };
         let mut number = 0;
         for (login, access, is_user) in &actors {
             for method in METHODS {
@@ -274,7 +306,17 @@ fn few_files_reach_across_tenants() {
             }
         }
     }
-    let expected =
-        ["admin.rs", "catalog.rs", "follow.rs", "register.rs", "scoped.rs", "sign_in.rs", "sql.rs", "tenants.rs"];
+    let expected = [
+        "admin.rs",
+        "catalog.rs",
+        "follow.rs",
+        "queue.rs",
+        "register.rs",
+        "scoped.rs",
+        "sign_in.rs",
+        "sql.rs",
+        "tenants.rs",
+        "usage.rs",
+    ];
     assert_eq!(found, expected.map(ToOwned::to_owned).into());
 }

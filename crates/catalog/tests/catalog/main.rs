@@ -4,7 +4,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod accounts;
+mod commands;
 mod devices;
+mod drivers;
 mod follow;
 mod import;
 mod isolation;
@@ -13,3 +15,4 @@ mod register;
 mod sign_in;
 mod support;
 mod tenants;
+mod usage;

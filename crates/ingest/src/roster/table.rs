@@ -14,6 +14,8 @@ pub(super) struct Table {
     first: HashMap<CompactString, Entry>,
     /// Devices of other tenants that have such an id as well.
     further: HashMap<CompactString, Vec<Entry>>,
+    /// How many devices each tenant has.
+    counts: HashMap<CompactString, usize>,
 }
 
 /// What is known of a device, under one of its ids.
@@ -40,6 +42,33 @@ impl Table {
 
     /// Puts a device there under one of its ids; whether its tenant had none of that id.
     pub(super) fn put(&mut self, id: CompactString, entry: Entry) -> bool {
+        let (comes, tenant) = (id == entry.binding.device, entry.binding.tenant.clone());
+        let was = self.find(Some(&tenant), &id).is_some_and(|before| before.binding.device == id);
+        self.counted(&tenant, was, comes);
+        self.placed(id, entry)
+    }
+
+    /// How many devices a tenant has.
+    pub(super) fn count(&self, tenant: &str) -> usize {
+        self.counts.get(tenant).copied().unwrap_or_default()
+    }
+
+    /// Counts a tenant's device that was there, and one that is now.
+    fn counted(&mut self, tenant: &str, was: bool, is: bool) {
+        match (was, is) {
+            (false, true) => drop(self.counts.insert(tenant.into(), self.count(tenant) + 1)),
+            (true, false) => {
+                let left = self.count(tenant).saturating_sub(1);
+                match left {
+                    0 => drop(self.counts.remove(tenant)),
+                    left => drop(self.counts.insert(tenant.into(), left)),
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn placed(&mut self, id: CompactString, entry: Entry) -> bool {
         let tenant = &entry.binding.tenant;
         match self.first.get_mut(&id) {
             None => {
@@ -79,12 +108,23 @@ impl Table {
             return;
         }
         self.remove(&entry.binding.tenant.clone(), id);
-        let before = self.first.insert(id.clone(), entry).filter(|_| !is_stranger);
+        self.counted(&entry.binding.tenant, false, *id == entry.binding.device);
+        let before = self.first.insert(id.clone(), entry);
+        if let Some(stranger) = before.as_ref().filter(|_| is_stranger) {
+            self.counted(&stranger.binding.tenant.clone(), *id == stranger.binding.device, false);
+        }
+        let before = before.filter(|_| !is_stranger);
         before.into_iter().for_each(|before| self.further.entry(id.clone()).or_default().insert(0, before));
     }
 
     /// Takes a device of a tenant away from one of its ids.
     pub(super) fn remove(&mut self, tenant: &str, id: &str) -> Option<Entry> {
+        let removed = self.taken(tenant, id)?;
+        self.counted(tenant, removed.binding.device == id, false);
+        Some(removed)
+    }
+
+    fn taken(&mut self, tenant: &str, id: &str) -> Option<Entry> {
         let further = self.further.get_mut(id);
         if self.first.get(id)?.binding.tenant == tenant {
             // Whoever came next has it now.
@@ -166,6 +206,36 @@ mod tests {
         table.remove("c", "1");
         table.remove("b", "1");
         assert_eq!((table.each().count(), table.first.len(), table.further.len()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_tenants_devices_are_counted_once_under_all_their_names() {
+        let mut table = Table::default();
+        let known = |ids: &[&str], tenant: &str, state| Known {
+            device: ids[0].into(),
+            tenant: tenant.into(),
+            state,
+            protocol: "gt06".into(),
+            ids: ids.iter().map(|id| CompactString::from(*id)).collect(),
+        };
+        let entry = |ids: &[&str], tenant: &str| Entry::of(&known(ids, tenant, State::New), Settings::default());
+        let counts = |table: &Table| ["default", "a", "b"].map(|tenant| table.count(tenant));
+        table.put("1".into(), entry(&["1", "2"], "a"));
+        table.put("2".into(), entry(&["1", "2"], "a"));
+        table.put("1".into(), entry(&["1"], "b"));
+        table.put("1".into(), entry(&["1"], "b"));
+        table.put("3".into(), entry(&["3"], "default"));
+        assert_eq!(counts(&table), [1, 1, 1]);
+        // An id that was a name of another device becomes one of its own, and a stranger turns out to be whose.
+        table.put("2".into(), entry(&["2"], "a"));
+        table.claim(&"3".into(), entry(&["3"], "a"), false);
+        assert_eq!(counts(&table), [0, 3, 1]);
+        table.remove("a", "1");
+        table.remove("a", "1");
+        table.remove("a", "3");
+        table.remove("b", "1");
+        table.remove("a", "2");
+        assert_eq!((counts(&table), table.counts.len()), ([0, 0, 0], 0));
     }
 
     #[test]

@@ -373,3 +373,41 @@ fn what_people_assign_holds_at_once_and_what_they_delete_is_a_stranger_again() {
     again.withdraw("north", "1");
     assert_eq!(states(&again), [("1".to_owned(), State::Configured)], "the configuration stands above that");
 }
+
+#[test]
+fn a_tenant_has_as_many_devices_as_it_may() {
+    let (roster, _) = open(&empty());
+    let decision = |id: &str| admit(&roster, Unknown::Register, &[id]).decision;
+    let quota = |devices_max| [(CompactString::from("default"), Quota { devices_max, paused: None })];
+    assert_eq!((decision("1"), roster.devices_of("default")), (Decision::Accepted, 1));
+    roster.set_quotas(quota(Some(2)));
+    assert_eq!((decision("2"), decision("3")), (Decision::Accepted, Decision::Refused));
+    assert_eq!(roster.refusal("3", &listener(Unknown::Register)), "devices_max of the tenant default = 2");
+    assert_eq!(roster.get(None, "3"), None, "whoever is refused costs nothing");
+    roster.set_quotas(quota(Some(1)));
+    assert_eq!((decision("1"), decision("2")), (Decision::Accepted, Decision::Accepted), "who is there stays");
+    roster.withdraw("default", "1");
+    roster.set_quotas(quota(Some(2)));
+    assert_eq!((decision("3"), decision("4")), (Decision::Accepted, Decision::Refused), "room was made");
+    roster.set_quotas([]);
+    assert_eq!(decision("4"), Decision::Accepted);
+}
+
+#[test]
+fn devices_of_a_paused_tenant_are_refused_and_stay_what_they_are() {
+    let (roster, _) = open(&empty());
+    let known = admit(&roster, Unknown::Register, &["1"]);
+    let quota = |paused| [(CompactString::from("default"), Quota { devices_max: None, paused })];
+    assert!(!roster.is_paused(&known));
+    roster.set_quotas(quota(Some(Paused::Messages)));
+    assert!(roster.is_paused(&known));
+    assert_eq!(admit(&roster, Unknown::Register, &["1"]).decision, Decision::Refused);
+    assert_eq!(admit(&roster, Unknown::Register, &["2"]).decision, Decision::Refused);
+    for id in ["1", "2"] {
+        let told = roster.refusal(id, &listener(Unknown::Register));
+        assert_eq!(told, "messages_per_day_max of the tenant default");
+    }
+    assert_eq!(states(&roster), [("1".to_owned(), State::New)]);
+    roster.set_quotas(quota(None));
+    assert_eq!((admit(&roster, Unknown::Register, &["1"]), roster.is_paused(&known)), (known, false));
+}

@@ -3,6 +3,8 @@
 use odograph_model::Lsn;
 
 use super::Reader;
+use crate::begin::LeftOut;
+use crate::chain::{self, Record};
 use crate::entry::Entry;
 use crate::error::{Broken, Error, IoContext as _};
 use crate::paths::{self, Listing};
@@ -14,6 +16,8 @@ pub struct Entries {
     listing: Listing,
     /// Where the sealed segments end: behind that, there may be bytes that cannot be read.
     seals: Vec<(u64, u64)>,
+    /// Places that are in no segment, on purpose.
+    left_out: Vec<LeftOut>,
     until: Option<Lsn>,
     scan: Option<Scan>,
     place: Lsn,
@@ -23,8 +27,8 @@ pub struct Entries {
 
 impl Entries {
     pub(super) fn new(reader: Reader, from: Lsn, until: Option<Lsn>) -> Result<Self, Error> {
-        let mut entries =
-            Self { reader, listing: Listing::default(), seals: Vec::new(), until, scan: None, place: from, hole: None };
+        let (listing, seals, left_out) = (Listing::default(), Vec::new(), Vec::new());
+        let mut entries = Self { reader, listing, seals, left_out, until, scan: None, place: from, hole: None };
         entries.refresh()?;
         Ok(entries)
     }
@@ -157,6 +161,11 @@ impl Entries {
                 if sealed_end.is_some() && self.sealed_to() > lsn {
                     return Ok(After::Hole);
                 }
+                if let Some(left) = self.left_out.iter().find(|left| (left.begin..left.end).contains(&lsn)) {
+                    // Nothing is between here and where the journal goes on.
+                    self.place = self.until.map_or(self.place, |until| left.end.min(until).max(self.place));
+                    return Ok(After::Nothing);
+                }
                 let missing = self.until.is_some_and(|until| lsn < until);
                 Ok(if missing { After::Damage } else { After::Nothing })
             }
@@ -237,7 +246,10 @@ impl Entries {
     fn refresh(&mut self) -> Result<(), Error> {
         // Segments before seals: a segment that is sealed in between is then one that ends where its seal says.
         self.listing = self.reader.listing()?;
-        self.seals = self.reader.seals()?.into_iter().flatten().map(|seal| (seal.base.0, seal.end.0)).collect();
+        let records = self.reader.chain()?;
+        let seals = records.iter().flatten().copied().filter_map(Record::seal);
+        self.seals = seals.map(|seal| (seal.base.0, seal.end.0)).collect();
+        self.left_out = chain::left_out(&records).collect();
         Ok(())
     }
 }

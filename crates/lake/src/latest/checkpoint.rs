@@ -70,6 +70,12 @@ impl Checkpoint {
     }
 }
 
+/// The version of the table that a checkpoint says it stands for.
+pub(crate) fn saved_version(bytes: &[u8]) -> Option<u64> {
+    let version = bytes.get(BODY..BODY + 8)?;
+    bytes.starts_with(MAGIC).then(|| version.try_into().ok().map(u64::from_le_bytes))?
+}
+
 /// Puts a checkpoint in the place of the one before, durably.
 pub(crate) async fn save(store: &dyn ObjectStore, checkpoint: Checkpoint) -> Result<(), Error> {
     store.put(&Path::from(SAVED), checkpoint.into_bytes().into()).await?;

@@ -165,6 +165,9 @@ struct Decoder<'o> {
 
 impl<'o> Decoder<'o> {
     fn new(options: &'o Options) -> Result<Self> {
+        if options.device.as_deref() == Some("") {
+            return usage("the device has an empty id: leave it out, or say which it is");
+        }
         Ok(Self {
             listener: Listener::new(options)?,
             received: options.received.unwrap_or_else(|| Time(SystemClock::new().now())),

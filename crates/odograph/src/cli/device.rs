@@ -3,15 +3,16 @@
 mod import;
 
 use super::{Outcome, table, usage};
-use crate::catalog;
 use crate::client::Access;
 use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
+use crate::{catalog, server};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use odograph_ingest::{Known, Roster, RosterError, State};
 use odograph_model::Lsn;
+use std::collections::HashSet;
 use std::io::Write;
 
 /// List devices; accept or reject those that wait. Also while the server runs.
@@ -83,7 +84,7 @@ fn list(source: &Source, state: Option<StateName>, json: bool, out: &mut dyn Wri
         Access::Server(server) => {
             serde_json::from_slice(&server.ask("GET", "/control/devices")?).context("the server's answer")?
         }
-        Access::Own(_lock) => own_roster(&folder, &config)?.0.list(),
+        Access::Own(_lock) => with_announced(&config, &folder, own_roster(&folder, &config)?.0.list())?,
     };
     known.retain(|device| state.is_none_or(|state| name(device.state) == word(state)));
     if json {
@@ -140,6 +141,22 @@ fn own_roster(folder: &Folder, config: &Config) -> Result<(Roster, Lsn)> {
         eprintln!("warning: {}", folder.damaged_devices(&roster));
     }
     Ok((roster, end))
+}
+
+/// With those that people announced in the catalog and that never came.
+fn with_announced(config: &Config, folder: &Folder, mut known: Vec<Known>) -> Result<Vec<Known>> {
+    if config.catalog.url.is_none() && !folder.catalog().exists() {
+        return Ok(known);
+    }
+    let there: HashSet<_> = known.iter().map(|one| (one.tenant.clone(), one.device.clone())).collect();
+    catalog::with(config, async |catalog| {
+        let mut announced = Vec::new();
+        catalog.bindings(|binding| announced.extend(server::known(&binding))).await?;
+        known.extend(announced.into_iter().filter(|one| !there.contains(&(one.tenant.clone(), one.device.clone()))));
+        Ok(())
+    })?;
+    known.sort_by(|a, b| (&a.device, &a.tenant).cmp(&(&b.device, &b.tenant)));
+    Ok(known)
 }
 
 /// A decision that could not be kept.

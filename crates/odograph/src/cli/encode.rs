@@ -43,7 +43,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Err(error) => return usage(error.to_string()),
     };
     let mut conversation = Conversation::new(protocol, Terms { settings, ..Terms::default() });
-    let command = Command { name: &options.command, attributes: &attributes };
+    let command = Command::new(&options.command, &attributes);
     match conversation.command(&options.device, &command) {
         Ok(bytes) if options.text => writeln!(out, "{}", notation::to_text(&bytes))?,
         Ok(bytes) => writeln!(out, "{}", notation::to_hex(&bytes))?,

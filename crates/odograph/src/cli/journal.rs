@@ -8,6 +8,7 @@ mod stat;
 mod verify;
 
 use super::Outcome;
+use crate::config::Source;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -29,6 +30,11 @@ enum Command {
     Verify(verify::Options),
     Dump(dump::Options),
     Stat(stat::Options),
+}
+
+/// What `odograph journal verify` does.
+pub(super) fn verify(source: Source, json: bool, out: &mut dyn Write) -> Result<Outcome> {
+    verify::run(&verify::Options::of(source, json), out)
 }
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {

@@ -25,6 +25,11 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
         }
         Some(Ok(())) | None => {}
     }
+    if let Some(place) = &loaded.config.backup.to
+        && let Err(what) = crate::backup::At::new(&place.0, &loaded.config).check()
+    {
+        problems.push(format!("{}: {what}", loaded.origin("backup.to")));
+    }
     let mut ids: HashMap<CompactString, usize> = HashMap::new();
     for (number, device) in loaded.config.devices.iter().enumerate() {
         let place = place(loaded, &format!("device.{number}"));

@@ -1,6 +1,6 @@
 //! Every key of the configuration, with what it means: the one table from which it is read, shown and documented.
 
-use super::setting::{CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
+use super::setting::{BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
 use compact_str::CompactString;
 use ipnet::IpNet;
 use odograph_ingest::{Limits, Other, UNKNOWN_DEVICES_MAX, Unknown};
@@ -23,6 +23,7 @@ pub(crate) struct Config {
     pub(crate) journal: JournalConfig,
     pub(crate) lake: LakeConfig,
     pub(crate) catalog: CatalogConfig,
+    pub(crate) backup: BackupConfig,
     pub(crate) limits: Limits,
     /// Unset: as many as the system lets us have files open, less what we need ourselves.
     pub(crate) connections_max: Option<usize>,
@@ -40,6 +41,14 @@ pub(crate) struct Http {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct CatalogConfig {
     pub(crate) url: Option<CatalogUrl>,
+}
+
+/// Where backups are.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct BackupConfig {
+    pub(crate) to: Option<BackupPlace>,
+    pub(crate) store_options: BTreeMap<String, String>,
+    pub(crate) bandwidth: Option<Size>,
 }
 
 #[derive(Debug, Clone)]
@@ -162,6 +171,7 @@ impl Default for Config {
             },
             lake: LakeConfig::default(),
             catalog: CatalogConfig::default(),
+            backup: BackupConfig::default(),
             limits: Limits::default(),
             connections_max: None,
             unknown_devices_max: UNKNOWN_DEVICES_MAX,
@@ -423,6 +433,22 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.catalog.url,
         "the file `DATA/catalog.sqlite`",
         "Where users, tokens and devices are, for machines that share them: `postgres://USER@HOST/DATABASE`. Its password can come from the variable `PGPASSWORD`.",
+    ),
+    free(
+        "backup.to",
+        |c| &mut c.backup.to,
+        "none: `--to` and `--from` say it",
+        "Where backups are: a folder, or `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX`, `gs://BUCKET/PREFIX`. See [backup.md](backup.md).",
+    ),
+    within(
+        1 << 10,
+        1 << 40,
+        &free(
+            "backup.bandwidth",
+            |c| &mut c.backup.bandwidth,
+            "as much as the line carries",
+            "So many bytes a second are sent to where backups are, at most.",
+        ),
     ),
     free(
         "lake.store",

@@ -184,6 +184,10 @@ pub(crate) struct Name(pub(crate) CompactString);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StoreUrl(pub(crate) String);
 
+/// Where backups are: a folder or an object store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct BackupPlace(pub(crate) String);
+
 /// Where a catalog is that is no file of the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CatalogUrl(pub(crate) String);
@@ -365,6 +369,18 @@ impl Word for StoreUrl {
 
     fn read(text: &str) -> Option<Self> {
         // What is wrong with it in detail, the check of the whole says.
+        (!text.is_empty()).then(|| Self(text.to_owned()))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
+    }
+}
+
+impl Word for BackupPlace {
+    const EXPECTED: &'static str = "a folder or the address of an object store";
+
+    fn read(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 

@@ -24,11 +24,14 @@ pub(crate) struct Row {
 pub(crate) fn rows(loaded: &Loaded) -> Vec<Row> {
     let mut config = loaded.config.clone();
     let mut rows = part(loaded, &mut config, Config::default(), KEYS, "");
-    rows.extend(config.lake.store_options.iter().map(|(name, value)| {
-        let key = format!("lake.store_options.{name}");
-        let shown = if odograph_lake::is_secret_option(name, value) { SECRET } else { value };
-        Row { origin: loaded.origin(&key).to_string(), key, value: shown.into(), default: Value::Null, unset: "" }
-    }));
+    let stores = [("lake", &config.lake.store_options), ("backup", &config.backup.store_options)];
+    for (part, options) in stores {
+        rows.extend(options.iter().map(|(name, value)| {
+            let key = format!("{part}.store_options.{name}");
+            let shown = if odograph_lake::is_secret_option(name, value) { SECRET } else { value };
+            Row { origin: loaded.origin(&key).to_string(), key, value: shown.into(), default: Value::Null, unset: "" }
+        }));
+    }
     for (number, listener) in config.listeners.iter_mut().enumerate() {
         let prefix = format!("listener.{number}.");
         let settings = listener.settings.clone();
@@ -94,8 +97,10 @@ fn shown(value: &Value, unset: &str) -> String {
 pub(crate) fn markdown() -> String {
     let mut page = String::from(HEAD);
     table(&mut page, Config::default(), KEYS, |name| format!("`{}`", variable(name)));
-    let variable_of = variable("lake.store_options.name");
-    let _ = writeln!(page, "| `lake.store_options.NAME` | | `{variable_of}` | {STORE_OPTIONS_MEANING} |");
+    for part in ["lake", "backup"] {
+        let variable_of = variable(&format!("{part}.store_options.name"));
+        let _ = writeln!(page, "| `{part}.store_options.NAME` | | `{variable_of}` | {STORE_OPTIONS_MEANING} |");
+    }
     page.push_str("\n## `[[listener]]`\n\nOne for each further place where devices arrive.\n\n");
     table(&mut page, ListenerConfig::default(), LISTENER_KEYS, |name| {
         format!("`{}`", variable(&format!("listener.0.{name}")))

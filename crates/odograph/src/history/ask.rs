@@ -108,7 +108,7 @@ fn replace(
 /// journal under other settings than those of a replay must not be read again after a crash.
 fn commit(pipeline: &mut Pipeline, cursors: &mut CursorStore) -> Result<()> {
     pipeline.flush(true).context("what waits cannot be made into files")?;
-    save(cursors, pipeline.progress().committed)
+    save(pipeline, cursors)
 }
 
 /// As long as a query waits.

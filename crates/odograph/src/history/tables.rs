@@ -1,6 +1,7 @@
 //! The lake as the pipeline sees it.
 
 use super::live::Watch;
+use super::metering::Metering;
 use compact_str::CompactString;
 use metrics::counter;
 use odograph_lake::{Error, FrameRow, KnownIds, Lake, Latest, Past, Replaced, Replacement, Row, Unread, Writer};
@@ -13,6 +14,7 @@ pub(super) struct Tables {
     pub(super) writer: Writer,
     /// Who hears of records that are in history; a command has nobody to tell.
     pub(super) watch: Option<Watch>,
+    pub(super) metering: Metering,
 }
 
 impl Tables {
@@ -64,12 +66,14 @@ impl odograph_pipeline::Tables for Tables {
 
     fn push(&mut self, event: &Event<'_>) -> Result<(), Error> {
         self.writer.push(&event.binding.tenant, &row(event), event.place)?;
+        self.metering.record(event);
         self.watch.iter().for_each(|watch| watch.hear(event));
         Ok(())
     }
 
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Error> {
         let (entry, owner) = (frame.entry, frame.owner);
+        self.metering.entry(frame);
         let row = FrameRow {
             place: entry.lsn,
             segment: frame.segment,

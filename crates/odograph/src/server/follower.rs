@@ -87,24 +87,29 @@ impl Follower {
     fn is(&self, binding: &DeviceBinding) {
         let group = self.groups.number(&binding.tenant, binding.group.as_deref());
         self.live.describe(&binding.tenant, &binding.id, group);
-        let state = match binding.state {
-            // Ours is in the roster already, and what another server's configuration says holds there.
-            DeviceState::Configured => return,
-            DeviceState::New => State::New,
-            DeviceState::Accepted => State::Accepted,
-            DeviceState::Quarantined => State::Quarantined,
-            DeviceState::Rejected => State::Rejected,
-        };
-        let known = Known {
-            device: binding.id.as_str().into(),
-            tenant: binding.tenant.as_str().into(),
-            state,
-            protocol: binding.protocol.as_str().into(),
-            ids: binding.ids.iter().map(|id| CompactString::from(id.as_str())).collect(),
-        };
+        let Some(known) = known(binding) else { return };
         let settings = binding.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         self.roster.assign(&known, Settings::recorded(settings));
     }
+}
+
+/// What the catalog says of a device, as the roster has it. `None` for one of the configuration: ours is in the roster already, and
+/// what another server's configuration says holds there.
+pub(crate) fn known(binding: &DeviceBinding) -> Option<Known> {
+    let state = match binding.state {
+        DeviceState::Configured => return None,
+        DeviceState::New => State::New,
+        DeviceState::Accepted => State::Accepted,
+        DeviceState::Quarantined => State::Quarantined,
+        DeviceState::Rejected => State::Rejected,
+    };
+    Some(Known {
+        device: binding.id.as_str().into(),
+        tenant: binding.tenant.as_str().into(),
+        state,
+        protocol: binding.protocol.as_str().into(),
+        ids: binding.ids.iter().map(|id| CompactString::from(id.as_str())).collect(),
+    })
 }
 
 /// What a device's state is in the catalog.

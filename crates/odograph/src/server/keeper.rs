@@ -7,10 +7,12 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_env::Clock;
 use odograph_ingest::{Bell, Roster};
 use odograph_journal::{CursorStore, Error, Journal, Reader, retention};
+use odograph_lake::Hold;
+use odograph_meter::Standing;
 use odograph_model::{Lsn, Time};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
@@ -39,6 +41,10 @@ pub(crate) struct Parts {
     /// How many days somebody keeps the journal's entries as they are; `None`: for ever.
     pub(crate) frames_kept: Option<u32>,
     pub(crate) alarms: Arc<Alarms>,
+    /// While this holds, nothing goes that the disk budget does not force out.
+    pub(crate) hold: Hold,
+    /// Taken while segments are removed, so that whoever holds them knows when that has ended which began before.
+    pub(crate) removing: Arc<Mutex<()>>,
 }
 
 /// What a person has to look at, for whoever asks how the server is.
@@ -46,6 +52,8 @@ pub(crate) struct Parts {
 pub(crate) struct Alarms {
     /// A [`Budget`].
     budget: AtomicU8,
+    /// How the tenant stands to a quota that stands worst: a [`Standing`].
+    quotas: AtomicU8,
 }
 
 /// How the journal's disk budget is.
@@ -73,11 +81,23 @@ impl Budget {
 impl Alarms {
     /// All that there are, in words.
     pub(crate) fn told(&self) -> Vec<&'static str> {
-        match self.budget.load(Ordering::Acquire) {
-            NEAR => vec!["history is so far behind that the journal's disk budget will soon force out what it needs"],
-            FORCED => vec!["the journal's disk budget forced out what history had not read"],
-            _ => Vec::new(),
-        }
+        let budget = match self.budget.load(Ordering::Acquire) {
+            NEAR => Some("history is so far behind that the journal's disk budget will soon force out what it needs"),
+            FORCED => Some("the journal's disk budget forced out what history had not read"),
+            _ => None,
+        };
+        // Which tenant is not for everyone's eyes: the log says it, and the API to those who may know.
+        let quotas = match self.quotas.load(Ordering::Acquire) {
+            QUOTA_NEAR => Some("a tenant comes near a quota"),
+            QUOTA_REACHED => Some("a tenant has reached a quota: devices of it are refused"),
+            _ => None,
+        };
+        budget.into_iter().chain(quotas).collect()
+    }
+
+    /// How the tenant stands to a quota that stands worst.
+    pub(super) fn set_quotas(&self, worst: Standing) {
+        self.quotas.store(worst as u8, Ordering::Release);
     }
 
     /// Returns whether it was otherwise before.
@@ -86,6 +106,8 @@ impl Alarms {
     }
 }
 
+const QUOTA_NEAR: u8 = Standing::Near as u8;
+const QUOTA_REACHED: u8 = Standing::Reached as u8;
 const NEAR: u8 = Budget::Near as u8;
 const FORCED: u8 = Budget::Forced as u8;
 
@@ -152,16 +174,23 @@ impl Parts {
     }
 
     fn retain(&self) -> Result<(), Error> {
+        let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         let held = retention::held(&self.reader)?;
         let bytes: u64 = held.iter().map(|segment| segment.bytes).sum();
         gauge!("odograph_journal_sealed_bytes").set(bytes as f64);
         let cursors = CursorStore::open(Arc::new(odograph_env::LocalDisk), &self.folder)?;
         let needed = retention::needed(&held, cursors.least());
         gauge!("odograph_journal_needed_bytes").set(needed as f64);
-        let removals = retention::decide(&held, cursors.least(), self.budget);
+        let mut removals = retention::decide(&held, cursors.least(), self.budget);
+        let is_held = self.hold.is_on(self.clock.monotonic());
+        gauge!("odograph_backup_holds").set(f64::from(u8::from(is_held)));
+        if is_held {
+            // Just as many as the budget would take if all of it was still needed.
+            removals.truncate(retention::decide(&held, Some(Lsn(0)), self.budget).len());
+        }
         self.alarm(needed, removals.iter().any(|removal| removal.forced));
         retention::remove(&self.reader, &removals, &*self.bell)?;
-        if let Some(days) = self.frames_kept {
+        if let Some(days) = self.frames_kept.filter(|_| !is_held) {
             // A day more: what was sealed on one day may have been received on the day before.
             let kept_ms = (i64::from(days) + 1).saturating_mul(DAY_MS);
             self.reader.remove_leaves(Time(self.clock.now()).plus_ms(-kept_ms).0)?;
@@ -201,6 +230,10 @@ pub(crate) fn describe() {
     describe_gauge!(
         "odograph_journal_budget_alarm",
         "1: what is needed comes near the journal's disk budget; 2: the budget forced something out that was needed."
+    );
+    describe_gauge!(
+        "odograph_backup_holds",
+        "1 while a backup keeps segments and files of history from being deleted by themselves."
     );
     describe_gauge!("odograph_journal_sealed_bytes", Unit::Bytes, "Disk space that sealed journal segments take.");
 }

@@ -4,12 +4,12 @@ use super::gather::{Gather, NamedNote, Whole};
 use crate::export::{Entries, Needed};
 use anyhow::{Result, anyhow, bail};
 use compact_str::CompactString;
+use odograph_api::{NameAs, NameRequest};
 use odograph_ingest::{Devices as _, Intake, Listener, Named, Roster, State, take_in};
 use odograph_lake::EntriesOf;
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Checksum, Conversation, Heard, Protocol, Settings, Terms, Transport, find};
 use odograph_wire::Cut;
-use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// Takes its bytes in as the protocol's, at the times when they came, and remarks that in the journal.
@@ -33,7 +33,7 @@ pub(crate) fn name(
     intake.journal.note(now.0, &serde_json::to_vec(&note)?)?;
     let Named { frames, records, malformed, devices, end } = take_in(&listener, peer, &whole.pieces, intake)?;
     let malformed = malformed.iter().map(ToString::to_string).collect();
-    Ok(NameAs { frames, records, malformed, devices, end: end.0 })
+    Ok(NameAs { frames, records, malformed, devices: devices.iter().map(ToString::to_string).collect(), end: end.0 })
 }
 
 /// The listener that it would have come to.
@@ -43,7 +43,7 @@ fn listener(protocol: &'static Protocol, whole: &Whole, request: &NameRequest) -
     let pairs = request.set.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     listener.settings = Arc::new(Settings::checked(pairs, protocol.settings)?);
     listener.checksum = if request.unsealed { Checksum::Note } else { whole.context.checksum };
-    listener.tenant.clone_from(&request.tenant);
+    listener.tenant = request.tenant.as_str().into();
     Ok(listener)
 }
 

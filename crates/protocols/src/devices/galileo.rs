@@ -27,7 +27,8 @@ mod tags;
 mod values;
 
 use crate::{
-    Checksum, Command, CommandError, Maturity, Opening, Out, Protocol, Session, Setting, SettingKind, Transport,
+    Checksum, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Setting, SettingKind,
+    Transport,
 };
 use draft::Draft;
 use odograph_model::{Record, Time};
@@ -176,7 +177,7 @@ impl Session for GalileoSession {
         }
     }
 
-    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
+    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
         command::encode(device, command)
     }
 }

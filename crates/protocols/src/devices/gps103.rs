@@ -26,7 +26,7 @@ mod recognise;
 mod regular;
 
 use crate::settings::SettingKind;
-use crate::{Command, CommandError, Maturity, Opening, Out, Protocol, Session, Setting, Transport};
+use crate::{Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Setting, Transport};
 use odograph_model::{Record, Time};
 use odograph_wire::{Cut, Fields, Framing, Malformed, Reason, Result};
 
@@ -256,7 +256,7 @@ impl Session for Gps103Session {
         context.extend(self.pieces.map(u16::to_be_bytes).into_iter().flatten());
     }
 
-    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
-        command::encode(device, command)
+    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
+        command::encode(device, command).map(Encoded::from)
     }
 }

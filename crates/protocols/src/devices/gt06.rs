@@ -24,8 +24,8 @@ mod status;
 mod variant;
 
 use crate::{
-    Checksum, Command, CommandError, Maturity, Opening, Out, Protocol, Session, Setting, SettingKind, Settings,
-    Transport,
+    Checksum, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Setting, SettingKind,
+    Settings, Transport,
 };
 use compact_str::{CompactString, ToCompactString, format_compact};
 use odograph_model::{Record, Time};
@@ -182,8 +182,8 @@ impl Session for Gt06Session {
         }
     }
 
-    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
-        command::encode(command, self.model, self.settings.as_deref())
+    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
+        command::encode(command, self.model, self.settings.as_deref()).map(Encoded::from)
     }
 }
 

@@ -36,7 +36,7 @@ mod recognise;
 mod status;
 
 use crate::settings::SettingKind;
-use crate::{Answer, Command, CommandError, Maturity, Opening, Out, Protocol, Session, Setting, Transport};
+use crate::{Answer, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Setting, Transport};
 use odograph_model::{Key, Record, Time};
 use odograph_wire::{Cut, Fields, Framing, Malformed, Reason, Result, Told};
 
@@ -155,7 +155,7 @@ impl Session for H02Session {
         context.extend(self.maker.into_iter().flatten());
     }
 
-    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
+    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
         let maker = self.told.or(self.maker).unwrap_or(*b"HQ");
         command::encode(device, maker, command, self.heard, self.alternative)
     }

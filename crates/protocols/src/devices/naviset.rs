@@ -18,7 +18,9 @@ mod command;
 mod earlier;
 mod picture;
 
-use crate::{Answer, Checksum, Claim, Command, CommandError, Maturity, Opening, Out, Protocol, Session, Transport};
+use crate::{
+    Answer, Checksum, Claim, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Transport,
+};
 use compact_str::format_compact;
 use odograph_model::{Alarm, Key, Record, Time};
 use odograph_wire::{Cursor, Cut, Framing, Malformed, Reason, Result, bits, checksum, notation};
@@ -202,8 +204,11 @@ impl Session for NavisetSession {
         }
     }
 
-    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
-        command::encode(command)
+    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
+        let bytes = command::encode(command)?;
+        // The answer names the command that it is to.
+        let token = bytes.get(1).map(|number| u32::from(*number));
+        Ok(Encoded { bytes, token })
     }
 }
 

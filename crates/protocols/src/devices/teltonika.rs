@@ -23,8 +23,8 @@ mod recognise;
 mod table;
 
 use crate::{
-    Checksum, Command, CommandError, CommandSpec, Maturity, Opening, Out, Protocol, Session, Setting, SettingKind,
-    Transport,
+    Checksum, Command, CommandError, CommandSpec, Encoded, Maturity, Opening, Out, Protocol, Session, Setting,
+    SettingKind, Transport,
 };
 use elements::Family;
 use odograph_model::Time;
@@ -138,8 +138,8 @@ impl Session for TeltonikaSession {
         }
     }
 
-    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
-        messages::encode(device, command)
+    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
+        messages::encode(device, command).map(Encoded::from)
     }
 }
 

@@ -30,7 +30,9 @@ mod recognise;
 mod text;
 
 use crate::settings::SettingKind;
-use crate::{Answer, Checksum, Command, CommandError, Maturity, Opening, Out, Protocol, Session, Setting, Transport};
+use crate::{
+    Answer, Checksum, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Setting, Transport,
+};
 use compact_str::CompactString;
 use odograph_model::{Key, Record, Time};
 use odograph_wire::{Cut, Framing, Malformed, Reason, Result};
@@ -189,8 +191,8 @@ impl Session for WialonSession {
         }
     }
 
-    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
-        command::encode(command, self.sealed)
+    fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
+        command::encode(command, self.sealed).map(Encoded::from)
     }
 }
 

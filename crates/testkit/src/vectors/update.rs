@@ -80,7 +80,7 @@ pub(super) fn encode(
 ) -> Result<Vec<u8>, String> {
     let device = conversation.identity().unwrap_or(paragraph.options.device()).to_owned();
     let attributes: Vec<_> = command.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let command = odograph_protocols::Command { name: &command.name, attributes: &attributes };
+    let command = odograph_protocols::Command::new(&command.name, &attributes);
     conversation.command(&device, &command).map_err(|error| error.to_string())
 }
 

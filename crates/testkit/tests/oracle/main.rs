@@ -134,7 +134,7 @@ fn compare_command(protocol: &'static Protocol, row: &Value) -> Option<Differenc
     let shown = attributes.iter().map(|(name, value)| format!(" {name}={value}")).collect::<String>();
     let id = format!("{}/{}{shown}", protocol.name, text("command"));
     let mut conversation = Conversation::new(protocol, Terms { settings: Settings::default(), ..Terms::default() });
-    let command = Command { name: text("command"), attributes: &attributes };
+    let command = Command::new(text("command"), &attributes);
     let expected = match row.get("hex").and_then(Value::as_str) {
         Some(hex) => notation::from_hex(hex).expect("the oracle's hex digits"),
         None => text("text").as_bytes().to_vec(),

@@ -38,6 +38,13 @@ pub(super) struct Options {
     json: bool,
 }
 
+impl Options {
+    /// Of the journal alone.
+    pub(super) const fn of(source: Source, json: bool) -> Self {
+        Self { source, keys: Vec::new(), history: false, json }
+    }
+}
+
 fn key(text: &str) -> Result<PublicKey, String> {
     let bytes = from_hex(text).map_err(|error| error.to_string())?;
     bytes.try_into().map_err(|_| "a public key has 64 hex digits".to_owned())
@@ -69,6 +76,9 @@ struct BeginView {
     time: Time,
     other_key: bool,
     seals_lost: bool,
+    /// It goes on from a copy that ends at the first place, and from the second one on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left_out: Option<[u64; 2]>,
     public_key: String,
 }
 
@@ -158,12 +168,16 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
         for problem in &problems {
             writeln!(out, "{}", visible(&problem.to_string()))?;
         }
-        for BeginView { record, time, other_key, seals_lost, public_key } in begins {
-            let what = match (seals_lost, other_key) {
-                (true, false) => "seals before it were lost",
-                (true, true) => "seals before it and the signing key were lost",
-                (false, _) => "the signing key before it was lost or exchanged",
+        for BeginView { record, time, other_key, seals_lost, left_out, public_key } in begins {
+            let what = match (seals_lost, other_key, left_out) {
+                (true, false, _) => "seals before it were lost",
+                (true, true, _) => "seals before it and the signing key were lost",
+                (false, false, Some(_)) => "the journal goes on from a copy of it",
+                (false, ..) => "the signing key before it was lost or exchanged",
             };
+            if let Some([end, next]) = left_out {
+                writeln!(out, "note: places {end} to {next} were left out: what was copied may have used them")?;
+            }
             writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
         }
         for path in strange {
@@ -223,7 +237,8 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 fn begin((record, begin): &(u64, Begin)) -> BeginView {
     let Begin { other_key, seals_lost, public_key, .. } = begin;
     let (time, public_key) = (Time(begin.at), to_hex(public_key));
-    BeginView { record: *record, time, other_key: *other_key, seals_lost: *seals_lost, public_key }
+    let left_out = begin.left_out.map(|left| [left.begin.0, left.end.0]);
+    BeginView { record: *record, time, other_key: *other_key, seals_lost: *seals_lost, left_out, public_key }
 }
 
 fn view(problem: &Problem) -> ProblemView {

@@ -186,7 +186,7 @@ pub(super) fn refused(number: u16, code: u8, out: &mut Out<'_>) {
 }
 
 /// Commands are numbered after the packets that carry them, from 1.
-const fn command_number(packet: u16) -> u32 {
+pub(super) const fn command_number(packet: u16) -> u32 {
     // Widening, which `from` cannot do in constants.
     u32::from_le_bytes([packet.to_le_bytes()[0], packet.to_le_bytes()[1], 0, 0]).saturating_add(1)
 }

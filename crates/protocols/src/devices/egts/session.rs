@@ -5,7 +5,7 @@ use super::sensors::Volts;
 use super::teledata::{self, Moment};
 use super::transport::{self, Confirmed, Packet, Refusal};
 use super::{AUTH, COMMAND, ECALL, FIRMWARE, TELEDATA, codes, command, ecall, firmware, keep, odd, since_2010};
-use crate::{Checksum, Command, CommandError, Opening, Out, Session};
+use crate::{Checksum, Command, CommandError, Encoded, Opening, Out, Session};
 use compact_str::{CompactString, ToCompactString};
 use odograph_model::{Record, Time};
 use odograph_wire::bits::is_set;
@@ -103,7 +103,8 @@ struct Head {
 
 impl EgtsSession {
     pub(super) fn open(opening: &Opening<'_>) -> Self {
-        let text = |name| opening.settings.text(name).map(CompactString::from);
+        // One that is empty is none: else whoever says nothing would be let in.
+        let text = |name| opening.settings.text(name).filter(|text| !text.is_empty()).map(CompactString::from);
         Self {
             checksum: opening.checksum,
             ignores_objects: opening.settings.text("objects") == Some("ignore"),
@@ -135,19 +136,22 @@ impl Session for EgtsSession {
         self.state.save(context);
     }
 
-    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Vec<u8>, CommandError> {
+    fn command(&mut self, device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
         let order = command::order(command)?;
         let object = self.object(device);
         match order {
             command::Order::Command(kind, content) => {
-                let subrecord = command::subrecord(kind, self.state.next, self.authorization.as_deref(), &content)?;
-                Ok(self.sent(COMMAND, object, &subrecord))
+                let (number, code) = (self.state.next, self.authorization.as_deref());
+                let subrecord = command::subrecord(kind, number, code, &content)?;
+                let token = Some(command::command_number(number));
+                Ok(Encoded { bytes: self.sent(COMMAND, object, &subrecord), token })
             }
             command::Order::File { bytes, name, is_configuration, command } => {
                 let file = command::file(&command, &bytes, &name, is_configuration)?;
                 let buffer = self.state.terminal.as_ref().map_or(0, |terminal| terminal.buffer);
                 let pieces = file.subrecords(self.state.next, buffer)?;
-                Ok(pieces.iter().flat_map(|piece| self.sent(FIRMWARE, object, piece)).collect())
+                let bytes: Vec<u8> = pieces.iter().flat_map(|piece| self.sent(FIRMWARE, object, piece)).collect();
+                Ok(bytes.into())
             }
         }
     }

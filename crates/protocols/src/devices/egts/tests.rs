@@ -73,8 +73,8 @@ fn every_record_of_the_largest_packets_is_confirmed() {
 fn no_command_is_longer_than_a_packet() {
     let encoded = |letters: usize| {
         let data = "a".repeat(letters);
-        let command = Command { name: "custom", attributes: &[("data", &data)] };
-        Conversation::new(&PROTOCOL, Terms::default()).command("5", &command)
+        let attributes = [("data", data.as_str())];
+        Conversation::new(&PROTOCOL, Terms::default()).command("5", &Command::new("custom", &attributes))
     };
     let bytes = encoded(65_200).unwrap();
     assert_eq!(transport::cut(&bytes), Cut::Frame(bytes.len()));

@@ -1,7 +1,7 @@
 //! Commands: the maker's texts in a packet of tags, and how an answer finds its command.
 
 use super::TAGS;
-use crate::{Command, CommandError, CommandSpec};
+use crate::{Command, CommandError, CommandSpec, Encoded};
 use odograph_wire::charset::to_windows_1251;
 use odograph_wire::checksum::crc16_modbus;
 
@@ -20,8 +20,8 @@ const IMEI_BYTES: usize = 15;
 /// The text's length is one byte.
 const TEXT_MAX: usize = 255;
 
-/// The bytes of a command. The device repeats `number` in its answer.
-pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, CommandError> {
+/// The bytes of a command. The device repeats its number in its answer.
+pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Encoded, CommandError> {
     let text = match command.name {
         "custom" => command.required("data")?.to_owned(),
         "outputControl" => output(command)?,
@@ -30,7 +30,7 @@ pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, Com
     };
     let number: u32 = match command.attribute("number") {
         Some(number) => number.parse().map_err(|_| invalid("number", "has to be a number of at most 32 bits"))?,
-        None => 0,
+        None => command.number,
     };
     if device.len() != IMEI_BYTES || !device.bytes().all(|digit| digit.is_ascii_digit()) {
         return Err(invalid("device", "has to be an IMEI of 15 digits"));
@@ -48,7 +48,8 @@ pub(super) fn encode(device: &str, command: &Command<'_>) -> Result<Vec<u8>, Com
     tags.extend(number.to_le_bytes());
     tags.extend([0xE1, length]);
     tags.extend(letters);
-    Ok(packet(&tags))
+    // Without a number of ours, whatever the device repeats says nothing.
+    Ok(Encoded { bytes: packet(&tags), token: (number != 0).then_some(number) })
 }
 
 fn output(command: &Command<'_>) -> Result<String, CommandError> {

@@ -69,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_device_is_digits() {
-        let encoded = |device| encode(device, &Command { name: "engineStop", attributes: &[] });
+        let encoded = |device| encode(device, &Command::new("engineStop", &[]));
         assert_eq!(encoded("353451044508750"), Ok(b"**,imei:353451044508750,J".to_vec()));
         for device in ["", "353451044508750,B", "35345104450875;", "#"] {
             let error = encoded(device).expect_err(device);

@@ -1,7 +1,7 @@
 //! What the server can send: `*MM,ID,COMMAND,HHMMSS,…#`. The device repeats the time in its answer (V4).
 
 use super::status;
-use crate::{Command, CommandError, CommandSpec};
+use crate::{Command, CommandError, CommandSpec, Encoded};
 use odograph_model::Time;
 use odograph_wire::text::pairs;
 use std::result::Result;
@@ -31,7 +31,7 @@ pub(super) fn encode(
     command: &Command<'_>,
     heard: Option<Time>,
     alternative: bool,
-) -> Result<Vec<u8>, CommandError> {
+) -> Result<Encoded, CommandError> {
     // What is none of these would end the command, or make another of it.
     if device.is_empty() || !device.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Err(CommandError::Invalid { attribute: "device", reason: "has to be letters and digits" });
@@ -47,7 +47,7 @@ pub(super) fn encode(
     let (name, parameters) = match command.name {
         "alarmArm" => ("SCF", ",0,0".to_owned()),
         "alarmDisarm" => ("SCF", ",1,1".to_owned()),
-        "custom" => return custom(command),
+        "custom" => return custom(command).map(Encoded::from),
         "engineResume" => ("S20", ",1,0".to_owned()),
         "engineStop" => ("S20", ",1,1".to_owned()),
         "getDeviceStatus" => ("S26", String::new()),
@@ -61,7 +61,8 @@ pub(super) fn encode(
         Some(_) => return Err(CommandError::Invalid { attribute: "time", reason: "has to be HHMMSS" }),
     };
     let maker = String::from_utf8_lossy(&maker).into_owned();
-    Ok(format!("*{maker},{device},{name},{time}{parameters}#").into_bytes())
+    let bytes = format!("*{maker},{device},{name},{time}{parameters}#").into_bytes();
+    Ok(Encoded { bytes, token: time.parse().ok() })
 }
 
 fn custom(command: &Command<'_>) -> Result<Vec<u8>, CommandError> {
@@ -78,9 +79,12 @@ mod tests {
 
     #[test]
     fn a_device_is_letters_and_digits() {
-        let command = Command { name: "alarmArm", attributes: &[("time", "130305")] };
+        let command = Command::new("alarmArm", &[("time", "130305")]);
         let encoded = |device| encode(device, *b"HQ", &command, None, false);
-        assert_eq!(encoded("4210051415"), Ok(b"*HQ,4210051415,SCF,130305,0,0#".to_vec()));
+        assert_eq!(
+            encoded("4210051415"),
+            Ok(Encoded { bytes: b"*HQ,4210051415,SCF,130305,0,0#".to_vec(), token: Some(130_305) })
+        );
         for device in ["", "42,1", "42#", "42*", "42 1"] {
             let error = encoded(device).expect_err(device);
             assert_eq!(error.to_string(), "device: has to be letters and digits");
