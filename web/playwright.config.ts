@@ -1,7 +1,7 @@
 import { defineConfig } from '@playwright/test'
 
 /** The browser is the system's: nothing is downloaded. */
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium'
+const executablePath = process.env.TEST_CHROMIUM ?? '/usr/bin/chromium'
 const args = [
   '--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'

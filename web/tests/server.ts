@@ -11,10 +11,10 @@ import { preview } from 'vite'
 export const PASSWORD = 'a password of tests'
 const START_MS = 60_000
 
-const binary = process.env.ODOGRAPH_BIN ?? [process.env.CARGO_TARGET_DIR ?? '../target'].map((folder) => join(folder, 'debug', 'odograph'))[0] ?? ''
+const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
 
 export default async function setUp(): Promise<() => Promise<void>> {
-  if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by ODOGRAPH_BIN`)
+  if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by TEST_SERVER`)
   const data = mkdtempSync(join(tmpdir(), 'odograph-web-'))
   const config = join(data, 'odograph.toml')
   writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n')
