@@ -6,6 +6,11 @@ const server = process.env.ODOGRAPH ?? 'http://127.0.0.1:8080'
 const asked = { target: server, changeOrigin: false, ws: true }
 const proxy = { '/api': asked, '/healthz': asked, '/readyz': asked, '/metrics': asked }
 
+// As the server says it: pages that were only tried without it break there.
+const policy =
+  "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
+  "connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+
 export default defineConfig({
   plugins: [svelte()],
   build: {
@@ -18,5 +23,5 @@ export default defineConfig({
   },
   worker: { format: 'es' },
   server: { proxy },
-  preview: { proxy }
+  preview: { proxy, headers: { 'Content-Security-Policy': policy } }
 })

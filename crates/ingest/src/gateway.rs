@@ -15,7 +15,7 @@ use odograph_env::Clock;
 use odograph_handover::Inlet;
 use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
 use odograph_model::Lsn;
-use odograph_protocols::Transport;
+use odograph_protocols::{Protocol, Transport};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -362,9 +362,9 @@ impl Gateway {
         let _ = self.common.observer.set(observer);
     }
 
-    /// Whether a device is here, by a connection over which commands can be sent. Datagrams and requests are none.
-    pub fn is_here(&self, tenant: &str, device: &str) -> bool {
-        self.common.present.of(tenant, device).is_some()
+    /// What a device speaks that is here, by a connection over which commands can be sent. Datagrams and requests are none.
+    pub fn speaks(&self, tenant: &str, device: &str) -> Option<&'static Protocol> {
+        self.common.present.of(tenant, device).map(|handle| handle.protocol())
     }
 
     /// Sends a command to a device that is here. What becomes of it, the observer hears; without one nothing is sent.

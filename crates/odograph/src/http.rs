@@ -23,7 +23,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Accountant, Alarms, Follower, Shares, http_tls};
+use crate::server::{Accountant, Alarms, Commander, Follower, Shares, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -303,6 +303,8 @@ fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     let (roster, history, reader, alarms) =
         (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
     tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
+    let holder = format!("node-{}", app.history.node());
+    tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
     api.begin(catalog);

@@ -1,6 +1,7 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod accountant;
+mod commander;
 mod doors;
 mod files;
 mod follower;
@@ -12,8 +13,9 @@ mod recovery;
 mod succession;
 
 pub(crate) use accountant::Accountant;
+pub(crate) use commander::Commander;
 pub(crate) use doors::{check, http_tls, not_handed_over};
-pub(crate) use files::{Shares, connections};
+pub(crate) use files::{Shares, connections, raise};
 pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
@@ -161,6 +163,7 @@ impl Server {
         keeper::describe();
         history::describe();
         accountant::describe();
+        commander::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;

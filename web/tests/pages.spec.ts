@@ -1,0 +1,220 @@
+// Each page, as people use it, against the real server; and each without what keeps anybody out.
+import AxeBuilder from '@axe-core/playwright'
+import { expect, test, type Page } from '@playwright/test'
+import { PASSWORD, TRUCKS } from './server'
+
+const site = () => process.env.SITE ?? ''
+const truck = (n: number) => `35000000000${String(n).padStart(4, '0')}`
+
+async function signIn(page: Page): Promise<void> {
+  const answer = await page.request.post(`${site()}/api/v1/sessions`, { data: { login: 'admin', password: PASSWORD } })
+  expect(answer.status()).toBe(201)
+}
+
+/** Nothing that a screen reader, the keyboard or weak eyes would stumble over. */
+async function isAccessible(page: Page): Promise<void> {
+  // What the map library draws is its own.
+  const { violations } = await new AxeBuilder({ page }).exclude('.maplibregl-map').analyze()
+  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n   ')}`)).toEqual([])
+}
+
+/** Fails on whatever the page complains about, and on each request that leaves this machine. */
+function watch(page: Page): string[] {
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('console', (message) => {
+    // Nobody has signed in yet; a server may have no commands.
+    const isExpected = /\/(sessions|sessions\/current|commands\/types)$/.test(message.location().url)
+    if (message.type() === 'error' && !isExpected) complaints.push(message.text())
+  })
+  page.on('request', (request) => {
+    const { hostname, protocol } = new URL(request.url())
+    if (!['127.0.0.1', 'localhost', ''].includes(hostname) && protocol !== 'data:') complaints.push(`asks ${request.url()}`)
+  })
+  return complaints
+}
+
+test('signing in keeps what was typed, says what is wrong, and leads to the fleet', async ({ page }) => {
+  const complaints = watch(page)
+  await page.goto(site())
+  await expect(page.getByLabel('Login')).toBeFocused()
+  await page.getByLabel('Login').fill('admin')
+  await page.getByLabel('Password').fill('wrong')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('alert')).toBeVisible()
+  await expect(page.getByLabel('Login')).toHaveValue('admin')
+  await isAccessible(page)
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('listbox', { name: 'Devices' })).toBeVisible()
+  expect(complaints).toEqual([])
+})
+
+test('the fleet is a list and a map, found by typing, by state, and by the keyboard', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(site())
+  const rows = page.getByRole('listbox', { name: 'Devices' }).getByRole('option')
+  await expect(page.getByText(`${TRUCKS} devices`)).toBeVisible()
+  await expect(rows.first()).toContainText('°C')
+  await expect(page.locator('.maplibregl-canvas')).toBeVisible()
+  await isAccessible(page)
+  await page.getByRole('button', { name: /alarm: show only these/ }).click()
+  await expect(rows).toHaveCount(1)
+  await expect(rows).toContainText(truck(3))
+  expect(new URL(page.url()).pathname).toBe('/')
+  await expect.poll(() => new URL(page.url()).searchParams.get('state')).toBe('alarm')
+  await page.getByRole('button', { name: /alarm: show only these/ }).click()
+  await page.keyboard.press('/')
+  await page.keyboard.type(truck(7).slice(-4))
+  await expect(rows).toHaveCount(1)
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { name: truck(7) })).toBeVisible()
+  expect(complaints).toEqual([])
+})
+
+test('a device has one cursor over map, charts and strip, and a link shows the same', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(1)}`)
+  const cursor = page.getByRole('slider', { name: 'Time cursor' })
+  await expect(page.locator('.u-over').first()).toBeVisible()
+  const end = Number(await cursor.getAttribute('aria-valuenow'))
+  await cursor.focus()
+  for (let step = 0; step < 5; step += 1) await page.keyboard.press('ArrowLeft')
+  await expect(cursor).toHaveAttribute('aria-valuenow', String(end - 5 * 60_000))
+  const chart = page.locator('.u-over').first()
+  const box = await chart.boundingBox()
+  if (!box) throw new Error('the chart has no place')
+  await expect.poll(() => new URL(page.url()).searchParams.get('t')).toBe(new Date(end - 5 * 60_000).toISOString())
+  const link = page.url()
+  await page.mouse.move(box.x + box.width * 0.1, box.y + box.height / 2)
+  await expect(cursor).not.toHaveAttribute('aria-valuenow', String(end - 5 * 60_000))
+  await isAccessible(page)
+  await page.goto(link)
+  await expect(cursor).toHaveAttribute('aria-valuenow', String(end - 5 * 60_000))
+  // Dragging over a chart shows that part, everywhere.
+  await page.mouse.move(box.x + 40, box.y + 30)
+  await page.mouse.down()
+  await page.mouse.move(box.x + 240, box.y + 30, { steps: 4 })
+  await page.mouse.up()
+  await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible()
+  await page.getByRole('link', { name: 'Table' }).click()
+  await expect(page.getByRole('region', { name: 'Records' })).toBeVisible()
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('of a message, a field marks its bytes and a byte its field', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(2)}/raw?way=in`)
+  await page.getByRole('listbox', { name: 'Messages' }).getByRole('option').first().click()
+  const field = page.getByRole('row').filter({ hasText: 'longitude' }).first()
+  await field.hover()
+  await expect(page.locator('.bytes .marked').first()).toBeVisible()
+  const marked = (await page.locator('.bytes .marked').allTextContents()).join('')
+  await expect(field).toContainText(marked)
+  await page.locator('.bytes [data-at="1"]').first().hover()
+  await expect(page.locator('tr.current')).toContainText('type')
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('settings of a device are changed, and what is wrong is said in place', async ({ page }) => {
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(5)}/settings`)
+  await page.getByLabel('Number plate').fill('UL AB 123')
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByText('Saved')).toBeVisible()
+  await expect(page.getByRole('heading', { name: 'UL AB 123' })).toBeVisible()
+  await page.getByLabel(/^Ids/).fill(`${truck(5)}\n${truck(6)}`)
+  await page.getByRole('button', { name: 'Save' }).click()
+  await expect(page.getByRole('alert')).toBeVisible()
+  await expect(page.getByLabel(/^Ids/)).toHaveValue(`${truck(5)}\n${truck(6)}`)
+  await isAccessible(page)
+})
+
+test('SQL answers, and says what is wrong with a query', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/sql?q=${encodeURIComponent('SELECT device, count(*) AS n FROM records GROUP BY device ORDER BY device')}`)
+  await expect(page.getByText(`${TRUCKS} rows`)).toBeVisible()
+  await expect(page.getByRole('cell', { name: truck(0) })).toBeVisible()
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+  await page.getByRole('textbox', { name: 'Query' }).fill('SELECT nothing FROM nowhere')
+  await page.keyboard.press('Control+Enter')
+  await expect(page.getByRole('alert')).toContainText('nowhere')
+})
+
+test('who was not understood is there, and the system says that it is well', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/unidentified`)
+  await expect(page.getByText('is anybody there')).toBeVisible()
+  await isAccessible(page)
+  await page.goto(`${site()}/system`)
+  await expect(page.getByText('From socket to lake')).toBeVisible()
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('a token is shown once, and revoked', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/admin/tokens`)
+  await page.getByRole('button', { name: 'New token' }).click()
+  await page.getByLabel('Name').fill('reports')
+  await page.getByRole('button', { name: 'Create' }).click()
+  await expect(page.getByText(/^odo_/)).toBeVisible()
+  await page.reload()
+  await expect(page.getByRole('cell', { name: 'reports', exact: true })).toBeVisible()
+  await expect(page.getByText(/^odo_/)).toHaveCount(0)
+  await isAccessible(page)
+  await page.getByRole('button', { name: 'Revoke' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+  await expect(page.getByText(/revoked/)).toBeVisible()
+  for (const section of ['users', 'groups', 'tenants', 'audit']) {
+    await page.goto(`${site()}/admin/${section}`)
+    await expect(page.getByRole('table')).toBeVisible()
+    await isAccessible(page)
+  }
+  await page.goto(`${site()}/settings`)
+  await expect(page.getByRole('heading', { name: 'Account' })).toBeVisible()
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('a command is sent, and what became of it is shown', async ({ page }) => {
+  await signIn(page)
+  const types = await page.request.get(`${site()}/api/v1/devices/${truck(4)}/commands/types`)
+  test.skip(types.status() === 404, 'this server has no commands')
+  const complaints = watch(page)
+  await page.goto(`${site()}/devices/${truck(4)}/commands`)
+  await expect(page.getByText('Here now')).toBeVisible()
+  await page.getByLabel('Command').selectOption('message')
+  await page.getByLabel('message', { exact: true }).fill('Call the office')
+  await page.getByRole('button', { name: 'Send' }).click()
+  await expect(page.getByRole('row').filter({ hasText: 'Call the office' })).toContainText(/waits|sent|answered/)
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('everything works on a phone and in the dark', async ({ browser }) => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true })
+  const page = await context.newPage()
+  const complaints = watch(page)
+  await signIn(page)
+  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, '/unidentified', '/sql', '/system', '/admin', '/settings']) {
+    await page.goto(site() + path)
+    await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
+    await page.waitForLoadState('networkidle').catch(() => undefined)
+    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
+    expect(overflow, `${path} is wider than the screen`).toBeLessThanOrEqual(0)
+    await isAccessible(page)
+  }
+  expect(complaints).toEqual([])
+  await context.close()
+})

@@ -1,0 +1,133 @@
+// Starts the real server with a folder of its own, a fleet that speaks Wialon IPS to it, and whoever nobody understands.
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { preview } from 'vite'
+
+export const PASSWORD = 'a password of tests'
+const START_MS = 60_000
+
+const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
+
+export default async function setUp(): Promise<() => Promise<void>> {
+  if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by TEST_SERVER`)
+  const data = mkdtempSync(join(tmpdir(), 'odograph-web-'))
+  const config = join(data, 'odograph.toml')
+  writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n')
+  const args = ['serve', '--data', join(data, 'data'), '--config', config, '--listen', 'wialon=127.0.0.1:0', '--listen', 'auto=127.0.0.1:0']
+  const server = spawn(binary, args, { env: { ...process.env, ODOGRAPH_ADMIN_PASSWORD: PASSWORD }, stdio: ['ignore', 'ignore', 'pipe'] })
+  const { http, wialon, auto } = await addresses(server)
+  let close = async () => undefined as void
+  let site = `http://${http}`
+  // A server that was built without the pages serves the API alone: then the built pages are served beside it.
+  const page = await fetch(site)
+  if (!page.ok) {
+    process.env.ODOGRAPH = site
+    const pages = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'error' })
+    site = pages.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? site
+    close = () => pages.close()
+  }
+  process.env.SITE = site
+  process.env.WIALON = wialon
+  const fleet = await feed(wialon)
+  await say(auto, Buffer.from('is anybody there\r\n'))
+  return async () => {
+    for (const socket of fleet) socket.destroy()
+    await close()
+    await new Promise((resolve) => {
+      server.once('exit', resolve)
+      server.kill('SIGTERM')
+    })
+    rmSync(data, { recursive: true, force: true })
+  }
+}
+
+function addresses(server: ChildProcess): Promise<Record<'http' | 'wialon' | 'auto', string>> {
+  return new Promise((resolve, reject) => {
+    const found: Record<string, string> = {}
+    const timer = setTimeout(() => reject(new Error('the server did not start in time')), START_MS)
+    server.once('exit', (code) => reject(new Error(`the server ended with ${code}`)))
+    if (!server.stderr) return
+    createInterface(server.stderr).on('line', (line) => {
+      let said: Record<string, string>
+      try {
+        said = JSON.parse(line)
+      } catch {
+        return
+      }
+      if (said.message === 'listening' && said.transport === 'tcp') found[said.protocol ?? ''] = said.address ?? ''
+      if (said.message === 'serving HTTP') found.http = said.address ?? ''
+      if (said.message === 'ready') {
+        clearTimeout(timer)
+        resolve(found as Record<'http' | 'wialon' | 'auto', string>)
+      }
+    })
+  })
+}
+
+export const TRUCKS = 12
+const imei = (truck: number) => `35000000000${String(truck).padStart(4, '0')}`
+
+/** Twelve trucks, each with three hours of a drive, a stop with an open door, and a gap. */
+async function feed(address: string): Promise<Socket[]> {
+  const now = Math.floor(Date.now() / 60_000) * 60_000
+  return Promise.all(Array.from({ length: TRUCKS }, async (_, truck) => {
+    const socket = await open(address)
+    const send = conversation(socket)
+    await send(`#L#2.0;${imei(truck)};NA;`)
+    for (let minute = 180; minute >= 0; minute -= 1) {
+      const isGap = minute > 60 && minute < 90
+      if (!isGap) await send(`#D#${line(now - minute * 60_000, truck, 180 - minute)}`)
+    }
+    return socket
+  }))
+}
+
+function line(time: number, truck: number, minute: number): string {
+  const isStop = minute >= 30 && minute < 60
+  const km = minute < 30 ? minute : minute < 60 ? 30 : minute - 30
+  const [latitude, longitude] = [47.5 + truck * 0.35 + km * 0.008, 8 + truck * 0.4 + km * 0.011]
+  const iso = new Date(time).toISOString()
+  const date = `${iso.slice(8, 10)}${iso.slice(5, 7)}${iso.slice(2, 4)};${iso.slice(11, 19).replaceAll(':', '')}`
+  const degrees = (value: number, digits: number) => `${String(Math.floor(value)).padStart(digits, '0')}${((value % 1) * 60).toFixed(4).padStart(7, '0')}`
+  const temperature = (-20 + Math.sin(minute / 9) + (isStop ? 4 : 0)).toFixed(1)
+  const alarm = truck === 3 && minute > 175 ? ',SOS:1:1' : ''
+  const parameters = `temp1:2:${temperature},temp2:2:${(Number(temperature) + 1).toFixed(1)},door:1:${isStop && minute < 45 ? 1 : 0},fuel:2:${300 - minute}${alarm}`
+  return `${date};${degrees(latitude, 2)};N;${degrees(longitude, 3)};E;${isStop ? 0 : 76};54;400;11;0.9;1;0;;NA;${parameters};`
+}
+
+/** Wialon's checksum: CRC-16 of what lies between the kind and the sum. */
+function checksum(text: string): string {
+  let sum = 0
+  for (const byte of Buffer.from(text)) {
+    sum ^= byte
+    for (let bit = 0; bit < 8; bit += 1) sum = sum & 1 ? (sum >> 1) ^ 0xa001 : sum >> 1
+  }
+  return sum.toString(16).toUpperCase().padStart(4, '0')
+}
+
+/** Sends messages, each when the one before was acknowledged. */
+function conversation(socket: Socket): (text: string) => Promise<void> {
+  return async (text) => {
+    socket.write(`${text}${checksum(text.replace(/^#\w+#/, ''))}\r\n`)
+    const [answer] = (await once(socket, 'data')) as [Buffer]
+    if (!/^#A\w+#1/.test(answer.toString())) throw new Error(`${text} was answered by ${answer}`)
+  }
+}
+
+export function open(address: string): Promise<Socket> {
+  const [host = '', port = ''] = address.split(/:(?=\d+$)/)
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(port), host, () => resolve(socket))
+    socket.once('error', reject)
+  })
+}
+
+async function say(address: string, bytes: Buffer): Promise<void> {
+  const socket = await open(address)
+  await new Promise((resolve) => socket.end(bytes, () => resolve(undefined)))
+}
