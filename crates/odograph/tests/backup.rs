@@ -77,6 +77,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const RESTLESS: &[(&str, &str)] = &[
     ("ODOGRAPH_JOURNAL__SEGMENT_BYTES", "64 KiB"),
     ("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms"),
+    ("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms"),
     ("ODOGRAPH_LAKE__FRAMES_FLUSH_AFTER", "10 ms"),
     ("ODOGRAPH_LAKE__MAINTAIN_EVERY", "10 ms"),
     ("ODOGRAPH_LAKE__REMOVED_FILES_AFTER", "0 ms"),
@@ -235,7 +236,10 @@ fn damage_is_named_and_what_was_half_restored_is_no_data_folder() {
         let restored = Place::new();
         let output = restored.run(&["restore", "--from", text(&to)]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(errors(&output).contains(&format!("{} at {} is not what was written", text(name), text(&to))), "{output:?}");
+        assert!(
+            errors(&output).contains(&format!("{} at {} is not what was written", text(name), text(&to))),
+            "{output:?}"
+        );
         for arguments in [&["serve"][..], &["export", "records"], &["user", "list"], &["backup", "--to", "x"]] {
             let output = restored.run(arguments);
             assert_eq!(output.status.code(), Some(66), "{arguments:?}: {output:?}");
@@ -290,7 +294,7 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is_made() {
     let begin = || {
         let mut command = place.command(&["backup", "--to", text(&to)]);
         let child = command.envs(slow).spawn().expect("it starts");
-        while !to.join("objects").exists() {
+        while !to.join("lease.json").exists() {
             std::thread::sleep(PAUSE);
         }
         child
@@ -301,7 +305,8 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is_made() {
     assert!(errors(&refused).contains("another backup is under way"), "{}", errors(&refused));
     asking.kill().expect("it runs");
     asking.wait().expect("it ends");
-    let line = server.log_line(|line| line["message"].as_str().is_some_and(|text| text.starts_with("no backup was made")));
+    let line =
+        server.log_line(|line| line["message"].as_str().is_some_and(|text| text.starts_with("no backup was made")));
     assert_eq!(line["message"], "no backup was made: given up: whoever asked for it has gone");
     assert!(!to.join("lease.json").exists());
     // The server itself is killed.
