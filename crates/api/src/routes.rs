@@ -7,6 +7,7 @@ mod drivers;
 mod live;
 mod protocols;
 mod records;
+mod sensors;
 mod sessions;
 mod sql;
 mod tenants;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(drivers::routes())
         .merge(records::routes())
         .merge(live::routes())
+        .merge(sensors::routes())
         .merge(sql::routes())
         .merge(protocols::routes())
         .merge(tenants::routes())

@@ -1,7 +1,8 @@
 //! What the rest of the process does for the API, which knows neither journal nor tables itself.
 
 use crate::Problem;
-use odograph_model::Time;
+use odograph_model::{Record, Time};
+use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
 use std::io;
 
@@ -24,6 +25,13 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// When history cannot be read.
     fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem>;
+
+    /// A device's latest record, by its event time, if history has one.
+    ///
+    /// # Errors
+    ///
+    /// When history cannot be read.
+    fn latest(&self, tenant: &str, device: &str) -> Result<Option<Record>, Problem>;
 
     /// Writes what came from a device and what went to it, in the order in which it was kept.
     ///
@@ -71,7 +79,7 @@ pub trait Output {
 }
 
 /// Which records.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Records {
     /// The tenant.
     pub tenant: String,
@@ -83,6 +91,8 @@ pub struct Records {
     pub to: Option<Time>,
     /// Only these parameters, and records that have one of them; none: all.
     pub parameters: Vec<String>,
+    /// What is computed of each and written besides.
+    pub sensors: Vec<Sensor>,
     /// How they are written.
     pub format: RecordFormat,
 }
@@ -120,6 +130,11 @@ impl RecordFormat {
             Self::Kml => "application/vnd.google-earth.kml+xml",
             Self::Geojson => "application/geo+json",
         }
+    }
+
+    /// Whether it shows ways on a map, and nothing else.
+    pub const fn is_map(self) -> bool {
+        matches!(self, Self::Gpx | Self::Kml | Self::Geojson)
     }
 
     /// As file names end.

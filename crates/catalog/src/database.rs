@@ -194,6 +194,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "accounts", include_str!("../migrations/0001_accounts.sql")),
     (2, "devices", include_str!("../migrations/0002_devices.sql")),
     (4, "usage", include_str!("../migrations/0004_usage.sql")),
+    (5, "sensors", include_str!("../migrations/0005_sensors.sql")),
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
 ];
 

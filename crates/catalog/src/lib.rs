@@ -51,7 +51,7 @@ pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
 pub use usage::UsageOfNode;
 pub use within::{
-    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver,
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, DeviceSensor, Driver,
     DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
     Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };

@@ -87,9 +87,7 @@ impl Server {
             tracing::warn!("{few}");
         }
         let metrics = logging::start_metrics()?;
-        keeper::describe();
-        history::describe();
-        accountant::describe();
+        describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
@@ -211,6 +209,13 @@ impl Server {
             }
         }
     }
+}
+
+/// The help texts of all metrics of this crate.
+fn describe() {
+    keeper::describe();
+    history::describe();
+    accountant::describe();
 }
 
 fn bind_succession(folder: &Folder) -> Result<std::os::unix::net::UnixListener> {

@@ -205,7 +205,7 @@ fn one_of(select: Statement, id: &str) -> Statement {
     select.push(COLUMNS).push(ids).push_bind(id.to_owned()).push(")")
 }
 
-async fn visible_device(change: &mut Change<'_>, id: &str) -> Result<Device, Error> {
+pub(super) async fn visible_device(change: &mut Change<'_>, id: &str) -> Result<Device, Error> {
     let question = change.visible(one_of(change.sql("SELECT "), id));
     let row = change.row(question).await?;
     Device::from_row(&row.ok_or_else(|| Error::not_found(KIND, id))?)

@@ -11,6 +11,7 @@ mod import;
 mod isolation;
 mod postgres;
 mod register;
+mod sensors;
 mod sign_in;
 mod support;
 mod tenants;
