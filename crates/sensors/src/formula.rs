@@ -174,7 +174,6 @@ impl Check<'_> {
         let id = expression.id;
         let replaced = match &mut expression.expr {
             Expr::Literal(LiteralValue::Int(number)) => {
-                #[expect(clippy::cast_precision_loss, reason = "all numbers are floats here")]
                 let number = *number.inner() as f64;
                 Expr::Literal(LiteralValue::Double(CelDouble::from(number)))
             }
@@ -247,7 +246,6 @@ impl Check<'_> {
     fn constant(&self, id: u64, expression: &Expr) -> Result<f64, Fault> {
         match expression {
             Expr::Literal(LiteralValue::Double(number)) => Ok(*number.inner()),
-            #[expect(clippy::cast_precision_loss, reason = "all numbers are floats here")]
             Expr::Literal(LiteralValue::Int(number)) => Ok(*number.inner() as f64),
             _ => Err(self.at(id, "what stands for a parameter that is missing must be a number")),
         }

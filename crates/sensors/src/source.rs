@@ -34,7 +34,6 @@ impl Source {
         match self {
             Self::Parameter(key) => match record.get(*key)? {
                 Value::Float(number) => Some(*number),
-                #[expect(clippy::cast_precision_loss, reason = "a sensor's number has as many digits as a float")]
                 Value::Int(number) => Some(*number as f64),
                 Value::Bool(is) => Some(f64::from(u8::from(*is))),
                 Value::Text(text) => text.trim().parse().ok(),
