@@ -1,25 +1,33 @@
-//! `cargo xtask demo`: builds the server, starts it on an empty folder, lets devices talk to it, and shows their records
-//! as they become durable.
+//! `cargo xtask demo`: builds everything, starts a server and a fleet of refrigerated trucks with a day of history, and says
+//! where to look.
 //!
-//! First come the messages that the protocols' own vectors hold, many of them captured from real devices; then a few
-//! simulated devices go on until somebody stops it.
+//! Its data stays, so that a second time it goes on where it was. `--reset` begins anew.
 
-mod devices;
-mod show;
+mod fleet;
+mod memory;
+mod pages;
+mod process;
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
-use rustix::process::{Pid, Signal, kill_process};
 
-/// How long the server may take to be ready: it opens an empty folder.
-const READY_TRIES: u32 = 300;
+use fleet::{Fleet, PROTOCOLS};
+use memory::Memory;
+use process::Process;
+
+/// Where all of it is kept.
+const FOLDER: &str = "demo-data";
+/// How long the server may take to be ready.
+const READY_TRIES: u32 = 600;
 const READY_PAUSE: Duration = Duration::from_millis(100);
+/// Where the interface is, unless somebody else is there.
+const USUAL_ADDRESS: ([u8; 4], u16) = ([127, 0, 0, 1], 8080);
 
 /// What the demo asks of history at its end.
 const QUESTION: &str = "SELECT protocol, count(*) AS records, count(DISTINCT device) AS devices, \
@@ -28,96 +36,134 @@ const QUESTION: &str = "SELECT protocol, count(*) AS records, count(DISTINCT dev
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Stop by itself after so many seconds of simulated devices; without it, Ctrl-C stops it
+    /// Stop by itself so many seconds after the history was sent; without it, Ctrl-C stops it
     #[arg(long, value_name = "SECONDS")]
     seconds: Option<u64>,
+    /// Begin anew, with empty data
+    #[arg(long)]
+    reset: bool,
+    /// How many trucks
+    #[arg(long, value_name = "COUNT", default_value_t = 50)]
+    devices: u32,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    pages::make()?;
     let binary = build()?;
-    let data = PathBuf::from("demo-data");
-    if data.exists() {
-        std::fs::remove_dir_all(&data).with_context(|| format!("empty {}", data.display()))?;
+    let folder = PathBuf::from(FOLDER);
+    if options.reset && folder.exists() {
+        std::fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
     }
-    let http = free_address()?;
-    let ports = ["teltonika", "gt06", "wialon"].map(|protocol| Ok::<_, anyhow::Error>((protocol, free_address()?)));
+    std::fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
+    let memory = Memory::of(&folder, options.devices)?;
+    let http = TcpListener::bind(SocketAddr::from(USUAL_ADDRESS))
+        .map_or_else(|_| free_address(), |_| Ok(USUAL_ADDRESS.into()))?;
+    let ports = PROTOCOLS.map(|protocol| Ok::<_, anyhow::Error>((protocol, free_address()?)));
     let ports = ports.into_iter().collect::<Result<Vec<_>>>()?;
-    let mut server = serve(&binary, &data, http, &ports)?;
-    let result = converse(&binary, &data, http, &ports, options, &mut server);
+    let mut server = serve(&binary, &folder, &memory, http, &ports)?;
+    let result = show(&binary, &folder, memory, http, &ports, options, &mut server);
     server.stop()?;
     result
 }
 
-fn converse(
+fn show(
     binary: &Path,
-    data: &Path,
+    folder: &Path,
+    memory: Memory,
     http: SocketAddr,
     ports: &[(&'static str, SocketAddr)],
     options: &Options,
     server: &mut Process,
 ) -> Result<()> {
-    wait_until_ready(http, server)?;
-    println!("The server is up. Health: http://{http}/healthz  metrics: http://{http}/metrics");
-    for (protocol, address) in ports {
-        println!("  {protocol} devices call {address}");
-    }
-    println!("  its data: {}  its log: {}\n", data.display(), log_path(data).display());
-    println!("{}", show::HEADING);
-    let mut follow = Command::new(binary);
-    follow.args(["export", "records", "--follow", "--data"]).arg(data).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut follow = Process::start("odograph export", &mut follow)?;
-    let lines = follow.child.stdout.take().context("the export's output is piped")?;
-    let printer = std::thread::spawn(move || show::records(lines));
-    let played = devices::play_vectors(ports)?;
-    println!("\n{played} captured and made-up conversations were held. Simulated devices go on from here.\n");
-    devices::drive(ports, options.seconds)?;
-    // What was acknowledged last is on its way through the export.
-    std::thread::sleep(Duration::from_secs(1));
-    follow.stop()?;
-    let shown = printer.join().ok().context("the printing thread panicked")?;
-    println!("\n{shown} records, each durable before its device was told so, each once.");
+    wait_until_ready(http, server, folder)?;
+    fleet::introduce(binary, folder, &memory)?;
+    tell(folder, &memory, http, ports);
+    let mut fleet = Fleet::start(binary, folder, memory, ports)?;
+    fleet.follow(options.seconds)?;
+    fleet.stop()?;
     println!("\nHistory, asked in SQL:\n  odograph sql \"{QUESTION}\"");
-    let asked = Command::new(binary).args(["sql", QUESTION, "--data"]).arg(data).status().context("ask history")?;
-    ensure!(asked.success(), "history gives no answer: the server's log says why");
-    println!("Look at them again:  {} export records --data {}", binary.display(), data.display());
+    let mut question = odograph(binary, folder);
+    let asked = question.args(["sql", QUESTION]).status().context("ask history")?;
+    ensure!(asked.success(), "history gives no answer: {} says why", log_path(folder).display());
     Ok(())
+}
+
+/// Says where to look, and at what.
+fn tell(folder: &Path, memory: &Memory, http: SocketAddr, ports: &[(&'static str, SocketAddr)]) {
+    println!("\n  Odograph is here:  http://{http}");
+    println!("  log in as          admin");
+    println!("  with the password  {}\n", memory.password);
+    println!(
+        "{} trucks of seven cities from Hamburg to Zaragoza are on their way, most of them refrigerated, with a day of\n\
+         history. They load with open doors, drive, defrost, lose their network and tell the rest later; now and then a\n\
+         compressor fails. Groups are countries and cities.\n",
+        memory.devices
+    );
+    println!("  data  {}   log  {}", data(folder).display(), log_path(folder).display());
+    println!(
+        "  API   http://{http}/api/v1/openapi.json   health  http://{http}/healthz   metrics  http://{http}/metrics"
+    );
+    for (protocol, address) in ports {
+        println!("  {protocol:<10} devices call {address}");
+    }
+    println!("  --reset begins anew.\n");
 }
 
 /// Builds the server with a profile made for this: fast to compile, fast enough to run.
 fn build() -> Result<PathBuf> {
     println!("Building the server (the first time takes some fifteen minutes on two cores) …");
-    let status = Command::new(env!("CARGO")).args(["build", "--profile", "demo", "--package", "odograph"]).status()?;
-    ensure!(status.success(), "the server does not build");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--profile", "demo", "--package", "odograph"]);
+    crate::steps::forget_package(&mut cargo);
+    ensure!(cargo.status()?.success(), "the server does not build");
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| PathBuf::from("target"), PathBuf::from);
     Ok(target.join("demo/odograph"))
 }
 
-fn serve(binary: &Path, data: &Path, http: SocketAddr, ports: &[(&'static str, SocketAddr)]) -> Result<Process> {
-    std::fs::create_dir_all(data)?;
-    let log = std::fs::File::create(log_path(data))?;
-    let mut command = Command::new(binary);
-    command.arg("serve").arg("--data").arg(data).env("ODOGRAPH_HTTP__LISTEN", http.to_string());
+fn serve(
+    binary: &Path,
+    folder: &Path,
+    memory: &Memory,
+    http: SocketAddr,
+    ports: &[(&'static str, SocketAddr)],
+) -> Result<Process> {
+    let log = std::fs::File::create(log_path(folder))?;
+    let mut command = odograph(binary, folder);
+    command.arg("serve").env("ODOGRAPH_HTTP__LISTEN", http.to_string());
+    command.env("ODOGRAPH_ADMIN_PASSWORD", &memory.password);
     for (protocol, address) in ports {
         command.arg("--listen").arg(format!("{protocol}={address}"));
     }
     Process::start("odograph serve", command.stdout(log.try_clone()?).stderr(log))
 }
 
-fn log_path(data: &Path) -> PathBuf {
-    data.join("server.log")
+/// A command of the server that was built, on the demo's data.
+fn odograph(binary: &Path, folder: &Path) -> Command {
+    let mut command = Command::new(binary);
+    command.env("ODOGRAPH_DATA", data(folder));
+    command
 }
 
-fn wait_until_ready(http: SocketAddr, server: &mut Process) -> Result<()> {
+fn data(folder: &Path) -> PathBuf {
+    folder.join("data")
+}
+
+fn log_path(folder: &Path) -> PathBuf {
+    folder.join("server.log")
+}
+
+fn wait_until_ready(http: SocketAddr, server: &mut Process, folder: &Path) -> Result<()> {
+    let log = log_path(folder);
     for _ in 0..READY_TRIES {
         if is_ready(http).unwrap_or(false) {
             return Ok(());
         }
-        if let Some(status) = server.child.try_wait()? {
-            bail!("the server ended ({status}): its log says why");
+        if let Some(status) = server.ended()? {
+            bail!("the server ended ({status}): {} says why", log.display());
         }
         std::thread::sleep(READY_PAUSE);
     }
-    bail!("the server did not become ready: its log says why")
+    bail!("the server did not become ready: {} says why", log.display())
 }
 
 fn is_ready(http: SocketAddr) -> Result<bool> {
@@ -131,31 +177,4 @@ fn is_ready(http: SocketAddr) -> Result<bool> {
 /// An address that nobody has: the usual ports may be taken by a server that is in use.
 fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?)
-}
-
-/// A process of ours, which ends with us.
-struct Process {
-    name: &'static str,
-    child: Child,
-}
-
-impl Process {
-    fn start(name: &'static str, command: &mut Command) -> Result<Self> {
-        Ok(Self { name, child: command.spawn().with_context(|| format!("start {name}"))? })
-    }
-
-    fn stop(&mut self) -> Result<()> {
-        if self.child.try_wait()?.is_none() {
-            kill_process(Pid::from_child(&self.child), Signal::TERM).with_context(|| format!("stop {}", self.name))?;
-            self.child.wait()?;
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // If it has ended already, there is nothing to stop.
-        let _ = self.stop();
-    }
 }

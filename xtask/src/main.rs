@@ -33,9 +33,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Build the server, start it, let devices talk to it, and show their records as they become durable.
+    /// Build everything, start a server and a fleet of refrigerated trucks with a day of history, and say where to look.
     ///
-    /// Uses free ports on loopback and the folder demo-data, which is emptied first.
+    /// Uses ports on loopback and the folder demo-data, which it keeps: a second time it goes on where it was.
     Demo(demo::Options),
     /// Run everything that a change must pass: format, lints, tests, documentation, licences.
     ///

@@ -2,6 +2,7 @@
 
 mod account;
 mod audit;
+mod commands;
 mod devices;
 mod drivers;
 mod live;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(account::routes())
         .merge(devices::routes())
         .merge(drivers::routes())
+        .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
         .merge(sql::routes())

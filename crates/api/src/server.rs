@@ -1,6 +1,7 @@
 //! What the rest of the process does for the API, which knows neither journal nor tables itself.
 
 use crate::Problem;
+use odograph_catalog::{Device, NewCommand};
 use odograph_model::Time;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -35,6 +36,19 @@ pub trait Server: Send + Sync + 'static {
     /// The protocols, as `odograph protocols --json` shows them.
     fn protocols(&self) -> serde_json::Value;
 
+    /// The protocol that a device speaks which is here now, by a connection over which commands can be sent.
+    fn speaks(&self, tenant: &str, device: &str) -> Option<&'static str>;
+
+    /// The commands that a protocol can encode.
+    fn command_types(&self, protocol: &str) -> Vec<CommandType>;
+
+    /// Checks that a device takes a command, as far as that can be said.
+    ///
+    /// # Errors
+    ///
+    /// When the command is none, or none that the device's protocol can encode.
+    fn check_command(&self, tenant: &str, device: &Device, new: &NewCommand) -> Result<(), Problem>;
+
     /// What messages say, as `odograph decode --stdin` prints it.
     ///
     /// # Errors
@@ -62,6 +76,27 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// When the query is wrong or takes too much, or whoever asks has gone.
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem>;
+}
+
+/// A command that a protocol can encode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct CommandType {
+    /// Its name, the same for all makers where they agree.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What has to be said with it.
+    pub attributes: Vec<Attribute>,
+    /// What it does.
+    pub meaning: String,
+}
+
+/// An attribute of a command.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Attribute {
+    /// Its name.
+    pub name: String,
+    /// Whether it must be given.
+    pub required: bool,
 }
 
 /// Where an answer goes.

@@ -8,7 +8,8 @@ use object_store::memory::InMemory;
 use object_store::path::Path as Location;
 use object_store::{ObjectStore as _, ObjectStoreExt as _};
 use odograph_backup::{
-    CHUNK_BYTES, Destination, Error, Item, JournalPart, LakePart, LakeTo, Manifest, Progress, Sent, Settings, Source, Target,
+    CHUNK_BYTES, Destination, Error, Item, JournalPart, LakePart, LakeTo, Manifest, Progress, Sent, Settings, Source,
+    Target,
 };
 use odograph_env::Disk as _;
 use odograph_model::Time;
@@ -222,10 +223,14 @@ async fn one_works_there_at_a_time() {
     // Whoever has the data folder knows that the other one is dead.
     let second = bench.target.begin(Some(KEY), Settings::default(), &SeededRng::new(5)).await.unwrap();
     let made = first.make(Time(NOW), source(KEY), vec![Item::of("b", b"b".to_vec())], &mut |_| Ok(())).await;
-    assert_eq!(made.unwrap_err().to_string(), "somebody else took memory over meanwhile: nothing was completed, try again");
+    assert_eq!(
+        made.unwrap_err().to_string(),
+        "somebody else took memory over meanwhile: nothing was completed, try again"
+    );
     second.make(Time(NOW), source(KEY), vec![Item::of("c", b"c".to_vec())], &mut |_| Ok(())).await.unwrap();
     // Another data folder's backups do not mix with these.
-    let other = bench.target.begin(Some("22"), Settings::default(), &SeededRng::new(6)).await.err().unwrap().to_string();
+    let other =
+        bench.target.begin(Some("22"), Settings::default(), &SeededRng::new(6)).await.err().unwrap().to_string();
     assert_eq!(
         other,
         "memory has backups of another data folder (its journal's key is 11, not 22): name another place"

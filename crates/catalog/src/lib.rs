@@ -43,8 +43,8 @@ mod within;
 pub use access::{Access, Actor, Role, Scope};
 pub use admin::{ADMIN, DEFAULT_TENANT};
 pub use catalog::Catalog;
-pub use database::copy;
 pub use commands::{COMMAND_TTL_S, CommandState, DeviceCommand, NewCommand, OWN_TEXT};
+pub use database::copy;
 pub use devices::{Device, DeviceFields, DeviceState, HIDDEN};
 pub use error::{Error, LoginError, Needed};
 pub use follow::{Changes, DeviceBinding, DeviceUpdate};
@@ -56,9 +56,9 @@ pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
 pub use usage::UsageOfNode;
 pub use within::{
-    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver,
-    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
-    Standings, Token, UsageDay, UsageState, User, UserChange, Within,
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver, DriverFields,
+    Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf, Standings,
+    Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

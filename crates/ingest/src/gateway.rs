@@ -4,7 +4,7 @@ use crate::accept::{self, Door};
 use crate::access::Refusal;
 use crate::command::{CommandObserver, Commission, Fate, Order, Unsent};
 use crate::cutoffs::{Cutoffs, Whom};
-use crate::limits::{BACKLOG, CERTIFICATES_LOOK, STOP_LOOK, WATCH};
+use crate::limits::{CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::is_stalled;
@@ -15,8 +15,7 @@ use odograph_env::Clock;
 use odograph_handover::Inlet;
 use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
 use odograph_model::Lsn;
-use odograph_protocols::Transport;
-use socket2::{Domain, Socket, Type};
+use odograph_protocols::{Protocol, Transport};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -82,23 +81,10 @@ impl Bound {
         &self.listener
     }
 
-    /// Opens a listener's socket. `[::]` takes both families, `0.0.0.0` IPv4 alone.
-    pub fn open(mut listener: Listener) -> Result<Self, GatewayError> {
-        let (address, transport) = (listener.local, listener.transport);
-        let bound = match transport {
-            Transport::Tcp => bind_tcp(address).and_then(|socket| {
-                let local = socket.local_addr()?;
-                Ok((BoundSocket::Tcp(Arc::new(socket)), local))
-            }),
-            Transport::Udp => bind_udp(address).and_then(|socket| {
-                let local = socket.local_addr()?;
-                Ok((BoundSocket::Udp(Arc::new(socket)), local))
-            }),
-        };
-        let (socket, local) =
-            bound.map_err(|source| GatewayError::Bind { address, transport: transport.name(), source })?;
-        listener.local = local;
-        Ok(Self { listener: Arc::new(listener), socket })
+    /// Opens a listener's socket, as [`Given::open`] does.
+    pub fn open(listener: Listener) -> Result<Self, GatewayError> {
+        let given = Given::open(listener.transport, listener.local)?;
+        Ok(Self::adopt(listener, given))
     }
 
     /// Takes a socket that somebody else has opened, for what travels there. The listener is where it is.
@@ -111,34 +97,6 @@ impl Bound {
         Self { listener: Arc::new(listener), socket }
     }
 }
-
-fn bind_tcp(address: SocketAddr) -> io::Result<std::net::TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // Lets a restarted server have its port while old connections are still in TIME_WAIT.
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-fn bind_udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, None)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(false)?;
-    }
-    socket.set_nonblocking(true)?;
-    // Room for a burst while the journal flushes; the kernel gives what its own bound allows.
-    let _ = socket.set_recv_buffer_size(UDP_BUFFER_BYTES);
-    socket.bind(&address.into())?;
-    Ok(socket.into())
-}
-
-/// Asked of the kernel for each UDP socket: some ten thousand datagrams, a second's worth.
-const UDP_BUFFER_BYTES: usize = 8 << 20;
 
 /// Wakes the workers when the journal has committed, and counts what the journal does.
 #[derive(Default)]
@@ -404,9 +362,9 @@ impl Gateway {
         let _ = self.common.observer.set(observer);
     }
 
-    /// Whether a device is here, by a connection over which commands can be sent. Datagrams and requests are none.
-    pub fn is_here(&self, tenant: &str, device: &str) -> bool {
-        self.common.present.of(tenant, device).is_some()
+    /// What a device speaks that is here, by a connection over which commands can be sent. Datagrams and requests are none.
+    pub fn speaks(&self, tenant: &str, device: &str) -> Option<&'static Protocol> {
+        self.common.present.of(tenant, device).map(|handle| handle.protocol())
     }
 
     /// Sends a command to a device that is here. What becomes of it, the observer hears; without one nothing is sent.
@@ -428,11 +386,11 @@ impl Gateway {
         self.common.seats.taken()
     }
 
-    /// The sockets on which devices arrive, for a server that is to follow this one: as long as one of the two has them, nobody
-    /// is refused.
-    pub fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        let doors = self.doors.iter().map(|door| door.socket.as_fd());
-        doors.chain(self.datagrams.iter().map(|(socket, _)| socket.as_fd()))
+    /// The sockets on which devices arrive, each with its listener, for a server that is to follow this one: as long as one of
+    /// the two has them, nobody is refused.
+    pub fn sockets(&self) -> impl Iterator<Item = (&Listener, BorrowedFd<'_>)> {
+        let doors = self.doors.iter().map(|door| (&*door.listener, door.socket.as_fd()));
+        doors.chain(self.datagrams.iter().map(|(socket, listener)| (&**listener, socket.as_fd())))
     }
 
     /// Whether the journal's writer has ended, which it never does by itself: the process has to.

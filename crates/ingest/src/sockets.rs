@@ -6,7 +6,7 @@ use crate::command::Commission;
 use crate::worker::{Inbox, Job};
 use compact_str::CompactString;
 use hashbrown::HashMap;
-use odograph_protocols::Binding;
+use odograph_protocols::{Binding, Protocol};
 use slab::Slab;
 use socket2::SockRef;
 use std::net::Shutdown;
@@ -47,6 +47,8 @@ pub(crate) struct Handle {
     /// Its place among the worker's sockets, and among its links.
     places: (usize, usize),
     stream: u64,
+    /// What is spoken there.
+    protocol: &'static Protocol,
 }
 
 impl Sockets {
@@ -73,8 +75,14 @@ impl Sockets {
         open.len()
     }
 
-    pub(crate) fn handle(self: &Arc<Self>, inbox: &Arc<Inbox>, places: (usize, usize), stream: u64) -> Handle {
-        Handle { sockets: self.clone(), inbox: inbox.clone(), places, stream }
+    pub(crate) fn handle(
+        self: &Arc<Self>,
+        inbox: &Arc<Inbox>,
+        places: (usize, usize),
+        stream: u64,
+        protocol: &'static Protocol,
+    ) -> Handle {
+        Handle { sockets: self.clone(), inbox: inbox.clone(), places, stream, protocol }
     }
 
     fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
@@ -96,6 +104,11 @@ impl Handle {
         if let Some(open) = self.sockets.lock().get_mut(self.places.0).filter(|open| open.stream == self.stream) {
             open.end(why);
         }
+    }
+
+    /// What is spoken there.
+    pub(crate) const fn protocol(&self) -> &'static Protocol {
+        self.protocol
     }
 
     /// Gives a command to the connection's worker.

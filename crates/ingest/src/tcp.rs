@@ -272,7 +272,8 @@ impl Link {
         let connection = self.connection.borrow();
         if let Some(binding) = connection.device().filter(|_| connection.is_of_one()) {
             tracing::debug!(peer = %self.peer, device = %binding.device, stream = self.stream, "device is here");
-            let handle = worker.sockets.handle(&worker.inbox, self.places.get(), self.stream);
+            let (places, protocol) = (self.places.get(), connection.listener().protocol);
+            let handle = worker.sockets.handle(&worker.inbox, places, self.stream, protocol);
             worker.common.present.arrive(binding, handle);
             if let Some(observer) = worker.common.commands() {
                 observer.arrived(&binding.tenant, &binding.device);

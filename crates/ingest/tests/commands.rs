@@ -406,7 +406,8 @@ fn a_gateway_sends_to_the_connection_that_a_device_has_and_answers_for_every_ord
     for _ in 0..2 {
         assert_eq!(arrived.recv_timeout(support::PATIENCE).unwrap(), format!("default/{}", exchange.device));
     }
-    assert!(gateway.is_here("default", exchange.device) && !gateway.is_here("other", exchange.device));
+    let speaks = |tenant| gateway.speaks(tenant, exchange.device).map(|protocol| protocol.name);
+    assert_eq!((speaks("default"), speaks("other")), (Some("teltonika"), None));
     gateway.command(exchange.order());
     let mut heard = vec![0; exchange.command().len()];
     std::io::Read::read_exact(&mut new.stream, &mut heard).unwrap();

@@ -58,7 +58,7 @@ fn a_server_follows_another_and_no_connection_is_refused() {
             }
         };
         reached(200);
-        let socket = trial.gateway.sockets().next().unwrap().try_clone_to_owned().unwrap();
+        let socket = trial.gateway.sockets().next().unwrap().1.try_clone_to_owned().unwrap();
         trial.gateway.stop().unwrap();
         drop(trial);
         // Nobody is here now; whoever comes waits.

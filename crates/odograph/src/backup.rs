@@ -95,7 +95,13 @@ impl Home {
         let last = match self.make(query, durable, out) {
             Ok(manifest) => {
                 let done = done(&manifest);
-                tracing::info!(to = query.to.to, time = done.time, files = done.files, bytes = done.bytes, "a backup was made");
+                tracing::info!(
+                    to = query.to.to,
+                    time = done.time,
+                    files = done.files,
+                    bytes = done.bytes,
+                    "a backup was made"
+                );
                 Line::Done(done)
             }
             Err(error) => {
@@ -131,7 +137,9 @@ impl Home {
                     is_gone.store(true, Ordering::Release);
                 }
             }
-            worker.join().unwrap_or_else(|_| Err(anyhow!("the program has a flaw, please report it: its log says more")))
+            worker
+                .join()
+                .unwrap_or_else(|_| Err(anyhow!("the program has a flaw, please report it: its log says more")))
         })
     }
 

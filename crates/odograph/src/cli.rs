@@ -17,6 +17,7 @@ pub(crate) mod protocols;
 mod replay;
 mod restore;
 mod serve;
+mod simulate;
 mod sql;
 pub(crate) mod table;
 mod tenant;
@@ -41,6 +42,7 @@ use std::process::ExitCode;
         odograph serve                                      take in devices, on every protocol's port\n  \
         odograph export records > records.jsonl             what they said\n  \
         odograph sql \"SELECT * FROM devices\"                questions over all of it\n  \
+        odograph simulate                                   a fleet to try it with\n  \
         odograph protocols                                  what it understands, and on which ports\n  \
         odograph decode --protocol gt06 78780d01…           what a message says\n  \
         odograph encode --protocol gt06 --device ID engineStop   what a command would send\n\n\
@@ -60,6 +62,7 @@ enum Command {
     Replay(replay::Options),
     Backup(backup::Options),
     Restore(restore::Options),
+    Simulate(simulate::Options),
     Device(device::Options),
     Unidentified(unidentified::Options),
     User(user::Options),
@@ -115,6 +118,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Replay(options) => replay::run(&options, &mut out),
         Command::Backup(options) => backup::run(&options, &mut out),
         Command::Restore(options) => restore::run(&options, &mut out),
+        Command::Simulate(options) => simulate::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
         Command::Unidentified(options) => unidentified::run(&options, &mut out),
         Command::User(options) => user::run(&options, &mut out),

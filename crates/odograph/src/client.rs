@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use odograph_model::Lsn;
 use std::os::unix::net::UnixStream;
@@ -100,7 +100,7 @@ impl Server {
                 .header("te", "trailers")
                 .body(Full::new(body))?;
             let response = sender.send_request(request).await.context("the server does not answer")?;
-            if response.status() != StatusCode::OK {
+            if !response.status().is_success() {
                 return Err(refused(response).await);
             }
             let mut trailers = hyper::HeaderMap::new();

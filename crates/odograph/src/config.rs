@@ -125,8 +125,13 @@ impl Loaded {
     fn take_file(&mut self, path: &Path, text: &str, problems: &mut Vec<String>) {
         match file::read(text) {
             Err((place, what)) => problems.push(format!("{}: {what}", Origin::File(path.to_owned(), place))),
-            Ok(assignments) => {
-                for assignment in assignments {
+            Ok(file::Said { values, empty }) => {
+                // One that is not there says nothing; one that is there and empty was meant to say something.
+                for (_, place) in empty.into_iter().filter(|(key, _)| key.last().is_some_and(|key| key == "tls")) {
+                    let origin = Origin::File(path.to_owned(), place);
+                    problems.push(format!("{origin}: {}", check::HALF_TLS));
+                }
+                for assignment in values {
                     let origin = Origin::File(path.to_owned(), assignment.place);
                     match self.assign(&assignment.key, &assignment.given, origin.clone()) {
                         Err(Refused::Unknown(what) | Refused::Wrong(what)) => {

@@ -170,6 +170,8 @@ pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 /// Exports records.
 pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) -> Result<Totals> {
+    let devices = kept_under(&query.devices, query.tenant.as_deref(), &origin.roster);
+    let query = &RecordQuery { devices, ..query.clone() };
     let wanted = query.wanted()?;
     let besides = besides::gather(origin, query)?;
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
@@ -227,6 +229,19 @@ impl RecordQuery {
             part_rows: 0,
         })
     }
+}
+
+/// The ids under which the data of devices is kept that are named by any of their ids: the first of each, and the one that was
+/// named, under which it is kept that came before these were known to be one device.
+fn kept_under(named: &[CompactString], tenant: Option<&str>, roster: &Roster) -> Vec<CompactString> {
+    let first = |id: &CompactString| roster.get(tenant, id).map(|known| known.device);
+    let mut all: Vec<CompactString> = Vec::new();
+    for id in named.iter().flat_map(|id| [Some(id.clone()), first(id)]).flatten() {
+        if !all.contains(&id) {
+            all.push(id);
+        }
+    }
+    all
 }
 
 fn within(time: i64, from: Option<i64>, to: Option<i64>) -> bool {

@@ -3,17 +3,20 @@
 use crate::backup::{MARK, half_restored};
 use crate::config::Config;
 use crate::exit::{Failure, Status};
+use crate::history;
 use anyhow::{Context as _, Result};
 use odograph_env::LocalDisk;
 use odograph_ingest::Roster;
 use odograph_journal::{Error, Reader};
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Context, Settings};
+use rustix::fs::Access;
+use rustix::io::Errno;
 use std::collections::HashMap;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read as _, Write as _};
-use std::os::fd::AsRawFd as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,7 +28,23 @@ pub(crate) struct Folder(PathBuf);
 
 /// The right to write in a data folder, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct Lock(#[expect(dead_code, reason = "closing the file is what ends the lock")] File);
+pub(crate) struct Lock(File);
+
+impl Lock {
+    /// Says whose the folder is, for whoever finds it taken. The lock itself is the kernel's, so a stale number misleads nobody.
+    fn sign(&self) -> io::Result<()> {
+        let signed =
+            self.0.set_len(0).and_then(|()| self.0.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0));
+        // A full disk is waited for by those who need it; the number is a courtesy.
+        signed.or_else(|error| if odograph_env::is_full(&error) { Ok(()) } else { Err(error) })
+    }
+}
+
+impl AsFd for Lock {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
 
 impl Folder {
     pub(crate) fn of(config: &Config) -> Self {
@@ -102,6 +121,27 @@ impl Folder {
         }
     }
 
+    /// Looks whether this process could open what is there, while another one has it. An error: it could not.
+    pub(crate) fn look(&self, config: &Config) -> Result<()> {
+        let journal = self.journal(config.journal.node);
+        for path in [&self.0, &journal, &self.0.join("lock"), &self.catalog()] {
+            match rustix::fs::access(path, Access::READ_OK | Access::WRITE_OK) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(error) => {
+                    let what = format!("cannot write to {}: {error}: run as the user who owns it", path.display());
+                    return Err(Failure::new(Status::CannotCreate, what).into());
+                }
+            }
+        }
+        if let Some(reader) = self.reader(config.journal.node)? {
+            reader
+                .oldest()
+                .and_then(|_| reader.public_key())
+                .with_context(|| format!("cannot read {}", journal.display()))?;
+        }
+        history::lake(config, self).map(drop)
+    }
+
     /// Takes the folder for this process. `None`: another has it.
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         let lock = self.try_lock_as_it_is()?;
@@ -128,17 +168,36 @@ impl Folder {
         };
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let mut file = file.map_err(cannot)?;
+        let file = file.map_err(cannot)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
             Err(TryLockError::Error(error)) => return Err(cannot(error).into()),
         }
-        // For whoever finds the folder taken. The lock itself is the kernel's, so a stale number misleads nobody.
-        match file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
-            // A full disk is waited for by those who need it; the number is a courtesy.
-            Err(error) if !odograph_env::is_full(&error) => Err(cannot(error).into()),
-            _ => Ok(Some(Lock(file))),
+        let lock = Lock(file);
+        lock.sign().map_err(cannot)?;
+        Ok(Some(lock))
+    }
+
+    /// Takes over the lock that another process held, as its open file: both have it, until the last of them closes it. An error:
+    /// it is not this folder's, or not held.
+    pub(crate) fn inherit(&self, file: OwnedFd) -> io::Result<Lock> {
+        let (file, here) = (File::from(file), std::fs::metadata(self.0.join("lock"))?);
+        let there = file.metadata()?;
+        if (there.dev(), there.ino()) != (here.dev(), here.ino()) {
+            return Err(io::Error::other("it is the lock of another folder"));
+        }
+        // Succeeds on the same open file, and on no other.
+        file.try_lock()?;
+        let lock = Lock(file);
+        lock.sign()?;
+        Ok(lock)
+    }
+
+    /// Says that the folder is this process's again.
+    pub(crate) fn reclaim(&self, lock: &Lock) {
+        if let Err(error) = lock.sign() {
+            tracing::warn!(%error, "cannot note in the data folder whose it is");
         }
     }
 
@@ -290,5 +349,26 @@ mod tests {
         assert_eq!(refused.downcast_ref::<Failure>().unwrap().status, Status::Temporary);
         drop(lock);
         folder.lock().unwrap();
+    }
+
+    #[test]
+    fn a_lock_that_is_passed_on_holds_until_both_have_closed_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder(place.path().join("data"));
+        folder.create().unwrap();
+        let lock = folder.lock().unwrap();
+        let passed = folder.inherit(lock.as_fd().try_clone_to_owned().unwrap()).unwrap();
+        drop(lock);
+        assert!(folder.try_lock().unwrap().is_none(), "the other one has it");
+        drop(passed);
+        let lock = folder.try_lock().unwrap().unwrap();
+        // Another file of that name is no lock of this folder, and an open file without a lock is none at all.
+        let other = Folder(place.path().join("other"));
+        other.create().unwrap();
+        let others = other.lock().unwrap();
+        folder.inherit(others.as_fd().try_clone_to_owned().unwrap()).unwrap_err();
+        let unlocked = File::open(folder.0.join("lock")).unwrap();
+        folder.inherit(unlocked.into()).unwrap_err();
+        drop(lock);
     }
 }

@@ -168,6 +168,8 @@ pub(crate) struct History {
     metering: Metering,
     /// The way to the thread, until it is to end.
     jobs: Mutex<Option<SyncSender<Job>>>,
+    /// What waits when the thread ends is left to another process.
+    leaving: AtomicBool,
     clock: Arc<dyn Clock>,
 }
 
@@ -183,8 +185,8 @@ impl History {
     pub(crate) fn new(current: Current, node: u16, metering: Metering, clock: Arc<dyn Clock>) -> Self {
         let course = Course::begun(clock.monotonic());
         let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
-        let (moved, jobs) = (Condvar::new(), Mutex::default());
-        Self { state, moved, current: Arc::new(current), node, metering, jobs, clock }
+        let (moved, jobs, leaving) = (Condvar::new(), Mutex::default(), AtomicBool::new(false));
+        Self { state, moved, current: Arc::new(current), node, metering, jobs, leaving, clock }
     }
 
     /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
@@ -269,6 +271,12 @@ impl Historian {
         };
         let thread = std::thread::Builder::new().name("pipeline".to_owned()).spawn(run)?;
         Ok(Self { history, thread })
+    }
+
+    /// Ends without making files of what waits: whoever has the folder next reads it from the journal again. The journal may go on.
+    pub(crate) fn leave(self) {
+        self.history.leaving.store(true, Ordering::Release);
+        self.stop();
     }
 
     /// Makes files of all that waits, and ends. The journal must take nothing more.
@@ -369,8 +377,11 @@ impl Run {
             } else if let Woken::End = woken {
                 let last = *ending.get_or_insert(now + ENDING);
                 let all_read = caught_up && self.journal.durable() == progress.read;
-                if all_read || !flushed || now >= last {
-                    self.flush(&mut pipeline, true)?;
+                let leaving = self.history.leaving.load(Ordering::Acquire);
+                if all_read || !flushed || now >= last || leaving {
+                    if !leaving {
+                        self.flush(&mut pipeline, true)?;
+                    }
                     save(&pipeline, &mut cursors)?;
                     self.place.watch.iter().for_each(Watch::save);
                     return Ok(());

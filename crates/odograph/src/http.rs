@@ -23,14 +23,14 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Accountant, Alarms, Follower, Shares, http_tls};
+use crate::server::{Accountant, Alarms, Commander, Follower, Shares, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
 use odograph_catalog::{Catalog, Error};
-use odograph_ingest::{Gateway, Roster, Tls};
+use odograph_ingest::{Gateway, Given, Roster, Tls};
 use odograph_journal::{Journal, Reader};
 use odograph_live::Live;
 use odograph_protocols::Transport;
@@ -120,10 +120,15 @@ const BACKUPS_MAX: usize = 1;
 /// Each takes half a gigabyte of memory at most, and two could change the same rows.
 const REPLAYS_MAX: usize = 1;
 
-/// The bound sockets, not yet served.
-pub(crate) struct Bound {
+/// The port that everyone reaches, not yet served.
+pub(crate) struct Public {
     tcp: Option<std::net::TcpListener>,
     tls: Option<Arc<Tls>>,
+}
+
+/// The sockets, not yet served.
+pub(crate) struct Bound {
+    public: Public,
     unix: UnixListener,
     socket: PathBuf,
 }
@@ -133,42 +138,70 @@ pub(crate) struct Http {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
     socket: PathBuf,
+    /// For whoever serves there next.
+    public: Public,
 }
 
-impl Http {
-    /// Opens both sockets. The port that nobody asked for is left out where it is taken.
-    pub(crate) fn bind(config: &config::Http, named: bool, folder: &Folder) -> Result<Bound> {
+impl Public {
+    /// Takes the port from whoever had it before, or opens it. One that nobody asked for is left out where it is taken.
+    pub(crate) fn open(config: &config::Http, named: bool, given: Option<Given>) -> Result<Self> {
         let listen = config.listen;
         let tls = http_tls(&config.tls)?;
-        let tcp = match std::net::TcpListener::bind(listen) {
-            Ok(listener) => {
-                let address = listener.local_addr().context("cannot tell the address of the HTTP server")?;
-                tracing::info!(%address, tls = tls.is_some(), "serving HTTP");
-                Some(listener)
-            }
+        let opened = match given {
+            Some(given) => Ok(given.into_socket().into()),
+            None => std::net::TcpListener::bind(listen),
+        };
+        match opened {
+            Ok(listener) => Ok(Self { tcp: Some(listener), tls }),
             Err(error) => {
                 let what = cannot_listen(listen, &error);
                 if named {
                     return Err(Failure::new(Status::Unavailable, what).into());
                 }
                 tracing::warn!("{what}: left out, [http] listen names another address");
-                None
+                Ok(Self { tcp: None, tls })
             }
-        };
+        }
+    }
+
+    /// The port itself.
+    pub(crate) const fn tcp(&self) -> Option<&std::net::TcpListener> {
+        self.tcp.as_ref()
+    }
+
+    /// The same once more, for whoever serves there next.
+    fn again(&self) -> io::Result<Self> {
+        Ok(Self { tcp: self.tcp.as_ref().map(std::net::TcpListener::try_clone).transpose()?, tls: self.tls.clone() })
+    }
+
+    /// Opens the control socket beside it. The data folder must be this process's own.
+    pub(crate) fn bind(self, folder: &Folder) -> Result<Bound> {
+        if let Some(tcp) = &self.tcp {
+            let address = tcp.local_addr().context("cannot tell the address of the HTTP server")?;
+            tracing::info!(%address, tls = self.tls.is_some(), "serving HTTP");
+        }
         let socket = folder.socket();
         let unix = bind_unix(&socket).map_err(|error| {
             Failure::new(Status::CannotCreate, format!("cannot make {}: {error}", socket.display()))
         })?;
-        Ok(Bound { tcp, tls, unix, socket })
+        Ok(Bound { public: self, unix, socket })
+    }
+}
+
+impl Http {
+    /// The port that everyone reaches.
+    pub(crate) const fn public(&self) -> &Public {
+        &self.public
     }
 
-    /// Ends it. What is being answered is cut short.
-    pub(crate) fn stop(self) {
+    /// Ends it. What is being answered is cut short. Gives the port back, at which those who come wait as long as somebody has it.
+    pub(crate) fn stop(self) -> Public {
         // No more commands come this way; the file would only be in their way.
         let _ = std::fs::remove_file(&self.socket);
         let _ = self.stop.send(());
         // A panic there was logged when it happened.
         let _ = self.thread.join();
+        self.public
     }
 }
 
@@ -205,14 +238,15 @@ impl Bound {
             .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
             .build()
             .context("cannot start the HTTP server")?;
-        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.tls.is_some());
+        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.public.tls.is_some());
         runtime.block_on(begin(&api, app, config, folder))?;
-        let Self { tcp, tls, unix, socket } = self;
+        let again = self.public.again()?;
+        let Self { public: Public { tcp, tls }, unix, socket } = self;
         if let Some(tcp) = &tcp {
             tcp.set_nonblocking(true)?;
         }
         unix.set_nonblocking(true)?;
-        let (public, control) = (public(app, &api), control(app, &api));
+        let (everyone, control) = (public(app, &api), control(app, &api));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async {
@@ -220,7 +254,7 @@ impl Bound {
                     if let Some(tls) = tls.clone() {
                         tokio::spawn(tls::renew(tls));
                     }
-                    tokio::spawn(accept::tcp(tcp, tls, public, seats.http));
+                    tokio::spawn(accept::tcp(tcp, tls, everyone, seats.http));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
                     tokio::spawn(accept::unix(unix, control, seats.control));
@@ -230,7 +264,7 @@ impl Bound {
             runtime.shutdown_timeout(STOP_MAX);
         };
         let spawned = std::thread::Builder::new().name("http".to_owned()).spawn(serve);
-        Ok(Http { stop, thread: spawned.context("cannot start a thread")?, socket })
+        Ok(Http { stop, thread: spawned.context("cannot start a thread")?, socket, public: again })
     }
 }
 
@@ -269,6 +303,8 @@ fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     let (roster, history, reader, alarms) =
         (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
     tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
+    let holder = format!("node-{}", app.history.node());
+    tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
     api.begin(catalog);

@@ -4,6 +4,7 @@ mod backup;
 mod catalog;
 mod cli;
 mod client;
+mod commands;
 mod config;
 mod exit;
 mod export;

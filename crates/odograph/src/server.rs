@@ -1,6 +1,8 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod accountant;
+mod commander;
+mod doors;
 mod files;
 mod follower;
 mod given;
@@ -11,21 +13,26 @@ mod recovery;
 mod succession;
 
 pub(crate) use accountant::Accountant;
-pub(crate) use files::{Shares, connections};
+pub(crate) use commander::Commander;
+pub(crate) use doors::{check, http_tls, not_handed_over};
+pub(crate) use files::{Shares, connections, raise};
 pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
-pub(crate) use listeners::{Listen, has_ipv6, http_tls, plan};
+pub(crate) use listeners::{Listen, has_ipv6, plan};
 
 use crate::backup::Home;
 use crate::config::{Config, Loaded};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
 use crate::history::{self, Historian, History, Place};
-use crate::http::{App, Http};
+use crate::http::{App, Http, Public};
 use crate::replay::Current;
 use anyhow::{Context as _, Result};
+use doors::Doors;
 use given::Sockets;
 use keeper::Keeper;
+use listeners::Planned;
+use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemClock, SystemRng};
 use odograph_handover::{Inlet, ring};
 use odograph_ingest::{Bell, Gateway, Intake, Limits, Parts};
@@ -34,9 +41,10 @@ use odograph_live::Live;
 use odograph_model::Time;
 use std::sync::Arc;
 use std::time::Duration;
+use succession::{Offer, Outcome, Predecessor, Successor, Taken};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Serves until a signal ends it, or the journal's disk fails.
+/// Serves until a signal ends it, another server takes its place, or the journal's disk fails.
 pub(crate) fn serve(loaded: &Loaded, listen: &[Listen], take_over: bool) -> Result<()> {
     // Before there are other threads.
     let sockets = Sockets::of_service_manager();
@@ -47,8 +55,71 @@ pub(crate) fn serve(loaded: &Loaded, listen: &[Listen], take_over: bool) -> Resu
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     // Before anything else: a signal during the start must end it in good order as well.
     let mut signals = runtime.block_on(async { Signals::new() })?;
-    let server = Server::start(loaded, listen, sockets, take_over, &log)?;
-    runtime.block_on(server.run(&mut signals))
+    let begin = Begin { loaded, listen, open_files: files::raise(), log: &log, metrics: logging::start_metrics()? };
+    let ground = if take_over { runtime.block_on(begin.follow(sockets, &mut signals)) } else { begin.stand(sockets) };
+    let Some((mut ground, mut from)) = ground? else { return Ok(()) };
+    // Once, unless a server that was to follow this one did not come to serve.
+    loop {
+        let server = match Server::start(&begin, ground) {
+            Ok(server) => server,
+            Err(error) => {
+                if let Some(from) = from {
+                    runtime.block_on(from.cannot(&error));
+                }
+                return Err(error);
+            }
+        };
+        match runtime.block_on(server.run(from.take(), &mut signals))? {
+            Some(again) => ground = again,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// What a server is started with, whoever had the folder before.
+struct Begin<'a> {
+    loaded: &'a Loaded,
+    listen: &'a [Listen],
+    open_files: usize,
+    log: &'a logging::Log,
+    metrics: PrometheusHandle,
+}
+
+/// What a server stands on: the data folder, which is its own, and the sockets.
+struct Ground {
+    folder: Folder,
+    lock: Lock,
+    doors: Doors,
+}
+
+impl Begin<'_> {
+    /// Takes the data folder, and opens all sockets.
+    fn stand(&self, sockets: Sockets) -> Result<Option<(Ground, Option<Predecessor>)>> {
+        let config = &self.loaded.config;
+        let folder = Folder::of(config);
+        folder.create()?;
+        let lock = folder.lock()?;
+        let doors = Doors::open(self.loaded, plan(config, self.listen), sockets)?;
+        Ok(Some((Ground { folder, lock, doors }, None)))
+    }
+
+    /// Takes both from the server that has them. `None`: a signal ended this one before.
+    async fn follow(&self, sockets: Sockets, signals: &mut Signals) -> Result<Option<(Ground, Option<Predecessor>)>> {
+        let config = &self.loaded.config;
+        doors::check(self.loaded)?;
+        let folder = Folder::of(config);
+        folder.create()?;
+        folder.look(config)?;
+        let open = |sockets| Doors::open(self.loaded, plan(config, self.listen), sockets);
+        let Taken { doors, lock, from } = tokio::select! {
+            taken = succession::follow(&folder, sockets, open) => taken?,
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopped before it took over: the server before goes on");
+                return Ok(None);
+            }
+        };
+        Ok(Some((Ground { folder, lock, doors }, from)))
+    }
 }
 
 struct Server {
@@ -58,39 +129,41 @@ struct Server {
     historian: Historian,
     app: Arc<App>,
     /// Where a server asks that is to follow this one.
-    successor: std::os::unix::net::UnixListener,
+    successor: Option<std::os::unix::net::UnixListener>,
+    /// Where devices arrive.
+    planned: Vec<Planned>,
+    stop_max: Duration,
     folder: Folder,
-    _lock: Lock,
+    lock: Lock,
+}
+
+/// A server that writes nothing any more.
+struct Stopped {
+    gateway: Arc<Gateway>,
+    http: Public,
+    planned: Vec<Planned>,
+    folder: Folder,
+    lock: Lock,
+    /// Somebody wanted it to end.
+    signalled: bool,
 }
 
 impl Server {
-    fn start(
-        loaded: &Loaded,
-        listen: &[Listen],
-        mut sockets: Sockets,
-        take_over: bool,
-        log: &logging::Log,
-    ) -> Result<Self> {
+    fn start(begin: &Begin<'_>, ground: Ground) -> Result<Self> {
+        let Begin { loaded, listen, open_files, log, metrics } = begin;
+        let Ground { folder, lock, doors } = ground;
         let config = &loaded.config;
-        let folder = Folder::of(config);
-        folder.create()?;
-        let open_files = files::raise();
-        let lock = if take_over {
-            succession::follow(&folder, &mut sockets, config.limits.stop_max)?
-        } else {
-            folder.lock()?
-        };
         let mut limits = config.limits.clone();
-        let planned = plan(config, listen);
-        let (connections_max, few) = files::connections(open_files, planned.len(), config.connections_max);
+        let (connections_max, few) = files::connections(*open_files, doors.devices.len(), config.connections_max);
         limits.connections_max = connections_max;
+        let stop_max = limits.stop_max;
         if let Some(few) = few {
             tracing::warn!("{few}");
         }
-        let metrics = logging::start_metrics()?;
         keeper::describe();
         history::describe();
         accountant::describe();
+        commander::describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
@@ -100,7 +173,8 @@ impl Server {
         if !roster.damage().is_none() {
             tracing::warn!("{}", folder.damaged_devices(&roster));
         }
-        let bound = listeners::open(planned, sockets, &roster)?;
+        let planned = doors.planned();
+        let bound = listeners::listen(doors.devices, &roster)?;
         // Before anyone comes: whom the configuration announces now must not be taken for one that registered, later on.
         if let Err(error) = roster.save_mark(mark) {
             tracing::error!(%error, "cannot keep the devices that are known: tried again");
@@ -108,8 +182,8 @@ impl Server {
         if bound.is_empty() {
             tracing::warn!("no device can come: there is no listener");
         }
-        let http = Http::bind(&config.http, loaded.is_set("http.listen"), &folder)?;
-        let successor = bind_succession(&folder)?;
+        let http = doors.http.bind(&folder)?;
+        let successor = Some(bind_succession(&folder)?);
         let workers = config.ingest.workers.unwrap_or_else(cores);
         let alarms = Arc::<Alarms>::default();
         let home = Home::new(loaded, clock.clone())?;
@@ -139,31 +213,57 @@ impl Server {
         let history = Arc::new(History::new(current, config.journal.node, metering, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
+        let metrics = metrics.clone();
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home));
-        let http = http.serve(&app, config, &folder, files::shares(open_files))?;
+        let http = http.serve(&app, config, &folder, files::shares(*open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
-        Ok(Self { gateway, http, keeper, historian, app, successor, folder, _lock: lock })
+        Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, folder, lock })
     }
 
-    async fn run(self, signals: &mut Signals) -> Result<()> {
+    /// Serves. What it stands on comes back where a server was to follow this one and did not come to serve.
+    async fn run(mut self, from: Option<Predecessor>, signals: &mut Signals) -> Result<Option<Ground>> {
+        if let Some(from) = from {
+            // Some time, so that a signal shows that came during the start.
+            let signalled = tokio::time::timeout(SIGNAL_LOOK, signals.next()).await;
+            if let Ok(name) = signalled {
+                tracing::info!(signal = name, "stopping before it took over: the server before goes on");
+                return self.close(Way::End, signals).await.map(|_| None);
+            }
+            from.serving().await;
+        }
+        let asking = self.successor.take().context("it runs once")?;
+        let asking = tokio::net::UnixListener::from_std(asking)?;
+        loop {
+            let successor = match self.next(&asking, signals).await? {
+                Next::Stop(name) => {
+                    tracing::info!(signal = name, "stopping: a second signal ends it at once");
+                    // Whoever asks now need not wait to know that it ends.
+                    drop(asking);
+                    self.close(Way::End, signals).await?;
+                    tracing::info!("stopped");
+                    return Ok(None);
+                }
+                Next::GiveWay(successor) => successor,
+            };
+            match successor.closing(self.stop_max + succession::CLOSE_MAX).await {
+                Ok(()) => {
+                    drop(asking);
+                    return self.close(Way::GiveWay, signals).await?.give_way(&successor, signals).await;
+                }
+                Err(error) => tracing::warn!(%error, "the other server has gone: this one goes on"),
+            }
+        }
+    }
+
+    /// Waits until something ends it.
+    async fn next(&self, asking: &tokio::net::UnixListener, signals: &mut Signals) -> Result<Next> {
+        let offer = Offer::of(&self.gateway, self.http.public(), &self.planned);
+        let mut asked = std::pin::pin!(succession::asked(asking, &offer));
         let mut look = tokio::time::interval(LOOK);
-        let successor = tokio::net::UnixListener::from_std(self.successor.try_clone()?)?;
         loop {
             tokio::select! {
-                name = signals.next() => {
-                    tracing::info!(signal = name, "stopping: a second signal ends it at once");
-                    return self.stop(signals).await;
-                }
-                asking = successor.accept() => match asking {
-                    Ok((stream, _)) => {
-                        if self.give_way(stream).await {
-                            tracing::info!("stopping: another server has the sockets");
-                            return self.stop(signals).await;
-                        }
-                    }
-                    // No file is free, most likely. It waits.
-                    Err(_) => tokio::time::sleep(LOOK).await,
-                },
+                name = signals.next() => return Ok(Next::Stop(name)),
+                successor = &mut asked => return Ok(Next::GiveWay(successor)),
                 _ = look.tick() => {
                     if self.gateway.journal_lost() {
                         return Err(lost());
@@ -173,48 +273,122 @@ impl Server {
         }
     }
 
-    /// Gives the sockets to a server that is to follow. `false`: it did not come to that, and this one goes on.
-    async fn give_way(&self, stream: tokio::net::UnixStream) -> bool {
-        let gateway = self.gateway.clone();
-        let given = tokio::task::spawn_blocking(move || succession::give(&stream.into_std()?, &gateway)).await;
-        match given.map_err(std::io::Error::other).flatten() {
-            Ok(given) => given,
-            Err(error) => {
-                tracing::warn!(%error, "another server was to follow, and did not take the sockets");
-                false
+    async fn close(self, way: Way, signals: &mut Signals) -> Result<Stopped> {
+        self.app.stop();
+        // Nobody else is to ask.
+        let _ = std::fs::remove_file(self.folder.succession());
+        let Self { gateway, http, keeper, historian, app, planned, folder, lock, .. } = self;
+        let mut stopping = tokio::task::spawn_blocking(move || {
+            let end = || {
+                let stopped = gateway.stop();
+                // Without the journal nothing more becomes durable, so now the devices' file can be complete.
+                keeper.stop();
+                stopped
+            };
+            let (stopped, http) = match way {
+                Way::End => {
+                    let stopped = end();
+                    historian.stop();
+                    // Last, so that whoever asks how the server is hears that it stops.
+                    (stopped, Ok(http.stop()))
+                }
+                Way::GiveWay => {
+                    // First, because a table may be half written, and devices are served until it is whole.
+                    historian.leave();
+                    tracing::info!(
+                        "history is left to the other server: whoever comes waits in the kernel from now on"
+                    );
+                    std::thread::scope(|scope| {
+                        let http = scope.spawn(|| http.stop());
+                        (end(), http.join())
+                    })
+                }
+            };
+            drop(app);
+            (stopped, gateway, http)
+        });
+        let mut signalled = way == Way::End;
+        loop {
+            tokio::select! {
+                stopped = &mut stopping => {
+                    let (stopped, gateway, http) = stopped?;
+                    let http = http.map_err(|_| anyhow::anyhow!("the HTTP server did not stop"))?;
+                    if let Err(fatal) = stopped {
+                        tracing::error!(error = %fatal, "stopped without the journal");
+                        return Err(lost());
+                    }
+                    return Ok(Stopped { gateway, http, planned, folder, lock, signalled });
+                }
+                name = signals.next() => {
+                    if signalled {
+                        tracing::warn!(signal = name, "ended at once");
+                        // Not by returning: what is still being stopped would be waited for.
+                        std::process::exit(Status::Problems as i32)
+                    }
+                    signalled = true;
+                    tracing::info!(signal = name, "stopping: the other server goes on alone, a second signal ends this one at once");
+                }
+            }
+        }
+    }
+}
+
+/// What a running server comes to.
+enum Next {
+    Stop(&'static str),
+    GiveWay(Successor),
+}
+
+/// Why it stops.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Somebody wants it to end.
+    End,
+    /// Another server is to have its place.
+    GiveWay,
+}
+
+impl Stopped {
+    /// Gives the data folder to the other server. Where that does not serve, this one stands on it again.
+    async fn give_way(self, successor: &Successor, signals: &mut Signals) -> Result<Option<Ground>> {
+        if let Err(error) = successor.give(&self.lock).await {
+            tracing::warn!(%error, "the other server did not take the data folder");
+        }
+        if self.signalled {
+            tracing::info!("stopped");
+            return Ok(None);
+        }
+        let outcome = tokio::select! {
+            outcome = successor.serves() => outcome,
+            name = signals.next() => {
+                tracing::info!(signal = name, "stopped: the other server goes on alone");
+                return Ok(None);
+            }
+        };
+        match outcome {
+            Outcome::Serves => {
+                tracing::info!("stopped: another server serves in its place");
+                Ok(None)
+            }
+            Outcome::Ended(why) => {
+                tracing::error!(why, "the other server did not come to serve: this one goes on");
+                self.folder.reclaim(&self.lock);
+                self.ground().map(Some)
+            }
+            Outcome::Hangs(process) => {
+                let what = format!(
+                    "process {process} has the data folder and the sockets, and neither serves nor ends: look at its log, end \
+                     it, and start again"
+                );
+                Err(Failure::new(Status::Temporary, what).into())
             }
         }
     }
 
-    async fn stop(self, signals: &mut Signals) -> Result<()> {
-        self.app.stop();
-        // Nobody else is to ask.
-        let _ = std::fs::remove_file(self.folder.succession());
-        let stopping = tokio::task::spawn_blocking(move || {
-            let stopped = self.gateway.stop();
-            // Without the journal nothing more becomes durable, so now the devices' file can be complete.
-            self.keeper.stop();
-            self.historian.stop();
-            self.http.stop();
-            stopped
-        });
-        tokio::select! {
-            stopped = stopping => match stopped? {
-                Ok(()) => {
-                    tracing::info!("stopped");
-                    Ok(())
-                }
-                Err(fatal) => {
-                    tracing::error!(error = %fatal, "stopped without the journal");
-                    Err(lost())
-                }
-            },
-            name = signals.next() => {
-                tracing::warn!(signal = name, "ended at once");
-                // Not by returning: what is still being stopped would be waited for.
-                std::process::exit(Status::Problems as i32)
-            }
-        }
+    fn ground(self) -> Result<Ground> {
+        let Self { gateway, http, planned, folder, lock, .. } = self;
+        let devices = Doors::again(&gateway, planned).context("cannot keep the sockets")?;
+        Ok(Ground { folder, lock, doors: Doors { devices, http } })
     }
 }
 
@@ -338,3 +512,5 @@ impl Signals {
 const HANDOVER_BYTES_MAX: u64 = 64 << 20;
 /// How often we look whether the journal still has its writer.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long a signal may take to show.
+const SIGNAL_LOOK: Duration = Duration::from_millis(5);

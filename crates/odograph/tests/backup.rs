@@ -235,7 +235,10 @@ fn damage_is_named_and_what_was_half_restored_is_no_data_folder() {
         let restored = Place::new();
         let output = restored.run(&["restore", "--from", text(&to)]);
         assert_eq!(output.status.code(), Some(1));
-        assert!(errors(&output).contains(&format!("{} at {} is not what was written", text(name), text(&to))), "{output:?}");
+        assert!(
+            errors(&output).contains(&format!("{} at {} is not what was written", text(name), text(&to))),
+            "{output:?}"
+        );
         for arguments in [&["serve"][..], &["export", "records"], &["user", "list"], &["backup", "--to", "x"]] {
             let output = restored.run(arguments);
             assert_eq!(output.status.code(), Some(66), "{arguments:?}: {output:?}");
@@ -301,7 +304,8 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is_made() {
     assert!(errors(&refused).contains("another backup is under way"), "{}", errors(&refused));
     asking.kill().expect("it runs");
     asking.wait().expect("it ends");
-    let line = server.log_line(|line| line["message"].as_str().is_some_and(|text| text.starts_with("no backup was made")));
+    let line =
+        server.log_line(|line| line["message"].as_str().is_some_and(|text| text.starts_with("no backup was made")));
     assert_eq!(line["message"], "no backup was made: given up: whoever asked for it has gone");
     assert!(!to.join("lease.json").exists());
     // The server itself is killed.

@@ -125,3 +125,45 @@ fn the_doctor_looks_at_everything_and_says_what_to_do() {
     assert_eq!(taken["do"], "end that process, or set http.listen");
     assert!(!place.data().exists(), "it changes nothing");
 }
+
+#[test]
+fn certificates_and_sockets_are_checked_before_a_server_needs_them() {
+    let place = Place::new();
+    let made = |name: &str| {
+        let made = rcgen::generate_simple_self_signed([format!("{name}.example")]).expect("a certificate");
+        place.write(&format!("{name}.cert"), &made.cert.pem());
+        place.write(&format!("{name}.key"), &made.signing_key.serialize_pem());
+    };
+    made("one");
+    made("other");
+    let folder = place.folder.path().display().to_string();
+    let check = |cert: &str, key: &str, environment: &[(&str, &str)]| {
+        let text = format!(
+            "[http]\ntls = {{ cert = \"{folder}/{cert}\", key = \"{folder}/{key}\" }}\n\
+             [[listener]]\nprotocol = \"wialon\"\ntransport = \"tcp\"\nsocket = \"trackers\"\n\
+             tls = {{ cert = \"{folder}/{cert}\", key = \"{folder}/{key}\" }}\n"
+        );
+        let path = place.write("odograph.toml", &text);
+        let mut command = place.command(&["config", "check", "--config", path.to_str().expect("UTF-8")]);
+        let output = command.envs(environment.iter().copied()).output().expect("it runs");
+        (output.status.code(), errors(&output).replace(&folder, ""))
+    };
+    let (status, told) = check("one.cert", "one.key", &[]);
+    let missing = "/odograph.toml:6:1: the socket \"trackers\" has to be handed over by the service manager \
+                   (FileDescriptorName=trackers): without it, `odograph serve` does not start\n";
+    assert_eq!((status, told), (Some(0), format!("warning: {missing}")));
+    assert_eq!(check("one.cert", "one.key", &[("LISTEN_FDNAMES", "other:trackers")]), (Some(0), String::new()));
+    let (status, told) = check("one.cert", "one.key", &[("LISTEN_FDNAMES", "other")]);
+    assert_eq!((status, told), (Some(69), format!("error: {missing}")));
+    let sockets = [("LISTEN_FDNAMES", "trackers")];
+    let (status, told) = check("one.cert", "other.key", &sockets);
+    assert_eq!(status, Some(78), "{told}");
+    for line in
+        ["/odograph.toml:7:9: tls: /one.cert and /other.key cannot be used", "/odograph.toml:2:9: http.tls: /one.cert"]
+    {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+    let (status, told) = check("nowhere", "one.key", &sockets);
+    assert_eq!(status, Some(78), "{told}");
+    assert!(told.contains("tls: cannot read /nowhere: No such file or directory"), "{told}");
+}

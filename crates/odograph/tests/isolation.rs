@@ -90,6 +90,8 @@ impl World {
             |group| group["id"].clone(),
         );
         owner.ask("PATCH", "/api/v1/devices/1", Some(&json!({"group": north}))).of(200);
+        // It is answered to nobody, because the device has left.
+        owner.post("/api/v1/devices/1/commands", &json!({"text": format!("{word} VER?")})).of(201);
         let user =
             json!({"login": format!("{word}-anna"), "name": word, "password": "correct horse", "role": "viewer"});
         owner.post("/api/v1/users", &user).of(201);
@@ -148,8 +150,13 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             "/api/v1/devices/{id}"
             | "/api/v1/devices/{id}/records"
             | "/api/v1/devices/{id}/frames"
-            | "/api/v1/devices/{id}/state",
+            | "/api/v1/devices/{id}/state"
+            | "/api/v1/devices/{id}/commands"
+            | "/api/v1/devices/{id}/commands/types"
+            | "/api/v1/devices/{id}/commands/{number}",
         ) => (LIMITED, None),
+        ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
+        ("delete", "/api/v1/devices/{id}/commands/{number}") => (MANAGER, None),
         ("get", "/api/v1/live/view" | "/api/v1/live/counts") => (LIMITED, None),
         ("get", "/api/v1/protocols" | "/api/v1/parameters") => (LIMITED, None),
         ("post", "/api/v1/decode") => (LIMITED, Some(json!({"messages": ["00"]}))),
@@ -232,7 +239,7 @@ fn no_tenant_sees_another() {
         if kind == "unidentified" {
             return path.replace("{id}", "1");
         }
-        path.replace("{id}", ids.get(kind).map_or("none", String::as_str))
+        path.replace("{id}", ids.get(kind).map_or("none", String::as_str)).replace("{number}", "1")
     };
     let same = |role: &Role| -> Vec<Vec<u8>> {
         let gets = operations.iter().filter(|(method, path)| method == "get" && !is_left_out(method, path));

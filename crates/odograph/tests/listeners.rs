@@ -30,9 +30,24 @@ fn records_have_the_first_of_a_devices_ids() {
     }
     let devices: Vec<_> = told(&place.records(&[])).into_iter().map(|(device, _)| device).collect();
     assert_eq!(devices, ["truck-7"; 4]);
+    // Whichever of them it is asked for by, with a server and without one.
+    let path = place.folder.path().join("odograph.toml");
+    let config = path.to_str().expect("UTF-8");
+    let asked = || {
+        for id in ["truck-7", "35209308145225", "SN-7"] {
+            assert_eq!(place.records(&["--config", config, "--device", id]).len(), 4, "{id}");
+            let frames =
+                ["export", "frames", "--config", config, "--device", id, "--direction", "in", "--format", "raw"];
+            assert_eq!(place.text(&frames).matches("#SD#").count(), 4, "{id}");
+        }
+        assert_eq!(place.records(&["--config", config, "--device", "SN-8"]).len(), 0);
+    };
+    asked();
     let listed: serde_json::Value = serde_json::from_str(&place.text(&["device", "list", "--json"])).expect("JSON");
     assert_eq!(listed.as_array().map(Vec::len), Some(1));
     assert_eq!(listed[0]["ids"][3], "SN-7");
+    assert_eq!(server.stop().code(), Some(0));
+    asked();
 }
 
 /// So many listeners, each of one device that never says who it is.

@@ -23,6 +23,10 @@ struct Seen {
     /// Connections that ended before the answer: the device comes again.
     ended: AtomicU32,
     acknowledged: AtomicU32,
+    /// Answers over HTTP.
+    asked: AtomicU32,
+    /// Those that were cut short.
+    cut: AtomicU32,
 }
 
 /// One device, whose position is of the second `number`: connects, logs in, sends it, and waits until it is acknowledged.
@@ -48,12 +52,32 @@ fn visit(address: SocketAddr, number: u32, seen: &Seen) -> bool {
     acknowledged
 }
 
+/// Somebody asks over HTTP how the server is. What is being answered at the end is cut short, and nobody is refused.
+fn ask(address: SocketAddr, seen: &Seen) {
+    let Ok(mut stream) = TcpStream::connect_timeout(&address, Duration::from_secs(30)) else {
+        seen.refused.fetch_add(1, Ordering::Relaxed);
+        return;
+    };
+    stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+    let mut answer = String::new();
+    let asked = stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    let answered =
+        asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok() && answer.starts_with("HTTP/1.1 200");
+    let counted = if answered { &seen.asked } else { &seen.cut };
+    counted.fetch_add(1, Ordering::Relaxed);
+}
+
 #[test]
 fn an_upgrade_under_load_refuses_no_connection_and_loses_nothing() {
     let place = Place::new();
-    let address = free();
-    let listen = format!("wialon={address}");
-    let first = place.serve_with(&["--listen", &listen]);
+    let (address, http) = (free(), free());
+    let serve = |more: &[&str]| {
+        let listen = format!("wialon={address}");
+        let mut command = place.command(&[&["serve", "--listen", &listen], more].concat());
+        command.env("ODOGRAPH_HTTP__LISTEN", http.to_string());
+        Server::start(command)
+    };
+    let first = serve(&[]);
     let (seen, stop, next) = (Seen::default(), AtomicBool::new(false), AtomicU32::new(0));
     let acknowledged: BTreeSet<u32> = std::thread::scope(|scope| {
         let load = || {
@@ -67,17 +91,22 @@ fn an_upgrade_under_load_refuses_no_connection_and_loses_nothing() {
             mine
         };
         let loads: Vec<_> = (0..4).map(|_| scope.spawn(load)).collect();
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                ask(http, &seen);
+            }
+        });
         let reached = |count: u32| {
             while seen.acknowledged.load(Ordering::Relaxed) < count {
                 std::thread::sleep(Duration::from_millis(5));
             }
         };
         reached(100);
-        let second = place.serve_with(&["--listen", &listen, "--take-over"]);
+        let second = serve(&["--take-over"]);
         assert_eq!(first.wait().code(), Some(0), "the first one ends in good order");
         let before = seen.acknowledged.load(Ordering::Relaxed);
         reached(before + 100);
-        let third = place.serve_with(&["--listen", &listen, "--take-over"]);
+        let third = serve(&["--take-over"]);
         assert_eq!(second.wait().code(), Some(0));
         let before = seen.acknowledged.load(Ordering::Relaxed);
         reached(before + 100);
@@ -87,8 +116,13 @@ fn an_upgrade_under_load_refuses_no_connection_and_loses_nothing() {
         mine.into_iter().collect()
     });
     let (refused, ended) = (seen.refused.into_inner(), seen.ended.into_inner());
-    println!("{} acknowledged, {ended} ended before, {refused} refused", acknowledged.len());
+    let (asked, cut) = (seen.asked.into_inner(), seen.cut.into_inner());
+    println!(
+        "{} acknowledged, {ended} ended before; HTTP: {asked} answers, {cut} cut; {refused} refused",
+        acknowledged.len()
+    );
     assert_eq!(refused, 0);
+    assert!(asked > 10, "{asked} answers over HTTP");
     let mut expected: Vec<_> = acknowledged.iter().map(|number| format!("device-{number}")).collect();
     let mut found: Vec<_> = told(&place.records(&[])).into_iter().map(|(device, _)| device).collect();
     // Whoever was cut off before the answer may be in there: he sends it again.
@@ -116,7 +150,7 @@ fn a_server_that_was_asked_and_not_followed_goes_on() {
     let asking = std::os::unix::net::UnixStream::connect(place.data().join("succession.sock")).expect("it listens");
     drop(asking);
     let line = server.log_line(|line| line["level"] == "WARN");
-    assert_eq!(line["message"], "another server was to follow, and did not take the sockets");
+    assert_eq!(line["message"], "another server was to follow, and is not ready: this one goes on");
     assert_eq!(Device::connect(server.listener("tcp")).login("1"), "#AL#1");
 }
 

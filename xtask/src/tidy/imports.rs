@@ -137,12 +137,13 @@ const TABLE: &[Row] = &[
     only("api", &["model", "rules", "lake", "live", "catalog"]),
     only("fleet", &["model", "protocols"]),
     only("movein", &["model", "protocols"]),
+    only("simulate", &["env"]),
     only("web", &[]),
     any_but("odograph", &["testkit", "simtest", "bench", "xtask"]),
     only("testkit", &["model", "wire", "protocols", "env"]),
     any_but("simtest", &["odograph", "bench", "xtask"]),
     any_but("bench", &["odograph", "simtest", "xtask"]),
-    only("xtask", &["fleet", "protocols", "testkit"]),
+    only("xtask", &[]),
 ];
 
 /// Functions of their arguments and nothing else, so that decoding again years later gives the same.

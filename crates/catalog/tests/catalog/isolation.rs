@@ -10,7 +10,6 @@ use odograph_catalog::{
     DriverFields, Error, ImportMode, NewCommand, NewToken, NewUser, Registered, Role, UserChange, Within,
 };
 
-
 use crate::support::{PASSWORD, user, with_catalog};
 
 /// One method, and what it takes.
@@ -166,8 +165,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
         let sessions = catalog.within(&access).sessions().await.unwrap();
         session = sessions.into_iter().find(|session| session.current).unwrap().id;
     }
-    Things { user, token, session, group, device, driver }
-    Things { user, token, session, group, device, command }
+    Things { user, token, session, group, device, driver, command }
 }
 
 /// All that the catalog has of a tenant.
@@ -241,9 +239,7 @@ fn nothing_of_another_tenant_is_to_be_had() {
         let before = dump(&catalog, "south").await;
         let nobody = ["u1", "t1", "s1", "g1", "d0", "x1"].map(ToOwned::to_owned);
         let [user, token, session, group_id, device, driver] = nobody;
-        let nobody = Things { user, token, session, group: group_id, device, driver };
-        let [user, token, session, group_id, device] = ["u1", "t1", "s1", "g1", "d0"].map(ToOwned::to_owned);
-        let nobody = Things { user, token, session, group: group_id, device, command: 0 };
+        let nobody = Things { user, token, session, group: group_id, device, driver, command: 0 };
         let mut number = 0;
         for (login, access, is_user) in &actors {
             for method in METHODS {

@@ -2,6 +2,7 @@
 
 use super::{Outcome, table};
 use crate::config::{self, Source};
+use crate::server;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::io::Write;
@@ -15,7 +16,7 @@ pub(super) struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Say what is wrong with the configuration, without starting anything.
+    /// Say what is wrong with the configuration and the certificates that it names, without starting anything.
     Check(Source),
     /// Print every key with its value, its default, and where the value came from.
     Show {
@@ -34,9 +35,10 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     match &options.command {
         Command::Check(source) => {
             let loaded = source.load()?;
-            for warning in &loaded.warnings {
+            for warning in loaded.warnings.iter().chain(&server::not_handed_over(&loaded)?) {
                 eprintln!("warning: {warning}");
             }
+            server::check(&loaded)?;
             writeln!(out, "the configuration is sound")?;
         }
         Command::Show { markdown: true, .. } => out.write_all(config::markdown().as_bytes())?,

@@ -1,5 +1,6 @@
-//! `odograph device`: the devices that are known, and what is decided about them.
+//! `odograph device`: the devices that are known, what is decided about them, and what they are told.
 
+mod command;
 mod import;
 
 use super::{Outcome, table, usage};
@@ -15,12 +16,15 @@ use odograph_model::Lsn;
 use std::collections::HashSet;
 use std::io::Write;
 
-/// List devices; accept or reject those that wait. Also while the server runs.
+/// List devices; accept or reject those that wait; send commands. Also while the server runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     odograph device list --state quarantined\n  \
     odograph device accept 352093081452251\n  \
-    odograph device import fleet.csv              shows what would change; --apply does it\n\n\
+    odograph device import fleet.csv              shows what would change; --apply does it\n  \
+    odograph device command 352093081452251 engineStop --ttl 10m --wait\n  \
+    odograph device command 352093081452251 --text 'getver'\n  \
+    odograph device commands 352093081452251\n\n\
     A device that is accepted counts from its first message on: what it sent while it waited was kept.\n\
     Devices of the configuration file stay as they are there.")]
 pub(super) struct Options {
@@ -48,6 +52,10 @@ enum Command {
     Reject(Which),
     /// Take in devices from a table or from a Traccar database. What would change is shown first.
     Import(import::Options),
+    /// Send a command to a device: it waits until the device is there. Commands go over TCP, not over UDP or HTTP.
+    Command(command::Options),
+    /// List a device's commands, and what became of them.
+    Commands(command::ListOptions),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +82,8 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Command::Accept(which) => decide(which, State::Accepted, out),
         Command::Reject(which) => decide(which, State::Rejected, out),
         Command::Import(options) => import::run(options, out),
+        Command::Command(options) => command::run(options, out),
+        Command::Commands(options) => command::list(options, out),
     }
 }
 

@@ -48,7 +48,7 @@ enum Command {
 struct Common {
     #[command(flatten)]
     source: Source,
-    /// Only this device. May be repeated.
+    /// Only this device, by any of its ids. May be repeated.
     #[arg(long = "device", value_name = "ID")]
     devices: Vec<String>,
     /// Only devices of this tenant.

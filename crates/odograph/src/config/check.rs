@@ -163,6 +163,10 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
         (Some(_), Some(_)) => wrong("a [[listener]] has listen or socket, not both".to_owned()),
         _ => {}
     }
+    if listener.allow.is_empty() && loaded.is_set(&format!("listener.{number}.allow")) {
+        // Whoever reads it finds that nobody may come, and without networks everybody may.
+        wrong("allow is empty: name networks, or leave it out to let devices come from everywhere".to_owned());
+    }
     before_the_first_byte(protocol, listener).into_iter().for_each(&mut wrong);
     let asks_for_http = listener.transport == Transports::Http;
     let has_any = protocol.transports.iter().any(|transport| listener.transport.has(*transport));
@@ -204,11 +208,14 @@ fn before_the_first_byte(protocol: &Protocol, listener: &ListenerConfig) -> Vec<
 /// What is missing for TLS, where it is begun.
 fn half_tls(tls: &TlsConfig) -> Option<&'static str> {
     match (&tls.cert, &tls.key, &tls.client_ca) {
-        (Some(_), None, _) | (None, Some(_), _) => Some("tls needs both cert and key"),
+        (Some(_), None, _) | (None, Some(_), _) => Some(HALF_TLS),
         (None, None, Some(_)) => Some("tls.client_ca says nothing without tls.cert and tls.key"),
         _ => None,
     }
 }
+
+/// What is said of TLS that lacks what every other TLS has.
+pub(super) const HALF_TLS: &str = "tls needs both cert and key";
 
 /// A device's protocol is not known before it comes, so a setting must be right for one of them.
 pub(crate) fn device_settings(settings: &BTreeMap<String, String>) -> Vec<String> {

@@ -14,16 +14,23 @@ pub(super) struct Assignment {
     pub(super) place: (usize, usize),
 }
 
-/// All values of a file, or what is wrong with it and where.
-pub(super) fn read(text: &str) -> Result<Vec<Assignment>, ((usize, usize), String)> {
+/// What a file says.
+pub(super) struct Said {
+    pub(super) values: Vec<Assignment>,
+    /// Tables without a value, each with its key and place.
+    pub(super) empty: Vec<(Vec<String>, (usize, usize))>,
+}
+
+/// All that a file says, or what is wrong with it and where.
+pub(super) fn read(text: &str) -> Result<Said, ((usize, usize), String)> {
     let lines = Lines::of(text);
     let table = DeTable::parse(text).map_err(|error| {
         let at = error.span().map_or(0, |span| span.start);
         (lines.place(at), error.message().to_owned())
     })?;
-    let mut walk = Walk { lines, all: Vec::new(), key: Vec::new() };
+    let mut walk = Walk { lines, said: Said { values: Vec::new(), empty: Vec::new() }, key: Vec::new() };
     walk.table(table.get_ref())?;
-    Ok(walk.all)
+    Ok(walk.said)
 }
 
 /// Where lines begin: looked up for each value, of which there may be thousands.
@@ -48,7 +55,7 @@ impl<'a> Lines<'a> {
 
 struct Walk<'a> {
     lines: Lines<'a>,
-    all: Vec<Assignment>,
+    said: Said,
     key: Vec<String>,
 }
 
@@ -64,6 +71,10 @@ impl Walk<'_> {
 
     fn value(&mut self, value: &Spanned<DeValue<'_>>, span: Range<usize>) -> Result<(), ((usize, usize), String)> {
         let given = match value.get_ref() {
+            DeValue::Table(table) if table.is_empty() => {
+                self.said.empty.push((self.key.clone(), self.lines.place(span.start)));
+                return Ok(());
+            }
             DeValue::Table(table) => return self.table(table),
             DeValue::Array(items) if items.iter().any(|item| item.get_ref().is_table()) => {
                 for (number, item) in items.iter().enumerate() {
@@ -76,7 +87,7 @@ impl Walk<'_> {
             DeValue::Array(items) => Given::List(items.iter().filter_map(|item| scalar(item.get_ref())).collect()),
             other => Given::Text(scalar(other).unwrap_or_default()),
         };
-        self.all.push(Assignment { key: self.key.clone(), given, place: self.lines.place(span.start) });
+        self.said.values.push(Assignment { key: self.key.clone(), given, place: self.lines.place(span.start) });
         Ok(())
     }
 }

@@ -183,7 +183,7 @@ fn what_a_listener_says_about_balancers_and_tls_is_whole() {
                  trusted = [\"10.0.0.0/8\"]\ntls = { cert = \"c\", key = \"k\", client_ca = \"ca\" }\n";
     load(whole, &[]).unwrap();
     let half = "[http]\ntls.key = \"k\"";
-    assert_eq!(refused(half), "odograph.toml:2:1: http: tls needs both cert and key");
+    assert_eq!(refused(half), "odograph.toml:2:5: http: tls needs both cert and key");
     load("[http]\ntls = { cert = \"c\", key = \"k\" }", &[]).unwrap();
     load("[[listener]]\nprotocol = \"wialon\"\nsocket = \"wialon\"", &[]).unwrap();
 }
@@ -260,4 +260,15 @@ fn every_key_has_a_meaning_and_stands_once() {
     once.dedup();
     assert_eq!(once.len(), names.len());
     assert!(KEYS.iter().all(|key| key.meaning.ends_with('.')));
+}
+
+#[test]
+fn what_was_meant_to_say_something_and_says_nothing_is_an_error() {
+    let listener = "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\n";
+    assert_eq!(refused(&format!("{listener}tls = {{}}")), "odograph.toml:5:1: tls needs both cert and key");
+    assert_eq!(refused(&format!("{listener}[listener.tls]")), "odograph.toml:5:11: tls needs both cert and key");
+    assert_eq!(refused("[http]\ntls = {}"), "odograph.toml:2:1: tls needs both cert and key");
+    let empty = "odograph.toml:2:1: allow is empty: name networks, or leave it out to let devices come from everywhere";
+    assert_eq!(refused(&format!("{listener}allow = []")), empty);
+    load(&format!("{listener}allow = [\"10.0.0.0/8\"]\nsettings = {{}}\n[http]\n"), &[]).unwrap();
 }

@@ -2,7 +2,7 @@
 //! first.
 
 use super::parameters::{narrowed, parameters};
-use super::{Origin, RecordQuery, Sink, Totals, counts, records, within};
+use super::{Origin, RecordQuery, Sink, Totals, counts, kept_under, records, within};
 use anyhow::Result;
 use odograph_ingest::Roster;
 use odograph_model::{Lsn, RecordView};
@@ -21,6 +21,8 @@ pub(crate) fn follow(
     next: impl Fn() -> Option<Lsn>,
     out: &mut dyn Sink,
 ) -> Result<Totals> {
+    let devices = kept_under(&query.devices, query.tenant.as_deref(), &origin.roster);
+    let query = &RecordQuery { devices, ..query.clone() };
     let chosen = parameters(&query.parameters)?;
     let mut totals = records(&origin, query, out)?;
     out.flush()?;

@@ -1,7 +1,7 @@
 //! Exports the bytes themselves, as they came and went.
 
 use super::entries::{Entries, Needed, Piece, Taker};
-use super::{Direction, FrameQuery, Progress, Sink, Totals, counts, within};
+use super::{Direction, FrameQuery, Progress, Sink, Totals, counts, kept_under, within};
 use anyhow::Result;
 use odograph_ingest::Roster;
 use odograph_journal::{Broken, Entry, Kind};
@@ -14,6 +14,8 @@ use std::collections::HashMap;
 
 /// Exports bytes.
 pub(crate) fn frames(entries: &Entries<'_>, roster: &Roster, query: &FrameQuery, out: &mut dyn Sink) -> Result<Totals> {
+    let devices = kept_under(&query.devices, query.tenant.as_deref(), roster);
+    let query = &FrameQuery { devices, ..query.clone() };
     let (owners, totals) = (HashMap::new(), Totals::default());
     let mut writer = Writer { query, roster, owners, segment: Lsn(0), totals, out };
     let needed = |of| Needed { of, from: query.from.map(Time), to: query.to.map(Time) };

@@ -2,13 +2,15 @@
 
 use super::App;
 use crate::cli;
+use crate::commands::{self, NotTaken};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
 use odograph_api::{
-    Code, Decode, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql,
-    SqlFormat, Stray, StrayQuery,
+    Code, CommandType, Decode, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat, Records,
+    Server, Sql, SqlFormat, Stray, StrayQuery,
 };
+use odograph_catalog::{Device, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_lake::Limits;
 use odograph_model::{Lsn, Time};
@@ -66,6 +68,21 @@ impl Server for App {
 
     fn name_unidentified(&self, request: &NameRequest) -> Result<NameAs, Problem> {
         self.name(request).map_err(|error| Problem::new(Code::Unprocessable, format!("{error:#}")))
+    }
+
+    fn speaks(&self, tenant: &str, device: &str) -> Option<&'static str> {
+        self.gateway.speaks(tenant, device).map(|protocol| protocol.name)
+    }
+
+    fn command_types(&self, protocol: &str) -> Vec<CommandType> {
+        odograph_protocols::find(protocol).map(commands::types).unwrap_or_default()
+    }
+
+    fn check_command(&self, tenant: &str, device: &Device, new: &NewCommand) -> Result<(), Problem> {
+        commands::check(self.gateway.speaks(tenant, &device.id), device, new).map_err(|error| match error {
+            NotTaken::Wrong(error) => error.into(),
+            NotTaken::Impossible(what) => Problem::new(Code::Unprocessable, what),
+        })
     }
 
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {

@@ -1,15 +1,11 @@
-//! Which sockets to open, and opening them.
+//! Which sockets to open, and what holds for those who come there.
 
-use super::given::Sockets;
-use crate::config::{Config, ListenerConfig, TlsConfig};
-use crate::exit::{Failure, Status};
-use crate::ports;
+use super::doors::Door;
+use crate::config::{Config, ListenerConfig};
 use anyhow::Result;
-use odograph_ingest::{Access, Bound, Devices as _, GatewayError, Listener, Proxy, Roster, State, Tls, TlsFiles};
+use odograph_ingest::{Access, Bound, Devices as _, Listener, Proxy, Roster, State};
 use odograph_protocols::detect::{COMMON_PORT, UNIDENTIFIED, name_of_listened};
 use odograph_protocols::{PROTOCOLS, Protocol, Settings, Transport};
-use std::collections::HashMap;
-use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -85,96 +81,20 @@ pub(crate) fn has_ipv6() -> bool {
     std::net::UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
-/// Opens all of them, or takes those that were handed over. A default port that is taken is reported and left out; one that
-/// somebody named is an error.
-pub(crate) fn open(planned: Vec<Planned>, mut sockets: Sockets, roster: &Roster) -> Result<Vec<Bound>> {
-    let mut bound = Vec::new();
-    let mut secured = HashMap::new();
-    let names = sockets.names();
-    if !sockets.is_empty() {
-        tracing::info!(sockets = sockets.len(), "sockets were handed over");
-    }
-    // With port 0, both transports of a protocol get the same port, which the first one finds.
-    let mut found: Option<(&'static str, Transport, SocketAddr)> = None;
-    for mut plan in planned {
-        let free = plan.address.port() == 0 && plan.config.socket.is_none();
-        let last = found.take();
-        if let Some((protocol, transport, address)) = last.filter(|_| free)
-            && protocol == plan.protocol.name
-            && transport != plan.transport
-            && address.ip() == plan.address.ip()
-        {
-            plan.address = address;
-        }
-        let given = match &plan.config.socket {
-            None => sockets.at(plan.address, plan.transport),
-            Some(name) if !names.contains(name.0.as_str()) => {
-                return Err(Failure::new(Status::Unavailable, not_handed_over(&plan, &name.0)).into());
-            }
-            Some(name) => match sockets.named(&name.0, plan.transport) {
-                Some(given) => Some(given),
-                // It is one of the protocol's other transport.
-                None => continue,
-            },
-        };
-        let listener = listener(&plan, roster, &mut secured)?;
-        let opened = match given {
-            Some(given) => Ok(Bound::adopt(listener, given)),
-            None => Bound::open(listener),
-        };
-        match opened {
-            Ok(socket) => {
-                let (protocol, transport) = (name_of_listened(plan.protocol), plan.transport.name());
-                let address = socket.listener().local;
-                tracing::info!(protocol, transport, %address, "listening");
-                if free && plan.address.port() == 0 {
-                    found = Some((plan.protocol.name, plan.transport, address));
-                }
-                bound.push(socket);
-            }
-            Err(error) => {
-                let what = cannot_listen(&plan, &error);
-                if plan.required {
-                    return Err(Failure::new(Status::Unavailable, what).into());
-                }
-                tracing::warn!("{what}: left out");
-            }
-        }
-    }
-    for socket in sockets.left() {
-        tracing::warn!("no listener is at {socket}, which was handed over: it is closed");
-    }
-    Ok(bound)
-}
-
-fn cannot_listen(plan: &Planned, error: &GatewayError) -> String {
-    let (protocol, transport, address) = (name_of_listened(plan.protocol), plan.transport.name(), plan.address);
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
-    let why = match source {
-        Some(source) if source.kind() == io::ErrorKind::AddrInUse => {
-            match ports::holder(plan.transport, address.port()) {
-                Some(holder) => format!("{holder} has the port"),
-                None => "another process has the port".to_owned(),
-            }
-        }
-        Some(source) => source.to_string(),
-        None => error.to_string(),
+/// Makes a listener of each door, for the devices that are known.
+pub(super) fn listen(doors: Vec<Door>, roster: &Roster) -> Result<Vec<Bound>> {
+    let one = |Door { plan, socket, tls }| {
+        let mut listener = listener(&plan, roster)?;
+        listener.tls = tls;
+        let bound = Bound::adopt(listener, socket);
+        let (protocol, transport) = (name_of_listened(plan.protocol), plan.transport.name());
+        tracing::info!(protocol, transport, address = %bound.listener().local, "listening");
+        Ok(bound)
     };
-    format!("cannot listen on {address} for {protocol} ({transport}): {why}")
+    doors.into_iter().map(one).collect()
 }
 
-fn not_handed_over(plan: &Planned, name: &str) -> String {
-    format!(
-        "cannot listen for {}: no socket of the name {name:?} was handed over: have the service manager start this, with \
-         FileDescriptorName={name} for the socket",
-        plan.protocol.name
-    )
-}
-
-/// What several listeners may have in common.
-type Secured = HashMap<TlsFiles, Arc<Tls>>;
-
-fn listener(plan: &Planned, roster: &Roster, secured: &mut Secured) -> Result<Listener> {
+fn listener(plan: &Planned, roster: &Roster) -> Result<Listener> {
     let config = &plan.config;
     let mut listener = Listener::new(plan.protocol, plan.transport, plan.address)?;
     let pairs = config.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
@@ -184,7 +104,6 @@ fn listener(plan: &Planned, roster: &Roster, secured: &mut Secured) -> Result<Li
     listener.tenant.clone_from(&config.tenant.0);
     listener.access = access(config);
     listener.proxy = config.proxy_protocol.then(|| Proxy { trusted: config.trusted.clone() });
-    listener.tls = tls(config, secured)?;
     if let Some(device) = &config.device {
         // A device that has a listener of its own is known, unless the configuration says more about it.
         if roster.get(Some(&config.tenant.0), &device.0).is_none_or(|known| known.state != State::Configured) {
@@ -204,31 +123,6 @@ fn access(config: &ListenerConfig) -> Access {
         connections_per_address_max: config.connections_per_address_max,
         accepts_per_second_max: config.accept_rate_max.map_or(0, |rate| u32::try_from(rate).unwrap_or(u32::MAX)),
     }
-}
-
-fn tls(config: &ListenerConfig, secured: &mut Secured) -> Result<Option<Arc<Tls>>> {
-    let Some(files) = files(&config.tls) else { return Ok(None) };
-    if let Some(tls) = secured.get(&files) {
-        return Ok(Some(tls.clone()));
-    }
-    let opened = open_tls(files.clone(), "tls")?;
-    Ok(Some(secured.entry(files).or_insert(opened).clone()))
-}
-
-/// Reads the certificates of the HTTP port, where it has any.
-pub(crate) fn http_tls(config: &TlsConfig) -> Result<Option<Arc<Tls>>> {
-    files(config).map(|files| open_tls(files, "http.tls")).transpose()
-}
-
-fn open_tls(files: TlsFiles, key: &str) -> Result<Arc<Tls>> {
-    let opened = Tls::open(files);
-    let wrong = |error| Failure::new(Status::Config, format!("{key}: {:#}", anyhow::Error::from(error)));
-    Ok(Arc::new(opened.map_err(wrong)?))
-}
-
-fn files(config: &TlsConfig) -> Option<TlsFiles> {
-    let TlsConfig { cert: Some(cert), key: Some(key), client_ca } = config.clone() else { return None };
-    Some(TlsFiles { cert, key, client_ca })
 }
 
 /// Where a socket is that is known by its name, as far as can be said before it is handed over.

@@ -1,117 +1,210 @@
-//! One server follows another, as when the binary is upgraded, and no device is refused meanwhile: the sockets on which
-//! devices arrive go from the old process to the new one, by a Unix socket in the data folder, and the kernel keeps whoever
-//! comes while nobody accepts.
+//! One server follows another, as when the binary is upgraded, and no device is refused meanwhile: sockets and the data folder's
+//! lock go from the old process to the new one, as open files over a Unix socket in the folder.
 //!
-//! The old one sends a byte for each socket, with the socket, and a last one; the new one answers with a byte once it has them
-//! all. Then the old one stops as it does by SIGTERM, and gives the data folder free.
+//! The old one serves until the new one has all sockets and has said that it is ready; then it stops, passes the lock, and waits.
+//! Both have the lock's open file then, so nobody else can take the folder. Who may write is whoever was told so last: the new
+//! one from the lock on, the old one again when the connection is closed, which the kernel does after the new one's last thread
+//! has ended. Whoever connects meanwhile waits in the kernel. `docs/operating/upgrade.md` has the steps with their bounds.
 
+mod give;
+mod message;
+
+pub(super) use give::{Offer, Outcome, Successor, asked};
+
+use super::doors::Doors;
 use super::given::Sockets;
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
 use anyhow::{Context as _, Result};
-use odograph_ingest::{Gateway, Given};
-use rustix::net::{
-    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
-    recvmsg, sendmsg, sockopt,
-};
-use std::io::{self, IoSlice, IoSliceMut, Read as _, Write as _};
-use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixStream;
+use message::{EXCHANGE, Line, Message, has_ended};
+use odograph_ingest::Given;
+use std::mem::ManuallyDrop;
 use std::time::Duration;
 
-/// Gives the sockets to a process that asks for them. `true`: it has them all, and waits for this one to end.
-pub(super) fn give(stream: &UnixStream, gateway: &Gateway) -> io::Result<bool> {
-    stream.set_nonblocking(false)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    // The file is its owner's alone already; whoever passed it on is not.
-    let asking = sockopt::socket_peercred(stream)?;
-    if asking.uid != rustix::process::geteuid() && !asking.uid.is_root() {
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "it is not of the same user"));
-    }
-    for socket in gateway.sockets() {
-        send(stream, socket)?;
-    }
-    let mut stream = stream;
-    stream.write_all(&[THAT_IS_ALL])?;
-    let mut answer = [0];
-    stream.read_exact(&mut answer)?;
-    Ok(answer == [I_HAVE_THEM])
+/// What a new server begins with.
+pub(super) struct Taken {
+    pub(super) doors: Doors,
+    pub(super) lock: Lock,
+    /// Who waits to hear that it serves.
+    pub(super) from: Option<Predecessor>,
 }
 
-fn send(stream: &UnixStream, socket: BorrowedFd<'_>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut with = SendAncillaryBuffer::new(&mut space);
-    let sockets = [socket];
-    if !with.push(SendAncillaryMessage::ScmRights(&sockets)) {
-        return Err(io::Error::other("a socket does not fit a message"));
+/// The old server, which waits: it goes on when the connection to it is closed. Only the end of the process may do that, because
+/// threads that write in the folder may run until then.
+pub(super) struct Predecessor(ManuallyDrop<Line>);
+
+impl Predecessor {
+    /// Tells it that it may go.
+    pub(super) async fn serving(self) {
+        match self.0.say(&Message::Serving).await {
+            Ok(()) => {
+                tracing::info!("took over: the server before has nothing more to do");
+                drop(ManuallyDrop::into_inner(self.0));
+            }
+            // It has ended, most likely, and the folder is this one's either way. The connection stays open in case it has not.
+            Err(error) => tracing::warn!(%error, "took over, and cannot tell the server before"),
+        }
     }
-    sendmsg(stream, &[IoSlice::new(&[A_SOCKET])], &mut with, SendFlags::NOSIGNAL)?;
-    Ok(())
+
+    /// Tells it that it has to go on, as soon as this process has ended.
+    pub(super) async fn cannot(self, error: &anyhow::Error) {
+        tracing::error!("cannot begin in the place of the server before, which goes on: {error:#}");
+        // Where it does not hear that, it sees the end.
+        let _ = self.0.say(&Message::Cannot { why: format!("{error:#}") }).await;
+    }
 }
 
-/// Takes the sockets of the server that has the folder, lets it end, and takes the folder. Where none has it, there is nothing
-/// to follow.
-pub(super) fn follow(folder: &Folder, sockets: &mut Sockets, stop_max: Duration) -> Result<Lock> {
-    let Ok(mut stream) = folder.connect_to_follow() else { return folder.lock() };
-    let taken = take(&stream).and_then(|taken| stream.write_all(&[I_HAVE_THEM]).map(|()| taken));
-    let taken = taken.context("cannot take the sockets of the server that has the data folder: it goes on")?;
-    tracing::info!(sockets = taken.len(), "following the server that has the data folder, which ends now");
-    for socket in taken {
-        sockets.add(String::new(), socket);
+/// Takes the place of the server that has the folder. Where none has it, there is nothing to follow. Until it has the folder, this
+/// can be given up at any moment, and the old server goes on.
+pub(super) async fn follow(
+    folder: &Folder,
+    mut sockets: Sockets,
+    open: impl FnOnce(Sockets) -> Result<Doors>,
+) -> Result<Taken> {
+    let stream = match reach(folder).await? {
+        Reached::Server(stream) => stream,
+        Reached::Nobody(lock) => return Ok(Taken { doors: open(sockets)?, lock, from: None }),
+    };
+    tracing::info!("asks the server that has the data folder for its sockets");
+    stream.set_nonblocking(true)?;
+    let line = Line::over(tokio::net::UnixStream::from_std(stream)?);
+    let got = take_sockets(&line, &mut sockets).await;
+    if got.as_ref().err().and_then(|error| error.downcast_ref()).is_some_and(has_ended) {
+        // What it has not given is free when it has ended.
+        let lock = inherit_from_the_dead(folder).await?;
+        return Ok(Taken { doors: open(sockets)?, lock, from: None });
     }
-    // It ends in the time that it may take to answer what is due, and some more to close its files.
-    let mut left = stop_max + PATIENCE;
+    let prepared = got.and_then(|()| open(sockets));
+    let doors = match prepared {
+        Ok(doors) => doors,
+        Err(error) => {
+            let _ = line.say(&Message::Cannot { why: format!("{error:#}") }).await;
+            return Err(error.context("cannot follow the server that has the data folder, which goes on"));
+        }
+    };
+    match take_folder(&line, folder).await {
+        Ok(lock) => Ok(Taken { doors, lock, from: Some(Predecessor(ManuallyDrop::new(line))) }),
+        Err(error) if error.downcast_ref().is_some_and(has_ended) => {
+            Ok(Taken { doors, lock: inherit_from_the_dead(folder).await?, from: None })
+        }
+        Err(error) => Err(error.context("cannot follow the server that has the data folder")),
+    }
+}
+
+enum Reached {
+    Server(std::os::unix::net::UnixStream),
+    Nobody(Lock),
+}
+
+/// Connects to the server that has the folder, or takes the folder that nobody has. One that just starts or ends is waited for.
+async fn reach(folder: &Folder) -> Result<Reached> {
+    let wait = async {
+        loop {
+            if let Ok(stream) = folder.connect_to_follow() {
+                return Ok(Reached::Server(stream));
+            }
+            if let Some(lock) = folder.try_lock()? {
+                return Ok(Reached::Nobody(lock));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    };
+    tokio::time::timeout(INHERIT_MAX, wait).await.unwrap_or_else(|_| Err(folder.held().into()))
+}
+
+async fn take_sockets(line: &Line, sockets: &mut Sockets) -> Result<()> {
+    line.peer()?;
+    line.say(&Message::Ask { exchange: EXCHANGE, version: env!("CARGO_PKG_VERSION").to_owned() }).await?;
+    let mut count = 0;
     loop {
-        if let Some(lock) = folder.try_lock()? {
-            return Ok(lock);
+        // It may have just begun to start, or prepare another one.
+        let within = if count == 0 { PREPARE_MAX } else { STEP_MAX };
+        match line.hear(within).await? {
+            (Message::Socket { name }, Some(socket)) => {
+                sockets.add(name, Given::new(socket).context("what it gives is no socket to listen on")?);
+                count += 1;
+            }
+            (Message::Socket { .. }, None) => {
+                let what = "a socket did not arrive: as many open files as for the old server are needed (LimitNOFILE)";
+                return Err(Failure::new(Status::Temporary, what).into());
+            }
+            (Message::All { sockets }, _) if sockets == count => {
+                tracing::info!(sockets, "following the server that has the data folder, which goes on meanwhile");
+                return Ok(());
+            }
+            (other, _) => return Err(refused(other)),
         }
-        if left.is_zero() {
-            let what = "the server that this one follows does not end: end it, and start again";
-            return Err(Failure::new(Status::Temporary, what).into());
-        }
-        std::thread::sleep(LOOK);
-        left = left.saturating_sub(LOOK);
-    }
-}
-
-fn take(stream: &UnixStream) -> io::Result<Vec<Given>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let mut all = Vec::new();
-    loop {
-        match receive(stream)? {
-            (A_SOCKET, Some(socket)) => all.push(Given::new(socket)?),
-            (THAT_IS_ALL, _) => return Ok(all),
-            _ => return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not send its sockets")),
-        }
-        if all.len() > SOCKETS_MAX {
-            return Err(io::Error::other("it sends too many sockets"));
+        if count > SOCKETS_MAX {
+            return Err(Failure::new(Status::Temporary, "it sends too many sockets").into());
         }
     }
 }
 
-fn receive(stream: &UnixStream) -> io::Result<(u8, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut with = RecvAncillaryBuffer::new(&mut space);
-    let mut byte = [0];
-    let received = recvmsg(stream, &mut [IoSliceMut::new(&mut byte)], &mut with, RecvFlags::CMSG_CLOEXEC)?;
-    if received.bytes == 0 {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+async fn take_folder(line: &Line, folder: &Folder) -> Result<Lock> {
+    line.say(&Message::Ready).await?;
+    let within = match line.hear(STEP_MAX).await?.0 {
+        Message::Closing { within_s } => Duration::from_secs(within_s) + STEP_MAX,
+        other => return Err(refused(other)),
+    };
+    tracing::info!("ready: the server before stops, and gives the data folder");
+    match line.hear(within).await? {
+        (Message::Lock, Some(file)) => {
+            let lock = folder.inherit(file).context("what it gives is not the data folder's lock")?;
+            tracing::info!("has the data folder now");
+            Ok(lock)
+        }
+        (other, _) => Err(refused(other)),
     }
-    let mut sockets = with.drain().filter_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(sockets) => Some(sockets),
-        _ => None,
-    });
-    Ok((byte[0], sockets.next().and_then(|mut sockets| sockets.next())))
 }
 
-const A_SOCKET: u8 = 1;
-const THAT_IS_ALL: u8 = 0;
-const I_HAVE_THEM: u8 = 2;
+fn refused(message: Message) -> anyhow::Error {
+    let what = match message {
+        Message::Refuse { why } => format!("it refuses: {why}"),
+        other => format!("it said {other:?}, which nobody expected"),
+    };
+    Failure::new(Status::Temporary, what).into()
+}
 
-/// How long either side waits for the other: both have little to do.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The folder of a server that ended instead: by a signal, or because its disk failed.
+async fn inherit_from_the_dead(folder: &Folder) -> Result<Lock> {
+    tracing::warn!(
+        "the server that this one follows has ended or is about to: this one takes the data folder by itself"
+    );
+    let wait = async {
+        let mut left = ANOTHER;
+        loop {
+            if let Some(lock) = folder.try_lock()? {
+                return Ok(lock);
+            }
+            // One that ends takes its socket away first: this is that of a third one, which was faster.
+            if left.is_zero() && folder.succession().exists() {
+                return Err(folder.held().into());
+            }
+            tokio::time::sleep(LOOK).await;
+            left = left.saturating_sub(LOOK);
+        }
+    };
+    tokio::time::timeout(INHERIT_MAX, wait).await.unwrap_or_else(|_| Err(folder.held().into()))
+}
+
+/// How long the new server may take to say that it wants to follow, once it has connected.
+const ASK_MAX: Duration = Duration::from_secs(10);
+/// How long the new server may take to open what the old one does not have, and read its certificates. The old one serves.
+const PREPARE_MAX: Duration = Duration::from_secs(60);
+/// How long the old server may take for a step that takes it no time.
+const STEP_MAX: Duration = Duration::from_secs(10);
+/// How long the old server may take to stop, beyond what devices may take for their acknowledgements (`limits.stop_max`): a table
+/// of history may be half written, on a slow object store.
+pub(super) const CLOSE_MAX: Duration = Duration::from_secs(60);
+/// How long the new server may take from the lock until it serves: it reads the end of the journal. Devices wait.
+const OPEN_MAX: Duration = Duration::from_secs(120);
+/// How long a server may take to end that has said that it ends.
+const END_MAX: Duration = Duration::from_secs(60);
+/// How long a server that ends by itself may take, or one that begins: it makes files of all that waits, on a slow object store, or
+/// reads the end of the journal.
+const INHERIT_MAX: Duration = Duration::from_secs(180);
+/// How long a server that ends may have its socket.
+const ANOTHER: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
 
 /// More than a process can have.

@@ -167,9 +167,12 @@ impl Server {
 
     /// Asks the public HTTP server.
     pub(crate) fn get(&self, path: &str) -> (u16, String) {
-        let stream = TcpStream::connect(self.http()).expect("the HTTP server answers");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        ask(stream, path)
+        get(self.http(), path)
+    }
+
+    /// Whether it runs.
+    pub(crate) fn runs(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
     }
 
     pub(crate) fn signal(&self, signal: &str) {
@@ -198,6 +201,13 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Asks the public HTTP server that is there.
+pub(crate) fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let stream = TcpStream::connect(address).expect("the HTTP server answers");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+    ask(stream, path)
 }
 
 /// Asks the control socket.
