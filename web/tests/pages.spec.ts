@@ -176,7 +176,7 @@ test('a token is shown once, and revoked', async ({ page }) => {
   await page.getByRole('button', { name: 'Revoke' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
   await expect(page.getByText(/revoked/)).toBeVisible()
-  for (const section of ['users', 'groups', 'tenants', 'audit']) {
+  for (const section of ['users', 'groups', 'tenants', 'use', 'audit']) {
     await page.goto(`${site()}/admin/${section}`)
     await expect(page.getByRole('table')).toBeVisible()
     await isAccessible(page)

@@ -1044,6 +1044,276 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/drivers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The drivers of the tenant
+         * @description By name.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Whoever has this key, card or tag, as a device says it in `driver.id`. */
+                    card?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All of them, or whoever has the card. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Driver"][];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Take in a driver
+         * @description For managers of all devices.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["DriverFields"];
+                };
+            };
+            responses: {
+                /** @description The driver is there. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Driver"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks may not. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description A card is another driver's. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/drivers/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A driver */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The driver's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The driver. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Driver"];
+                    };
+                };
+                /** @description There is no such driver. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Delete a driver
+         * @description For managers of all devices. What devices said of the driver's cards stays.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The driver's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The driver is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description There is no such driver. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /**
+         * Change a driver
+         * @description For managers of all devices. What is not named stays.
+         */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The driver's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["DriverFields"];
+                };
+            };
+            responses: {
+                /** @description The driver, as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Driver"];
+                    };
+                };
+                /** @description There is no such driver. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description A card is another driver's. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
     "/api/v1/groups": {
         parameters: {
             query?: never;
@@ -2035,6 +2305,89 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/tenants/{id}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a tenant used
+         * @description Day by day (UTC), and how that stands to its quotas. For owners; of any tenant, for those who manage them.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description The first day (UTC), as `2026-11-01`; the first of this month, if it is not given. */
+                    from?: string;
+                    /** @description The day behind the last one; tomorrow, if it is not given. */
+                    to?: string;
+                };
+                header?: never;
+                path: {
+                    /** @description The tenant's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The days, and the quotas. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Usage"];
+                    };
+                };
+                /** @description A day is none. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks is no owner. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such tenant, or one may not see it. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tokens": {
         parameters: {
             query?: never;
@@ -2815,7 +3168,7 @@ export interface components {
             action: string;
             /** @description Its id. */
             actor_id: string;
-            /** @description Who: `user`, `token`, or `owner` of the data folder. */
+            /** @description Who: `user`, `token`, `owner` of the data folder, or the `server` by itself. */
             actor_kind: string;
             /** @description The login, or the name of the token. */
             actor_name: string;
@@ -3030,6 +3383,49 @@ export interface components {
          * @enum {string}
          */
         Direction: "in" | "out";
+        /** @description A driver. */
+        Driver: {
+            /**
+             * @description Keys, cards and tags (iButton, RFID) that devices read, as they say them in `driver.id`. Capital letters, blanks, colons and
+             *     hyphens make no difference.
+             */
+            cards: string[];
+            /** @description Since when the driver is there. */
+            created: components["schemas"]["i64"];
+            /** @description The id. */
+            id: string;
+            /** @description The name. */
+            name: string;
+            /** @description Remarks. */
+            notes: string;
+            /** @description The telephone number. */
+            phone: string;
+            /** @description When any of this changed last. */
+            updated: components["schemas"]["i64"];
+        };
+        /** @description What is given of a driver, or becomes different. What is `None` stays. */
+        DriverFields: {
+            /**
+             * @description Keys, cards and tags: all are replaced.
+             * @default null
+             */
+            cards?: string[] | null;
+            /**
+             * @description The name.
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * @description Remarks.
+             * @default null
+             */
+            notes?: string | null;
+            /**
+             * @description The telephone number.
+             * @default null
+             */
+            phone?: string | null;
+        };
         /** @description A group of devices. */
         Group: {
             /** @description Since when it is there. */
@@ -3240,6 +3636,30 @@ export interface components {
          * @enum {string}
          */
         SqlFormat: "jsonl" | "csv" | "parquet";
+        /** @description How a tenant stands to one of them. */
+        StandingOf: {
+            /**
+             * Format: int64
+             * @description How much it may have; without a limit, nothing.
+             */
+            max?: number | null;
+            /** @description What that means. */
+            state: components["schemas"]["UsageState"];
+            /**
+             * Format: int64
+             * @description How much it has.
+             */
+            used: number;
+        };
+        /** @description How a tenant stands to its quotas. */
+        Standings: {
+            /** @description Devices. */
+            devices: components["schemas"]["StandingOf"];
+            /** @description Messages of today (UTC). */
+            messages_per_day: components["schemas"]["StandingOf"];
+            /** @description Bytes of its history and its share of the journal. */
+            storage_bytes: components["schemas"]["StandingOf"];
+        };
         /** @description Somebody who was not understood: a connection, or an address that sent datagrams. */
         Stray: {
             /**
@@ -3415,6 +3835,93 @@ export interface components {
         ToldView: components["schemas"]["ToldCrowds"] & {
             /** @description Devices that stand alone. */
             devices: components["schemas"]["ToldDevice"][];
+        };
+        /** @description What a tenant used. */
+        Usage: {
+            /** @description Each day on which something was counted. */
+            days: components["schemas"]["UsageOfDay"][];
+            /** @description The first day. */
+            from: string;
+            /** @description How the tenant stands to its quotas now. */
+            quotas: components["schemas"]["Standings"];
+            /** @description The tenant. */
+            tenant: string;
+            /** @description The day behind the last one. */
+            to: string;
+            /** @description All of them together. */
+            total: components["schemas"]["UsageTotal"];
+        };
+        /** @description How much a tenant used in a day. */
+        UsageDay: {
+            /**
+             * Format: int64
+             * @description Bytes from its devices.
+             */
+            bytes_in: number;
+            /**
+             * Format: int64
+             * @description Bytes to its devices.
+             */
+            bytes_out: number;
+            /**
+             * Format: int64
+             * @description Devices that sent a message. One that sent to several nodes in a day counts for each.
+             */
+            devices: number;
+            /**
+             * Format: int64
+             * @description Messages of its devices that were taken in.
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Records that history kept of them.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description Bytes that its history took at the end of the day, and its share of the journal; of today, so far. Not known where no
+             *     server looked that day. Of several nodes over the same history it is that of the one with the most.
+             */
+            storage_bytes?: number | null;
+        };
+        /** @description What a tenant used on a day. */
+        UsageOfDay: components["schemas"]["UsageDay"] & {
+            /** @description The day (UTC). */
+            day: string;
+        };
+        /**
+         * @description How much is left.
+         * @enum {string}
+         */
+        UsageState: "within" | "near" | "reached";
+        /** @description What a tenant used on several days. */
+        UsageTotal: {
+            /**
+             * Format: int64
+             * @description Bytes from its devices.
+             */
+            bytes_in: number;
+            /**
+             * Format: int64
+             * @description Bytes to its devices.
+             */
+            bytes_out: number;
+            /**
+             * Format: int64
+             * @description The sum of each day's devices.
+             */
+            device_days: number;
+            /**
+             * Format: int64
+             * @description Messages of its devices that were taken in.
+             */
+            messages: number;
+            /**
+             * Format: int64
+             * @description Records that history kept of them.
+             */
+            records: number;
         };
         /** @description A user. */
         User: {
