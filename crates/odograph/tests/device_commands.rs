@@ -9,10 +9,14 @@ use common::{Place, Server, errors};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A minute and more.
+const TRIES: u32 = 6000;
+const PAUSE: Duration = Duration::from_millis(10);
 
 fn owner(place: &Place, server: &Server) -> Client {
     let text = place.text(&["token", "create", "--role", "owner", "--json"]);
@@ -21,12 +25,11 @@ fn owner(place: &Place, server: &Server) -> Client {
 }
 
 fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let since = Instant::now();
-    while since.elapsed() < PATIENCE {
+    for _ in 0..TRIES {
         if let Some(found) = look() {
             return found;
         }
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(PAUSE);
     }
     panic!("waited in vain for {what}");
 }

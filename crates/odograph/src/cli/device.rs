@@ -53,9 +53,11 @@ enum Command {
     /// Take in devices from a table or from a Traccar database. What would change is shown first.
     Import(import::Options),
     /// Send a command to a device: it waits until the device is there. Commands go over TCP, not over UDP or HTTP.
-    Command(command::Options),
+    #[command(name = "command")]
+    Tell(command::Options),
     /// List a device's commands, and what became of them.
-    Commands(command::ListOptions),
+    #[command(name = "commands")]
+    Told(command::ListOptions),
 }
 
 #[derive(Debug, Args)]
@@ -82,8 +84,8 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Command::Accept(which) => decide(which, State::Accepted, out),
         Command::Reject(which) => decide(which, State::Rejected, out),
         Command::Import(options) => import::run(options, out),
-        Command::Command(options) => command::run(options, out),
-        Command::Commands(options) => command::list(options, out),
+        Command::Tell(options) => command::run(options, out),
+        Command::Told(options) => command::list(options, out),
     }
 }
 

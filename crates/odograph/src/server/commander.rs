@@ -12,7 +12,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver, UnboundedSender, channel, unbounded_channel};
 
 /// Sends the commands that wait.
 pub(crate) struct Commander {
@@ -20,6 +20,8 @@ pub(crate) struct Commander {
     queue: CommandQueue,
     board: Arc<Board>,
     news: UnboundedReceiver<News>,
+    /// Who has new commands.
+    new: Receiver<BTreeSet<Recipient>>,
     /// Told, and not carried out yet.
     backlog: VecDeque<News>,
     /// Commands on their way, by their tickets.
@@ -59,8 +61,11 @@ impl Commander {
         let board = Arc::new(Board { waiting: Mutex::default(), count: AtomicUsize::new(0), news: sender });
         gateway.observe_commands(board.clone());
         let queue = catalog.command_queue(&holder);
+        // One at a time: whoever reads the catalog waits for us, and what is new waits in the catalog.
+        let (tell_new, new) = channel(1);
+        tokio::spawn(look_for_new(catalog.command_queue(&holder), tell_new));
         let (backlog, under_way) = (VecDeque::new(), HashMap::new());
-        let mut commander = Self { gateway, queue, board, news, backlog, under_way, last_ticket: 0 };
+        let mut commander = Self { gateway, queue, board, news, new, backlog, under_way, last_ticket: 0 };
         let mut is_new = true;
         loop {
             // Nothing is lost by an error: what was not carried out is in the backlog still.
@@ -91,7 +96,7 @@ impl Commander {
                 self.backlog.pop_front();
             }
             tokio::select! {
-                new = self.queue.next() => new?.into_iter().for_each(|recipient| self.has_new(recipient)),
+                Some(new) = self.new.recv() => new.into_iter().for_each(|recipient| self.has_new(recipient)),
                 Some(news) = self.news.recv() => self.backlog.push_back(news),
                 _ = sweep.tick(), if self.board.any() || !self.under_way.is_empty() => {
                     let swept = self.queue.sweep().await?;
@@ -206,6 +211,26 @@ impl Commander {
             self.backlog.push_back(News::Turn(recipient));
         }
         Ok(())
+    }
+}
+
+/// Tells who has new commands. By itself, so that it has its turn however much else there is to do.
+async fn look_for_new(mut queue: CommandQueue, tell: Sender<BTreeSet<Recipient>>) {
+    loop {
+        match queue.next().await {
+            Ok(new) => {
+                if tell.send(new).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                tracing::error!(
+                    "new commands cannot be seen, and are looked for again in {} s: {error:#}",
+                    AGAIN.as_secs()
+                );
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
     }
 }
 
