@@ -171,6 +171,11 @@ impl Parts {
         gauge!("odograph_journal_full").set(f64::from(u8::from(stats.full)));
         gauge!("odograph_journal_pending_bytes").set(stats.pending_bytes as f64);
         gauge!("odograph_journal_segments_unsealed").set(stats.unsealed as f64);
+        gauge!("odograph_backup_holds").set(f64::from(u8::from(self.is_held())));
+    }
+
+    fn is_held(&self) -> bool {
+        self.hold.is_on(self.clock.monotonic())
     }
 
     fn retain(&self) -> Result<(), Error> {
@@ -182,8 +187,7 @@ impl Parts {
         let needed = retention::needed(&held, cursors.least());
         gauge!("odograph_journal_needed_bytes").set(needed as f64);
         let mut removals = retention::decide(&held, cursors.least(), self.budget);
-        let is_held = self.hold.is_on(self.clock.monotonic());
-        gauge!("odograph_backup_holds").set(f64::from(u8::from(is_held)));
+        let is_held = self.is_held();
         if is_held {
             // Just as many as the budget would take if all of it was still needed.
             removals.truncate(retention::decide(&held, Some(Lsn(0)), self.budget).len());
