@@ -42,14 +42,19 @@ pub(crate) struct Options {
     /// Begin anew, with empty data
     #[arg(long)]
     reset: bool,
+    /// Take this server, instead of building one
+    #[arg(long, value_name = "PATH")]
+    binary: Option<PathBuf>,
     /// How many trucks
     #[arg(long, value_name = "COUNT", default_value_t = 50)]
     devices: u32,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    pages::make()?;
-    let binary = build()?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => build()?,
+    };
     let folder = PathBuf::from(FOLDER);
     if options.reset && folder.exists() {
         std::fs::remove_dir_all(&folder).with_context(|| format!("empty {}", folder.display()))?;
@@ -109,8 +114,9 @@ fn tell(folder: &Path, memory: &Memory, http: SocketAddr, ports: &[(&'static str
     println!("  --reset begins anew.\n");
 }
 
-/// Builds the server with a profile made for this: fast to compile, fast enough to run.
+/// Builds the interface, and the server with a profile made for this: fast to compile, fast enough to run.
 fn build() -> Result<PathBuf> {
+    pages::make()?;
     println!("Building the server (the first time takes some fifteen minutes on two cores) …");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--profile", "demo", "--package", "odograph"]);
