@@ -64,7 +64,7 @@ pub(crate) struct File {
 
 impl File {
     /// Opens it, and says what stands in it, and whether something in it is damaged.
-    pub(crate) fn open(disk: Arc<dyn Disk>, path: &Path) -> Result<(Self, Vec<Line>, bool), MeterError> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<(Self, Vec<Line>, bool), MeterError> {
         let failed = |doing, source| MeterError { doing, path: path.to_owned(), source };
         let begun =
             |file| Self { disk: disk.clone(), path: path.to_owned(), file, length: 0, whole: 0, is_doubtful: true };

@@ -55,7 +55,7 @@ impl Meter {
     /// # Errors
     ///
     /// When it cannot be read or made.
-    pub fn open(disk: Arc<dyn Disk>, path: &Path, begin: Lsn) -> Result<Self, MeterError> {
+    pub fn open(disk: &Arc<dyn Disk>, path: &Path, begin: Lsn) -> Result<Self, MeterError> {
         let (file, lines, is_damaged) = File::open(disk, path)?;
         let from = lines.last().map_or(begin, |line| Lsn(line.until));
         let mut meter = Self { file, from, open: Vec::new(), closed: BTreeMap::new(), forgotten: 0, is_damaged };

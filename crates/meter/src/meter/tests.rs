@@ -1,3 +1,5 @@
+//! What is counted, over kills, damage and clocks that are wrong.
+
 use super::*;
 use odograph_testkit::FaultDisk;
 use odograph_testkit::disk::PowerCut;
@@ -10,7 +12,8 @@ fn path() -> &'static Path {
 }
 
 fn open(disk: &FaultDisk) -> Meter {
-    Meter::open(Arc::new(disk.clone()), path(), Lsn(0)).unwrap()
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    Meter::open(&disk, path(), Lsn(0)).unwrap()
 }
 
 /// The journal of the tests: entry `number` is at the place `number`; days pass, tenants and devices take turns, and each

@@ -5,7 +5,7 @@
 //! way into files ([`Metering::before_commits`]), and before the journal's cursors move.
 
 use anyhow::{Context as _, Result};
-use odograph_env::LocalDisk;
+use odograph_env::{Disk, LocalDisk};
 use odograph_journal::Kind;
 use odograph_lake::BeforeCommit;
 use odograph_meter::{Counts, Flow, Meter, Row};
@@ -33,7 +33,8 @@ impl Metering {
         let mut held = self.held();
         // Whatever was counted since the file was written is counted again, and not twice.
         *held = None;
-        let meter = Meter::open(Arc::new(LocalDisk), &self.file, begin).context("cannot read what tenants used")?;
+        let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
+        let meter = Meter::open(&disk, &self.file, begin).context("cannot read what tenants used")?;
         if meter.is_damaged() {
             tracing::error!(
                 file = %self.file.display(),

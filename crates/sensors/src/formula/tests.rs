@@ -1,3 +1,5 @@
+//! What formulas give, what is refused, and that neither takes a stack.
+
 use super::*;
 use odograph_model::Key;
 
