@@ -8,6 +8,7 @@ mod drivers;
 mod live;
 mod protocols;
 mod records;
+mod sensors;
 mod sessions;
 mod sql;
 mod tenants;
@@ -29,6 +30,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
+        .merge(sensors::routes())
         .merge(sql::routes())
         .merge(protocols::routes())
         .merge(unidentified::routes())

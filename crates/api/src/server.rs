@@ -2,7 +2,8 @@
 
 use crate::Problem;
 use odograph_catalog::{Device, NewCommand};
-use odograph_model::Time;
+use odograph_model::{Record, Time};
+use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
 use std::io;
 
@@ -25,6 +26,13 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// When history cannot be read.
     fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem>;
+
+    /// A device's latest record, by its event time, if history has one.
+    ///
+    /// # Errors
+    ///
+    /// When history cannot be read.
+    fn latest(&self, tenant: &str, device: &str) -> Result<Option<Record>, Problem>;
 
     /// Writes what came from a device and what went to it, in the order in which it was kept.
     ///
@@ -120,7 +128,7 @@ pub trait Output {
 }
 
 /// Which records.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Records {
     /// The tenant.
     pub tenant: String,
@@ -132,6 +140,8 @@ pub struct Records {
     pub to: Option<Time>,
     /// Only these parameters, and records that have one of them; none: all.
     pub parameters: Vec<String>,
+    /// What is computed of each and written besides.
+    pub sensors: Vec<Sensor>,
     /// How they are written.
     pub format: RecordFormat,
 }
@@ -169,6 +179,11 @@ impl RecordFormat {
             Self::Kml => "application/vnd.google-earth.kml+xml",
             Self::Geojson => "application/geo+json",
         }
+    }
+
+    /// Whether it shows ways on a map, and nothing else.
+    pub const fn is_map(self) -> bool {
+        matches!(self, Self::Gpx | Self::Kml | Self::Geojson)
     }
 
     /// As file names end.

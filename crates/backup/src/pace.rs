@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Slows down whoever sends.
+/// How long bytes take.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Pace(Option<u64>);
 
@@ -11,16 +11,10 @@ impl Pace {
         Self(bytes_per_second)
     }
 
-    /// Waits as long as so many bytes may take.
-    pub(crate) async fn wait(self, bytes: usize) {
-        if let Some(time) = self.time(bytes) {
-            tokio::time::sleep(time).await;
-        }
-    }
-
-    fn time(self, bytes: usize) -> Option<Duration> {
-        let rate = self.0?.max(1);
-        Some(Duration::from_millis((bytes as u64).saturating_mul(1000) / rate))
+    /// How long so many bytes take at least.
+    pub(crate) fn time(self, bytes: usize) -> Duration {
+        let Some(rate) = self.0 else { return Duration::ZERO };
+        Duration::from_millis((bytes as u64).saturating_mul(1000) / rate.max(1))
     }
 }
 
@@ -30,7 +24,7 @@ mod tests {
 
     #[test]
     fn bytes_take_their_time() {
-        assert_eq!(Pace::new(Some(1 << 20)).time(4 << 20), Some(Duration::from_secs(4)));
-        assert_eq!((Pace::new(Some(0)).time(2), Pace::new(None).time(1)), (Some(Duration::from_secs(2)), None));
+        assert_eq!(Pace::new(Some(1 << 20)).time(4 << 20), Duration::from_secs(4));
+        assert_eq!((Pace::new(Some(0)).time(2), Pace::new(None).time(1)), (Duration::from_secs(2), Duration::ZERO));
     }
 }

@@ -48,6 +48,8 @@ pub struct Progress {
     pub of_bytes: u64,
     /// What of that was sent.
     pub sent: Sent,
+    /// How often it waited, not to be quicker than it may.
+    pub pauses: u64,
 }
 
 /// A backup that is being made.
@@ -223,7 +225,7 @@ impl Backup {
         }
         // Of several files that hold the same, one is sent.
         self.held.insert(chunk, length as u64);
-        self.pace.wait(length).await;
+        self.keep_pace(length, look).await?;
         while self.pending.len() >= AT_ONCE {
             self.settle(look).await?;
         }
@@ -232,6 +234,23 @@ impl Backup {
         self.progress.sent.objects += 1;
         self.progress.sent.bytes += length as u64;
         Ok(chunk)
+    }
+
+    /// Waits as long as so many bytes take, and looks up meanwhile.
+    async fn keep_pace(
+        &mut self,
+        bytes: usize,
+        look: &mut dyn FnMut(Progress) -> Result<(), String>,
+    ) -> Result<(), Error> {
+        let mut left = self.pace.time(bytes);
+        while !left.is_zero() {
+            let pause = left.min(LOOK);
+            tokio::time::sleep(pause).await;
+            left -= pause;
+            self.progress.pauses += 1;
+            self.look(look).await?;
+        }
+        Ok(())
     }
 
     /// Waits for one of the pieces that are under way.

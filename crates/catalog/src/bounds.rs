@@ -52,6 +52,8 @@ pub const IMPORT_AUDIT_IDS_MAX: usize = 1_000;
 pub const AUDIT_PAGE_MAX: u32 = 1_000;
 /// Bytes of what the audit log keeps of a thing before or after a change: more is left out.
 pub const AUDIT_JSON_BYTES_MAX: usize = 64 * 1024;
+/// Sensors of a device: each is computed for each record that is read with them.
+pub const SENSORS_MAX: i64 = 64;
 /// Drivers of a tenant.
 pub const DRIVERS_MAX: i64 = 10_000;
 /// Keys, cards and tags of a driver.

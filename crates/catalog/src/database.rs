@@ -218,6 +218,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "devices", include_str!("../migrations/0002_devices.sql")),
     (3, "commands", include_str!("../migrations/0003_commands.sql")),
     (4, "usage", include_str!("../migrations/0004_usage.sql")),
+    (5, "sensors", include_str!("../migrations/0005_sensors.sql")),
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
 ];
 

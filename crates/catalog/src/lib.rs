@@ -56,9 +56,9 @@ pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
 pub use usage::UsageOfNode;
 pub use within::{
-    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, Driver, DriverFields,
-    Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf, Standings,
-    Token, UsageDay, UsageState, User, UserChange, Within,
+    AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, DeviceSensor, Driver,
+    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
+    Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -40,6 +40,9 @@ pub struct UsageOfNode {
 impl Catalog {
     /// Keeps what servers counted, and gives those of them that cannot be kept, because there is no such tenant (yet).
     pub async fn keep_usage(&self, rows: &[UsageOfNode]) -> Result<Vec<UsageOfNode>, Error> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
         let known = Sql::new("SELECT id FROM tenants").rows(self.inner().database.reader()).await?;
         let known: Result<std::collections::HashSet<String>, Error> = known.iter().map(|row| row.text("id")).collect();
         let known = known?;

@@ -13,6 +13,7 @@ mod page;
 mod parameters;
 mod parquet;
 mod progress;
+mod sensed;
 mod track;
 mod xml;
 
@@ -34,6 +35,7 @@ use odograph_journal::Reader;
 use odograph_lake::{Lake, Wanted};
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Binding, Decision};
+use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
@@ -57,6 +59,9 @@ pub(crate) struct RecordQuery {
     pub(crate) format: RecordFormat,
     /// Only these parameters, and records that have one of them; none: all.
     pub(crate) parameters: Vec<CompactString>,
+    /// What is computed of each and written besides.
+    #[serde(skip)]
+    pub(crate) sensors: Vec<Sensor>,
     /// Whether whoever asks wants to know how far it is.
     pub(crate) progress: bool,
 }
@@ -177,7 +182,7 @@ pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) 
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
     let shown = move |tenant: &str, device: &str| shows(&roster, tenant, device, quarantined);
     let mut scan = origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?;
-    let mut encoder = query.format.encoder(scan.schema())?;
+    let mut encoder = query.format.encoder(scan.schema(), &query.sensors)?;
     encoder.begin(out)?;
     let mut totals = Totals { damaged: origin.damaged, ..Totals::default() };
     while let Some(rows) = scan.next_rows()? {
@@ -196,7 +201,7 @@ pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) 
 /// An export where nothing was ever received.
 pub(crate) fn nothing(query: &RecordQuery, out: &mut dyn Sink) -> Result<Totals> {
     let chosen = parameters::parameters(&query.parameters)?;
-    let mut encoder = query.format.encoder(&odograph_lake::export_columns(chosen.as_ref()))?;
+    let mut encoder = query.format.encoder(&odograph_lake::export_columns(chosen.as_ref()), &[])?;
     encoder.begin(out)?;
     encoder.finish(out)?;
     Ok(Totals::default())

@@ -160,10 +160,7 @@ impl Server {
         if let Some(few) = few {
             tracing::warn!("{few}");
         }
-        keeper::describe();
-        history::describe();
-        accountant::describe();
-        commander::describe();
+        describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
@@ -390,6 +387,14 @@ impl Stopped {
         let devices = Doors::again(&gateway, planned).context("cannot keep the sockets")?;
         Ok(Ground { folder, lock, doors: Doors { devices, http } })
     }
+}
+
+/// The help texts of all metrics of this crate.
+fn describe() {
+    keeper::describe();
+    history::describe();
+    accountant::describe();
+    commander::describe();
 }
 
 fn bind_succession(folder: &Folder) -> Result<std::os::unix::net::UnixListener> {

@@ -77,6 +77,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 const RESTLESS: &[(&str, &str)] = &[
     ("ODOGRAPH_JOURNAL__SEGMENT_BYTES", "64 KiB"),
     ("ODOGRAPH_LAKE__FLUSH_AFTER", "10 ms"),
+    ("ODOGRAPH_LAKE__LATE_FLUSH_AFTER", "10 ms"),
     ("ODOGRAPH_LAKE__FRAMES_FLUSH_AFTER", "10 ms"),
     ("ODOGRAPH_LAKE__MAINTAIN_EVERY", "10 ms"),
     ("ODOGRAPH_LAKE__REMOVED_FILES_AFTER", "0 ms"),
@@ -293,7 +294,7 @@ fn a_backup_that_is_killed_is_none_and_the_next_one_is_made() {
     let begin = || {
         let mut command = place.command(&["backup", "--to", text(&to)]);
         let child = command.envs(slow).spawn().expect("it starts");
-        while !to.join("objects").exists() {
+        while !to.join("lease.json").exists() {
             std::thread::sleep(PAUSE);
         }
         child

@@ -95,6 +95,8 @@ impl World {
         let user =
             json!({"login": format!("{word}-anna"), "name": word, "password": "correct horse", "role": "viewer"});
         owner.post("/api/v1/users", &user).of(201);
+        let sensor = json!({"unit": word, "formula": "1"});
+        owner.ask("PUT", "/api/v1/devices/1/sensors/fuel", Some(&sensor)).of(200);
         let driver = json!({"name": format!("{word} driver"), "cards": ["01-1A"], "notes": word});
         owner.post("/api/v1/drivers", &driver).of(201);
         until(|| owner.get("/api/v1/devices/1/state").status == 200);
@@ -153,7 +155,9 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             | "/api/v1/devices/{id}/state"
             | "/api/v1/devices/{id}/commands"
             | "/api/v1/devices/{id}/commands/types"
-            | "/api/v1/devices/{id}/commands/{number}",
+            | "/api/v1/devices/{id}/commands/{number}"
+            | "/api/v1/devices/{id}/sensors"
+            | "/api/v1/devices/{id}/sensors/{name}",
         ) => (LIMITED, None),
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
         ("delete", "/api/v1/devices/{id}/commands/{number}") => (MANAGER, None),
@@ -165,6 +169,8 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
         }
         ("post", "/api/v1/devices") => (MANAGER, Some(json!({"ids": ["2"]}))),
         ("patch", "/api/v1/devices/{id}") => (MANAGER, Some(json!({"plate": "X"}))),
+        ("put", "/api/v1/devices/{id}/sensors/{name}") => (MANAGER, Some(json!({"formula": "1"}))),
+        ("post", "/api/v1/devices/{id}/sensors/preview") => (LIMITED, Some(json!({"formula": "1"}))),
         ("post", "/api/v1/drivers") => (MANAGER, Some(json!({"name": "Driver", "cards": []}))),
         ("patch", "/api/v1/drivers/{id}") => (MANAGER, Some(json!({"phone": "1"}))),
         ("post", "/api/v1/groups") => (MANAGER, Some(json!({"name": "North"}))),
@@ -196,6 +202,9 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
 
 /// Operations that are asked for elsewhere: they end things, or never end.
 fn is_left_out(method: &str, path: &str) -> bool {
+    if (method, path) == ("delete", "/api/v1/devices/{id}/sensors/{name}") {
+        return true;
+    }
     matches!(
         (method, path),
         (
@@ -239,7 +248,9 @@ fn no_tenant_sees_another() {
         if kind == "unidentified" {
             return path.replace("{id}", "1");
         }
-        path.replace("{id}", ids.get(kind).map_or("none", String::as_str)).replace("{number}", "1")
+        path.replace("{id}", ids.get(kind).map_or("none", String::as_str))
+            .replace("{number}", "1")
+            .replace("{name}", "fuel")
     };
     let same = |role: &Role| -> Vec<Vec<u8>> {
         let gets = operations.iter().filter(|(method, path)| method == "get" && !is_left_out(method, path));

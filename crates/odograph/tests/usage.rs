@@ -147,13 +147,25 @@ fn messages_beyond_the_quota_stay_with_the_device_and_come_later() {
 fn a_tenant_has_as_many_devices_as_it_may() {
     let place = Place::new();
     let server = serve(&place);
-    place.text(&["tenant", "quota", "north", "--devices-max", "2"]);
     let owner = owner(&place, &server);
-    std::thread::sleep(Duration::from_secs(3));
     let login = |id: &str| Device::connect(server.listener("tcp")).login(id);
-    assert_eq!([login("1"), login("2"), login("3")], ["#AL#1", "#AL#1", "#AL#0"]);
     assert_eq!(login("1"), "#AL#1");
+    until("the first device is in the catalog", || owner.get("/api/v1/devices/1").status == 200);
+    place.text(&["tenant", "quota", "north", "--devices-max", "5"]);
+    for id in ["2", "x3", "x4"] {
+        assert_eq!(login(id), "#AL#1");
+    }
+    server.log_line(|line| line["message"] == "the tenant comes near its quota" && line["quota"] == "devices");
+    let (_, health) = server.get("/healthz");
+    assert!(health.contains("a tenant comes near a quota"), "{health}");
+    for id in ["x3", "x4"] {
+        let path = format!("/api/v1/devices/{id}");
+        until("the device is in the catalog", || owner.ask("DELETE", &path, None).status == 204);
+    }
+    place.text(&["tenant", "quota", "north", "--devices-max", "2"]);
     server.log_line(|line| line["message"].as_str().is_some_and(|it| it.contains("further devices are refused")));
+    assert_eq!(login("3"), "#AL#0");
+    assert_eq!(login("1"), "#AL#1");
     until("the devices are in the catalog", || {
         owner.get("/api/v1/tenants/north/usage").of(200)["quotas"]["devices"]
             == json!({"used": 2, "max": 2, "state": "reached"})

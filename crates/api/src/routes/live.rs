@@ -2,6 +2,7 @@
 
 mod told;
 
+use super::sensors;
 use crate::body::Asked;
 use crate::{Api, Caller, Code, Problem};
 use axum::Json;
@@ -307,7 +308,9 @@ async fn device(
     // Known by its group alone, it has sent nothing.
     let state = state.filter(|state| state.received.is_some());
     let state = state.ok_or_else(|| Problem::new(Code::NotFound, format!("device {id} has sent nothing yet")))?;
-    Ok(Json(ToldDevice::of(&api.groups, &state)))
+    let sensors = sensors::sensors(&caller, &id).await?;
+    let shown = if sensors.is_empty() { Vec::new() } else { sensors::shown(&api, &caller, &id, sensors).await? };
+    Ok(Json(ToldDevice::of(&api.groups, &state).with_sensors(shown)))
 }
 
 /// Deeper no map goes.

@@ -1,6 +1,7 @@
 //! What a device sent: as records, and as bytes.
 
 use crate::body::{Asked, Named};
+use crate::routes::sensors::sensors;
 use crate::server::{Direction, Frames, Place, RecordFormat, Records};
 use crate::stream::{Kind, streamed, waiting};
 use crate::{Api, Caller, Page, Problem};
@@ -28,6 +29,8 @@ struct RecordsAsked {
     to: Option<String>,
     /// Only these, separated by commas; records without any of them are left out.
     parameters: Option<String>,
+    /// Whether what the device's sensors show is there too, as `sensor.NAME`; with all parameters, and in no format for maps.
+    sensors: bool,
     /// `json` comes in pages; all other formats are all of it, streamed.
     format: RecordFormat,
     /// Records on a page, at most 10,000.
@@ -69,8 +72,13 @@ async fn records(
         from: moment("from", asked.from.as_deref())?,
         to: moment("to", asked.to.as_deref())?,
         parameters: asked.parameters.map(split).unwrap_or_default(),
+        sensors: if asked.sensors { sensors(&caller, &device).await? } else { Vec::new() },
         format,
     };
+    if asked.sensors && (!query.parameters.is_empty() || format.is_map()) {
+        let what = "is for all parameters, as json, jsonl, csv or parquet: leave parameters out";
+        return Err(Problem::invalid("sensors", what));
+    }
     if format != RecordFormat::Json {
         if asked.limit.is_some() || asked.cursor.is_some() {
             return Err(Problem::invalid("limit and cursor", "are for the format json: all others are streamed"));

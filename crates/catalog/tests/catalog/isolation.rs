@@ -10,6 +10,8 @@ use odograph_catalog::{
     DriverFields, Error, ImportMode, NewCommand, NewToken, NewUser, Registered, Role, UserChange, Within,
 };
 
+use odograph_sensors::Definition;
+
 use crate::support::{PASSWORD, user, with_catalog};
 
 /// One method, and what it takes.
@@ -91,6 +93,10 @@ const METHODS: &[Method] = methods! {
         within.update_driver(&things.driver, called(&things.user))
     };
     delete_driver: Needs::All(Role::Manager), true, |within, things| within.delete_driver(&things.driver);
+    sensors: Needs::Nothing, true, |within, things| within.sensors(&things.device);
+    sensor: Needs::Nothing, true, |within, things| within.sensor(&things.device, "one");
+    set_sensor: MANAGER, true, |within, things| within.set_sensor(&things.device, one());
+    delete_sensor: MANAGER, true, |within, things| within.delete_sensor(&things.device, "one");
     tenant: Needs::Nothing, false, |within, things| within.tenant();
     users: OWNER, false, |within, things| within.users();
     user: OWNER, true, |within, things| within.user(&things.user);
@@ -131,6 +137,10 @@ fn called(name: &str) -> DriverFields {
     DriverFields { name: Some(name.into()), ..DriverFields::default() }
 }
 
+fn one() -> Definition {
+    Definition { name: "one".into(), formula: Some("1".into()), ..Definition::default() }
+}
+
 fn row(things: &Things) -> DeviceRow {
     DeviceRow { ids: vec![things.device.clone()], fields: renamed() }
 }
@@ -157,6 +167,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
     let group = within.create_group(&format!("group {number}")).await.unwrap().id;
     let fields = DeviceFields { group: Some(seen.map(ToOwned::to_owned)), ..DeviceFields::default() };
     let device = within.create_device(vec![format!("d{number}")], fields).await.unwrap().id;
+    within.set_sensor(&device, one()).await.unwrap();
     let driver = within.create_driver(called("driver")).await.unwrap().id;
     let command = within.create_command(&device, stop()).await.unwrap().number;
     let mut session = String::new();

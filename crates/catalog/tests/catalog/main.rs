@@ -12,6 +12,7 @@ mod import;
 mod isolation;
 mod postgres;
 mod register;
+mod sensors;
 mod sign_in;
 mod support;
 mod tenants;

@@ -138,6 +138,7 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
         follow: options.follow,
         format: options.format,
         parameters: options.parameters.clone(),
+        sensors: Vec::new(),
         progress: false,
     };
     query.check()?;

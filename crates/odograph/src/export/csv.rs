@@ -2,13 +2,14 @@
 //!
 //! What is a list or a map stands in its cell as JSON.
 
-use super::Sink;
 use super::formats::Encoder;
+use super::{Sink, sensed};
 use anyhow::Result;
 use odograph_lake::arrow::array::RecordBatch;
 use odograph_lake::arrow::datatypes::SchemaRef;
 use odograph_lake::{Stored, stored};
 use odograph_model::{Key, Value};
+use odograph_sensors::Sensor;
 use std::collections::BTreeMap;
 
 /// Writes a line a record.
@@ -30,10 +31,11 @@ enum What {
     Protocol,
     Parameter(Key),
     Raw,
+    Sensor(Sensor),
 }
 
 impl Csv {
-    pub(super) fn new(schema: &SchemaRef) -> Self {
+    pub(super) fn new(schema: &SchemaRef, sensors: &[Sensor]) -> Self {
         let column = |field: &odograph_lake::arrow::datatypes::FieldRef| {
             let value = match (odograph_lake::parameter(field), field.name().as_str()) {
                 (Some(key), _) => What::Parameter(key),
@@ -48,7 +50,9 @@ impl Csv {
             };
             Some(Column { name: field.name().clone(), value })
         };
-        Self { columns: schema.fields().iter().filter_map(column).collect(), line: Vec::new() }
+        let named = sensed::columns(sensors).into_iter().zip(sensors);
+        let sensors = named.map(|(name, sensor)| Column { name, value: What::Sensor(sensor.clone()) });
+        Self { columns: schema.fields().iter().filter_map(column).chain(sensors).collect(), line: Vec::new() }
     }
 
     fn line(&mut self, record: &Stored<'_>) -> Result<()> {
@@ -66,6 +70,10 @@ impl Csv {
                     None => {}
                     Some(Value::Text(text)) => cell(text, &mut self.line),
                     Some(value) => cell(&serde_json::to_string(value)?, &mut self.line),
+                },
+                What::Sensor(sensor) => match sensor.value(&record.record) {
+                    None => {}
+                    Some(value) => cell(&serde_json::to_string(&value)?, &mut self.line),
                 },
                 What::Raw if record.record.raw_values().is_empty() => {}
                 What::Raw => {

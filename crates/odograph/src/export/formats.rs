@@ -1,11 +1,12 @@
 //! The formats in which records leave, and what each needs of them.
 
-use super::{Sink, csv, geojson, gpx, kml, parquet};
+use super::{Sink, csv, geojson, gpx, kml, parquet, sensed};
 use anyhow::Result;
 use odograph_lake::arrow::array::RecordBatch;
 use odograph_lake::arrow::datatypes::SchemaRef;
 use odograph_lake::{Order, Parameters, stored};
 use odograph_model::Key;
+use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
 
 /// How records are written.
@@ -40,11 +41,12 @@ pub(crate) trait Encoder {
 }
 
 impl RecordFormat {
-    pub(super) fn encoder(self, schema: &SchemaRef) -> Result<Box<dyn Encoder>> {
+    pub(super) fn encoder(self, schema: &SchemaRef, sensors: &[Sensor]) -> Result<Box<dyn Encoder>> {
         Ok(match self {
-            Self::Jsonl => Box::new(Jsonl::default()),
-            Self::Csv => Box::new(csv::Csv::new(schema)),
-            Self::Parquet => Box::new(parquet::Parquet::new(schema)?),
+            Self::Jsonl => Box::new(Jsonl { line: Vec::new(), sensors: sensors.to_vec() }),
+            Self::Csv => Box::new(csv::Csv::new(schema, sensors)),
+            Self::Parquet if sensors.is_empty() => Box::new(parquet::Parquet::new(schema)?),
+            Self::Parquet => Box::new(sensed::Sensed::new(schema, sensors)?),
             Self::Gpx => Box::new(gpx::Gpx::default()),
             Self::Kml => Box::new(kml::Kml::default()),
             Self::Geojson => Box::new(geojson::GeoJson::default()),
@@ -83,9 +85,9 @@ impl RecordFormat {
 }
 
 /// One JSON object a line.
-#[derive(Default)]
 struct Jsonl {
     line: Vec<u8>,
+    sensors: Vec<Sensor>,
 }
 
 impl Encoder for Jsonl {
@@ -97,6 +99,7 @@ impl Encoder for Jsonl {
         for record in stored(rows)? {
             self.line.clear();
             serde_json::to_writer(&mut self.line, &record.view())?;
+            sensed::add(&self.sensors, &record.record, &mut self.line)?;
             self.line.push(b'\n');
             out.write(&self.line)?;
         }

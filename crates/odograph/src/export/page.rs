@@ -1,6 +1,6 @@
 //! A page of a device's records, for those who take them piece by piece.
 
-use super::{Origin, RecordQuery, besides, shows};
+use super::{Origin, RecordQuery, besides, sensed, shows};
 use anyhow::Result;
 use odograph_api::{Page, Place};
 use odograph_lake::stored;
@@ -28,6 +28,7 @@ pub(crate) fn page(origin: &Origin, query: &RecordQuery, after: Option<Place>, l
                 page.push(b',');
             }
             serde_json::to_writer(&mut page, &record.view())?;
+            sensed::add(&query.sensors, &record.record, &mut page)?;
             (count, last) = (count + 1, Some(place));
         }
     }

@@ -52,7 +52,8 @@ pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Ro
         let router = router.clone().layer(Extension(Origin::Network(peer)));
         let task = match tls.clone() {
             Some(tls) => tokio::spawn(async move {
-                if let Some(stream) = tls::agreed(stream, &tls).await {
+                let first = first_byte(&stream.stream).await;
+                if let Some(stream) = tls::agreed(stream, first, &tls).await {
                     answer(stream, router, PUBLIC_HEAD_MAX).await;
                 }
             }),
@@ -61,6 +62,13 @@ pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Ro
         let task = task.abort_handle();
         seated.push(Seated { task, last });
     }
+}
+
+/// The first byte of what comes, which stays there; `None` where nothing comes in time.
+async fn first_byte(stream: &TcpStream) -> Option<u8> {
+    let mut first = [0];
+    let peeked = tokio::time::timeout(HEAD_MAX, stream.peek(&mut first)).await.ok()?.ok()?;
+    (peeked == 1).then_some(first[0])
 }
 
 /// A connection of the port that everyone reaches.

@@ -12,8 +12,8 @@ use odograph_api::{
 };
 use odograph_catalog::{Device, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
-use odograph_lake::Limits;
-use odograph_model::{Lsn, Time};
+use odograph_lake::{Limits, stored};
+use odograph_model::{Lsn, Record, Time};
 use std::io;
 
 impl Server for App {
@@ -28,6 +28,20 @@ impl Server for App {
 
     fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem> {
         export::page(&self.origin()?, &asked(query), after, limit).map_err(|error| problem(&error))
+    }
+
+    fn latest(&self, tenant: &str, device: &str) -> Result<Option<Record>, Problem> {
+        // Live state is newer, where it matters: nobody waits for what is on its way.
+        let Some(lake) = self.history.lake() else { return Ok(None) };
+        let question = format!("SELECT * FROM last WHERE device = '{}'", device.replace('\'', "''"));
+        let failed = |error: odograph_lake::Error| Problem::internal(&error);
+        let mut answer = lake.query(tenant, &question, Limits::default()).map_err(failed)?;
+        while let Some(rows) = answer.next_rows().map_err(failed)? {
+            if let Some(stored) = stored(&rows).map_err(failed)?.next() {
+                return Ok(Some(stored.record));
+            }
+        }
+        Ok(None)
     }
 
     fn frames(&self, query: &Frames, out: &mut dyn Output) -> Result<(), Problem> {
@@ -121,6 +135,7 @@ fn asked(query: &Records) -> RecordQuery {
         tenant: Some(query.tenant.as_str().into()),
         from: query.from.map(|time| time.0),
         to: query.to.map(|time| time.0),
+        sensors: query.sensors.clone(),
         parameters: query.parameters.iter().map(|name| name.as_str().into()).collect(),
         format: match query.format {
             RecordFormat::Json | RecordFormat::Jsonl => export::RecordFormat::Jsonl,

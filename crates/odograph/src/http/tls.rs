@@ -5,25 +5,23 @@ use odograph_ingest::Tls;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
-use tokio_rustls::LazyConfigAcceptor;
+use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-/// The connection once both sides have agreed on TLS; `None` where they have not.
-pub(super) async fn agreed<S>(stream: S, tls: &Tls) -> Option<TlsStream<S>>
+/// The connection once both sides have agreed on TLS; `None` where they have not. `first` is its first byte, which nobody has
+/// taken yet.
+pub(super) async fn agreed<S>(stream: S, first: Option<u8>, tls: &Tls) -> Option<TlsStream<S>>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
-    let mut acceptor = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream);
-    let started = tokio::time::timeout(HANDSHAKE_MAX, &mut acceptor).await.ok()?;
-    match started {
-        Ok(start) => tokio::time::timeout(HANDSHAKE_MAX, start.into_stream(tls.config())).await.ok()?.ok(),
-        Err(_) => {
-            if let Some(stream) = acceptor.take_io() {
-                let _ = tokio::time::timeout(HANDSHAKE_MAX, refuse(stream)).await;
-            }
-            None
+    let agreeing = async {
+        if first? != HANDSHAKE {
+            refuse(stream).await;
+            return None;
         }
-    }
+        TlsAcceptor::from(tls.config()).accept(stream).await.ok()
+    };
+    tokio::time::timeout(HANDSHAKE_MAX, agreeing).await.ok()?
 }
 
 /// Whoever typed `http://` reads why there is no page.
@@ -49,6 +47,9 @@ pub(super) async fn renew(tls: Arc<Tls>) {
 
 const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\n\r\n\
                      This port speaks TLS: use an address that begins with https://\n";
+
+/// With which each connection by TLS begins, and none without (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
 
 /// Browsers are near, and programs do not think for long.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);

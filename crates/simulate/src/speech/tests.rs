@@ -202,7 +202,7 @@ fn commands_are_heard_and_their_answers_understood() {
         let mut conversation = conversation(speech, None);
         let login = speech.login(IMEI).expect("it has a login");
         exchange(&mut conversation, speech, &login, true);
-        let sent = conversation.command(IMEI, &Command { name, attributes }).expect("the command is known");
+        let sent = conversation.command(IMEI, &Command { name, attributes, number: 1 }).expect("the command is known");
         // In pieces, as they may come.
         for cut in 0..sent.len() {
             assert_eq!(speech.hear(&sent[..cut], false), (Heard::Nothing, 0), "{} at {cut}", speech.name());

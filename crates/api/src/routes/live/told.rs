@@ -1,10 +1,12 @@
 //! Batches and states, as they are told.
 
 use crate::GroupNumbers;
+use crate::routes::sensors::Shown;
 use odograph_live::{Batch, Cluster, Counts, Crowds, DeviceState, Place, State, View};
 use odograph_model::{Time, Value};
 use serde::Serialize;
 use serde_json::Map;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What changed since the batch before. Whoever gets it forgets everything if it is `full`, then what is in `left`, and takes over
@@ -61,6 +63,9 @@ pub(super) struct ToldDevice {
     #[serde(skip_serializing_if = "Map::is_empty")]
     #[schema(value_type = Object)]
     times: Map<String, serde_json::Value>,
+    /// What its sensors show, by their names, where one device is asked for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    sensors: BTreeMap<String, Shown>,
 }
 
 impl Told {
@@ -97,7 +102,13 @@ impl ToldDevice {
             place: of.place.map(lonlat),
             values,
             times,
+            sensors: BTreeMap::new(),
         }
+    }
+
+    /// The same, with what its sensors show.
+    pub(super) fn with_sensors(self, sensors: Vec<(String, Shown)>) -> Self {
+        Self { sensors: sensors.into_iter().collect(), ..self }
     }
 }
 

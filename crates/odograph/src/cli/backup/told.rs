@@ -48,7 +48,7 @@ impl Told {
 
 /// How far it is, for a person.
 pub(in crate::cli) fn show(progress: Progress) {
-    let Progress { files, of_files, bytes, of_bytes, sent } = progress;
+    let Progress { files, of_files, bytes, of_bytes, sent, .. } = progress;
     let sent = if sent.objects > 0 { format!(", {} bytes sent", sent.bytes) } else { String::new() };
     eprint!("\r\x1b[K{files} of {of_files} files, {bytes} of {of_bytes} bytes{sent}");
 }
