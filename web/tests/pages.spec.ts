@@ -15,7 +15,7 @@ async function signIn(page: Page): Promise<void> {
 async function isAccessible(page: Page): Promise<void> {
   // What the map library draws is its own.
   const { violations } = await new AxeBuilder({ page }).exclude('.maplibregl-map').analyze()
-  expect(violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n   ')}`)).toEqual([])
+  expect(violations.map(({ id, nodes }) => `${new URL(page.url()).pathname} ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n   ')}`)).toEqual([])
 }
 
 /** Fails on whatever the page complains about, and on each request that leaves this machine. */

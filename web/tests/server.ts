@@ -23,9 +23,10 @@ export default async function setUp(): Promise<() => Promise<void>> {
   const { http, wialon, auto } = await addresses(server)
   let close = async () => undefined as void
   let site = `http://${http}`
-  // A server that was built without the pages serves the API alone: then the built pages are served beside it.
+  // A server that was built without the pages, or with those of another folder, serves the API alone: then the pages that were
+  // built here are served beside it.
   const page = await fetch(site)
-  if (!page.ok) {
+  if (!page.ok || process.env.TEST_PREVIEW) {
     process.env.ODOGRAPH = site
     const pages = await preview({ preview: { port: 0, host: '127.0.0.1' }, logLevel: 'error' })
     site = pages.resolvedUrls?.local[0]?.replace(/\/$/, '') ?? site
