@@ -829,6 +829,323 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/devices/{id}/commands": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A device's commands
+         * @description The latest first. They are kept for 90 days after their end, at most 1,000 of a device; the audit log has all.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description In this state. */
+                    state?: components["schemas"]["CommandState"];
+                    /** @description With a smaller number: `next` of the page before. */
+                    before?: number;
+                    /** @description So many on a page, at most 1,000. */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Commands"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Send a command
+         * @description For managers. It waits for the device, which has to come by a TCP connection: over UDP and HTTP no commands are sent. Those of one
+         *     device are sent one after the other.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["WantedCommand"];
+                };
+            };
+            responses: {
+                /** @description It is queued. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeviceCommand"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The device was not accepted, or too many commands wait. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The device's protocol has no such command. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/commands/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a device can be told
+         * @description The commands that its protocol can encode, and whether it is here to get them.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The types of commands. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["CommandTypes"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/commands/{number}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A command */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The command's number. */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The command, and what became of it. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeviceCommand"];
+                    };
+                };
+                /** @description There is no such device or command. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Call off a command
+         * @description For managers. Only one that is queued can be called off: what has been sent cannot be taken back.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The command's number. */
+                    number: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It will not be sent. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeviceCommand"];
+                    };
+                };
+                /** @description There is no such device or command. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is not queued any more. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/frames": {
         parameters: {
             query?: never;
@@ -922,6 +1239,8 @@ export interface paths {
                     to?: string;
                     /** @description Only these, separated by commas; records without any of them are left out. */
                     parameters?: string;
+                    /** @description Whether what the device's sensors show is there too, as `sensor.NAME`; with all parameters, and in no format for maps. */
+                    sensors?: boolean;
                     /** @description `json` comes in pages; all other formats are all of it, streamed. */
                     format?: components["schemas"]["RecordFormat"];
                     /** @description Records on a page, at most 10,000. */
@@ -979,6 +1298,298 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/sensors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The sensors of a device */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All of them, by name. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeviceSensor"][];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/sensors/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Try a sensor
+         * @description On the newest value of each of the device's parameters. Nothing is kept.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Definition"];
+                };
+            };
+            responses: {
+                /** @description What it would show. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Preview"];
+                    };
+                };
+                /** @description Something about it is wrong, and where. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/sensors/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** A sensor of a device */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The sensor's name. */
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The sensor. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeviceSensor"];
+                    };
+                };
+                /** @description There is no such device or sensor. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /**
+         * Give a device a sensor
+         * @description For managers. In the place of the one of that name, if there is one.
+         */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The sensor's name. */
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["Definition"];
+                };
+            };
+            responses: {
+                /** @description The sensor, as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["DeviceSensor"];
+                    };
+                };
+                /** @description Something about it is wrong, and where. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /**
+         * Take a sensor away
+         * @description For managers.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The sensor's name. */
+                    name: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description There is no such device or sensor. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
         patch?: never;
@@ -3162,6 +3773,13 @@ export interface components {
              */
             name?: string | null;
         };
+        /** @description An attribute of a command. */
+        Attribute: {
+            /** @description Its name. */
+            name: string;
+            /** @description Whether it must be given. */
+            required: boolean;
+        };
         /** @description One thing that was done. */
         AuditEntry: {
             /** @description What: `user.update`. */
@@ -3190,9 +3808,56 @@ export interface components {
             /** @description What of it was different before. */
             was?: unknown;
         };
+        /**
+         * @description What a sensor shows beyond its table.
+         * @enum {string}
+         */
+        Beyond: "clamp" | "nothing";
+        /** @description A table from a parameter's value to what the sensor shows. */
+        Calibration: {
+            /** @description What the sensor shows beyond the first and the last point. */
+            beyond?: components["schemas"]["Beyond"];
+            /** @description The parameter, as `fuel.voltage`, or `raw.NAME`. */
+            parameter: string;
+            /** @description What it says, and what the sensor shows then, in the order of the former. */
+            points: number[][];
+        };
         /** @description A code of the authenticator. */
         Code: {
             code: string;
+        };
+        /**
+         * @description How it is with a command.
+         * @enum {string}
+         */
+        CommandState: "queued" | "sent" | "answered" | "failed" | "expired" | "unknown" | "cancelled";
+        /** @description A command that a protocol can encode. */
+        CommandType: {
+            /** @description What has to be said with it. */
+            attributes: components["schemas"]["Attribute"][];
+            /** @description What it does. */
+            meaning: string;
+            /** @description Its name, the same for all makers where they agree. */
+            type: string;
+        };
+        /** @description What a device can be told. */
+        CommandTypes: {
+            /** @description Whether it is here now, by a connection over which commands can be sent. */
+            connected: boolean;
+            /** @description The protocol that it speaks; absent where that is not known yet. */
+            protocol?: string | null;
+            /** @description The commands of its protocol. */
+            types: components["schemas"]["CommandType"][];
+        };
+        /** @description A page of commands. */
+        Commands: {
+            /** @description The latest first. */
+            commands: components["schemas"]["DeviceCommand"][];
+            /**
+             * Format: int64
+             * @description What gets the next page, as `before`; absent on the last one.
+             */
+            next?: number | null;
         };
         /** @description The password of whoever asks, once more. */
         Confirmed: {
@@ -3259,6 +3924,26 @@ export interface components {
              */
             written?: components["schemas"]["Written"];
         };
+        /** @description What people say of a sensor: by a calibration table, or by a formula. */
+        Definition: {
+            /** @default null */
+            calibration?: components["schemas"]["Calibration"] | null;
+            /**
+             * @description A formula in CEL, as `value("position.speed") * 1.02`.
+             * @default null
+             */
+            formula?: string | null;
+            /**
+             * @description Its name: records have it as `sensor.NAME`. Letters, digits, `.`, `_` and `-`, a letter first.
+             * @default
+             */
+            name?: string;
+            /**
+             * @description The unit of what it shows, for people.
+             * @default
+             */
+            unit?: string;
+        };
         /** @description A device. */
         Device: {
             /** @description Whatever else people want to keep about it. */
@@ -3296,6 +3981,45 @@ export interface components {
             tags: string[];
             /** @description When any of this changed last. */
             updated: components["schemas"]["i64"];
+        };
+        /** @description A command for a device. */
+        DeviceCommand: {
+            /** @description What the device answered. */
+            answer?: string | null;
+            answered?: components["schemas"]["i64"] | null;
+            /**
+             * Format: int64
+             * @description How often somebody set out to send it.
+             */
+            attempts: number;
+            /** @description Its attributes. */
+            attributes: {
+                [key: string]: string;
+            };
+            /** @description Who wanted it: a login, the name of a token, or `owner` of the data folder. */
+            by: string;
+            /** @description Since when it is there. */
+            created: components["schemas"]["i64"];
+            /** @description The device's id. */
+            device: string;
+            /** @description From then on it is not sent any more. */
+            expires: components["schemas"]["i64"];
+            /**
+             * Format: int64
+             * @description Its number, which no other command of the tenant has; later ones have greater numbers.
+             */
+            number: number;
+            /** @description Why it is in its state, where that is not plain. */
+            reason?: string | null;
+            /** @description Whether it may be sent again where nobody knows whether the device got it. */
+            repeatable: boolean;
+            sent?: components["schemas"]["i64"] | null;
+            /** @description How it is with it. */
+            state: components["schemas"]["CommandState"];
+            /** @description The maker's own text. */
+            text?: string | null;
+            /** @description What it is: `engineStop`, or `custom` where it is the maker's own text. */
+            type: string;
         };
         /** @description What is given of a device, or becomes different. What is `None` stays. */
         DeviceFields: {
@@ -3362,6 +4086,13 @@ export interface components {
          * @enum {string}
          */
         DeviceOrder: "id" | "name";
+        /** @description A sensor of a device. */
+        DeviceSensor: components["schemas"]["Definition"] & {
+            /** @description Since when it is there. */
+            created: components["schemas"]["i64"];
+            /** @description When it changed last. */
+            updated: components["schemas"]["i64"];
+        };
         /**
          * @description What was decided about a device.
          * @enum {string}
@@ -3548,6 +4279,20 @@ export interface components {
             new: string;
             old: string;
         };
+        /** @description What a sensor would show. */
+        Preview: {
+            /** @description The parameters that it takes, and what the device said of them last. */
+            inputs: {
+                [key: string]: number | null;
+            };
+            /** @description The unit. */
+            unit: string;
+            /**
+             * Format: double
+             * @description What it shows; nothing where the device has not said all that it takes.
+             */
+            value?: number | null;
+        };
         /** @description What an answer of that kind looks like. */
         Problem: {
             /** @description The kind of problem, for programs: see `docs/api.md`. */
@@ -3623,6 +4368,12 @@ export interface components {
             last_used: components["schemas"]["i64"];
             /** @description From which address. */
             peer?: string | null;
+        };
+        /** @description What a sensor shows. */
+        Shown: {
+            unit: string;
+            /** Format: double */
+            value: number;
         };
         /** @description What somebody signs in with. */
         SignIn: {
@@ -3811,6 +4562,10 @@ export interface components {
             protocol?: string | null;
             /** @description When something was received of it last. */
             received?: string | null;
+            /** @description What its sensors show, by their names, where one device is asked for. */
+            sensors?: {
+                [key: string]: components["schemas"]["Shown"];
+            };
             /** @description When it is without a signal, if nothing comes until then. */
             silent_at?: string | null;
             /** @description `moving`, `stopped`, `no_signal` or `alarm`. */
@@ -3993,6 +4748,37 @@ export interface components {
          * @enum {string}
          */
         Via: "tcp" | "udp" | "http";
+        /** @description A command to be sent. */
+        WantedCommand: {
+            /**
+             * @description Its attributes: texts, numbers, flags.
+             * @default {}
+             */
+            attributes?: {
+                [key: string]: string;
+            };
+            /**
+             * @description Whether it may be sent again where nobody knows whether the device got it. Else it is sent once at most.
+             * @default false
+             */
+            repeatable?: boolean;
+            /**
+             * @description The maker's own text, as it is.
+             * @default null
+             */
+            text?: string | null;
+            /**
+             * Format: int64
+             * @description How long it may wait for the device, in seconds, at most 30 days; an hour, if it is not given. It is never sent afterwards.
+             * @default null
+             */
+            ttl_s?: number | null;
+            /**
+             * @description What it is, such as `engineStop`: one of the device's types. May be left out where there is a `text`.
+             * @default null
+             */
+            type?: string | null;
+        };
         /**
          * @description How messages are written.
          * @enum {string}
