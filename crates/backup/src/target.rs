@@ -140,7 +140,7 @@ impl Target {
         object: impl ToString,
     ) -> impl FnOnce(object_store::Error) -> Error {
         let (target, object) = (self.name.clone(), object.to_string());
-        move |source| Error::Target { doing, object, target, source }
+        move |source| Error::Target { doing, object, target, source: Box::new(source) }
     }
 }
 
