@@ -182,7 +182,7 @@ impl Destination {
             folders.extend(folder.ancestors().take_while(|one| one.starts_with(&self.folder)).map(Path::to_owned));
         }
         match self.disk.remove(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("replace", path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("replace", path)(error)),
             _ => self.disk.create(path).map_err(failed("make", path)),
         }
     }
