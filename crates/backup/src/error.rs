@@ -17,7 +17,7 @@ pub enum Error {
         /// At which place.
         target: String,
         /// What it said.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// A file that belongs to the backup cannot be read.
     #[error("cannot read {path}")]

@@ -89,8 +89,12 @@ impl Target {
             while let Some(piece) = pieces.try_next().await? {
                 all.extend_from_slice(&piece);
             }
-            let failed =
-                |source| Error::Target { doing: "put", object: file.path.clone(), target: name.clone(), source };
+            let failed = |source| Error::Target {
+                doing: "put",
+                object: file.path.clone(),
+                target: name.clone(),
+                source: Box::new(source),
+            };
             return store.put(&location, all.into()).await.map(drop).map_err(failed);
         }
         let path = to.folder.join(&file.path);
@@ -125,7 +129,7 @@ impl Destination {
                 doing: "list",
                 object: "what is there".to_owned(),
                 target: name.clone(),
-                source,
+                source: Box::new(source),
             };
             if store.list(None).try_next().await.map_err(failed)?.is_some() {
                 return Err(Error::NotEmpty { place: name.clone() });
@@ -178,7 +182,7 @@ impl Destination {
             folders.extend(folder.ancestors().take_while(|one| one.starts_with(&self.folder)).map(Path::to_owned));
         }
         match self.disk.remove(path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed("replace", path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed("replace", path)(error)),
             _ => self.disk.create(path).map_err(failed("make", path)),
         }
     }

@@ -95,7 +95,7 @@ impl Target {
         let location = manifest_location(&name(manifest.header.time));
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let put = self.store.put_opts(&location, manifest.to_bytes().into(), options).await;
-        put.map(drop).map_err(self.failed("put", location))
+        put.map(drop).map_err(self.failed("put", &location))
     }
 
     pub(crate) async fn get(&self, location: &Location) -> Result<Bytes, Error> {
@@ -119,7 +119,7 @@ impl Target {
 
     pub(crate) async fn put_chunk(&self, chunk: Chunk, bytes: Vec<u8>) -> Result<(), Error> {
         let location = location(chunk);
-        self.store.put(&location, bytes.into()).await.map(drop).map_err(self.failed("put", location))
+        self.store.put(&location, bytes.into()).await.map(drop).map_err(self.failed("put", &location))
     }
 
     /// The pieces that are there, with their lengths.
@@ -137,10 +137,10 @@ impl Target {
     pub(crate) fn failed(
         &self,
         doing: &'static str,
-        object: impl ToString,
+        object: &(impl std::fmt::Display + ?Sized),
     ) -> impl FnOnce(object_store::Error) -> Error {
         let (target, object) = (self.name.clone(), object.to_string());
-        move |source| Error::Target { doing, object, target, source }
+        move |source| Error::Target { doing, object, target, source: Box::new(source) }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Backups as a data folder's owner makes them, at a place that is in memory, and their restoration to a disk that can fail.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails says where")]
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 

@@ -131,19 +131,19 @@ pub struct Resumed {
 pub fn resume_copy(
     folder: &Path,
     options: Options,
-    disk: Arc<dyn Disk>,
-    clock: Arc<dyn Clock>,
+    disk: &Arc<dyn Disk>,
+    clock: &Arc<dyn Clock>,
     rng: &dyn Rng,
 ) -> Result<Resumed, Error> {
     let node = options.node;
     let (journal, committer, found) = Journal::open(folder, options, disk.clone(), clock.clone(), rng)?;
     journal.close();
     committer.run()?;
-    let (key, _) = Key::open_or_create(&*disk, folder, rng)?;
-    let mut chain = Chain::open_or_create(&*disk, folder)?;
+    let (key, _) = Key::open_or_create(&**disk, folder, rng)?;
+    let mut chain = Chain::open_or_create(&**disk, folder)?;
     let end = found.next;
     let next = Lsn((end.0 / GAP_BYTES + 2) * GAP_BYTES);
-    let newest = Listing::read(&*disk, folder)?.segments.last().map_or(end, |&base| Lsn(base));
+    let newest = Listing::read(&**disk, folder)?.segments.last().map_or(end, |&base| Lsn(base));
     let left_out = Some(LeftOut { begin: end, end: next });
     chain.begin(Begin { left_out, ..Begin::new(node, newest, clock.now()) }, &key)?;
     Ok(Resumed { end, next, public_key: key.public() })

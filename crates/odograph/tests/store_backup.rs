@@ -66,8 +66,7 @@ fn s3_holds_backups_and_a_store_that_is_away_has_none_of_what_was_begun() {
 
     // Sent and acknowledged after the backups: history has it, the backup does not.
     send(&server, 50..60);
-    settled(&server);
-    server.kill();
+    assert!(server.stop().success());
     said(gateway.command(&["backup", "verify"]), &line);
 
     // Into a folder: history too.

@@ -33,8 +33,9 @@ fn copy(from: &FaultDisk, until: Option<Lsn>) -> (FaultDisk, Vec<String>) {
 }
 
 fn resume(disk: &FaultDisk) -> Resumed {
-    let (disk, clock) = (Arc::new(disk.clone()), Arc::new(TestClock::new(NOW + 5)));
-    resume_copy(Path::new(FOLDER), options(), disk, clock, &SeededRng::new(9)).unwrap()
+    let disk: Arc<dyn odograph_env::Disk> = Arc::new(disk.clone());
+    let clock: Arc<dyn odograph_env::Clock> = Arc::new(TestClock::new(NOW + 5));
+    resume_copy(Path::new(FOLDER), options(), &disk, &clock, &SeededRng::new(9)).unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::history;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use odograph_backup::{Destination, LakeTo, Manifest, Progress};
-use odograph_env::{LocalDisk, SystemRng};
+use odograph_env::{Disk, LocalDisk, SystemRng};
 use odograph_journal::{Resumed, resume_copy};
 use odograph_model::Time;
 use serde::Serialize;
@@ -122,11 +122,11 @@ fn destination(options: &Options, config: &Config, folder: &Folder, manifest: &M
 
 /// Makes journals of their own of what was copied.
 fn go_on(folder: &Folder) -> Result<Vec<JournalView>> {
+    let disk: Arc<dyn Disk> = Arc::new(LocalDisk);
     let mut journals = Vec::new();
     for node in folder.nodes()? {
         let options = odograph_journal::Options { node, ..odograph_journal::Options::default() };
-        let Resumed { end, next, .. } =
-            resume_copy(&folder.journal(node), options, Arc::new(LocalDisk), clock(), &SystemRng)?;
+        let Resumed { end, next, .. } = resume_copy(&folder.journal(node), options, &disk, &clock(), &SystemRng)?;
         journals.push(JournalView { node, end: end.0, next: next.0 });
     }
     Ok(journals)
