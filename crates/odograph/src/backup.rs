@@ -216,6 +216,11 @@ impl Home {
             None => error.into(),
         });
         let pinned = pinned.context("history cannot be read")?;
+        // What tenants used is counted ahead of what the tables have, and not ahead of the journal.
+        for (node, _) in &journals {
+            let usage = opened(&self.folder.usage(*node))?;
+            items.extend(usage.map(|item| Item { path: format!("usage/{node}.jsonl"), ..item }));
+        }
         let tables = pinned.iter().map(|table| (table.folder.clone(), table.version)).collect();
         // The time first: what was acknowledged before it is before the mark.
         let time = Time(self.clock.now());
