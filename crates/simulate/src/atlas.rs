@@ -31,8 +31,11 @@ pub struct Atlas {
     roads: Roads,
     seed: u64,
     cities: Vec<OnceLock<Town>>,
-    routes: Mutex<HashMap<(Node, Node), Option<Arc<Route>>>>,
+    routes: Mutex<Routes>,
 }
+
+/// Ways by their ends; `None` where there is none.
+type Routes = HashMap<(Node, Node), Option<Arc<Route>>>;
 
 /// What is known of a city once somebody has asked.
 struct Town {

@@ -58,6 +58,8 @@ async fn live(run: Arc<Run>, number: u32, connecting: Arc<Semaphore>) {
     while !run.progress.is_stopping() {
         device.catch_up(run.now_ms());
         if !device.is_reachable() {
+            // What it keeps it says once there is a network again: nobody can wait for that.
+            run.look_whether_caught_up(&mut device, &mut counted);
             sleep(run.until(STEP_MS)).await;
             continue;
         }
@@ -128,14 +130,15 @@ async fn converse(run: &Run, device: &mut Device, stream: &mut TcpStream, counte
         if stops && (!device.waits() || stopping > LAST_WAIT) {
             return End::Stopped;
         }
-        if (resend || !device.waits()) && !stops {
-            if let Some((bytes, records, again)) = device.frame() {
-                run.progress.frame_sent(records, bytes.len(), again);
-                if stream.write_all(&bytes).await.is_err() {
-                    return End::Failed;
-                }
-                (resend, silent) = (false, Duration::ZERO);
+        if (resend || !device.waits())
+            && !stops
+            && let Some((bytes, records, again)) = device.frame()
+        {
+            run.progress.frame_sent(records, bytes.len(), again);
+            if stream.write_all(&bytes).await.is_err() {
+                return End::Failed;
             }
+            (resend, silent) = (false, Duration::ZERO);
         }
         let wait = if device.waits() || stops { LOOK } else { run.until(STEP_MS).max(LOOK) };
         let mut bytes = [0; READ_BYTES];
