@@ -20,6 +20,7 @@ const EMPTY: FeatureCollection = { type: 'FeatureCollection', features: [] }
 export function baseStyle(colours: Palette): StyleSpecification {
   const source = { type: 'geojson', data: EMPTY, tolerance: 0.3 } as const
   const rank = ['get', 'rank'] as ['get', string]
+  // Filters are looked at once for each tile, whose zoom is a whole number.
   return {
     version: 8,
     sources: { land: { ...source }, borders: { ...source }, lakes: { ...source }, rivers: { ...source }, places: { ...source }, countries: { ...source } },
@@ -38,12 +39,12 @@ export function baseStyle(colours: Palette): StyleSpecification {
       },
       {
         id: 'dots', type: 'circle', source: 'places', minzoom: 4, maxzoom: 9,
-        filter: ['>=', rank, ['step', ['zoom'], 5, 5, 4, 6, 3, 7, 2]],
+        filter: ['>=', rank, ['step', ['zoom'], 5, 4, 4, 5, 3, 6, 2]],
         paint: { 'circle-radius': 1.6, 'circle-color': colours.place }
       },
       {
         id: 'places', type: 'symbol', source: 'places', minzoom: 3.5,
-        filter: ['any', ['>=', rank, ['step', ['zoom'], 6, 4.2, 5, 5, 4, 6, 3, 7.2, 2, 8.5, 1, 9.5, 0]], ['all', ['get', 'capital'], ['>=', ['zoom'], 4.2]]],
+        filter: ['any', ['>=', rank, ['step', ['zoom'], 6, 4, 4, 5, 3, 6, 2, 8, 1, 9, 0]], ['all', ['get', 'capital'], ['>=', ['zoom'], 4]]],
         layout: {
           'text-field': ['get', 'name'], 'text-font': FONT, 'text-padding': 6, 'text-max-width': 8,
           'text-size': ['interpolate', ['linear'], ['zoom'], 4, ['+', 9, ['*', 0.3, rank]], 10, ['+', 11, ['*', 0.7, rank]]],

@@ -22,6 +22,11 @@ const WORKERS = 2
 const CREDIT_WIDTH_MIN = 800
 const CREDIT = t('map.credit')
 
+/** Begins to fetch what a map needs, before it is clear what it shows. */
+export function prepareMaps(): void {
+  void import('maplibre-gl')
+}
+
 /** Opens a map in an element. `null` where the browser cannot draw one. */
 export async function openMap(container: HTMLElement, view: View, isDark: boolean): Promise<Opened | null> {
   const [library] = await Promise.all([import('maplibre-gl'), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')])

@@ -32,14 +32,13 @@ class Fleet {
   #reload: ReturnType<typeof setTimeout> | undefined
 
   /** Begins, or begins anew with another value in the list. */
-  async watch(value: string): Promise<void> {
+  watch(value: string): void {
     const parameters = [...LIST_PARAMETERS, value].join(',')
     if (this.#stream && this.#parameters === parameters) return
     this.#stream?.close()
     this.#before.clear()
     this.#parameters = parameters
-    if (!this.isLoaded) await this.load()
-    if (this.#parameters !== parameters) return
+    if (!this.isLoaded) void this.load()
     this.#stream = new LiveStream({ parameters }, {
       batch: (batch) => {
         if (batch.full) this.live.clear()
@@ -51,7 +50,7 @@ class Fleet {
           this.#remember(device, value)
         }
         // A device that registered itself has an entry in the catalog a moment later.
-        if (isNew && !this.isCapped) this.#later()
+        if (isNew && this.isLoaded && !this.isCapped) this.#later()
       },
       connected: (is) => (this.isConnected = is)
     })
@@ -61,14 +60,16 @@ class Fleet {
 
   async load(): Promise<void> {
     try {
-      this.groups = await api.get('/api/v1/groups')
-      const devices: Device[] = []
-      let cursor: string | undefined
-      do {
-        const page = await api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
-        devices.push(...page.devices)
-        cursor = page.next ?? undefined
-      } while (cursor && devices.length < DEVICES_MAX)
+      const page = (cursor?: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
+      const [groups, first] = await Promise.all([api.get('/api/v1/groups'), page()])
+      const devices = [...first.devices]
+      let cursor = first.next ?? undefined
+      while (cursor && devices.length < DEVICES_MAX) {
+        const more = await page(cursor)
+        devices.push(...more.devices)
+        cursor = more.next ?? undefined
+      }
+      this.groups = groups
       this.isCapped = cursor !== undefined
       this.#known = new Set(devices.map(({ id }) => id))
       this.devices = devices
