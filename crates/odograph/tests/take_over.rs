@@ -65,7 +65,7 @@ impl Trial {
     }
 
     /// All that was acknowledged is there, once.
-    fn is_all_there(mut self) {
+    fn all_there(mut self) {
         let mut found = told(&self.place.records(&[]));
         found.sort();
         self.acknowledged.sort();
@@ -106,7 +106,8 @@ fn a_successor_that_ends_at_any_step_leaves_the_server_as_it_was() {
     let server = trial.serve(&[]);
     trial.is_served();
     let data = trial.place.data();
-    let steps: [(&str, fn(&mut Speaker)); 8] = [
+    type Step = (&'static str, fn(&mut Speaker));
+    let steps: [Step; 8] = [
         ("it says nothing", |_| {}),
         ("it says what nobody understands", |speaker| speaker.raw(b"\0\x05hello")),
         ("it speaks another exchange", |speaker| {
@@ -142,7 +143,7 @@ fn a_successor_that_ends_at_any_step_leaves_the_server_as_it_was() {
         trial.is_served();
     }
     assert_eq!(server.stop().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -177,7 +178,7 @@ fn a_server_goes_on_when_its_successor_ends_with_the_data_folder() {
     assert_eq!(server.wait().code(), Some(0));
     trial.is_served();
     assert_eq!(follower.stop().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -195,7 +196,7 @@ fn a_successor_that_fails_with_the_data_folder_gives_it_back() {
     server.log_line(|line| line["message"] == "the other server did not come to serve: this one goes on");
     trial.is_served();
     assert_eq!(server.stop().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -216,7 +217,7 @@ fn a_successor_that_is_killed_leaves_one_server() {
         trial.is_served();
     }
     assert_eq!(server.stop().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -246,7 +247,7 @@ fn a_successor_whose_configuration_is_wrong_never_gets_so_far() {
     }
     assert!(server.runs());
     assert_eq!(server.stop().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -282,7 +283,7 @@ fn a_server_that_is_ended_meanwhile_leaves_its_place() {
     assert_eq!(server.wait().code(), Some(0));
     // Where the lock is on its way, nobody but this one could take the folder.
     drop(speaker);
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -309,7 +310,7 @@ fn a_successor_that_is_ended_meanwhile_gives_the_place_back() {
     trial.is_served();
     assert!(server.runs());
     assert_eq!(server.stop().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }
 
 #[test]
@@ -329,5 +330,5 @@ fn of_two_successors_one_comes_to_serve() {
     let last = followers.remove(0);
     last.signal("-TERM");
     assert_eq!(last.wait().code(), Some(0));
-    trial.is_all_there();
+    trial.all_there();
 }

@@ -68,7 +68,7 @@ impl Accountant {
             }
             if count.is_multiple_of(CATALOG_TURNS) {
                 let done = self.exchange(&catalog).await;
-                self.hear(done);
+                self.hear(&done);
             }
             self.judge();
         }
@@ -99,8 +99,8 @@ impl Accountant {
         Ok(())
     }
 
-    fn hear(&mut self, done: Result<()>) {
-        match &done {
+    fn hear(&mut self, done: &Result<()>) {
+        match done {
             Ok(()) if !self.is_reached => tracing::info!("the catalog is told again what tenants use"),
             Err(error) if self.is_reached => {
                 tracing::warn!("the catalog cannot be told what tenants use: it is kept, and told later: {error:#}");
@@ -206,7 +206,7 @@ fn told(tenant: &str, quota: &str, standing: Standing) {
     match (standing, quota) {
         (Standing::Near, _) => tracing::warn!(%tenant, quota, "the tenant comes near its quota"),
         (_, DEVICES) => {
-            tracing::error!(%tenant, quota, "the tenant has reached its quota: further devices are refused")
+            tracing::error!(%tenant, quota, "the tenant has reached its quota: further devices are refused");
         }
         (_, MESSAGES) => tracing::error!(
             %tenant, quota,
