@@ -10,7 +10,7 @@ use crate::{emulators, workspace};
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Also check types and markup
+    /// Also check types and markup, and that the types are those of the API
     #[arg(long)]
     check: bool,
     /// Also build the server, and use every page in a real browser
@@ -24,6 +24,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     npm(&web, &["run", "build"])?;
     if options.check {
         npm(&web, &["run", "check"])?;
+        generated(&web)?;
     }
     if options.browse {
         browse(&web)?;
@@ -41,6 +42,19 @@ fn install(web: &Path) -> Result<()> {
     println!("fetching what the interface is made with, into web/node_modules");
     npm(web, &["ci", "--no-audit", "--no-fund"])?;
     std::fs::write(&done, wanted).with_context(|| format!("cannot write {}", done.display()))
+}
+
+/// The types of the client are those of the API's description.
+fn generated(web: &Path) -> Result<()> {
+    let types = web.join("src/api/schema.d.ts");
+    let read = || std::fs::read(&types).with_context(|| format!("cannot read {}", types.display()));
+    let before = read()?;
+    npm(web, &["run", "api"])?;
+    ensure!(
+        before == read()?,
+        "web/src/api/schema.d.ts was not of openapi/odograph.json: it is now, look at what has changed"
+    );
+    Ok(())
 }
 
 fn browse(web: &Path) -> Result<()> {

@@ -39,13 +39,29 @@ pub(crate) fn parts() -> (Router<Api>, OpenApi) {
         components.add_security_scheme("token", bearer);
         components.add_security_scheme("session", cookie);
     }
-    description.paths.paths.values_mut().flat_map(operations).for_each(problems);
+    for (path, item) in &mut description.paths.paths {
+        for (method, operation) in operations(item) {
+            operation.operation_id = Some(name(path, method));
+            problems(operation);
+        }
+    }
     (routes, description)
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
     let PathItem { get, put, post, delete, patch, .. } = item;
-    [get, put, post, delete, patch].into_iter().flatten()
+    let all = [("get", get), ("put", put), ("post", post), ("delete", delete), ("patch", patch)];
+    all.into_iter().filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+/// A name for each operation, by which generated clients call it: `devices_by_id_get`.
+fn name(path: &str, method: &str) -> String {
+    let parts = path.trim_start_matches("/api/v1/").split('/');
+    let parts = parts.map(|part| match part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) {
+        Some(parameter) => format!("by_{parameter}"),
+        None => part.replace(['.', '-'], "_"),
+    });
+    parts.chain([method.to_owned()]).collect::<Vec<_>>().join("_")
 }
 
 /// Says of an operation what holds for each: every problem has the type of problems, and each may meet others than those that
@@ -103,6 +119,19 @@ struct About;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_operation_has_a_name_of_its_own() {
+        assert_eq!(name("/api/v1/devices/{id}/commands/{number}", "get"), "devices_by_id_commands_by_number_get");
+        let (_, mut description) = parts();
+        let mut names = std::collections::BTreeSet::new();
+        for item in description.paths.paths.values_mut() {
+            for (_, operation) in operations(item) {
+                let name = operation.operation_id.clone().unwrap();
+                assert!(names.insert(name.clone()), "{name} is there twice");
+            }
+        }
+    }
 
     /// The description that others generate clients from. `UPDATE=1 cargo test -p odograph-api` writes it anew.
     #[test]

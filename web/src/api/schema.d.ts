@@ -424,24 +424,24 @@ export interface paths {
          */
         get: {
             parameters: {
-                query?: never;
-                header?: never;
-                path: {
+                query?: {
                     /** @description Those with a smaller number: the last one's, for the next page. */
-                    before: number | null;
+                    before?: number;
                     /** @description Of this kind of thing. */
-                    kind: string | null;
+                    kind?: string;
                     /** @description Of this one. */
-                    object: string | null;
+                    object?: string;
                     /** @description By whoever has this id. */
-                    actor_id: string | null;
+                    actor_id?: string;
                     /** @description Since then. */
-                    from: components["schemas"]["i64"] | null;
+                    from?: components["schemas"]["i64"];
                     /** @description Before then. */
-                    to: components["schemas"]["i64"] | null;
+                    to?: components["schemas"]["i64"];
                     /** @description So many, at most [`AUDIT_PAGE_MAX`]. */
-                    limit: number | null;
+                    limit?: number;
                 };
+                header?: never;
+                path?: never;
                 cookie?: never;
             };
             requestBody?: never;

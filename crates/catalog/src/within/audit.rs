@@ -39,6 +39,7 @@ pub struct AuditEntry {
 /// Which entries.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct AuditFilter {
     /// Those with a smaller number: the last one's, for the next page.
     pub before: Option<i64>,

@@ -20,6 +20,8 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
     let accepted = accepted(&headers);
     let found = match name {
         "" => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
+        // What commands ask is for the owner of the folder, over the socket in it: a page in its place would puzzle programs.
+        _ if name.starts_with("control/") => return StatusCode::NOT_FOUND.into_response(),
         // What has an ending is a file, and a browser that got a page instead of it would say something strange.
         _ if is_file(name) => odograph_web::file(name, accepted).map(|file| (file, name.starts_with(KEPT))),
         _ => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
