@@ -66,6 +66,8 @@ fn s3_holds_backups_and_a_store_that_is_away_has_none_of_what_was_begun() {
 
     // Sent and acknowledged after the backups: history has it, the backup does not.
     send(&server, 50..60);
+    // A stop makes files of what has come so far into history, and leaves the rest to the journal, which is lost with this machine.
+    assert_eq!(gateway.ask_again(COUNTED), counted(&[("1", 60)]));
     assert!(server.stop().success());
     said(gateway.command(&["backup", "verify"]), &line);
 
@@ -93,5 +95,4 @@ fn s3_holds_backups_and_a_store_that_is_away_has_none_of_what_was_begun() {
     elsewhere.more = vec![("ODOGRAPH_LAKE__STORE", "s3://odograph/elsewhere".to_owned())];
     said(elsewhere.command(&["restore"]), &line);
     assert_eq!(elsewhere.ask_again(COUNTED), counted(&[("1", 50)]));
-    assert!(!store.names("elsewhere/default/records/day=").is_empty());
 }

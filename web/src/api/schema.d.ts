@@ -1189,6 +1189,7 @@ export interface paths {
                     };
                     content: {
                         "application/x-ndjson": string;
+                        "application/octet-stream": number[];
                     };
                 };
                 /** @description There is no such device. */
@@ -2627,6 +2628,8 @@ export interface paths {
                     };
                     content: {
                         "application/x-ndjson": string;
+                        "text/csv": string;
+                        "application/vnd.apache.parquet": number[];
                     };
                 };
                 /** @description Whoever asks sees some groups of devices only. */

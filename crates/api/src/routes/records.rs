@@ -117,7 +117,8 @@ struct FramesAsked {
 /// Byte for byte, in the order in which it was kept: a JSON object a line, with `time`, `direction`, `kind`, `place` and `hex`.
 #[utoipa::path(get, path = "/api/v1/devices/{id}/frames", tag = "devices",
     params(("id" = String, Path, description = "The device's id, or one of its other names."), FramesAsked),
-    responses((status = 200, description = "Lines, or bytes.", body = String, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "Lines, or bytes.",
+            content((String = "application/x-ndjson"), (Vec<u8> = "application/octet-stream"))),
         (status = 404, description = "There is no such device.", body = crate::problem::ProblemBody)))]
 async fn frames(
     State(api): State<Api>,

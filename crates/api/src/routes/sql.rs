@@ -31,7 +31,8 @@ struct Query {
 /// Over the tenant's tables: `records`, `frames`, `events`, `last`, `devices`. It sees everything that was acknowledged before,
 /// can change nothing, and ends at a limit of time, rows and memory. For those who see all devices of the tenant.
 #[utoipa::path(post, path = "/api/v1/sql", tag = "history", request_body = Query,
-    responses((status = 200, description = "The rows: a JSON object a line, or as asked for.", body = String, content_type = "application/x-ndjson"),
+    responses((status = 200, description = "The rows: a JSON object a line, or as asked for.",
+            content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 403, description = "Whoever asks sees some groups of devices only.", body = crate::problem::ProblemBody),
         (status = 422, description = "The query is wrong, or takes too much.", body = crate::problem::ProblemBody)))]
 async fn ask(
