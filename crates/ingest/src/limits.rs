@@ -17,7 +17,7 @@ pub struct Limits {
     pub handshake_max: Duration,
     /// How long a device may leave its answers unread before its connection ends.
     pub unread_max: Duration,
-    /// How long a frame of more than [`FRAME_TIME_FREE_BYTES`] may take, from its first byte to its last.
+    /// How long a frame of more than `FRAME_TIME_FREE_BYTES` may take, from its first byte to its last.
     pub frame_time_max: Duration,
     /// What each worker holds of frames whose end has not come and of streams that are undecided, in bytes of memory. Who
     /// has taken up the most, by bytes and time, is cut off when there is more.
