@@ -86,8 +86,11 @@ async fn authenticate(parts: &Parts, catalog: &Catalog, peer: IpAddr) -> Result<
         Some(token) => token,
         None => {
             let session = cookie(&parts.headers).ok_or_else(unauthenticated)?;
-            if !(is_safe(&parts.method) || is_of_the_same_site(&parts.headers)) {
-                let what = "the request comes from another site: a page can only change what is its own server's";
+            // A WebSocket is asked for by GET, and what it answers other sites' pages would read.
+            let is_harmless = is_safe(&parts.method) && !parts.headers.contains_key(header::UPGRADE);
+            if !(is_harmless || is_of_the_same_site(&parts.headers)) {
+                let what =
+                    "the request comes from another site: a page can only change or watch what is its own server's";
                 return Err(Problem::new(Code::Forbidden, what));
             }
             session

@@ -26,6 +26,9 @@ pub use server::{
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::HeaderValue;
+use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::response::Response;
 use odograph_catalog::Catalog;
 use odograph_live::Live;
 use std::sync::{Arc, OnceLock};
@@ -78,7 +81,16 @@ pub fn router(api: &Api) -> Router {
         .route("/api/{*rest}", axum::routing::any(routes::nothing))
         .method_not_allowed_fallback(routes::other_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(axum::middleware::map_response(guarded))
         .with_state(api.clone())
+}
+
+/// No browser takes an answer for something else than it says, or keeps one that says nothing about that.
+async fn guarded(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 /// Bytes of a request's body. What is larger goes by commands over files.

@@ -144,6 +144,7 @@ impl Home {
     }
 
     fn work(&self, query: &BackupQuery, durable: Option<&Mark>, screen: &Screen<'_>) -> Result<Manifest> {
+        query.to.apart_from(self.folder.path())?;
         let target = query.to.target(self.clock.clone())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let _holding = Holding(self.hold.clone());

@@ -62,6 +62,9 @@ fn the_first_start_makes_an_administrator_who_signs_in() {
     let new = json!({"ids": ["1"]});
     let foreign = browser.clone().with("sec-fetch-site", "cross-site");
     assert_eq!(foreign.post("/api/v1/devices", &new).problem(403), "forbidden");
+    // Nor may it watch: no browser keeps the answers of a WebSocket from a page of another port.
+    let watching = browser.clone().with("sec-fetch-site", "same-site").with("upgrade", "websocket");
+    assert_eq!(watching.get("/api/v1/live").problem(403), "forbidden");
     assert_eq!(browser.post("/api/v1/devices", &new).of(201)["id"], "1");
     browser.ask("DELETE", "/api/v1/sessions/current", None).of(204);
     assert_eq!(browser.get("/api/v1/sessions/current").problem(401), "unauthenticated");

@@ -187,6 +187,18 @@ fn stopped(positions: u32) -> Place {
 }
 
 #[test]
+fn a_backup_lies_elsewhere() {
+    let place = stopped(1);
+    let data = place.data();
+    for within in [data.clone(), data.join("lake"), data.join("sub/backups"), place.folder.path().to_owned()] {
+        let refused = place.run(&["backup", "--to", text(&within)]);
+        assert_eq!(refused.status.code(), Some(64), "{}", errors(&refused));
+        assert!(errors(&refused).contains("lie within each other"), "{}", errors(&refused));
+    }
+    assert!(!data.join("objects").exists() && !data.join("sub").exists());
+}
+
+#[test]
 fn a_second_backup_sends_what_is_new() {
     let place = stopped(500);
     let to = target(&place);

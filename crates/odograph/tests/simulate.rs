@@ -147,7 +147,13 @@ fn whoever_calls_nobody_is_told() {
         place.run(&["simulate", "--protocol", "gt06", "--devices", "1", "--target", &target, "--seconds", "8"]);
     assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
     assert!(errors(&output).contains("is a server listening where the devices call"), "{}", errors(&output));
-    for wrong in [&["--protocol", "morse"][..], &["--city", "Atlantis"], &["--udp", "--protocol", "gt06"]] {
+    for wrong in [
+        &["--protocol", "morse"][..],
+        &["--city", "Atlantis"],
+        &["--udp", "--protocol", "gt06"],
+        &["--since", "1970-01-01"],
+        &["--since", "9000-01-01"],
+    ] {
         assert_eq!(place.run(&[&["simulate"], wrong].concat()).status.code(), Some(64), "{wrong:?}");
     }
 }

@@ -129,12 +129,21 @@ fn root() -> Context<'static, 'static> {
         root.add_function("round", |number: f64| number.round()),
         root.add_function("sqrt", |number: f64| number.sqrt()),
         root.add_function("pow", |number: f64, by: f64| number.powf(by)),
-        root.add_function("min", |one: f64, other: f64| one.min(other)),
-        root.add_function("max", |one: f64, other: f64| one.max(other)),
-        root.add_function("clamp", |number: f64, least: f64, greatest: f64| number.max(least).min(greatest)),
+        root.add_function("min", least),
+        root.add_function("max", greatest),
+        root.add_function("clamp", |number: f64, from: f64, to: f64| least(greatest(number, from), to)),
     ];
     assert!(added.iter().all(Result::is_ok), "none of these names is CEL's own");
     root
+}
+
+/// What is no number stays none: a division by zero must not become a reading.
+fn least(one: f64, other: f64) -> f64 {
+    if one.is_nan() || other.is_nan() { f64::NAN } else { one.min(other) }
+}
+
+fn greatest(one: f64, other: f64) -> f64 {
+    if one.is_nan() || other.is_nan() { f64::NAN } else { one.max(other) }
 }
 
 /// What may be called, and with how many arguments.

@@ -10,6 +10,7 @@ use crate::{Atlas, Speech};
 use std::sync::Arc;
 
 /// A truck advances while fewer frames than this wait: what is older than now is made when it can be sent.
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 const FRAMES_AHEAD: usize = 3;
 /// So many records are made at once at most.
 const RECORDS_AT_ONCE: usize = 64;
@@ -51,7 +52,12 @@ impl Device {
     pub(crate) fn new(member: &Member, atlas: &Arc<Atlas>, seed: u64, intervals: Intervals, life: Life) -> Self {
         let who = (seed, member.number);
         let mut truck = Truck::new(atlas, who, member.city, member.has_unit(), intervals, life.begins_ms);
-        truck.advance(life.told_from_ms, usize::MAX);
+        // What it did before that is told by nobody: a day at a time, so that it takes no memory.
+        let mut until = life.begins_ms;
+        while until < life.told_from_ms {
+            until = (until + DAY_MS).min(life.told_from_ms);
+            truck.advance(until, usize::MAX);
+        }
         Self {
             imei: member.imei.clone(),
             speech: member.speech,

@@ -8,7 +8,7 @@ use odograph_env::{Clock, LocalDisk};
 use odograph_lake::{DiskStore, Place, StoreConfig, check_store};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Where backups are.
@@ -62,6 +62,22 @@ impl At {
         is_store.then(|| StoreConfig { url: self.to.clone(), options: self.options.clone(), bytes_per_second: None })
     }
 
+    /// Fails where a folder for backups and the data folder lie within each other: it would be gone with what it is a copy of.
+    pub(crate) fn apart_from(&self, data: &Path) -> Result<()> {
+        if self.to.contains("://") {
+            return Ok(());
+        }
+        let (place, folder) = (real(Path::new(&self.to)), real(data));
+        if place.starts_with(&folder) || folder.starts_with(&place) {
+            let (to, data) = (&self.to, data.display());
+            let what = format!(
+                "{to} and the data folder {data} lie within each other: backups have to be elsewhere, best on another disk"
+            );
+            return Err(Failure::new(Status::Usage, what).into());
+        }
+        Ok(())
+    }
+
     pub(crate) fn target(&self, clock: Arc<dyn Clock>) -> Result<OwnedTarget> {
         let (place, folder) = match self.store() {
             Some(store) => {
@@ -94,6 +110,13 @@ impl OwnedTarget {
             tracing::warn!(folder = %folder.display(), %error, "what an earlier backup left half written stays");
         }
     }
+}
+
+/// Where a path leads, as far as it is there already.
+fn real(path: &Path) -> PathBuf {
+    let there = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)));
+    let Some((above, real)) = there else { return path.to_owned() };
+    path.strip_prefix(above).map_or_else(|_| real.clone(), |rest| real.join(rest))
 }
 
 /// The client was made for history, and names its keys.

@@ -121,6 +121,7 @@ fn make(options: &Make, out: &mut dyn Write) -> Result<Outcome> {
     let loaded = options.source.load()?;
     let config = &loaded.config;
     let to = At::named(options.to.as_deref(), "--to", config)?;
+    to.apart_from(Folder::of(config).path())?;
     let bytes_per_second = config.backup.bandwidth.map(|size| size.0);
     let query = BackupQuery { to, bytes_per_second, read_all: options.read_all };
     let mut told = Told::new();

@@ -67,8 +67,10 @@ struct JournalView {
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     let config = options.source.load()?.config;
-    let place = At::named(options.from.as_deref(), "--from", &config)?.target(clock())?;
     let folder = Folder::of(&config);
+    let at = At::named(options.from.as_deref(), "--from", &config)?;
+    at.apart_from(folder.path())?;
+    let place = at.target(clock())?;
     let manifest = runtime()?.block_on(place.target.find(options.at));
     let manifest = manifest.map_err(|error| place.explained(error.into()))?;
     folder.create()?;

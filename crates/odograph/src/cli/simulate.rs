@@ -116,6 +116,19 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     Ok(if is_mute { Outcome::Problems } else { Outcome::Done })
 }
 
+/// A life has to be lived through before anything is told of it, and cannot begin after what is told.
+fn check_since(options: &Options) -> Result<()> {
+    let Some(since) = options.since else { return Ok(()) };
+    let days = (SystemClock::new().now() - since.0) as f64 / 1000.0 / SECONDS_OF_DAY;
+    if !(0.0..=LIFE_DAYS_MAX).contains(&days) {
+        return usage(format!("--since lies in the past, and at most {LIFE_DAYS_MAX} days ago"));
+    }
+    Ok(())
+}
+
+/// Ten years: of a truck that is a few seconds of work.
+const LIFE_DAYS_MAX: f64 = 3650.0;
+
 fn plan(options: &Options) -> Result<Plan> {
     let mut mix = options.protocols.clone();
     if options.udp {
@@ -129,6 +142,7 @@ fn plan(options: &Options) -> Result<Plan> {
     let everywhere = options.devices > SMALL_FLEET_MAX;
     let usual = if everywhere { cities::CITIES.len() } else { CITIES_OF_SMALL_FLEETS };
     let homes = if options.cities.is_empty() { (0..usual).collect() } else { options.cities.clone() };
+    check_since(options)?;
     let mut plan = Plan {
         devices: options.devices,
         seed: options.seed,

@@ -63,28 +63,33 @@ impl Commander {
         let queue = catalog.command_queue(&holder);
         // One at a time: whoever reads the catalog waits for us, and what is new waits in the catalog.
         let (tell_new, new) = channel(1);
-        tokio::spawn(look_for_new(catalog.command_queue(&holder), tell_new));
         let (backlog, under_way) = (VecDeque::new(), HashMap::new());
         let mut commander = Self { gateway, queue, board, news, new, backlog, under_way, last_ticket: 0 };
-        let mut is_new = true;
+        // What waits again because of it must not be looked for before.
+        while let Err(error) = commander.recover().await {
+            tracing::error!("commands cannot be sent, and are tried again in {} s: {error:#}", AGAIN.as_secs());
+            tokio::time::sleep(AGAIN).await;
+        }
+        tokio::spawn(look_for_new(catalog.command_queue(&holder), tell_new));
         loop {
             // Nothing is lost by an error: what was not carried out is in the backlog still.
-            if let Err(error) = commander.run(&mut is_new).await {
+            if let Err(error) = commander.run().await {
                 tracing::error!("commands cannot be sent, and are tried again in {} s: {error:#}", AGAIN.as_secs());
             }
             tokio::time::sleep(AGAIN).await;
         }
     }
 
-    async fn run(&mut self, is_new: &mut bool) -> Result<()> {
-        if *is_new {
-            // Before any is sent: what was on its way when the server ended is not sent again, unless it may be.
-            let found = self.queue.recover().await?;
-            if found > 0 {
-                tracing::warn!(commands = found, "commands were on their way when the server ended");
-            }
-            *is_new = false;
+    /// Before any is sent: what was on its way when the server ended is not sent again, unless it may be.
+    async fn recover(&self) -> Result<()> {
+        let found = self.queue.recover().await?;
+        if found > 0 {
+            tracing::warn!(commands = found, "commands were on their way when the server ended");
         }
+        Ok(())
+    }
+
+    async fn run(&mut self) -> Result<()> {
         let mut sweep = tokio::time::interval(SWEEP);
         let (mut retry, mut clean) = (tokio::time::interval(RETRY), tokio::time::interval(CLEAN));
         loop {

@@ -42,6 +42,9 @@ fn what_a_record_lacks_gives_nothing_unless_the_formula_does_without() {
     check("known(\"fuel.level\") ? value(\"fuel.level\") : -1", Some(-1.0));
     check("known(\"position.speed\") ? 1 : 0", Some(1.0));
     check("1 / 0", None);
+    for text in ["min(0.0 / 0.0, 1)", "max(1, 0.0 / 0.0)", "clamp(0.0 / 0.0, 1, 2)", "clamp(1, 0.0 / 0.0, 2)"] {
+        check(text, None);
+    }
     check("sqrt(-1)", None);
 }
 

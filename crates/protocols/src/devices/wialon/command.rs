@@ -43,6 +43,9 @@ pub(super) fn encode(command: &Command<'_>, sealed: bool) -> Result<Vec<u8>, Com
 /// An attribute that fits into one line; its own line end is taken off.
 fn line<'a>(command: &Command<'a>, attribute: &'static str) -> Result<&'a str, CommandError> {
     let text = command.required(attribute)?.trim_end_matches(['\r', '\n']);
+    if text.trim().is_empty() {
+        return Err(CommandError::Invalid { attribute, reason: "is empty" });
+    }
     match text.contains(['\r', '\n']) {
         true => Err(CommandError::Invalid { attribute, reason: "has to be one line" }),
         false => Ok(text),
