@@ -118,9 +118,13 @@ fn check_name(name: &str) -> Result<(), Fault> {
             "name",
             "has letters (a to z), digits, dots, underscores and hyphens, and begins with a letter",
         )),
+        Some(_) if name == PREVIEW => Err(Fault::new("name", "is that of the call that tries a sensor: take another")),
         Some(_) => Ok(()),
     }
 }
+
+/// What stands in the place of a name in the API, where a sensor is tried.
+const PREVIEW: &str = "preview";
 
 #[cfg(test)]
 mod tests {
@@ -154,6 +158,7 @@ mod tests {
             assert_eq!(Sensor::of(&definition).map(drop).unwrap_err().to_string(), expected);
         };
         check("", Some("1"), "name: is empty");
+        check("preview", Some("1"), "name: is that of the call that tries a sensor: take another");
         let rule = "name: has letters (a to z), digits, dots, underscores and hyphens, and begins with a letter";
         check("1a", Some("1"), rule);
         check("a b", Some("1"), rule);

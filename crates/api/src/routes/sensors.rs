@@ -99,7 +99,7 @@ async fn preview(
 ) -> Result<Json<Preview>, Problem> {
     let id = caller.within().device(&id).await?.id;
     if definition.name.is_empty() {
-        "preview".clone_into(&mut definition.name);
+        "tried".clone_into(&mut definition.name);
     }
     let sensor = Sensor::of(&definition).map_err(|fault| Problem::invalid(fault.field, fault.reason))?;
     let record = newest(&api, &caller, &id).await?;
