@@ -4,6 +4,7 @@
 //! per module. `cargo xtask tidy` prints the findings; the test at the bottom makes `cargo test` fail on them.
 
 mod imports;
+mod links;
 mod manifests;
 mod registry;
 mod shape;
@@ -59,6 +60,7 @@ fn findings() -> Result<Vec<Finding>> {
         shape::check(file, &mut findings);
         text::check(file, &mut findings);
         imports::check_source(file, &mut findings);
+        links::check(file, |path| workspace::root().join(path).exists(), &mut findings);
     }
     manifests::check(&metadata, &files, &mut findings);
     imports::check_graph(&metadata, &files, &mut findings);

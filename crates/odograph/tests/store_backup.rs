@@ -94,5 +94,9 @@ fn s3_holds_backups_and_a_store_that_is_away_has_none_of_what_was_begun() {
     let mut elsewhere = Gateway::new(Kind::S3, &line, "0");
     elsewhere.more = vec![("ODOGRAPH_LAKE__STORE", "s3://odograph/elsewhere".to_owned())];
     said(elsewhere.command(&["restore"]), &line);
+    let server = elsewhere.serve("wialon");
     assert_eq!(elsewhere.ask_again(COUNTED), counted(&[("1", 50)]));
+    // A stop makes files there of what the backup had in its journal alone.
+    assert!(server.stop().success());
+    assert!(!store.names("elsewhere/default/records/day=").is_empty());
 }
