@@ -205,12 +205,12 @@ fn migrations(kind: Kind) -> Migrator {
 }
 
 /// Durable when it returns, checked keys, and patience with a backup program that reads the file. The log of changes is
-/// cut back to this size when it has been taken into the file.
+/// cut back to this size when it has been taken into the file. What its own cache does not hold, the system's does.
 const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA busy_timeout = 10000; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
-    PRAGMA cache_size = -32768";
+    PRAGMA cache_size = -2048";
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; \
-    PRAGMA cache_size = -8192";
+    PRAGMA cache_size = -1024";
 
 /// In order. What was released never changes: a change is one more line.
 const MIGRATIONS: &[(i64, &str, &str)] = &[

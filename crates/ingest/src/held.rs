@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-/// Bytes that were received and are not in the journal yet. At most one read and one frame.
+/// Bytes that were received and are not in the journal yet. At most one read and one frame. Without any, it owns no memory.
 #[derive(Default)]
-pub(crate) struct Held {
+pub(crate) struct Held(Option<Box<Bytes>>);
+
+#[derive(Default)]
+struct Bytes {
     bytes: Vec<u8>,
     /// How many of them are done with.
     done: usize,
@@ -32,54 +35,77 @@ pub(crate) struct Cutting {
 impl Held {
     /// All that is not done with, with `input` behind it.
     pub(crate) fn with<'a>(&'a mut self, input: &'a [u8]) -> &'a [u8] {
-        if self.rest().is_empty() {
-            return input;
+        match &mut self.0 {
+            Some(held) if !held.rest().is_empty() => {
+                held.bytes.extend_from_slice(input);
+                held.rest()
+            }
+            _ => input,
         }
-        self.bytes.extend_from_slice(input);
-        self.rest()
     }
 
     /// What is left of them after a turn that ended `now`.
-    pub(crate) fn keep(mut self, input: &[u8], cut: &Cutting, now: Duration) -> Self {
+    pub(crate) fn keep(self, input: &[u8], cut: &Cutting, now: Duration) -> Self {
+        let held = match self.0 {
+            // Nearly always: whole frames came, and all of them are done with.
+            None if cut.at == input.len() => return Self(None),
+            None => Box::default(),
+            Some(held) => held,
+        };
+        Self(held.keep(input, cut, now))
+    }
+
+    /// What is not done with.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.0.as_ref().map_or(&[], |held| held.rest())
+    }
+
+    /// How many bytes there must be before framing can say more.
+    pub(crate) fn needs(&self) -> usize {
+        self.0.as_ref().map_or(0, |held| held.needs)
+    }
+
+    /// Whether there may be whole frames in it.
+    pub(crate) fn has_frames(&self) -> bool {
+        self.0.as_ref().is_some_and(|held| held.frames)
+    }
+
+    /// The memory that waits for the end of a frame, and since when.
+    pub(crate) fn waiting(&self) -> Option<(usize, Duration)> {
+        let held = self.0.as_ref()?;
+        Some((held.bytes.capacity(), held.since?))
+    }
+
+    /// We did not read: that the end of a frame has not come is nobody's fault.
+    pub(crate) fn excuse(&mut self, now: Duration) {
+        if let Some(held) = &mut self.0 {
+            held.since = held.since.map(|_| now);
+        }
+    }
+}
+
+impl Bytes {
+    fn keep(mut self: Box<Self>, input: &[u8], cut: &Cutting, now: Duration) -> Option<Box<Self>> {
         let own = !self.rest().is_empty();
-        let left = if own { self.rest() } else { input }.get(cut.at..).unwrap_or_default();
+        let left = if own { self.rest() } else { input }.get(cut.at..).filter(|left| !left.is_empty())?;
         let since = match self.since {
-            _ if cut.more || left.is_empty() => None,
+            _ if cut.more => None,
             Some(since) if cut.at == 0 => Some(since),
             _ => Some(now),
         };
         if own && (cut.more || (cut.at == 0 && self.done == 0)) {
             // Not moved each time: that could cost more than the work that was put off.
             self.done += cut.at;
-            return Self { frames: cut.more, needs: cut.needs, since, ..self };
+        } else {
+            // Copied, so that it does not keep the memory of a long read.
+            (self.bytes, self.done) = (left.to_vec(), 0);
         }
-        // Copied, so that it does not keep the memory of a long read.
-        Self { bytes: left.to_vec(), done: 0, frames: cut.more, needs: cut.needs, since }
+        (self.frames, self.needs, self.since) = (cut.more, cut.needs, since);
+        Some(self)
     }
 
-    /// What is not done with.
-    pub(crate) fn rest(&self) -> &[u8] {
+    fn rest(&self) -> &[u8] {
         self.bytes.get(self.done..).unwrap_or_default()
-    }
-
-    /// How many bytes there must be before framing can say more.
-    pub(crate) const fn needs(&self) -> usize {
-        self.needs
-    }
-
-    /// Whether there may be whole frames in it.
-    pub(crate) const fn has_frames(&self) -> bool {
-        self.frames
-    }
-
-    /// The memory that waits for the end of a frame, and since when.
-    pub(crate) fn waiting(&self) -> Option<(usize, Duration)> {
-        Some((self.bytes.capacity(), self.since?))
-    }
-
-    /// We did not read: that the end of a frame has not come is nobody's fault.
-    pub(crate) fn excuse(&mut self, now: Duration) {
-        self.since = self.since.map(|_| now);
     }
 }
 

@@ -25,6 +25,7 @@ mod outbox;
 pub mod proxy;
 mod roster;
 mod seats;
+mod signal;
 mod sockets;
 mod tcp;
 mod tls;

@@ -6,6 +6,12 @@ use std::collections::VecDeque;
 /// Bytes that wait. Empty, it owns no memory.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
+    /// In a place of their own, because most connections have none most of the time.
+    waiting: Option<Box<Waiting>>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
     bytes: Vec<u8>,
     /// How many of `bytes` have left.
     sent: usize,
@@ -35,50 +41,84 @@ impl Outbox {
     }
 
     fn add(&mut self, durable: Lsn, bytes: &[u8], held: bool) {
-        self.bytes.extend_from_slice(bytes);
-        self.due.push_back(Due { durable, count: bytes.len(), held });
+        let waiting = self.waiting.get_or_insert_default();
+        waiting.bytes.extend_from_slice(bytes);
+        waiting.due.push_back(Due { durable, count: bytes.len(), held });
     }
 
     /// The bytes that may leave now that everything before `durable` is on disk.
     pub(crate) fn release(&mut self, durable: Lsn) -> &[u8] {
-        while let Some(due) = self.due.pop_front_if(|due| due.durable <= durable && !due.held) {
-            self.released += due.count;
+        let Some(waiting) = &mut self.waiting else { return &[] };
+        while let Some(due) = waiting.due.pop_front_if(|due| due.durable <= durable && !due.held) {
+            waiting.released += due.count;
         }
-        self.bytes.get(self.sent..self.released).unwrap_or_default()
+        waiting.bytes.get(waiting.sent..waiting.released).unwrap_or_default()
     }
 
     /// The bytes of a command whose turn it is: it is durable, and everything before it has left.
     pub(crate) fn held_next(&self, durable: Lsn) -> Option<usize> {
-        let next = self.due.front().filter(|due| due.held && due.durable <= durable)?;
-        (self.sent == self.released).then_some(next.count)
+        let waiting = self.waiting.as_ref()?;
+        let next = waiting.due.front().filter(|due| due.held && due.durable <= durable)?;
+        (waiting.sent == waiting.released).then_some(next.count)
     }
 
     /// Lets the command go whose turn it is.
     pub(crate) fn let_go(&mut self) {
-        if let Some(due) = self.due.front_mut() {
+        if let Some(due) = self.waiting.as_mut().and_then(|waiting| waiting.due.front_mut()) {
             due.held = false;
         }
     }
 
     /// Drops a command that waits. Whether there was one.
     pub(crate) fn drop_held(&mut self) -> bool {
+        let dropped = self.waiting.as_mut().is_some_and(|waiting| waiting.drop_held());
+        self.tidy();
+        dropped
+    }
+
+    /// So many of the released bytes have left.
+    pub(crate) fn sent(&mut self, count: usize) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.sent(count);
+        }
+        self.tidy();
+    }
+
+    fn tidy(&mut self) {
+        if self.waiting.as_ref().is_some_and(|waiting| waiting.sent == waiting.bytes.len()) {
+            self.waiting = None;
+        }
+    }
+
+    /// Whether nothing waits.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.waiting.is_none()
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.as_ref().map_or(0, |waiting| waiting.len())
+    }
+
+    /// Whether released bytes wait for the device to take them.
+    pub(crate) fn is_unread(&self) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| waiting.sent < waiting.released)
+    }
+}
+
+impl Waiting {
+    fn drop_held(&mut self) -> bool {
         let Some(place) = self.due.iter().position(|due| due.held) else { return false };
         let before: usize = self.due.iter().take(place).map(|due| due.count).sum();
         let Some(dropped) = self.due.remove(place) else { return false };
         let start = self.released + before;
         self.bytes.drain(start..start + dropped.count);
-        if self.bytes.is_empty() || self.sent == self.bytes.len() {
-            *self = Self::default();
-        }
         true
     }
 
-    /// So many of the released bytes have left.
-    pub(crate) fn sent(&mut self, count: usize) {
+    fn sent(&mut self, count: usize) {
         self.sent = (self.sent + count).min(self.released);
-        if self.sent == self.bytes.len() {
-            *self = Self::default();
-        } else if self.sent >= self.len() {
+        if self.sent < self.bytes.len() && self.sent >= self.len() {
             // A device that never stops to listen never lets it become empty. To move what waits costs no more than
             // what has left did.
             self.bytes.drain(..self.sent);
@@ -87,19 +127,8 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
-    }
-
-    /// How many bytes wait.
-    pub(crate) fn len(&self) -> usize {
+    fn len(&self) -> usize {
         self.bytes.len() - self.sent
-    }
-
-    /// Whether released bytes wait for the device to take them.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.sent < self.released
     }
 }
 
@@ -119,7 +148,7 @@ mod tests {
         assert_eq!(outbox.release(Lsn(25)), b"bcd");
         outbox.sent(3);
         assert!(outbox.is_empty() && !outbox.is_unread());
-        assert_eq!(outbox.bytes.capacity(), 0);
+        assert!(outbox.waiting.is_none());
     }
 
     #[test]
@@ -159,7 +188,8 @@ mod tests {
             outbox.push(Lsn(number), format!("{number:04}").as_bytes());
             assert_eq!(outbox.release(Lsn(number - 1)), format!("{:04}", number - 1).as_bytes());
             outbox.sent(4);
-            assert!(outbox.bytes.len() <= 12 && outbox.due.len() == 1, "{} bytes are kept", outbox.bytes.len());
+            let kept = outbox.waiting.as_ref().map(|waiting| (waiting.bytes.len(), waiting.due.len()));
+            assert!(kept.is_some_and(|(bytes, due)| bytes <= 12 && due == 1), "{kept:?} are kept");
         }
         assert_eq!(outbox.release(Lsn(9_999)), b"9999");
     }

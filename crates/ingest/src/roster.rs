@@ -160,7 +160,7 @@ impl Roster {
     pub fn assign(&self, known: &Known, settings: Settings) {
         let mut inner = self.change();
         let before = inner.devices.find(Some(&known.tenant), &known.device).map(Entry::known);
-        if before.as_ref().is_some_and(|before| before.state == State::Configured) {
+        if before.as_ref().is_some_and(|before| before.state == State::Configured) || inner.is_so(known, &settings) {
             return;
         }
         let gone = before.into_iter().flat_map(|before| before.ids).filter(|id| !known.ids.contains(id));
@@ -466,6 +466,19 @@ impl Inner {
             self.registered += 1;
         }
         binding
+    }
+
+    /// Whether a device is known as just that, and whoever asks for its id gets it. The catalog says of each device that
+    /// registered what it was told of it: to believe that anew would keep two of everything.
+    fn is_so(&self, known: &Known, settings: &Settings) -> bool {
+        let one = known.ids.iter().all(|id| *id == known.device);
+        self.devices.find(None, &known.device).is_some_and(|entry| {
+            let binding = &entry.binding;
+            one && entry.ids.is_empty()
+                && (&binding.tenant, &binding.device) == (&known.tenant, &known.device)
+                && (entry.state, &entry.protocol) == (known.state, &known.protocol)
+                && binding.settings == *settings
+        })
     }
 
     fn claim(&mut self, known: &Known, settings: Settings, above: bool) {

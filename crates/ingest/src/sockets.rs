@@ -4,11 +4,11 @@
 use crate::Close;
 use crate::command::Commission;
 use crate::worker::{Inbox, Job};
-use compact_str::CompactString;
-use hashbrown::HashMap;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use odograph_protocols::{Binding, Protocol};
 use slab::Slab;
 use socket2::SockRef;
+use std::hash::BuildHasher;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::tcp::OwnedWriteHalf;
@@ -38,17 +38,29 @@ struct Open {
     ended: Option<Close>,
 }
 
+/// Where a worker is reached by others.
+pub(crate) struct Post {
+    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
 /// One connection, for somebody else.
 #[derive(Clone)]
 pub(crate) struct Handle {
-    sockets: Arc<Sockets>,
-    /// Of its worker.
-    inbox: Arc<Inbox>,
+    /// Its worker's.
+    pub(crate) post: Arc<Post>,
     /// Its place among the worker's sockets, and among its links.
-    places: (usize, usize),
-    stream: u64,
+    pub(crate) places: Places,
+    pub(crate) stream: u64,
     /// What is spoken there.
-    protocol: &'static Protocol,
+    pub(crate) protocol: &'static Protocol,
+}
+
+/// A connection's places in its worker's tables. There are fewer connections than files can be open.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Places {
+    pub(crate) socket: u32,
+    pub(crate) link: u32,
 }
 
 impl Sockets {
@@ -75,16 +87,6 @@ impl Sockets {
         open.len()
     }
 
-    pub(crate) fn handle(
-        self: &Arc<Self>,
-        inbox: &Arc<Inbox>,
-        places: (usize, usize),
-        stream: u64,
-        protocol: &'static Protocol,
-    ) -> Handle {
-        Handle { sockets: self.clone(), inbox: inbox.clone(), places, stream, protocol }
-    }
-
     fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
         // Nothing panics while it holds the lock, and if it did, the table would still be whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
@@ -101,7 +103,8 @@ impl Open {
 impl Handle {
     /// Ends the connection, if it is still there.
     pub(crate) fn end(&self, why: Close) {
-        if let Some(open) = self.sockets.lock().get_mut(self.places.0).filter(|open| open.stream == self.stream) {
+        let mut sockets = self.post.sockets.lock();
+        if let Some(open) = sockets.get_mut(self.places.socket as usize).filter(|open| open.stream == self.stream) {
             open.end(why);
         }
     }
@@ -113,7 +116,8 @@ impl Handle {
 
     /// Gives a command to the connection's worker.
     pub(crate) fn command(&self, commission: Commission) {
-        self.inbox.put(Job::Command { place: self.places.1, stream: self.stream, commission });
+        let place = self.places.link as usize;
+        self.post.inbox.put(Job::Command { place, stream: self.stream, commission });
     }
 }
 
@@ -121,40 +125,74 @@ impl Handle {
 /// devices lose their network without a word.
 #[derive(Default)]
 pub(crate) struct Present {
-    devices: Mutex<HashMap<Whose, Handle>>,
+    devices: Mutex<Devices>,
+}
+
+#[derive(Default)]
+struct Devices {
+    here: HashTable<Here>,
+    hasher: DefaultHashBuilder,
+}
+
+/// A device, which the connection knows as well, and its connection.
+struct Here {
+    binding: Arc<Binding>,
+    handle: Handle,
 }
 
 /// A device's tenant and id: tenants may have devices of the same id.
-type Whose = (CompactString, CompactString);
+type Whose<'a> = (&'a str, &'a str);
 
 impl Present {
     /// The device is here now, and nowhere else.
-    pub(crate) fn arrive(&self, binding: &Binding, handle: Handle) {
-        let before = self.lock().insert(whose(binding), handle);
+    pub(crate) fn arrive(&self, binding: &Arc<Binding>, handle: Handle) {
+        let before = self.lock().insert(Here { binding: binding.clone(), handle });
         if let Some(before) = before {
-            before.end(Close::Replaced);
+            before.handle.end(Close::Replaced);
         }
     }
 
     /// The device's connection ended.
     pub(crate) fn leave(&self, binding: &Binding, stream: u64) {
-        let mut devices = self.lock();
-        let whose = whose(binding);
-        if devices.get(&whose).is_some_and(|handle| handle.stream == stream) {
-            devices.remove(&whose);
-        }
+        self.lock().remove(whose(binding), stream);
     }
 
     /// A device's connection.
     pub(crate) fn of(&self, tenant: &str, device: &str) -> Option<Handle> {
-        self.lock().get(&(CompactString::from(tenant), CompactString::from(device))).cloned()
+        self.lock().find((tenant, device)).map(|here| here.handle.clone())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Whose, Handle>> {
+    fn lock(&self) -> MutexGuard<'_, Devices> {
         self.devices.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn whose(binding: &Binding) -> Whose {
-    (binding.tenant.clone(), binding.device.clone())
+impl Devices {
+    fn find(&self, of: Whose<'_>) -> Option<&Here> {
+        self.here.find(self.hasher.hash_one(of), |here| whose(&here.binding) == of)
+    }
+
+    fn insert(&mut self, here: Here) -> Option<Here> {
+        let Self { here: table, hasher } = self;
+        let of = whose(&here.binding);
+        match table.find_mut(hasher.hash_one(of), |other| whose(&other.binding) == of) {
+            Some(place) => Some(std::mem::replace(place, here)),
+            None => {
+                let hash = hasher.hash_one(of);
+                table.insert_unique(hash, here, |here| hasher.hash_one(whose(&here.binding)));
+                None
+            }
+        }
+    }
+
+    fn remove(&mut self, of: Whose<'_>, stream: u64) {
+        let is = |here: &Here| whose(&here.binding) == of && here.handle.stream == stream;
+        if let Ok(here) = self.here.find_entry(self.hasher.hash_one(of), is) {
+            here.remove();
+        }
+    }
+}
+
+fn whose(binding: &Binding) -> Whose<'_> {
+    (&binding.tenant, &binding.device)
 }

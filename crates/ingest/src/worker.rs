@@ -4,7 +4,7 @@ use crate::command::Commission;
 use crate::gateway::Common;
 use crate::limits::{ORDERS_MAX, READ_BYTES, RELIEF, SWEEP};
 use crate::seats::Seat;
-use crate::sockets::Sockets;
+use crate::sockets::{Post, Sockets};
 use crate::tcp::{self, Link};
 use crate::udp::{self, DatagramSocket};
 use crate::watchdog::Pulse;
@@ -102,8 +102,7 @@ pub(crate) struct Handle {
 /// A worker, for itself.
 pub(crate) struct Worker {
     pub(crate) common: Arc<Common>,
-    pub(crate) inbox: Arc<Inbox>,
-    pub(crate) sockets: Arc<Sockets>,
+    pub(crate) post: Arc<Post>,
     pub(crate) links: RefCell<Slab<Rc<Link>>>,
     pub(crate) datagram_sockets: RefCell<Vec<Rc<DatagramSocket>>>,
     pub(crate) scratch: RefCell<Scratch>,
@@ -151,8 +150,7 @@ pub(crate) fn start(number: usize, common: &Arc<Common>) -> std::io::Result<Hand
     std::thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
         let worker = Rc::new(Worker {
             common,
-            inbox: shared.inbox.clone(),
-            sockets: shared.sockets,
+            post: Arc::new(Post { sockets: shared.sockets, inbox: shared.inbox.clone() }),
             links: RefCell::default(),
             datagram_sockets: RefCell::default(),
             scratch: RefCell::default(),
