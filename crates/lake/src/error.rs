@@ -88,6 +88,14 @@ pub enum Error {
         /// What was found of it.
         found: String,
     },
+    /// A file is not as it was written.
+    #[error("{file} is damaged: {why}")]
+    Damaged {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The table has a column of another type than records have.
     #[error(
         "the column {column} of the table {table} is {found}, and records have {wanted}: somebody else changed the table"

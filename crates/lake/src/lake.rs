@@ -293,7 +293,10 @@ impl Writer {
                     match ask(Arc::new(alone)) {
                         Ok(found) => ids.extend(found),
                         Err(error) if error.may_pass() => return Err(error),
-                        Err(error) => unread.push(Unread { file, why: error.line() }),
+                        Err(error) => {
+                            self.common.place.found_damaged(&file, &error.line());
+                            unread.push(Unread { file, why: error.line() });
+                        }
                     }
                 }
             }
@@ -465,6 +468,12 @@ impl Lake {
         self.shared.place.requests()
     }
 
+    /// Files that were found damaged since the process began, with why: when they were to be merged, written again, or
+    /// looked at for what a device sent late.
+    pub fn damaged_files(&self) -> Vec<Unread> {
+        self.shared.place.damaged()
+    }
+
     /// Waits for something that runs on the lake's threads, may ask an object store, and fail of it.
     pub(crate) fn ask<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
         let since = self.failures();
@@ -499,7 +508,6 @@ impl Lake {
         self.shared.runtime().block_on(work)
     }
 
-    /// The tenants of which there are tables.
     /// The tenants that have tables.
     pub fn tenants(&self) -> Vec<CompactString> {
         self.shared.tenants.lock().expect("nobody panics holding it").keys().cloned().collect()

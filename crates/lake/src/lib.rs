@@ -5,6 +5,7 @@
 //! what everyone else reads.
 
 mod buffer;
+mod checksum;
 mod columns;
 mod compaction;
 mod entries;
@@ -36,6 +37,7 @@ mod tenant;
 mod terms;
 mod underway;
 mod watch;
+mod whole;
 mod work;
 
 pub use columns::key as parameter;
@@ -61,3 +63,4 @@ pub use sealed::StoredFrame;
 pub use store::{DiskStore, disk_is_full};
 pub use tables::BeforeCommit;
 pub use tenant::Stream;
+pub use whole::{CheckedFiles, DamagedFile};

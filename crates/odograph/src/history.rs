@@ -22,7 +22,7 @@ use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Writer};
+use odograph_lake::{Answer, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Unread, Writer};
 use odograph_live::Live;
 use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
@@ -193,6 +193,11 @@ impl History {
     pub(crate) fn stuck(&self, durable: Lsn) -> Option<Stuck> {
         let state = self.state.lock().expect("nobody panics holding it");
         state.course.stuck(state.read < durable, self.clock.monotonic())
+    }
+
+    /// Files of history that were found damaged since it was opened.
+    pub(crate) fn damaged_files(&self) -> Vec<Unread> {
+        self.lake().map(|lake| lake.damaged_files()).unwrap_or_default()
     }
 
     /// The node whose journal fills it.
@@ -531,6 +536,10 @@ pub(crate) fn describe() {
     describe_gauge!(
         "odograph_pipeline_stuck",
         "1: history has not got on for two minutes although there is something to read; `/readyz` says why."
+    );
+    describe_gauge!(
+        "odograph_lake_damaged_files",
+        "Files of history that were found damaged since the start; `/healthz` names some."
     );
     describe_gauge!("odograph_pipeline_refused", "1: history waits for a person, as the log says.");
     describe_counter!("odograph_lake_requests_total", "Requests to the object store, by kind.");
