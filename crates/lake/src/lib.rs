@@ -4,6 +4,7 @@
 //! and the place in the journal that was reached, so that a crash can neither lose nor duplicate a row. A [`Lake`] is
 //! what everyone else reads.
 
+mod broken;
 mod buffer;
 mod checksum;
 mod columns;
@@ -40,6 +41,7 @@ mod watch;
 mod whole;
 mod work;
 
+pub use broken::BrokenTable;
 pub use columns::key as parameter;
 pub use datafusion::{arrow, parquet};
 pub use entries::{EntriesOf, EntryRows, EntryScan, WantedEntries};

@@ -126,8 +126,8 @@ fn a_table_that_lost_a_column_of_ours_is_refused_with_its_name() {
         let own = r#"\"name\":\"id\",\"type\":\"long\""#;
         log.replace(own, &own.replace("long", "integer"))
     });
-    let error = open(&disk).err().unwrap().to_string();
-    assert!(error.starts_with("the column id of the table /data/lake/default/records is Int32"), "{error}");
+    let why = open(&disk).unwrap().lake().broken_tables().remove(0).why;
+    assert!(why.starts_with("the column id of the table /data/lake/default/records is Int32"), "{why}");
 }
 
 #[test]

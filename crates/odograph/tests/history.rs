@@ -284,6 +284,68 @@ fn files_that_are_not_merged_because_they_are_damaged_are_told_by_health() {
 }
 
 #[test]
+fn a_tenants_damaged_log_costs_nobody_else_and_is_mended_by_putting_it_back() {
+    let place = Place::new();
+    let listener = |tenant: &str| {
+        format!(
+            "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\ntenant = \"{tenant}\"\n"
+        )
+    };
+    let file = listener("one") + &listener("two") + "[ingest]\ndefault_ports = false\n";
+    let config = place.write("odograph.toml", &file);
+    let serve = || place.serve_with(&["--config", config.to_str().expect("a path")]);
+    let send = |server: &Server, second: u32| {
+        let listening: Vec<&Value> = server.start.iter().filter(|line| line["message"] == "listening").collect();
+        for line in listening {
+            let address = line["address"].as_str().expect("an address").parse().expect("an address");
+            let mut device = Device::connect(address);
+            assert_eq!((device.login("1"), device.position(second)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+        }
+    };
+    let count = |tenant: &str| {
+        let output = place.run(&["sql", "--json", "--tenant", tenant, "SELECT count(*) AS n FROM records"]);
+        (String::from_utf8(output.stdout.clone()).expect("UTF-8").trim().to_owned(), errors(&output))
+    };
+    let counted = |n: u32| (format!("{{\"n\":{n}}}"), String::new());
+    let server = serve();
+    send(&server, 1);
+    assert!(server.stop().success());
+    let entry = place.data().join("lake/two/records/_delta_log/00000000000000000000.json");
+    let kept = std::fs::read(&entry).expect("an entry");
+    std::fs::write(&entry, b"{\"not\": ").expect("it is written");
+    for second in 2..4 {
+        let server = serve();
+        send(&server, second);
+        assert_eq!(count("one"), counted(second), "goes on");
+        let (rows, why) = count("two");
+        assert!(
+            rows.is_empty() && why.contains("cannot be opened, and what came for it since waits in the journal"),
+            "{why}"
+        );
+        let (status, text) = server.get("/readyz");
+        let health: Value = serde_json::from_str(&text).expect("JSON");
+        let broken = &health["history_broken"];
+        assert_eq!(
+            (status, &broken[0]["tenant"], &broken[0]["table"]),
+            (200, &json!("two"), &json!("records")),
+            "{text}"
+        );
+        assert!(broken[0]["why"].is_string() && broken[1].is_null() && health["history_stuck"].is_null(), "{text}");
+        let (_, numbers) = server.get("/metrics");
+        let number = "odograph_lake_broken_table{tenant=\"two\",table=\"records\"} 1";
+        assert!(numbers.lines().any(|line| line == number), "{numbers}");
+        assert!(server.stop().success());
+    }
+    std::fs::write(&entry, kept).expect("it is written");
+    let server = serve();
+    send(&server, 4);
+    assert_eq!((count("one"), count("two")), (counted(4), counted(4)));
+    assert_eq!(serde_json::from_str::<Value>(&server.get("/readyz").1).expect("JSON")["history_broken"], Value::Null);
+    assert!(server.stop().success());
+    assert_eq!((count("one"), count("two")), (counted(4), counted(4)), "each once");
+}
+
+#[test]
 fn a_lake_that_is_gone_is_told_at_the_start_and_the_server_goes_on() {
     let place = Place::new();
     assert!(serve(&place).stop().success());

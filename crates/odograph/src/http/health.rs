@@ -10,7 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics::gauge;
 use odograph_ingest::Health;
-use odograph_lake::Unread;
+use odograph_lake::{BrokenTable, Unread};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -39,9 +39,20 @@ struct Told {
     /// Devices are served all the same, and the journal keeps what they send: so it changes no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_stuck: Option<Stuck>,
+    /// Tables of history that cannot be opened: what comes for them waits in the journal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    history_broken: Vec<Broken>,
     /// Files of history that a person has to put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_damaged: Option<Damaged>,
+}
+
+/// A table that cannot be opened.
+#[derive(Serialize)]
+struct Broken {
+    tenant: String,
+    table: &'static str,
+    why: String,
 }
 
 /// Files of history that are damaged, as far as that was noticed.
@@ -60,7 +71,10 @@ struct DamagedFile {
 
 fn told(app: &App, health: Health) -> Told {
     let history_stuck = app.history.stuck(app.journal.durable());
-    Told { health, alarms: app.alarms.told(), history_stuck, history_damaged: damaged(app) }
+    let broken = app.history.broken_tables().into_iter();
+    let broken = broken.map(|BrokenTable { tenant, table, why }| Broken { tenant: tenant.into(), table, why });
+    let (alarms, history_broken) = (app.alarms.told(), broken.collect());
+    Told { health, alarms, history_stuck, history_broken, history_damaged: damaged(app) }
 }
 
 fn damaged(app: &App) -> Option<Damaged> {
@@ -80,6 +94,10 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     // Asked for here: whoever fills history may hang.
     let stuck = app.history.stuck(app.journal.durable()).is_some();
     gauge!("odograph_pipeline_stuck").set(f64::from(u8::from(stuck)));
+    for ((tenant, table), is_broken) in app.history.measured_broken() {
+        gauge!("odograph_lake_broken_table", "tenant" => tenant.to_string(), "table" => table)
+            .set(f64::from(u8::from(is_broken)));
+    }
     gauge!("odograph_lake_damaged_files").set(app.history.damaged_files().len() as f64);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }
