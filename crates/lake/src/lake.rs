@@ -110,7 +110,7 @@ pub(crate) struct Tenant {
 }
 
 /// A tenant's tables at one moment, as far as there are any.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Views {
     pub(crate) records: Option<View>,
     pub(crate) frames: Option<View>,

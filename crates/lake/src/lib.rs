@@ -19,6 +19,7 @@ mod hold;
 mod lake;
 mod latest;
 mod maintenance;
+mod missing;
 mod pinned;
 mod place;
 mod query;

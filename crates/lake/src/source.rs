@@ -404,6 +404,11 @@ impl Whole {
         }
         Self { files, hot, schema }
     }
+
+    /// The same with further columns, which have no values.
+    pub(crate) fn with(self, more: &Schema) -> Self {
+        Self { schema: columns::merged(&self.schema, more), ..self }
+    }
 }
 
 #[async_trait]

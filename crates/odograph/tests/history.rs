@@ -87,6 +87,7 @@ fn a_question_that_cannot_be_answered_says_why() {
     let server = serve(&place);
     for (sql, expected) in [
         ("SELECT speed FROM records", "No field named speed"),
+        ("SELECT rpm FROM records", "No field named rpm. Did you mean engine_rpm"),
         ("DELETE FROM records", "history can only be read: SELECT, WITH, EXPLAIN, DESCRIBE and SHOW are possible"),
         ("SELEC 1", "this is not SQL: Expected: an SQL statement, found: SELEC"),
     ] {
