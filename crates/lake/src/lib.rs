@@ -18,6 +18,7 @@ mod guard;
 mod hold;
 mod lake;
 mod latest;
+mod lists;
 mod maintenance;
 mod missing;
 mod pinned;
