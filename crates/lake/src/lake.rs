@@ -193,11 +193,12 @@ impl Writer {
         for (tenant, shape) in writer.lake.ask(writer.common.place.tables())? {
             // Nobody knows what of the journal it has.
             let place = Lsn::default();
-            match shape.name {
-                name if name == RECORDS.name => drop(writer.records_for(&tenant, place)?),
-                name if name == FRAMES.name => drop(writer.frames_for(&tenant, place)?),
-                _ => drop(unless_broken(writer.events(&tenant).map(drop))?),
-            }
+            let opened = match shape.name {
+                name if name == RECORDS.name => writer.records_for(&tenant, place).map(|_| ()),
+                name if name == FRAMES.name => writer.frames_for(&tenant, place).map(|_| ()),
+                _ => unless_broken(writer.events(&tenant).map(|_| ())).map(|_| ()),
+            };
+            opened?;
         }
         Ok(writer)
     }
@@ -455,7 +456,7 @@ impl Writer {
     /// The table for something that came from a place of the journal; nothing where it cannot be opened.
     fn records_for(&mut self, tenant: &str, place: Lsn) -> Result<Option<&mut Open<Buffer>>, Error> {
         // Asked first, because the borrow of a table that was returned would last for the whole function.
-        if unless_broken(self.records(tenant).map(drop))?.is_none() {
+        if unless_broken(self.records(tenant).map(|_| ()))?.is_none() {
             self.records.broken.hold(place);
             return Ok(None);
         }
@@ -463,7 +464,7 @@ impl Writer {
     }
 
     fn frames_for(&mut self, tenant: &str, place: Lsn) -> Result<Option<&mut Open<FrameBuffer>>, Error> {
-        if unless_broken(self.frames(tenant).map(drop))?.is_none() {
+        if unless_broken(self.frames(tenant).map(|_| ()))?.is_none() {
             self.frames.broken.hold(place);
             return Ok(None);
         }

@@ -242,9 +242,8 @@ fn lists_have_a_bound() {
         (of("array_agg(value ORDER BY value DESC)::text", 3), "[3, 2, 1]"),
         (of("array_agg(value) FILTER (WHERE value > 2)::text", 3), "[3]"),
         (
-            format!(
-                "SELECT upper(x) FROM (SELECT string_agg(d, ',') x FROM (SELECT device || '.' || protocol d FROM records))"
-            ),
+            "SELECT upper(x) FROM (SELECT string_agg(d, ',') x FROM (SELECT device || '.' || protocol d FROM records))"
+                .to_owned(),
             "DEFAULT.TEST",
         ),
     ] {
