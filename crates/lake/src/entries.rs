@@ -13,7 +13,7 @@ use datafusion::arrow::array::{AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::Int64Type;
 use datafusion::common::{JoinType, ScalarValue};
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::functions_aggregate::expr_fn::count;
+use datafusion::functions_aggregate::expr_fn::{count, max, min};
 use datafusion::prelude::{DataFrame, Expr, col, lit};
 use futures::StreamExt as _;
 use odograph_model::{Lsn, Time};
@@ -84,8 +84,9 @@ impl Lake {
         let held = views.iter().map(|(_, view)| view.held.clone()).collect();
         self.wait(async {
             let context = query::session(ENTRIES_BYTES)?;
-            let mut all: Option<DataFrame> = None;
+            let (mut all, mut files): (Option<DataFrame>, _) = (None, Vec::new());
             for (tenant, view) in views {
+                files.push(view.files.clone());
                 let rows = query::whole(&context, view)?.with_column(TENANT, lit(tenant.as_str()))?;
                 all = Some(match all {
                     Some(all) => all.union_by_name(rows)?,
@@ -97,6 +98,14 @@ impl Lake {
                 Some(rows) => parts(rows.clone(), wanted).await?,
                 None => VecDeque::new(),
             };
+            if let (Some(rows), EntriesOf::All | EntriesOf::Conversations(_)) = (&rows, &wanted.of)
+                // Of one device, little of a file is read.
+                && let Some(days) = days(rows.clone(), &parts).await?
+            {
+                for files in files {
+                    files.are_as_written(&context.state(), &days).await?;
+                }
+            }
             Ok(EntryScan { lake: self.clone(), rows, parts, now: None, _held: held })
         })
     }
@@ -160,6 +169,16 @@ fn chosen(all: DataFrame, wanted: &WantedEntries) -> Result<DataFrame, Error> {
     };
     let (begin, end) = (place(wanted.places.start), place(wanted.places.end));
     Ok(rows.filter(col(PLACE).gt_eq(begin).and(col(PLACE).lt(end)))?)
+}
+
+/// What is true of the days that the segments of all parts have entries of. `None`: there are no parts.
+async fn days(rows: DataFrame, parts: &VecDeque<Part>) -> Result<Option<[Expr; 2]>, Error> {
+    let Some((first, last)) = parts.front().zip(parts.back()) else { return Ok(None) };
+    let rows = rows.filter(col(SEGMENT).gt_eq(lit(first.first)).and(col(SEGMENT).lt_eq(lit(last.last))))?;
+    let range = rows.aggregate(Vec::new(), vec![min(col(columns::DAY)), max(col(columns::DAY))])?.collect().await?;
+    let Some(range) = range.first().filter(|range| range.num_rows() == 1) else { return Ok(None) };
+    let day = |column: usize| Ok::<_, Error>(lit(ScalarValue::try_from_array(range.column(column), 0)?));
+    Ok(Some([col(columns::DAY).gt_eq(day(0)?), col(columns::DAY).lt_eq(day(1)?)]))
 }
 
 /// Puts segments together, as many as can be sorted at a time: those in which something was received when it is wanted.

@@ -88,6 +88,30 @@ pub enum Error {
         /// What was found of it.
         found: String,
     },
+    /// A table cannot be opened: that was noticed before, and told.
+    #[error(
+        "the table {table} cannot be opened, and what came for it since waits in the journal until it is put back: {why}"
+    )]
+    Broken {
+        /// Which table.
+        table: String,
+        /// Why.
+        why: String,
+    },
+    /// A table that could not be opened can be opened again.
+    #[error("the table {table} can be opened again, so the journal is read again from where it could not")]
+    Mended {
+        /// Which table.
+        table: String,
+    },
+    /// A file is not as it was written.
+    #[error("{file} is damaged: {why}")]
+    Damaged {
+        /// Which file.
+        file: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The table has a column of another type than records have.
     #[error(
         "the column {column} of the table {table} is {found}, and records have {wanted}: somebody else changed the table"
@@ -165,6 +189,11 @@ impl Error {
             source = error.source();
         }
         self.is_waited_for() || self.is_final() || matches!(self, Self::Changed)
+    }
+
+    /// Whether a table that cannot be opened for this is to be left alone until a person puts it right.
+    pub(crate) fn is_damage(&self) -> bool {
+        !self.may_pass() && !matches!(self, Self::Folder { .. } | Self::Before { .. })
     }
 
     /// All of it in one line.

@@ -1,7 +1,7 @@
 //! Rows to Parquet files: one for each day, sorted by the device first.
 
 use crate::shape::Shape;
-use crate::{Error, columns, storage};
+use crate::{Error, checksum, columns, storage};
 use datafusion::arrow::array::{AsArray as _, RecordBatch, UInt32Array};
 use datafusion::arrow::compute::{SortColumn, concat_batches, lexsort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{Date32Type, SchemaRef, TimestampMicrosecondType};
@@ -97,7 +97,8 @@ fn encode_day(rows: &RecordBatch, shape: &Shape, name: &str) -> Result<File, Err
     let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), Some(storage::properties(&rows, shape)?))?;
     writer.write(&rows)?;
     let bytes = writer.into_inner()?;
-    Ok(File { path: format!("{}={day}/{name}.parquet", columns::DAY), day, bytes, stats: stats.to_string() })
+    let path = checksum::file_name(&format!("{}={day}/{name}", columns::DAY), &bytes);
+    Ok(File { path, day, bytes, stats: stats.to_string() })
 }
 
 /// A day as the table's log and its folders have it: `2026-06-01`.

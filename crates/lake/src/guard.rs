@@ -1,6 +1,6 @@
 //! What a question may be: it reads, it names tables of its tenant, and nothing in it makes much of little.
 
-use crate::{Error, terms};
+use crate::{Error, lists, terms};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
@@ -17,9 +17,11 @@ pub(crate) async fn plan(context: &SessionContext, sql: &str) -> Result<DataFram
     for name in EXPLOSIVE {
         context.deregister_udf(name);
     }
+    lists::bound(context);
     let plan = context.state().create_logical_plan(sql).await?;
     let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     only_read.verify_plan(&plan).map_err(|_| Error::Refused(ONLY_READ.to_owned()))?;
+    no_lists_for_each_row(&plan)?;
     let pieces = pieces(&plan)?;
     if pieces > PIECES_MAX {
         return Err(Error::Refused(format!(
@@ -32,9 +34,10 @@ pub(crate) async fn plan(context: &SessionContext, sql: &str) -> Result<DataFram
 /// From how many values of tables and texts of the question one value may be put together. What a function makes is not
 /// counted as the query's memory, and a value that is put together from itself again and again takes all there is.
 fn pieces(plan: &LogicalPlan) -> Result<usize, Error> {
-    let (mut own, mut nested) = (1, 1);
+    let (mut own, mut nested, mut lists) = (1, 1, false);
     plan.apply_expressions(|expr| {
         expr.apply(|expr| {
+            lists |= lists::is_list(expr);
             match expr {
                 Expr::ScalarFunction(_) => own = own.max(leaves(expr)?),
                 Expr::BinaryExpr(binary) if binary.op == Operator::StringConcat => own = own.max(leaves(expr)?),
@@ -52,7 +55,23 @@ fn pieces(plan: &LogicalPlan) -> Result<usize, Error> {
     for input in plan.inputs() {
         below = below.max(pieces(input)?);
     }
-    Ok(own.saturating_mul(nested).saturating_mul(below))
+    let all = own.saturating_mul(nested).saturating_mul(below);
+    // Whatever a list is from, it has a bound, and takes as much as may be put together.
+    Ok(if lists { all.max(PIECES_MAX) } else { all })
+}
+
+/// A list for each row, of all rows before it, is as large as the square of their number.
+fn no_lists_for_each_row(plan: &LogicalPlan) -> Result<(), Error> {
+    let mut found = false;
+    plan.apply_with_subqueries(|plan| {
+        plan.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                found |= lists::is_list_for_each_row(expr);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    if found { Err(Error::Refused(NO_LIST_FOR_EACH_ROW.to_owned())) } else { Ok(()) }
 }
 
 fn leaves(expr: &Expr) -> datafusion::error::Result<usize> {
@@ -65,6 +84,9 @@ fn leaves(expr: &Expr) -> datafusion::error::Result<usize> {
 }
 
 const ONLY_READ: &str = "history can only be read: SELECT, WITH, EXPLAIN, DESCRIBE and SHOW are possible, and nothing that changes anything";
+
+const NO_LIST_FOR_EACH_ROW: &str =
+    "array_agg and string_agg are not possible with OVER: they would give each row a list of many";
 
 /// Functions that make a value of any size from a number, or of each character of another. What they take is not counted
 /// as the query's memory, so one call could take all that the process has. As tables, `range` and `generate_series` give

@@ -1,16 +1,16 @@
 //! All tenants' history: opened by whoever reads, written by one.
 
 use crate::buffer::Buffer;
-use crate::events::{self, Event, NoRows, Scope};
+use crate::events::{self, EVENTS, Event, NoRows, Scope};
 use crate::files::day_name;
 use crate::frames::{FRAMES, FrameBuffer, FrameRow};
 use crate::maintenance::{CHECKPOINT_COMMITS, Grace, Keep};
 use crate::questions::{Answer, Questions};
 use crate::rows::Row;
-use crate::shape::RECORDS;
+use crate::shape::{RECORDS, Shape};
 use crate::tables::{BeforeCommit, Common, Due, Open, Tables};
 use crate::tenant::{Shelf, Stream, View};
-use crate::{Error, Hold, Place, Requests, query, source, work};
+use crate::{BrokenTable, Error, Hold, Place, Requests, query, source, work};
 use compact_str::CompactString;
 use datafusion::prelude::Expr;
 use odograph_env::{Clock, Disk};
@@ -105,10 +105,12 @@ pub(crate) struct Tenant {
     pub(crate) records: Option<Arc<Shelf<Buffer>>>,
     pub(crate) frames: Option<Arc<Shelf<FrameBuffer>>>,
     pub(crate) events: Option<Arc<Shelf<NoRows>>>,
+    /// Those that cannot be opened: which, where, and why.
+    broken: BTreeMap<&'static str, (String, String)>,
 }
 
 /// A tenant's tables at one moment, as far as there are any.
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Views {
     pub(crate) records: Option<View>,
     pub(crate) frames: Option<View>,
@@ -157,8 +159,10 @@ pub struct Writer {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) options: Options,
     pub(crate) records: Tables<Buffer>,
-    frames: Tables<FrameBuffer>,
-    events: Tables<NoRows>,
+    pub(crate) frames: Tables<FrameBuffer>,
+    pub(crate) events: Tables<NoRows>,
+    /// When tables that cannot be opened are looked at again, by the monotonic clock.
+    pub(crate) look_at: Duration,
     /// Which kind of tables maintenance looks at first.
     care_first: usize,
 }
@@ -182,15 +186,19 @@ impl Writer {
         let footers = source::footers();
         let common = Common { runtime, place, node, checkpoint_commits, at_once, footers, before: None };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
-        let mut writer = Self { lake, common, clock, options, records, frames, events, care_first: 0 };
+        let look_at = Duration::ZERO;
+        let mut writer = Self { lake, common, clock, options, records, frames, events, look_at, care_first: 0 };
         // What an earlier process was writing when it ended.
         writer.common.place.clean()?;
         for (tenant, shape) in writer.lake.ask(writer.common.place.tables())? {
-            match shape.name {
-                name if name == RECORDS.name => drop(writer.records(&tenant)?),
-                name if name == FRAMES.name => drop(writer.frames(&tenant)?),
-                _ => drop(writer.events(&tenant)?),
-            }
+            // Nobody knows what of the journal it has.
+            let place = Lsn::default();
+            let opened = match shape.name {
+                name if name == RECORDS.name => writer.records_for(&tenant, place).map(|_| ()),
+                name if name == FRAMES.name => writer.frames_for(&tenant, place).map(|_| ()),
+                _ => unless_broken(writer.events(&tenant).map(|_| ())).map(|_| ()),
+            };
+            opened?;
         }
         Ok(writer)
     }
@@ -214,18 +222,20 @@ impl Writer {
     /// Adds a row that came from the journal's entry at `place`, and that the table does not have: see [`Writer::has`].
     pub fn push(&mut self, tenant: &str, row: &Row<'_>, place: Lsn) -> Result<(), Error> {
         let now = self.clock.monotonic();
-        self.records(tenant)?.shelf.push(row, place, now)
+        let Some(open) = self.records_for(tenant, place)? else { return Ok(()) };
+        open.shelf.push(row, place, now)
     }
 
     /// Whether the table has the row from an earlier run of whoever reads the journal.
     pub fn has(&mut self, tenant: &str, row: &Row<'_>, place: Lsn) -> Result<bool, Error> {
-        Ok(place < self.records(tenant)?.cursors[Stream::of(row) as usize])
+        let open = self.records_for(tenant, place)?;
+        Ok(open.is_some_and(|open| place < open.cursors[Stream::of(row) as usize]))
     }
 
     /// Adds an entry of the journal, unless the table has it from an earlier run.
     pub fn push_frame(&mut self, tenant: &str, row: &FrameRow<'_>) -> Result<(), Error> {
         let (now, node) = (self.clock.monotonic(), self.options.node);
-        let open = self.frames(tenant)?;
+        let Some(open) = self.frames_for(tenant, row.place)? else { return Ok(()) };
         if row.place < open.cursors[0] {
             return Ok(());
         }
@@ -259,7 +269,9 @@ impl Writer {
     ///
     /// When they cannot be told now. What is damaged is no error, but told with what the rest has.
     pub fn ids_of_day(&mut self, tenant: &str, device: &str, day: i32) -> Result<KnownIds, Error> {
-        let shelf = self.records(tenant)?.shelf.clone();
+        let Some(shelf) = unless_broken(self.records(tenant).map(|open| open.shelf.clone()))? else {
+            return Ok(KnownIds::default());
+        };
         // First what waits: it may become a file in between, and would not be found at all the other way round.
         let ids = shelf.hot_ids(device, Some(day));
         self.in_files(ids, &shelf.files(), &query::of_day(device, day))
@@ -272,7 +284,9 @@ impl Writer {
     ///
     /// As [`Writer::ids_of_day`].
     pub fn ids_of_wrong_clock(&mut self, tenant: &str, device: &str) -> Result<KnownIds, Error> {
-        let shelf = self.records(tenant)?.shelf.clone();
+        let Some(shelf) = unless_broken(self.records(tenant).map(|open| open.shelf.clone()))? else {
+            return Ok(KnownIds::default());
+        };
         let (ids, view) = (shelf.hot_ids(device, None), shelf.files());
         match query::of_wrong_clock(&view.schema, device) {
             Some(wanted) => self.in_files(ids, &view, &wanted),
@@ -293,7 +307,10 @@ impl Writer {
                     match ask(Arc::new(alone)) {
                         Ok(found) => ids.extend(found),
                         Err(error) if error.may_pass() => return Err(error),
-                        Err(error) => unread.push(Unread { file, why: error.line() }),
+                        Err(error) => {
+                            self.common.place.found_damaged(&file, &error.line());
+                            unread.push(Unread { file, why: error.line() });
+                        }
                     }
                 }
             }
@@ -308,7 +325,12 @@ impl Writer {
 
     /// All records before this place are in files, durably, if everything before `read` was given to [`Writer::push`].
     pub fn committed(&self, read: Lsn) -> Lsn {
-        self.records.first_place().map_or(read, |first| first.min(read))
+        least(self.records.first_place(), self.records.broken.held(), read)
+    }
+
+    /// Whether anything that was taken is not in files yet.
+    pub fn has_waiting(&self) -> bool {
+        self.records.first_place().is_some() || self.frames.first_place().is_some()
     }
 
     /// How long the row has waited, at `now` of the monotonic clock, that has waited longest; nothing without any.
@@ -319,7 +341,7 @@ impl Writer {
     /// All entries of the journal before this place are in files, durably, if everything before `read` was given to
     /// [`Writer::push_frame`].
     pub fn committed_frames(&self, read: Lsn) -> Lsn {
-        self.frames.first_place().map_or(read, |first| first.min(read))
+        least(self.frames.first_place(), self.frames.broken.held(), read)
     }
 
     /// Begins to make files of what is due, aside; or makes files of all that waits, and waits for that. Returns how many
@@ -335,7 +357,7 @@ impl Writer {
         if all {
             commits += self.wait()?;
             // What an earlier attempt left on its way went first.
-            while self.records.first_place().is_some() || self.frames.first_place().is_some() {
+            while self.has_waiting() {
                 commits += self.flush_due(read, all)?;
                 commits += self.wait()?;
             }
@@ -346,6 +368,7 @@ impl Writer {
             commits += self.relieve(read)?;
         }
         self.care();
+        self.look_at_broken()?;
         Ok(commits)
     }
 
@@ -423,15 +446,35 @@ impl Writer {
     pub(crate) fn records(&mut self, tenant: &str) -> Result<&mut Open<Buffer>, Error> {
         // Looked up twice, because the borrow of a found table would last for the whole function.
         if self.records.find(tenant).is_none() {
-            let shelf = self.records.open(&self.common, tenant)?.shelf.clone();
+            let opened = self.records.open(&self.common, tenant).map(|open| open.shelf.clone());
+            let shelf = self.lake.noted(tenant, &RECORDS, opened)?;
             self.lake.change(tenant, |tables| tables.records = Some(shelf));
         }
         Ok(self.records.find(tenant).expect("the table was opened"))
     }
 
+    /// The table for something that came from a place of the journal; nothing where it cannot be opened.
+    fn records_for(&mut self, tenant: &str, place: Lsn) -> Result<Option<&mut Open<Buffer>>, Error> {
+        // Asked first, because the borrow of a table that was returned would last for the whole function.
+        if unless_broken(self.records(tenant).map(|_| ()))?.is_none() {
+            self.records.broken.hold(place);
+            return Ok(None);
+        }
+        self.records(tenant).map(Some)
+    }
+
+    fn frames_for(&mut self, tenant: &str, place: Lsn) -> Result<Option<&mut Open<FrameBuffer>>, Error> {
+        if unless_broken(self.frames(tenant).map(|_| ()))?.is_none() {
+            self.frames.broken.hold(place);
+            return Ok(None);
+        }
+        self.frames(tenant).map(Some)
+    }
+
     fn frames(&mut self, tenant: &str) -> Result<&mut Open<FrameBuffer>, Error> {
         if self.frames.find(tenant).is_none() {
-            let shelf = self.frames.open(&self.common, tenant)?.shelf.clone();
+            let opened = self.frames.open(&self.common, tenant).map(|open| open.shelf.clone());
+            let shelf = self.lake.noted(tenant, &FRAMES, opened)?;
             self.lake.change(tenant, |tables| tables.frames = Some(shelf));
         }
         Ok(self.frames.find(tenant).expect("the table was opened"))
@@ -439,10 +482,24 @@ impl Writer {
 
     fn events(&mut self, tenant: &str) -> Result<&mut Open<NoRows>, Error> {
         if self.events.find(tenant).is_none() {
-            let shelf = self.events.open(&self.common, tenant)?.shelf.clone();
+            let opened = self.events.open(&self.common, tenant).map(|open| open.shelf.clone());
+            let shelf = self.lake.noted(tenant, &EVENTS, opened)?;
             self.lake.change(tenant, |tables| tables.events = Some(shelf));
         }
         Ok(self.events.find(tenant).expect("the table was opened"))
+    }
+}
+
+/// The least of the places of what waits and of what is not taken; where there is neither, everything that was read.
+fn least(waits: Option<Lsn>, held: Option<Lsn>, read: Lsn) -> Lsn {
+    waits.into_iter().chain(held).fold(read, Lsn::min)
+}
+
+/// Nothing where a table cannot be opened, which costs what comes for it and nothing else.
+fn unless_broken<T>(opened: Result<T, Error>) -> Result<Option<T>, Error> {
+    match opened {
+        Err(Error::Broken { .. }) => Ok(None),
+        opened => opened.map(Some),
     }
 }
 
@@ -463,6 +520,12 @@ impl Lake {
     /// How many requests were made of the object store; `None` where the lake is in a folder.
     pub fn requests(&self) -> Option<Requests> {
         self.shared.place.requests()
+    }
+
+    /// Files that were found damaged since the process began, with why: when they were to be merged, written again, or
+    /// looked at for what a device sent late.
+    pub fn damaged_files(&self) -> Vec<Unread> {
+        self.shared.place.damaged()
     }
 
     /// Waits for something that runs on the lake's threads, may ask an object store, and fail of it.
@@ -489,7 +552,7 @@ impl Lake {
     /// How many bytes a tenant's files have that are part of its tables.
     pub fn stored_bytes(&self, tenant: &str) -> u64 {
         let tables = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
-        let Tenant { records, frames, events } = tables.unwrap_or_default();
+        let Tenant { records, frames, events, .. } = tables.unwrap_or_default();
         let views = [records.map(|it| it.files()), frames.map(|it| it.files()), events.map(|it| it.files())];
         views.iter().flatten().map(|view| view.files.bytes()).sum()
     }
@@ -499,7 +562,6 @@ impl Lake {
         self.shared.runtime().block_on(work)
     }
 
-    /// The tenants of which there are tables.
     /// The tenants that have tables.
     pub fn tenants(&self) -> Vec<CompactString> {
         self.shared.tenants.lock().expect("nobody panics holding it").keys().cloned().collect()
@@ -508,12 +570,39 @@ impl Lake {
     pub(crate) fn views(&self, tenant: &str) -> Result<Views, Error> {
         let known = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
         let Some(tables) = known else { return Ok(Views::default()) };
+        if let Some((table, why)) = tables.broken.into_values().next() {
+            return Err(Error::Broken { table, why });
+        }
         Ok(Views {
             devices: tables.records.clone(),
             records: tables.records.map(|shelf| shelf.view()).transpose()?,
             frames: tables.frames.map(|shelf| shelf.view()).transpose()?,
             events: tables.events.map(|shelf| shelf.view()).transpose()?,
         })
+    }
+
+    /// Remembers why a table cannot be opened.
+    fn noted<T>(&self, tenant: &str, shape: &'static Shape, opened: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Broken { table, why }) = &opened {
+            let broken = (table.clone(), why.clone());
+            self.change(tenant, |tables| {
+                tables.broken.insert(shape.name, broken);
+            });
+        }
+        opened
+    }
+
+    /// The tables that cannot be opened, and so have nothing of what came since.
+    pub fn broken_tables(&self) -> Vec<BrokenTable> {
+        let tenants = self.shared.tenants.lock().expect("nobody panics holding it");
+        let each = tenants.iter().flat_map(|(tenant, tables)| {
+            tables.broken.iter().map(|(table, (_, why))| BrokenTable {
+                tenant: tenant.clone(),
+                table,
+                why: why.clone(),
+            })
+        });
+        each.collect()
     }
 
     /// What files have of frames, of every tenant.

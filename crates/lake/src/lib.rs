@@ -4,7 +4,9 @@
 //! and the place in the journal that was reached, so that a crash can neither lose nor duplicate a row. A [`Lake`] is
 //! what everyone else reads.
 
+mod broken;
 mod buffer;
+mod checksum;
 mod columns;
 mod compaction;
 mod entries;
@@ -16,7 +18,9 @@ mod guard;
 mod hold;
 mod lake;
 mod latest;
+mod lists;
 mod maintenance;
+mod missing;
 mod pinned;
 mod place;
 mod query;
@@ -36,8 +40,10 @@ mod tenant;
 mod terms;
 mod underway;
 mod watch;
+mod whole;
 mod work;
 
+pub use broken::BrokenTable;
 pub use columns::key as parameter;
 pub use datafusion::{arrow, parquet};
 pub use entries::{EntriesOf, EntryRows, EntryScan, WantedEntries};
@@ -61,3 +67,4 @@ pub use sealed::StoredFrame;
 pub use store::{DiskStore, disk_is_full};
 pub use tables::BeforeCommit;
 pub use tenant::Stream;
+pub use whole::{CheckedFiles, DamagedFile};

@@ -2,7 +2,7 @@
 
 use crate::events::EVENTS;
 use crate::frames::FRAMES;
-use crate::lake::{folder_name, tenant_name};
+use crate::lake::{Unread, folder_name, tenant_name};
 use crate::latest::SAVED;
 use crate::maintenance::is_data;
 use crate::remote::{self, Remote, Requests, StoreConfig, Trouble};
@@ -15,7 +15,7 @@ use object_store::path::Path as Location;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore, path};
 use odograph_env::Disk;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use url::Url;
@@ -27,6 +27,8 @@ pub struct Place {
     owner: Option<Owner>,
     /// Tables to which this process has committed: nobody else may from then on.
     claimed: Arc<Mutex<BTreeSet<String>>>,
+    /// Files that were found damaged, with why.
+    damaged: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 #[derive(Clone)]
@@ -78,7 +80,7 @@ impl Place {
     }
 
     fn new(home: Home) -> Self {
-        Self { home, owner: None, claimed: Arc::default() }
+        Self { home, owner: None, claimed: Arc::default(), damaged: Arc::default() }
     }
 
     /// The same place, with commits that say whose they are.
@@ -205,6 +207,20 @@ impl Place {
         format!("{}/{}", folder_name(tenant), shape.name)
     }
 
+    /// Remembers a file that cannot be read, until the process ends: a person puts it back, and starts again.
+    pub(crate) fn found_damaged(&self, file: &str, why: &str) {
+        let mut damaged = self.damaged.lock().expect("nobody panics holding it");
+        if damaged.len() < DAMAGED_FILES_MAX {
+            damaged.entry(file.to_owned()).or_insert_with(|| why.to_owned());
+        }
+    }
+
+    /// The files that were found damaged.
+    pub(crate) fn damaged(&self) -> Vec<Unread> {
+        let damaged = self.damaged.lock().expect("nobody panics holding it");
+        damaged.iter().map(|(file, why)| Unread { file: file.clone(), why: why.clone() }).collect()
+    }
+
     pub(crate) fn claim(&self, table: &str) {
         self.claimed.lock().expect("nobody panics holding it").insert(table.to_owned());
     }
@@ -258,6 +274,8 @@ fn address(location: &Location) -> Result<Url, Error> {
     Ok(url)
 }
 
+/// Each is looked at by a person: after so many, more of them say nothing new.
+const DAMAGED_FILES_MAX: usize = 1000;
 const SHAPES: [&Shape; 3] = [&RECORDS, &FRAMES, &EVENTS];
 /// What stands before a path in the addresses that the library sees.
 const ADDRESS: &str = "odograph://lake";

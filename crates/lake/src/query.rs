@@ -136,18 +136,23 @@ static BASE: LazyLock<SessionState> = LazyLock::new(|| {
     SessionStateBuilder::new().with_config(config).with_default_features().build()
 });
 
-/// The tables that people would want first. Those of which there is no view are there and empty.
-pub(crate) fn register(context: &SessionContext, views: Views) -> Result<(), Error> {
+/// The tables that people would want first. Those of which there is no view are there and empty. Of records there are the
+/// columns of `more` as well.
+pub(crate) fn register(context: &SessionContext, views: Views, more: &Schema) -> Result<(), Error> {
     let Views { records, frames, events, devices } = views;
     let tables: [(&'static Shape, Option<View>); 3] = [(&RECORDS, records), (&FRAMES, frames), (&EVENTS, events)];
-    let mut columns_of_records = Arc::new(Schema::new((RECORDS.fixed)()));
+    let mut columns_of_records = columns::merged(&Arc::new(Schema::new((RECORDS.fixed)())), more);
     for (shape, view) in tables {
         let Some(view) = view else {
-            register_empty(context, shape.name, Arc::new(Schema::new((shape.fixed)())))?;
+            let is_of_records = shape.name == RECORDS.name;
+            let fixed = || Arc::new(Schema::new((shape.fixed)()));
+            let schema = if is_of_records { columns_of_records.clone() } else { fixed() };
+            register_empty(context, shape.name, schema)?;
             continue;
         };
-        let whole = Whole::new(view.files, view.hot);
+        let mut whole = Whole::new(view.files, view.hot);
         if shape.name == RECORDS.name {
+            whole = whole.with(more);
             columns_of_records = whole.schema();
         }
         context.register_table(shape.name, Arc::new(whole))?;

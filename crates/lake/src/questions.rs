@@ -2,10 +2,10 @@
 //! a time.
 
 use crate::lake::{Lake, Views};
-use crate::query::{Limits, PARTITIONS, register, session};
+use crate::query::{Limits, PARTITIONS};
 use crate::tenant::Version;
 use crate::watch::{Watch, watched};
-use crate::{Error, guard};
+use crate::{Error, missing};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::execute_stream;
@@ -106,9 +106,8 @@ impl Question {
         let tables = [&self.views.records, &self.views.frames, &self.views.events];
         // The files that it reads, so that none is deleted.
         let _held: Vec<Arc<Version>> = tables.into_iter().flatten().map(|view| view.held.clone()).collect();
-        let context = session(self.limits.memory)?;
-        register(&context, self.views)?;
-        let plan = guard::plan(&context, &self.sql).await?.create_physical_plan().await?;
+        let (context, plan) = missing::plan(self.views, &self.sql, self.limits.memory).await?;
+        let plan = plan.create_physical_plan().await?;
         let mut rows = execute_stream(watched(plan, &self.watch)?, context.task_ctx())?;
         let mut part = Part::Columns(rows.schema());
         while self.sender.send(part).await.is_ok() {

@@ -46,6 +46,9 @@ pub struct Wanted {
     pub without_them: bool,
     /// In which order.
     pub order: Order,
+    /// Whether each file is looked at as a whole before any row comes, so that what is damaged is an error and no wrong value:
+    /// for whoever reads most of it anyway.
+    pub whole_files: bool,
     /// So many rows are sorted at a time; 0: as many as are good for a small machine.
     pub part_rows: usize,
 }
@@ -126,6 +129,9 @@ impl Lake {
             let context = query::session(SCAN_BYTES)?;
             let (mut there, mut tenants) = (There::default(), Vec::new());
             for (view, more) in views {
+                if let Some(view) = view.as_ref().filter(|_| wanted.whole_files) {
+                    view.files.are_as_written(&context.state(), &days(&wanted)).await?;
+                }
                 let (frame, has) = frame(&context, view, &more, !ids.is_empty())?;
                 there.add(&has);
                 tenants.push(chosen(named(frame, &has)?, &wanted)?);
@@ -293,9 +299,15 @@ fn named(frame: DataFrame, has: &Schema) -> Result<DataFrame, Error> {
     Ok(frame.select(select)?)
 }
 
+/// What is true of the days of wanted rows.
+fn days(wanted: &Wanted) -> Vec<Expr> {
+    let day = |time: Time| lit(ScalarValue::Date32(Some(day_of(time))));
+    let from = wanted.from.map(|from| column(columns::DAY).gt_eq(day(from)));
+    from.into_iter().chain(wanted.to.map(|to| column(columns::DAY).lt_eq(day(to)))).collect()
+}
+
 /// The rows that are wanted.
 fn chosen(mut frame: DataFrame, wanted: &Wanted) -> Result<DataFrame, Error> {
-    let day = |day: i32| lit(ScalarValue::Date32(Some(day)));
     let moment =
         |time: Time| lit(ScalarValue::TimestampMicrosecond(Some(time.0.saturating_mul(1000)), Some("UTC".into())));
     if !wanted.devices.is_empty() {
@@ -303,12 +315,12 @@ fn chosen(mut frame: DataFrame, wanted: &Wanted) -> Result<DataFrame, Error> {
         frame = frame.filter(column(columns::DEVICE).in_list(devices, false))?;
     }
     // Days besides times: they decide which files are read at all.
+    frame = days(wanted).into_iter().try_fold(frame, DataFrame::filter)?;
     if let Some(from) = wanted.from {
-        frame = frame
-            .filter(column(columns::DAY).gt_eq(day(day_of(from))).and(column(columns::TIME).gt_eq(moment(from))))?;
+        frame = frame.filter(column(columns::TIME).gt_eq(moment(from)))?;
     }
     if let Some(to) = wanted.to {
-        frame = frame.filter(column(columns::DAY).lt_eq(day(day_of(to))).and(column(columns::TIME).lt(moment(to))))?;
+        frame = frame.filter(column(columns::TIME).lt(moment(to)))?;
     }
     let Some(parameters) = wanted.parameters.as_ref().filter(|_| !wanted.without_them) else { return Ok(frame) };
     let names = parameters.keys.iter().map(|key| columns::of(*key).name().clone());

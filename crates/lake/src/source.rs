@@ -4,6 +4,7 @@
 //! rows, as the table's log has them, can be what is asked for. The library's source for Delta tables would choose the
 //! same files; it takes longer to choose, and to plan hundreds of columns, than one device's day takes to be read.
 
+use crate::checksum::{self, Kept};
 use crate::files::day_name;
 use crate::{Error, columns};
 use async_trait::async_trait;
@@ -155,6 +156,25 @@ impl Files {
                 Self { url, store, schema, files: vec![file.clone()], known: known.one(index), cache: cache.clone() };
             (file.meta.location.to_string(), alone)
         })
+    }
+
+    /// Looks at each as a whole, one after the other, and says how it is.
+    pub(crate) async fn check(&self, mut each: impl FnMut(&ObjectMeta, std::result::Result<Kept, Error>)) {
+        for file in &self.files {
+            each(&file.meta, checksum::check(&*self.store, &file.meta).await);
+        }
+    }
+
+    /// Looks whether all that may match `filters` are as they were written.
+    pub(crate) async fn are_as_written(
+        &self,
+        session: &dyn Session,
+        filters: &[Expr],
+    ) -> std::result::Result<(), Error> {
+        for file in self.choose(session, &self.schema, filters)? {
+            checksum::check(&*self.store, &file.meta).await?;
+        }
+        Ok(())
     }
 
     /// How many bytes they have.
@@ -383,6 +403,11 @@ impl Whole {
             schema = columns::merged(&schema, &batch.schema());
         }
         Self { files, hot, schema }
+    }
+
+    /// The same with further columns, which have no values.
+    pub(crate) fn with(self, more: &Schema) -> Self {
+        Self { schema: columns::merged(&self.schema, more), ..self }
     }
 }
 

@@ -1,6 +1,7 @@
 //! All tenants' tables of one kind: found by the tenant's name, each with at most one piece of work under way.
 
 use crate::Error;
+use crate::broken::Broken;
 use crate::buffer::Waits;
 use crate::maintenance::Grace;
 use crate::place::Place;
@@ -49,6 +50,8 @@ pub(crate) struct Tables<B: Waits> {
     numbers: HashMap<CompactString, usize>,
     /// The one that was asked for last: most often it is the next one, too.
     last: usize,
+    /// Those that cannot be opened.
+    pub(crate) broken: Broken,
 }
 
 /// A tenant's table, open for writing.
@@ -92,7 +95,7 @@ pub(crate) struct Due<'a> {
 
 impl<B: Waits> Default for Tables<B> {
     fn default() -> Self {
-        Self { list: Vec::new(), numbers: HashMap::new(), last: 0 }
+        Self { list: Vec::new(), numbers: HashMap::new(), last: 0, broken: Broken::default() }
     }
 }
 
@@ -108,6 +111,10 @@ impl<B: Waits> Tables<B> {
     /// Opens a tenant's table, or makes it.
     pub(crate) fn open(&mut self, common: &Common, tenant: &str) -> Result<&mut Open<B>, Error> {
         let at = common.place.table(tenant, B::SHAPE)?;
+        let table = at.name.clone();
+        if let Some(why) = self.broken.why(tenant) {
+            return Err(Error::Broken { table, why: why.to_owned() });
+        }
         let opened = common.ask(async {
             let table = Table::open(at, common.node, B::SHAPE).await?.sharing(&common.footers);
             let mut cursors = Vec::new();
@@ -116,7 +123,16 @@ impl<B: Waits> Tables<B> {
             }
             let (tenant, shelf) = (tenant.into(), Arc::new(Shelf::new(&table).await?));
             Ok::<_, Error>(Open { tenant, shelf, cursors, slot: Slot::Here(Box::new(table)), care_at: Duration::ZERO })
-        })?;
+        });
+        let opened = match opened {
+            Err(error) if error.is_damage() => {
+                let why = error.line();
+                tracing::error!(tenant, table, "{TOLD}: {why}");
+                self.broken.add(tenant, why.clone());
+                return Err(Error::Broken { table, why });
+            }
+            opened => opened?,
+        };
         self.last = self.list.len();
         self.numbers.insert(tenant.into(), self.last);
         self.list.push(opened);
@@ -306,3 +322,7 @@ impl<B: Waits> Open<B> {
         }
     }
 }
+
+/// Of a table that cannot be opened.
+const TOLD: &str = "a table of history cannot be opened. Other tenants' history goes on; what comes for this table waits in the \
+                    journal, which can give up nothing from here on. Put the table back from a backup: within a minute, history goes on there";

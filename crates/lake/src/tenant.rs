@@ -82,6 +82,7 @@ pub(crate) struct Version {
 }
 
 /// A table at one moment.
+#[derive(Clone)]
 pub(crate) struct View {
     pub(crate) files: Arc<Files>,
     /// The columns of the files.

@@ -160,7 +160,7 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
     let (mut paths, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
     let since = table.place().failures();
     for part in parts {
-        let more = match query::rows(table.part(std::slice::from_ref(&part.path))?, &schema).await {
+        let more = match rows_of(table, std::slice::from_ref(&part.path)).await {
             Ok(more) => more,
             Err(error) => return damaged(table, part.path, since, error),
         };
@@ -197,8 +197,21 @@ fn damaged(table: &mut Table, path: String, since: u64, error: Error) -> Result<
     }
     let (name, why) = (table.name(), error.line());
     tracing::error!(table = name, file = path, "a file of history cannot be read: put it back from a backup: {why}");
+    // As others name it.
+    let file = table.part(std::slice::from_ref(&path))?.each().next().map_or_else(|| path.clone(), |(file, _)| file);
+    table.place().found_damaged(&file, &why);
     table.large.insert(path);
     Ok(false)
+}
+
+/// All rows of files that are about to be written again: what is damaged in one must not become part of a sound file.
+pub(crate) async fn rows_of(table: &Table, paths: &[String]) -> Result<Vec<RecordBatch>, Error> {
+    let (files, mut failed) = (table.part(paths)?, None);
+    files.check(|_, kept| failed = failed.take().or(kept.err())).await;
+    match failed {
+        Some(error) => Err(error),
+        None => query::rows(files, table.schema()).await,
+    }
 }
 
 /// Puts rows in the place of others, in one commit: what `others` leaves of the files of some days stays.
@@ -216,7 +229,7 @@ pub(crate) async fn replace<B: Waits>(
         let schema = table.schema().clone();
         let mut rows = Vec::new();
         if !remove.is_empty() {
-            for batch in query::rows(table.part(&remove)?, &schema).await? {
+            for batch in rows_of(table, &remove).await? {
                 rows.push(others(&batch)?);
             }
         }

@@ -5,8 +5,8 @@
 mod support;
 
 use odograph_env::{Disk, LocalDisk};
-use odograph_lake::{Error, Grace, Lake, Limits, Options, Unread, Writer};
-use odograph_model::Lsn;
+use odograph_lake::{Error, FrameRow, Grace, Lake, Limits, Options, Row, Unread, Writer};
+use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, TestClock};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -95,12 +95,104 @@ fn a_table_that_lost_its_log_is_not_made_anew() {
     let log: Vec<_> = disk.files().into_iter().filter(|path| path.to_string_lossy().contains("_delta_log")).collect();
     let kept: Vec<_> = log.iter().map(|path| (path.clone(), disk.content(path).unwrap())).collect();
     log.iter().for_each(|path| disk.remove(path).unwrap());
-    let error = open(&disk).err().unwrap().to_string();
+    let broken = open(&disk).unwrap().lake().broken_tables();
+    assert_eq!((broken.len(), &*broken[0].tenant, broken[0].table), (1, "default", "records"));
     let begin = "the table /data/lake/default/records has lost its log: there is no _delta_log, and ";
-    assert!(error.starts_with(begin) && error.contains("Put _delta_log back from a backup"), "{error}");
+    let why = &broken[0].why;
+    assert!(why.starts_with(begin) && why.contains("Put _delta_log back from a backup"), "{why}");
     assert_eq!(data_files(&disk, "records"), files);
     kept.iter().for_each(|(path, content)| disk.put(path, content));
     assert_eq!(ids(&open(&disk).unwrap().lake()), (0..12).collect::<Vec<_>>());
+}
+
+/// A record and an entry of a tenant, as the journal would have them at the place of a number.
+fn push_of(writer: &mut Writer, tenant: &str, number: u64) {
+    let (time, device, place) = (Time(NOW + number as i64 * 60_000), device(number), Lsn(number * 100));
+    let record = Record::at(time);
+    let row = Row { device: &device, time, received: time, id: RecordId(number), protocol: "test", record: &record };
+    if !writer.has(tenant, &row, place).unwrap() {
+        writer.push(tenant, &row, place).unwrap();
+    }
+    let (segment, kind, name, stream) = (Lsn(0), 2, Some("frame"), 0);
+    let (decision, context, payload) = (None, None, &b"bytes"[..]);
+    let row = FrameRow { place, segment, stream, at: time, kind, name, device: &device, decision, context, payload };
+    writer.push_frame(tenant, &row).unwrap();
+}
+
+fn counted(writer: &Writer, tenant: &str) -> Result<(usize, usize), String> {
+    let count = |table: &str| {
+        let sql = format!("SELECT * FROM {table}");
+        let mut answer = writer.lake().query(tenant, &sql, Limits::default()).map_err(|error| error.line())?;
+        let mut rows = 0;
+        while let Some(batch) = answer.next_rows().map_err(|error| error.line())? {
+            rows += batch.num_rows();
+        }
+        Ok::<_, String>(rows)
+    };
+    Ok((count("records")?, count("frames")?))
+}
+
+#[test]
+fn a_tenants_damaged_log_costs_that_tenant_alone_until_it_is_put_back() {
+    let disk = FaultDisk::new();
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    for number in 0..6 {
+        push_of(&mut writer, ["one", "two"][number as usize % 2], number);
+    }
+    writer.flush(Lsn(600), true).unwrap();
+    drop(writer);
+    let first = Path::new("/data/lake/two/records/_delta_log/00000000000000000000.json");
+    let kept = disk.content(first).unwrap();
+    disk.put(first, b"{\"not\": ");
+    let (mut writer, clock) = open_with(&disk, Options::default()).unwrap();
+    for number in 6..12 {
+        push_of(&mut writer, ["one", "two"][number as usize % 2], number);
+    }
+    writer.flush(Lsn(1200), true).unwrap();
+    assert_eq!(counted(&writer, "one"), Ok((6, 6)), "goes on");
+    let refused = counted(&writer, "two").unwrap_err();
+    let begin = "the table /data/lake/two/records cannot be opened, and what came for it since waits in the journal";
+    assert!(refused.starts_with(begin), "{refused}");
+    let broken = writer.lake().broken_tables();
+    assert_eq!(broken.iter().map(|it| (&*it.tenant, it.table)).collect::<Vec<_>>(), [("two", "records")]);
+    // Of the table that is lost nobody knows what it has; those of frames are whole.
+    assert_eq!((writer.committed(Lsn(1200)), writer.committed_frames(Lsn(1200))), (Lsn(0), Lsn(1200)));
+    assert!(writer.has_broken() && !writer.has_waiting());
+    clock.advance(Duration::from_secs(61));
+    assert_eq!(writer.flush(Lsn(1200), false).unwrap(), 0, "it is as it was");
+    disk.put(first, &kept);
+    clock.advance(Duration::from_secs(61));
+    let error = writer.flush(Lsn(1200), false).unwrap_err();
+    assert!(matches!(&error, Error::Mended { table } if table == "/data/lake/two/records"), "{error}");
+    drop(writer);
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    for number in 0..12 {
+        push_of(&mut writer, ["one", "two"][number as usize % 2], number);
+    }
+    assert_eq!((counted(&writer, "one"), counted(&writer, "two")), (Ok((6, 6)), Ok((6, 6))), "each once");
+    writer.flush(Lsn(1200), true).unwrap();
+    assert_eq!((counted(&writer, "one"), counted(&writer, "two")), (Ok((6, 6)), Ok((6, 6))));
+    assert_eq!((writer.committed(Lsn(1200)), writer.lake().broken_tables()), (Lsn(1200), Vec::new()));
+}
+
+#[test]
+fn a_table_that_breaks_while_others_are_written_holds_the_journal_from_there() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    push_of(&mut writer, "one", 1);
+    writer.flush(Lsn(200), true).unwrap();
+    assert_eq!(writer.committed(Lsn(200)), Lsn(200));
+    // Remains of a table without a log, where there was no tenant before.
+    let day = Path::new("/data/lake/two/records/day=2026-01-01");
+    let mut above: Vec<&Path> = day.ancestors().take(3).collect();
+    above.reverse();
+    above.iter().for_each(|folder| disk.create_folder(folder).unwrap());
+    disk.put(&day.join("left.parquet"), b"rows");
+    push_of(&mut writer, "two", 5);
+    push_of(&mut writer, "one", 7);
+    writer.flush(Lsn(800), true).unwrap();
+    assert_eq!((writer.committed(Lsn(800)), writer.committed_frames(Lsn(800))), (Lsn(500), Lsn(800)));
+    assert_eq!(counted(&writer, "one"), Ok((2, 2)));
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod support;
 use odograph_lake::{Error, Grace, Keep, Limits, Options, Row, Writer};
 use odograph_model::{AccessPoint, Alarm, Cell, Item, Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, Moment, PowerCut};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use support::*;
@@ -116,6 +116,45 @@ fn a_full_disk_costs_no_row_and_is_waited_for() {
 }
 
 #[test]
+fn a_parameter_that_no_record_has_yet_is_nothing_and_an_unknown_name_is_an_error() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    let asked = "SELECT device, engine_rpm AS rpm, raw FROM records WHERE engine_rpm > 1000 OR temperature_3 IS NULL";
+    assert_eq!(json(&writer.lake(), asked), Vec::<Value>::new(), "before there is a table");
+    push(&mut writer, 1);
+    for files in [false, true] {
+        if files {
+            writer.flush(Lsn(150), true).unwrap();
+        }
+        let lake = writer.lake();
+        assert_eq!(json(&lake, asked), [json!({"device": "device-1"})]);
+        assert_eq!(
+            json(&lake, "SELECT max(l.\"engine_rpm\") AS n, count(*) AS rows FROM last l"),
+            [json!({"rows": 1})]
+        );
+        assert_eq!(json(&lake, "SELECT device FROM records WHERE ENGINE_RPM > 1000"), Vec::<Value>::new());
+        // What a question calls so itself is its own.
+        let own = "SELECT device AS engine_rpm, count(*) AS n FROM records GROUP BY engine_rpm";
+        assert_eq!(json(&lake, own), [json!({"engine_rpm": "device-1", "n": 1})]);
+        let columns = lake.query("default", "SELECT * FROM records", Limits::default()).unwrap().schema();
+        assert_eq!(columns.fields().len(), 7, "six that all records have, and the speed: {columns}");
+    }
+    for (sql, expected) in [
+        ("SELECT rpm FROM records", "No field named rpm. Did you mean engine_rpm or "),
+        ("SELECT enginerpm FROM last", "No field named enginerpm. Did you mean engine_rpm?"),
+        (
+            "SELECT engine_rpm, position_spede FROM records",
+            "No field named position_spede. Did you mean 'records.position_speed'?",
+        ),
+        ("SELECT engine_rpm FROM frames", "No field named engine_rpm."),
+        ("SELECT nonsense FROM records", "No field named nonsense."),
+    ] {
+        let said = writer.lake().query("default", sql, Limits::default()).unwrap_err().to_string();
+        assert!(said.starts_with(expected), "{sql}: {said}");
+    }
+}
+
+#[test]
 fn a_table_that_lost_a_column_of_ours_is_refused_with_its_name() {
     let disk = FaultDisk::new();
     let mut writer = open(&disk).unwrap();
@@ -126,8 +165,8 @@ fn a_table_that_lost_a_column_of_ours_is_refused_with_its_name() {
         let own = r#"\"name\":\"id\",\"type\":\"long\""#;
         log.replace(own, &own.replace("long", "integer"))
     });
-    let error = open(&disk).err().unwrap().to_string();
-    assert!(error.starts_with("the column id of the table /data/lake/default/records is Int32"), "{error}");
+    let why = open(&disk).unwrap().lake().broken_tables().remove(0).why;
+    assert!(why.starts_with("the column id of the table /data/lake/default/records is Int32"), "{why}");
 }
 
 #[test]

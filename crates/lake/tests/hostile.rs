@@ -207,6 +207,54 @@ fn what_makes_much_of_little_is_refused() {
 }
 
 #[test]
+fn lists_have_a_bound() {
+    let (writer, patient) = (lake(), Limits::default());
+    let of = |what: &str, rows: usize| format!("SELECT {what} FROM generate_series(1, {rows})");
+    let said = |name: &str| format!("{name} puts at most 32 KiB together, and here it is more: ask for fewer rows");
+    let many = of("string_agg(value::text, ',')", 20_000);
+    let grouped = of("value % 2 AS g, string_agg(value::text, ',') AS all", 20_000) + " GROUP BY value % 2";
+    let array = of("array_agg(value)", 20_000);
+    let ordered = of("array_agg(value ORDER BY value DESC)", 20_000);
+    let distinct = of("string_agg(DISTINCT value::text, ',')", 20_000);
+    for (sql, name) in [
+        (&many, "string_agg"),
+        (&grouped, "string_agg"),
+        (&array, "array_agg"),
+        (&ordered, "array_agg"),
+        (&distinct, "string_agg"),
+        (&format!("SELECT id FROM records WHERE device IN ({many})"), "string_agg"),
+    ] {
+        check(&writer.lake(), patient, &[(sql, &said(name))]);
+    }
+    let over = of("string_agg(value::text, ',') OVER (ORDER BY value)", 10);
+    let doubled = format!("SELECT a || a FROM ({})", of("string_agg(value::text, ',') AS a", 10));
+    check(
+        &writer.lake(),
+        patient,
+        &[
+            (&over, "array_agg and string_agg are not possible with OVER: they would give each row a list of many"),
+            (&doubled, "a value is put together from at most 32 others, sub-queries included, and here one is from 64"),
+        ],
+    );
+    for (sql, expected) in [
+        (of("string_agg(value::text, ',' ORDER BY value DESC)", 3), "3,2,1"),
+        (of("string_agg(DISTINCT (value % 2)::text || '!', ',' ORDER BY (value % 2)::text || '!')", 9), "0!,1!"),
+        (of("array_agg(value ORDER BY value DESC)::text", 3), "[3, 2, 1]"),
+        (of("array_agg(value) FILTER (WHERE value > 2)::text", 3), "[3]"),
+        (
+            "SELECT upper(x) FROM (SELECT string_agg(d, ',') x FROM (SELECT device || '.' || protocol d FROM records))"
+                .to_owned(),
+            "DEFAULT.TEST",
+        ),
+    ] {
+        let mut answer = writer.lake().query("default", &sql, patient).unwrap();
+        let rows = answer.next_rows().unwrap().unwrap();
+        let text = odograph_lake::arrow::util::display::array_value_to_string(rows.column(0), 0).unwrap();
+        assert_eq!(text, expected, "{sql}");
+    }
+}
+
+#[test]
 fn questions_that_never_end_keep_nothing_else_from_being_done() {
     let mut writer = lake();
     let lake = writer.lake();

@@ -16,16 +16,18 @@ use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
+use compact_str::CompactString;
 use course::Course;
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
-use odograph_lake::{Answer, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Writer};
+use odograph_lake::{Answer, BrokenTable, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Unread, Writer};
 use odograph_live::Live;
 use odograph_model::Lsn;
-use odograph_pipeline::{FrameCounts, PipelineError, Places, Progress};
+use odograph_pipeline::{FrameCounts, PipelineError, Places};
+use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -171,6 +173,8 @@ pub(crate) struct History {
     /// What waits when the thread ends is left to another process.
     leaving: AtomicBool,
     clock: Arc<dyn Clock>,
+    /// What was said of tables that cannot be opened.
+    told_broken: Mutex<BTreeMap<(CompactString, &'static str), bool>>,
 }
 
 struct State {
@@ -186,13 +190,33 @@ impl History {
         let course = Course::begun(clock.monotonic());
         let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
         let (moved, jobs, leaving) = (Condvar::new(), Mutex::default(), AtomicBool::new(false));
-        Self { state, moved, current: Arc::new(current), node, metering, jobs, leaving, clock }
+        let (current, told_broken) = (Arc::new(current), Mutex::default());
+        Self { state, moved, current, node, metering, jobs, leaving, clock, told_broken }
     }
 
     /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
     pub(crate) fn stuck(&self, durable: Lsn) -> Option<Stuck> {
         let state = self.state.lock().expect("nobody panics holding it");
         state.course.stuck(state.read < durable, self.clock.monotonic())
+    }
+
+    /// Files of history that were found damaged since it was opened.
+    pub(crate) fn damaged_files(&self) -> Vec<Unread> {
+        self.lake().map(|lake| lake.damaged_files()).unwrap_or_default()
+    }
+
+    /// Tables that cannot be opened.
+    pub(crate) fn broken_tables(&self) -> Vec<BrokenTable> {
+        self.lake().map(|lake| lake.broken_tables()).unwrap_or_default()
+    }
+
+    /// The same, and those that could not be opened when this was asked before: each with whether that is so now.
+    pub(crate) fn measured_broken(&self) -> BTreeMap<(CompactString, &'static str), bool> {
+        let now = self.broken_tables().into_iter().map(|broken| ((broken.tenant, broken.table), true));
+        let mut told = self.told_broken.lock().expect("nobody panics holding it");
+        let all: BTreeMap<_, _> = told.keys().cloned().map(|table| (table, false)).chain(now).collect();
+        told.clone_from(&all);
+        all
     }
 
     /// The node whose journal fills it.
@@ -241,10 +265,11 @@ impl History {
         Ok((lake, state.damaged))
     }
 
-    fn publish(&self, lake: Option<Lake>, progress: Progress, durable: Lsn) {
+    fn publish(&self, lake: Option<Lake>, pipeline: &Pipeline, durable: Lsn) {
+        let (progress, nothing_waits) = (pipeline.progress(), !pipeline.tables().writer.has_waiting());
         let mut state = self.state.lock().expect("nobody panics holding it");
         (state.read, state.damaged) = (progress.read, progress.damaged);
-        state.course.moved(progress, durable, self.clock.monotonic());
+        state.course.moved(progress, nothing_waits, durable, self.clock.monotonic());
         if lake.is_some() {
             state.lake = lake;
         }
@@ -342,7 +367,7 @@ impl Run {
         let lake = pipeline.tables().lake();
         self.place.watch.iter().for_each(|watch| watch.restore(&lake));
         let mut saving = Saving::begun(self.place.clock.monotonic());
-        self.history.publish(Some(lake), pipeline.progress(), self.journal.durable());
+        self.history.publish(Some(lake), &pipeline, self.journal.durable());
         let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
         let (mut caught_up, mut flushed) = (false, true);
         loop {
@@ -351,7 +376,7 @@ impl Run {
             if flushed {
                 let before = pipeline.progress().frames;
                 caught_up = pipeline.read_live(durable, outlet)?;
-                self.history.publish(None, pipeline.progress(), durable);
+                self.history.publish(None, &pipeline, durable);
                 measure_handover(before, pipeline.progress().frames, outlet);
             }
             flushed = self.flush(&mut pipeline, false)?;
@@ -531,6 +556,14 @@ pub(crate) fn describe() {
     describe_gauge!(
         "odograph_pipeline_stuck",
         "1: history has not got on for two minutes although there is something to read; `/readyz` says why."
+    );
+    describe_gauge!(
+        "odograph_lake_broken_table",
+        "1: the table of the tenant cannot be opened, and what comes for it waits in the journal; `/healthz` says why."
+    );
+    describe_gauge!(
+        "odograph_lake_damaged_files",
+        "Files of history that were found damaged since the start; `/healthz` names some."
     );
     describe_gauge!("odograph_pipeline_refused", "1: history waits for a person, as the log says.");
     describe_counter!("odograph_lake_requests_total", "Requests to the object store, by kind.");

@@ -87,6 +87,7 @@ fn a_question_that_cannot_be_answered_says_why() {
     let server = serve(&place);
     for (sql, expected) in [
         ("SELECT speed FROM records", "No field named speed"),
+        ("SELECT rpm FROM records", "No field named rpm. Did you mean engine_rpm"),
         ("DELETE FROM records", "history can only be read: SELECT, WITH, EXPLAIN, DESCRIBE and SHOW are possible"),
         ("SELEC 1", "this is not SQL: Expected: an SQL statement, found: SELEC"),
     ] {
@@ -184,6 +185,13 @@ fn cut_short(file: &std::path::Path) {
     file.set_len(bytes - 700).expect("it becomes shorter");
 }
 
+/// In its first page.
+fn flip(file: &std::path::Path) {
+    let mut bytes = std::fs::read(file).expect("a file");
+    bytes[30] ^= 1;
+    std::fs::write(file, bytes).expect("it is written");
+}
+
 #[test]
 fn what_comes_late_for_a_day_with_a_damaged_file_is_kept_and_the_file_is_named() {
     let place = Place::new();
@@ -209,6 +217,133 @@ fn what_comes_late_for_a_day_with_a_damaged_file_is_kept_and_the_file_is_named()
     for begin in ["odograph_pipeline_unsure_records_total 1", "odograph_pipeline_stuck 0"] {
         assert!(numbers.lines().any(|line| line == begin), "{begin}: {numbers}");
     }
+}
+
+#[test]
+fn a_flipped_bit_is_not_exported_and_whoever_looks_finds_it() {
+    let place = Place::new();
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(10), "#ASD#1");
+    assert!(server.stop().success());
+    let verified = |options: &[&str], status: i32| {
+        let output = place.run(&[&["journal", "verify", "--history"], options].concat());
+        assert_eq!(output.status.code(), Some(status), "{}", errors(&output));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    };
+    let files: usize = ["records", "frames"].iter().map(|table| files_of(&place, table).len()).sum();
+    let text = verified(&[], 0);
+    assert!(text.contains(&format!("{files} files of history are as they were written, 0 are not\n")), "{text}");
+    let file = files_of(&place, "records").remove(0);
+    flip(&file);
+    let why = "its checksum is not the one that it was written with";
+    let text = verified(&[], 1);
+    let named = |line: &str| {
+        let (before, after) = line.split_once("history of \"default\", table records: ")?;
+        let (found, said) = after.split_once(": ")?;
+        (before.is_empty() && said == why && file.display().to_string().ends_with(found)).then_some(())
+    };
+    assert_eq!(text.lines().filter_map(named).count(), 1, "{text}");
+    let found: Value = serde_json::from_str(&verified(&["--json"], 1)).expect("JSON");
+    let damaged = &found["history_files"]["damaged"];
+    assert_eq!(
+        (&damaged[0]["tenant"], &damaged[0]["table"], &damaged[1]),
+        (&json!("default"), &json!("records"), &json!(null))
+    );
+    let export = place.run(&["export", "records"]);
+    assert!(!export.status.success() && export.stdout.is_empty(), "no wrong value");
+    assert!(errors(&export).contains(&format!("is damaged: {why}")), "{}", errors(&export));
+}
+
+#[test]
+fn files_that_are_not_merged_because_they_are_damaged_are_told_by_health() {
+    let place = Place::new();
+    let send = |second: u32| {
+        let server = serve(&place);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("1"), "#AL#1");
+        assert_eq!(device.position(second), "#ASD#1");
+        server
+    };
+    for second in 0..7 {
+        assert!(send(second).stop().success());
+    }
+    let file = files_of(&place, "records").remove(3);
+    flip(&file);
+    // With the eighth file, they are to become one.
+    let server = send(7);
+    let line = server.log_line_or_start(|line| line["file"].is_string());
+    assert!(line["message"].as_str().is_some_and(|text| text.contains("put it back from a backup")), "{line}");
+    let (status, text) = server.get("/healthz");
+    let health: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((status, &health["history_damaged"]["files"]), (200, &json!(1)), "{text}");
+    let named = health["history_damaged"]["first"][0]["file"].as_str().expect("a path");
+    assert!(file.display().to_string().ends_with(named), "{text}");
+    let (_, numbers) = server.get("/metrics");
+    assert!(numbers.lines().any(|line| line == "odograph_lake_damaged_files 1"), "{numbers}");
+}
+
+#[test]
+fn a_tenants_damaged_log_costs_nobody_else_and_is_mended_by_putting_it_back() {
+    let place = Place::new();
+    let listener = |tenant: &str| {
+        format!(
+            "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\ntenant = \"{tenant}\"\n"
+        )
+    };
+    let file = listener("one") + &listener("two") + "[ingest]\ndefault_ports = false\n";
+    let config = place.write("odograph.toml", &file);
+    let serve = || place.serve_with(&["--config", config.to_str().expect("a path")]);
+    let send = |server: &Server, second: u32| {
+        let listening: Vec<&Value> = server.start.iter().filter(|line| line["message"] == "listening").collect();
+        for line in listening {
+            let address = line["address"].as_str().expect("an address").parse().expect("an address");
+            let mut device = Device::connect(address);
+            assert_eq!((device.login("1"), device.position(second)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+        }
+    };
+    let count = |tenant: &str| {
+        let output = place.run(&["sql", "--json", "--tenant", tenant, "SELECT count(*) AS n FROM records"]);
+        (String::from_utf8(output.stdout.clone()).expect("UTF-8").trim().to_owned(), errors(&output))
+    };
+    let counted = |n: u32| (format!("{{\"n\":{n}}}"), String::new());
+    let server = serve();
+    send(&server, 1);
+    assert!(server.stop().success());
+    let entry = place.data().join("lake/two/records/_delta_log/00000000000000000000.json");
+    let kept = std::fs::read(&entry).expect("an entry");
+    std::fs::write(&entry, b"{\"not\": ").expect("it is written");
+    for second in 2..4 {
+        let server = serve();
+        send(&server, second);
+        assert_eq!(count("one"), counted(second), "goes on");
+        let (rows, why) = count("two");
+        assert!(
+            rows.is_empty() && why.contains("cannot be opened, and what came for it since waits in the journal"),
+            "{why}"
+        );
+        let (status, text) = server.get("/readyz");
+        let health: Value = serde_json::from_str(&text).expect("JSON");
+        let broken = &health["history_broken"];
+        assert_eq!(
+            (status, &broken[0]["tenant"], &broken[0]["table"]),
+            (200, &json!("two"), &json!("records")),
+            "{text}"
+        );
+        assert!(broken[0]["why"].is_string() && broken[1].is_null() && health["history_stuck"].is_null(), "{text}");
+        let (_, numbers) = server.get("/metrics");
+        let number = "odograph_lake_broken_table{tenant=\"two\",table=\"records\"} 1";
+        assert!(numbers.lines().any(|line| line == number), "{numbers}");
+        assert!(server.stop().success());
+    }
+    std::fs::write(&entry, kept).expect("it is written");
+    let server = serve();
+    send(&server, 4);
+    assert_eq!((count("one"), count("two")), (counted(4), counted(4)));
+    assert_eq!(serde_json::from_str::<Value>(&server.get("/readyz").1).expect("JSON")["history_broken"], Value::Null);
+    assert!(server.stop().success());
+    assert_eq!((count("one"), count("two")), (counted(4), counted(4)), "each once");
 }
 
 #[test]

@@ -62,13 +62,16 @@ pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
         match read {
             Ok(()) => devices.merge(found),
             Err(error) if error.may_pass() => return Err(error),
-            Err(error) => tracing::error!(
-                table = table.name(),
-                file,
-                "a file of history cannot be read: put it back from a backup. Until then its records are missing in queries, \
+            Err(error) => {
+                table.place().found_damaged(&file, &error.line());
+                tracing::error!(
+                    table = table.name(),
+                    file,
+                    "a file of history cannot be read: put it back from a backup. Until then its records are missing in queries, \
                  and those of them that are sent again are taken for new ones: {}",
-                error.line()
-            ),
+                    error.line()
+                );
+            }
         }
     }
     Ok(devices)

@@ -6,8 +6,8 @@ use crate::files::day_name;
 use crate::lake::{Latest, Writer};
 use crate::table::{Change, Table};
 use crate::tenant::{Came, Shelf};
-use crate::work::{fitted, write};
-use crate::{Error, columns, query};
+use crate::work::{fitted, rows_of, write};
+use crate::{Error, columns};
 use compact_str::CompactString;
 use datafusion::arrow::array::{AsArray as _, BooleanArray, RecordBatch};
 use datafusion::arrow::compute::filter_record_batch;
@@ -142,7 +142,7 @@ async fn replace(
             return Err(Error::Refused(what));
         }
         let (mut others, mut changes) = (Vec::new(), false);
-        for rows in query::rows(table.part(std::slice::from_ref(&path))?, &schema).await? {
+        for rows in rows_of(table, std::slice::from_ref(&path)).await? {
             let stays = replacement.stays(&rows, &mut found);
             changes |= stays.false_count() > 0;
             others.push(filter_record_batch(&rows, &stays)?);

@@ -32,13 +32,13 @@ impl Course {
         Self { since: now, ..Self::default() }
     }
 
-    /// It has come so far, and goes on.
-    pub(super) fn moved(&mut self, progress: Progress, durable: Lsn, now: Duration) {
+    /// It has come so far, and goes on. `nothing_waits`: all that it took is in files.
+    pub(super) fn moved(&mut self, progress: Progress, nothing_waits: bool, durable: Lsn, now: Duration) {
         let all = progress.read >= durable;
         let got_on = match &self.last {
             None => all || progress.read > self.furthest,
             // What failed may fail again at the next commit, however far it reads until then.
-            Some(_) => progress.commits > 0 || all && progress.committed.least() >= progress.read,
+            Some(_) => progress.commits > 0 || all && nothing_waits,
         };
         if got_on {
             (self.since, self.last) = (now, None);
@@ -74,13 +74,11 @@ pub(super) const STUCK_AFTER: Duration = Duration::from_secs(120);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use odograph_pipeline::Places;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    fn progress(read: u64, committed: u64, commits: u64) -> Progress {
-        let committed = Places { records: Lsn(committed), frames: Lsn(committed) };
-        Progress { read: Lsn(read), committed, commits, ..Progress::default() }
+    fn progress(read: u64, commits: u64) -> Progress {
+        Progress { read: Lsn(read), commits, ..Progress::default() }
     }
 
     #[test]
@@ -90,7 +88,7 @@ mod tests {
         let hangs = Stuck { seconds: 120, reason: "no error is known, as if a disk did not answer".to_owned() };
         assert_eq!(course.stuck(true, MINUTE * 3), Some(hangs));
         assert_eq!(course.stuck(false, MINUTE * 3), None, "without anything to read nobody waits for it");
-        course.moved(progress(10, 0, 0), Lsn(100), MINUTE * 3);
+        course.moved(progress(10, 0), false, Lsn(100), MINUTE * 3);
         assert_eq!(course.stuck(true, MINUTE * 4), None);
     }
 
@@ -98,15 +96,15 @@ mod tests {
     fn reading_the_same_again_after_an_error_is_not_getting_on() {
         let mut course = Course::begun(Duration::ZERO);
         for minute in 0..3 {
-            course.moved(progress(100, 50, 0), Lsn(100 + u64::from(minute)), MINUTE * minute);
+            course.moved(progress(100, 0), false, Lsn(100 + u64::from(minute)), MINUTE * minute);
             course.stopped(format!("error {minute}"));
         }
         assert_eq!(course.problem(), Some("error 2"));
-        course.moved(progress(200, 50, 0), Lsn(200), MINUTE * 3);
+        course.moved(progress(200, 0), false, Lsn(200), MINUTE * 3);
         assert_eq!(course.problem(), None, "it tries again");
         let stuck = Stuck { seconds: 180, reason: "error 2".to_owned() };
         assert_eq!(course.stuck(false, MINUTE * 3), Some(stuck), "and has nothing in files since");
-        course.moved(progress(200, 200, 1), Lsn(200), MINUTE * 4);
+        course.moved(progress(200, 0), true, Lsn(200), MINUTE * 4);
         assert_eq!(course.stuck(true, MINUTE * 5), None);
     }
 }

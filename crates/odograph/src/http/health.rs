@@ -10,6 +10,7 @@ use axum::routing::get;
 use axum::{Json, Router};
 use metrics::gauge;
 use odograph_ingest::Health;
+use odograph_lake::{BrokenTable, Unread};
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -38,10 +39,51 @@ struct Told {
     /// Devices are served all the same, and the journal keeps what they send: so it changes no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_stuck: Option<Stuck>,
+    /// Tables of history that cannot be opened: what comes for them waits in the journal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    history_broken: Vec<Broken>,
+    /// Files of history that a person has to put back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_damaged: Option<Damaged>,
+}
+
+/// A table that cannot be opened.
+#[derive(Serialize)]
+struct Broken {
+    tenant: String,
+    table: &'static str,
+    why: String,
+}
+
+/// Files of history that are damaged, as far as that was noticed.
+#[derive(Serialize)]
+struct Damaged {
+    files: usize,
+    /// Some of them.
+    first: Vec<DamagedFile>,
+}
+
+#[derive(Serialize)]
+struct DamagedFile {
+    file: String,
+    why: String,
 }
 
 fn told(app: &App, health: Health) -> Told {
-    Told { health, alarms: app.alarms.told(), history_stuck: app.history.stuck(app.journal.durable()) }
+    let history_stuck = app.history.stuck(app.journal.durable());
+    let broken = app.history.broken_tables().into_iter();
+    let broken = broken.map(|BrokenTable { tenant, table, why }| Broken { tenant: tenant.into(), table, why });
+    let (alarms, history_broken) = (app.alarms.told(), broken.collect());
+    Told { health, alarms, history_stuck, history_broken, history_damaged: damaged(app) }
+}
+
+fn damaged(app: &App) -> Option<Damaged> {
+    let found = app.history.damaged_files();
+    let first = found.iter().take(DAMAGED_SHOWN).map(|Unread { file, why }| {
+        let (file, why) = (file.clone(), why.clone());
+        DamagedFile { file, why }
+    });
+    (!found.is_empty()).then(|| Damaged { files: found.len(), first: first.collect() })
 }
 
 fn status(well: bool) -> StatusCode {
@@ -52,5 +94,13 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     // Asked for here: whoever fills history may hang.
     let stuck = app.history.stuck(app.journal.durable()).is_some();
     gauge!("odograph_pipeline_stuck").set(f64::from(u8::from(stuck)));
+    for ((tenant, table), is_broken) in app.history.measured_broken() {
+        gauge!("odograph_lake_broken_table", "tenant" => tenant.to_string(), "table" => table)
+            .set(f64::from(u8::from(is_broken)));
+    }
+    gauge!("odograph_lake_damaged_files").set(app.history.damaged_files().len() as f64);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }
+
+/// A person needs a few to see where it is; the log has them all.
+const DAMAGED_SHOWN: usize = 10;

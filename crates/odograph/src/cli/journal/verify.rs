@@ -14,7 +14,7 @@ use anyhow::Result;
 use clap::Args;
 use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
 use odograph_journal::{Begin, CursorStore, Problem, Progress, PublicKey, Reader, Report};
-use odograph_lake::Lake;
+use odograph_lake::{CheckedFiles, DamagedFile, Lake};
 use odograph_model::Time;
 use odograph_wire::notation::{from_hex, to_hex};
 use serde::Serialize;
@@ -30,7 +30,8 @@ pub(super) struct Options {
     /// journal that had several.
     #[arg(long = "key", value_name = "HEX", value_parser = key)]
     keys: Vec<PublicKey>,
-    /// Also put together again what history has of sealed segments, removed ones too, and compare it with what was signed.
+    /// Also look at history: whether every file of every tenant's tables is as it was written; and put together again what
+    /// history has of sealed segments, removed ones too, and compare it with what was signed.
     #[arg(long)]
     history: bool,
     /// Print JSON.
@@ -61,6 +62,8 @@ struct View {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryView>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    history_files: Option<FilesView>,
     problems: Vec<ProblemView>,
     /// Where the chain of seals goes on with another key, or after a loss.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -90,6 +93,22 @@ struct HistoryView {
     wrong: Vec<WrongView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unread: Vec<UnreadView>,
+}
+
+#[derive(Serialize)]
+struct FilesView {
+    sound: u64,
+    /// Written without a checksum.
+    unchecked: u64,
+    damaged: Vec<DamagedView>,
+}
+
+#[derive(Serialize)]
+struct DamagedView {
+    tenant: String,
+    table: &'static str,
+    file: String,
+    why: String,
 }
 
 #[derive(Serialize)]
@@ -145,24 +164,49 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         eprint!("\r\x1b[K");
     }
     let proven = options.history.then(|| history(options, &config, &folder, &reader)).transpose();
+    let files = options.history.then(|| files(&config, &folder)).transpose();
     // What the journal is must not be kept back for what history is not.
     let (proven, failed) = proven.map_or_else(|error| (None, Some(error)), |proven| (proven, None));
-    let outcome = tell(report, proven, options.json, out)?;
-    failed.map_or(Ok(outcome), Err)
+    let (files, unread) = files.map_or_else(|error| (None, Some(error)), |files| (files, None));
+    let outcome = tell(report, proven, files, options.json, out)?;
+    failed.or(unread).map_or(Ok(outcome), Err)
 }
 
-fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
+fn files(config: &Config, folder: &Folder) -> Result<CheckedFiles> {
+    Ok(Lake::check_files(&history::lake(config, folder)?)?)
+}
+
+fn tell(
+    report: Report,
+    proven: Option<Proven>,
+    files: Option<CheckedFiles>,
+    json: bool,
+    out: &mut dyn Write,
+) -> Result<Outcome> {
     let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
     let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len() + proven.unread.len());
     let partly = proven.as_ref().is_some_and(|proven| proven.passed_over > 0);
+    let wrong = wrong + files.as_ref().map_or(0, |files| files.damaged.len());
     let sound = problems.is_empty() && wrong == 0;
     let begins: Vec<BeginView> = begins.iter().map(begin).collect();
     let strange: Vec<String> = strange.iter().map(|path| path.display().to_string()).collect();
     if json {
         let problems = problems.iter().map(view).collect();
-        let history = proven.map(history_view);
-        let view =
-            View { sound, sealed, unsealed, removed, provable, entries, bytes, history, problems, begins, strange };
+        let (history, history_files) = (proven.map(history_view), files.map(files_view));
+        let view = View {
+            sound,
+            sealed,
+            unsealed,
+            removed,
+            provable,
+            entries,
+            bytes,
+            history,
+            history_files,
+            problems,
+            begins,
+            strange,
+        };
         writeln!(out, "{}", visible_json(&serde_json::to_string(&view)?))?;
     } else {
         for problem in &problems {
@@ -184,18 +228,10 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
             writeln!(out, "note: {}: not a file of the journal", visible(&path))?;
         }
         if let Some(proven) = &proven {
-            for (segment, device) in &proven.wrong {
-                writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
-            }
-            for (segment, file, why) in &proven.unread {
-                let (file, why) = (visible(file), visible(why));
-                writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
-            }
-            let Proven { segments, devices, passed_over, .. } = proven;
-            writeln!(
-                out,
-                "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
-            )?;
+            tell_history(proven, out)?;
+        }
+        if let Some(files) = &files {
+            tell_files(files, out)?;
         }
         writeln!(
             out,
@@ -208,6 +244,35 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
         )?;
     }
     Ok(if sound { Outcome::Done } else { Outcome::Problems })
+}
+
+fn tell_history(proven: &Proven, out: &mut dyn Write) -> Result<()> {
+    for (segment, device) in &proven.wrong {
+        writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
+    }
+    for (segment, file, why) in &proven.unread {
+        let (file, why) = (visible(file), visible(why));
+        writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
+    }
+    let Proven { segments, devices, passed_over, .. } = proven;
+    writeln!(
+        out,
+        "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
+    )?;
+    Ok(())
+}
+
+fn tell_files(files: &CheckedFiles, out: &mut dyn Write) -> Result<()> {
+    let CheckedFiles { sound, unchecked, damaged } = files;
+    for DamagedFile { tenant, table, file, why } in damaged {
+        writeln!(out, "history of {tenant:?}, table {table}: {}: {}", visible(file), visible(why))?;
+    }
+    let before = match unchecked {
+        0 => String::new(),
+        unchecked => format!("; {unchecked} were written without a checksum, and only their length is known"),
+    };
+    writeln!(out, "{sound} files of history are as they were written, {} are not{before}", damaged.len())?;
+    Ok(())
 }
 
 fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader) -> Result<Proven> {
@@ -230,6 +295,13 @@ fn history_view(proven: Proven) -> HistoryView {
     let wrong = wrong.into_iter().map(|(segment, device)| WrongView { segment: segment.0, device });
     let unread = unread.into_iter().map(|(segment, file, why)| UnreadView { segment: segment.0, file, why });
     HistoryView { segments, devices, passed_over, wrong: wrong.collect(), unread: unread.collect() }
+}
+
+fn files_view(files: CheckedFiles) -> FilesView {
+    let CheckedFiles { sound, unchecked, damaged } = files;
+    let damaged =
+        damaged.into_iter().map(|DamagedFile { tenant, table, file, why }| DamagedView { tenant, table, file, why });
+    FilesView { sound, unchecked, damaged: damaged.collect() }
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
