@@ -62,6 +62,7 @@ test('the fleet is a list and a map, found by typing, by state, and by the keybo
   await page.getByRole('button', { name: /alarm: show only these/ }).click()
   await expect(rows).toHaveCount(1)
   await expect(rows).toContainText(truck(3))
+  await expect(rows).toContainText('SOS button')
   expect(new URL(page.url()).pathname).toBe('/')
   await expect.poll(() => new URL(page.url()).searchParams.get('state')).toBe('alarm')
   await page.getByRole('button', { name: /alarm: show only these/ }).click()
@@ -147,6 +148,30 @@ test('SQL answers, and says what is wrong with a query', async ({ page }) => {
   await page.getByRole('textbox', { name: 'Query' }).fill('SELECT nothing FROM nowhere')
   await page.keyboard.press('Control+Enter')
   await expect(page.getByRole('alert')).toContainText('nowhere')
+})
+
+test('an answer with places is a map, one with times is a chart, and a link shows the same', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  const asked = 'SELECT device, time, id, position_latitude AS lat, position_longitude AS lon, temperature_1 FROM records ORDER BY device, time LIMIT 600'
+  await page.goto(`${site()}/sql?q=${encodeURIComponent(asked)}`)
+  await expect(page.getByText('600 rows')).toBeVisible()
+  const answer = await page.request.post(`${site()}/api/v1/sql`, { data: { sql: `SELECT cast(id AS varchar) AS id FROM (${asked})` } })
+  const { id } = JSON.parse((await answer.text()).split('\n')[0] ?? '') as { id: string }
+  // Ids have more digits than a number of JavaScript holds.
+  await expect(page.getByRole('cell', { name: id, exact: true })).toBeVisible()
+  await page.getByRole('button', { name: 'Chart' }).click()
+  await expect(page.locator('.u-over')).toBeVisible()
+  await isAccessible(page)
+  await page.getByRole('button', { name: 'Map', exact: true }).click()
+  await expect(page.getByText('600 places')).toBeVisible()
+  const map = page.getByRole('region', { name: 'Map' })
+  await expect(map.locator('.maplibregl-canvas')).toBeVisible()
+  await isAccessible(page)
+  await expect.poll(() => new URL(page.url()).searchParams.get('as')).toBe('map')
+  await page.reload()
+  await expect(map.locator('.maplibregl-canvas')).toBeVisible()
+  expect(complaints).toEqual([])
 })
 
 test('who was not understood is there, and the system says that it is well', async ({ page }) => {

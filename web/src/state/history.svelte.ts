@@ -1,6 +1,7 @@
 // What a device sent in a period, in columns, and the one time cursor that map, charts, table and timeline share.
 import { api, Problem } from '../api/client'
 import { activity, type Activity } from './activity'
+import { gapOf } from './gap'
 
 export type RecordOf = Readonly<Record<string, unknown>>
 
@@ -168,15 +169,3 @@ export class History {
 /** What every record has, besides its parameters. */
 const meta = new Set(['device', 'protocol', 'time', 'received', 'id'])
 const SPAN_MS_MIN = 10_000
-const GAP_MS_MIN = 10 * 60_000
-/** So many times the usual distance of two records is a gap. */
-const GAP_FACTOR = 6
-
-function gapOf(times: readonly number[]): number {
-  if (times.length < 3) return GAP_MS_MIN
-  const step = Math.max(1, Math.floor(times.length / 500))
-  const between: number[] = []
-  for (let at = 1; at < times.length; at += step) between.push((times[at] ?? 0) - (times[at - 1] ?? 0))
-  between.sort((a, b) => a - b)
-  return Math.max(GAP_MS_MIN, GAP_FACTOR * (between[Math.floor(between.length / 2)] ?? 0))
-}
