@@ -1,4 +1,5 @@
 // Each page, as people use it, against the real server; and each without what keeps anybody out.
+import { readFileSync } from 'node:fs'
 import AxeBuilder from '@axe-core/playwright'
 import { expect, test, type Page } from '@playwright/test'
 import { PASSWORD, TRUCKS } from './server'
@@ -171,6 +172,22 @@ test('an answer with places is a map, one with times is a chart, and a link show
   await expect.poll(() => new URL(page.url()).searchParams.get('as')).toBe('map')
   await page.reload()
   await expect(map.locator('.maplibregl-canvas')).toBeVisible()
+  expect(complaints).toEqual([])
+})
+
+test('a day and an answer become workbooks', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  for (const path of [`/devices/${truck(1)}`, `/sql?q=${encodeURIComponent('SELECT device, time, temperature_1 FROM records LIMIT 20')}`]) {
+    await page.goto(site() + path)
+    await page.getByText('Export', { exact: true }).click()
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Excel, a workbook' }).click()])
+    expect(file.suggestedFilename()).toMatch(/\.xlsx$/)
+    const bytes = readFileSync(await file.path())
+    expect(bytes.subarray(0, 4).toString('latin1')).toBe('PK\u0003\u0004')
+    await expect(page.getByRole('status').filter({ hasText: /A workbook of \d+ rows is made/ })).toBeVisible()
+    await isAccessible(page)
+  }
   expect(complaints).toEqual([])
 })
 
