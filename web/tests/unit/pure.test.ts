@@ -61,10 +61,10 @@ test('an address has its names and its query escaped, and what is empty is left 
   assert.equal(address('/api/v1/devices/{id}/records', { path: { id: 'a/b c' }, query: { from: 0, to: undefined, limit: '', cursor: 'x&y' } }), '/api/v1/devices/a%2Fb%20c/records?from=0&cursor=x%26y')
 })
 
-test('a chart shows temperatures first, and at most eight series', () => {
+test('a chart shows temperatures first, and at most nine of them', () => {
   const names = ['fuel.volume', 'position.speed', 'temperature.1', 'reefer.supply.air.temperature.1', 'raw.x', 'engine.rpm']
   assert.deepEqual(usualOf(names), ['reefer.supply.air.temperature.1', 'temperature.1', 'position.speed', 'fuel.volume'])
-  assert.equal(usualOf(Array.from({ length: 20 }, (_, at) => `temperature.${at}`)).length, 8)
+  assert.equal(usualOf(Array.from({ length: 20 }, (_, at) => `temperature.${at}`)).length, 9)
 })
 
 test('names are short for people, and what is on or off is a flag', () => {
