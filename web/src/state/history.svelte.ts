@@ -157,6 +157,14 @@ export class History {
     this.window = to - from < SPAN_MS_MIN ? [this.from, this.to] : [Math.max(from, this.from), Math.min(to, this.to)]
   }
 
+  /** Looks nearer (below 1) or less near; the cursor stays where it is on the screen. */
+  zoomBy(factor: number): void {
+    const [from, to] = this.window
+    if ((to - from) * factor < SPAN_MS_MIN) return
+    const at = Math.max(from, Math.min(to, this.cursor))
+    this.zoom(at - (at - from) * factor, at + (to - at) * factor)
+  }
+
   get isZoomed(): boolean {
     return this.window[0] !== this.from || this.window[1] !== this.to
   }
