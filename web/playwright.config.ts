@@ -9,6 +9,7 @@ const args = [
 
 export default defineConfig({
   testDir: 'tests',
+  testMatch: '*.spec.ts',
   globalSetup: './tests/server.ts',
   // Maps are drawn by software where tests run, on machines that have other things to do.
   timeout: 240_000,

@@ -1,4 +1,5 @@
 // Each page, as people use it, against the real server; and each without what keeps anybody out.
+import { readFileSync } from 'node:fs'
 import AxeBuilder from '@axe-core/playwright'
 import { expect, test, type Page } from '@playwright/test'
 import { PASSWORD, TRUCKS } from './server'
@@ -62,6 +63,7 @@ test('the fleet is a list and a map, found by typing, by state, and by the keybo
   await page.getByRole('button', { name: /alarm: show only these/ }).click()
   await expect(rows).toHaveCount(1)
   await expect(rows).toContainText(truck(3))
+  await expect(rows).toContainText('SOS button')
   expect(new URL(page.url()).pathname).toBe('/')
   await expect.poll(() => new URL(page.url()).searchParams.get('state')).toBe('alarm')
   await page.getByRole('button', { name: /alarm: show only these/ }).click()
@@ -149,6 +151,46 @@ test('SQL answers, and says what is wrong with a query', async ({ page }) => {
   await expect(page.getByRole('alert')).toContainText('nowhere')
 })
 
+test('an answer with places is a map, one with times is a chart, and a link shows the same', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  const asked = 'SELECT device, time, id, position_latitude AS lat, position_longitude AS lon, temperature_1 FROM records ORDER BY device, time LIMIT 600'
+  await page.goto(`${site()}/sql?q=${encodeURIComponent(asked)}`)
+  await expect(page.getByText('600 rows')).toBeVisible()
+  const answer = await page.request.post(`${site()}/api/v1/sql`, { data: { sql: `SELECT cast(id AS varchar) AS id FROM (${asked})` } })
+  const { id } = JSON.parse((await answer.text()).split('\n')[0] ?? '') as { id: string }
+  // Ids have more digits than a number of JavaScript holds.
+  await expect(page.getByRole('cell', { name: id, exact: true })).toBeVisible()
+  await page.getByRole('button', { name: 'Chart' }).click()
+  await expect(page.locator('.u-over')).toBeVisible()
+  await isAccessible(page)
+  await page.getByRole('button', { name: 'Map', exact: true }).click()
+  await expect(page.getByText('600 places')).toBeVisible()
+  const map = page.getByRole('region', { name: 'Map' })
+  await expect(map.locator('.maplibregl-canvas')).toBeVisible()
+  await isAccessible(page)
+  await expect.poll(() => new URL(page.url()).searchParams.get('as')).toBe('map')
+  await page.reload()
+  await expect(map.locator('.maplibregl-canvas')).toBeVisible()
+  expect(complaints).toEqual([])
+})
+
+test('a day and an answer become workbooks', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  for (const path of [`/devices/${truck(1)}`, `/sql?q=${encodeURIComponent('SELECT device, time, temperature_1 FROM records LIMIT 20')}`]) {
+    await page.goto(site() + path)
+    await page.getByText('Export', { exact: true }).click()
+    const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Excel, a workbook' }).click()])
+    expect(file.suggestedFilename()).toMatch(/\.xlsx$/)
+    const bytes = readFileSync(await file.path())
+    expect(bytes.subarray(0, 4).toString('latin1')).toBe('PK\u0003\u0004')
+    await expect(page.getByRole('status').filter({ hasText: /A workbook of \d+ rows is made/ })).toBeVisible()
+    await isAccessible(page)
+  }
+  expect(complaints).toEqual([])
+})
+
 test('who was not understood is there, and the system says that it is well', async ({ page }) => {
   const complaints = watch(page)
   await signIn(page)
@@ -159,6 +201,40 @@ test('who was not understood is there, and the system says that it is well', asy
   await expect(page.getByText('From socket to lake')).toBeVisible()
   await isAccessible(page)
   expect(complaints).toEqual([])
+})
+
+test('the keyboard reaches everything, and gets its focus back', async ({ page }) => {
+  await signIn(page)
+  await page.goto(`${site()}/settings`)
+  await expect(page.getByRole('heading', { name: 'Account' })).toBeVisible()
+  await page.keyboard.press('Tab')
+  await expect(page.getByRole('link', { name: 'Skip to the content' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('main')).toBeFocused()
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Keyboard' })).toBeVisible()
+  await page.getByRole('button', { name: 'Close' }).press('Enter')
+  await expect(page.getByRole('main')).toBeFocused()
+  // Without a search of the page's own, everything is searched: devices, though nobody has looked at the fleet yet.
+  await page.keyboard.press('/')
+  await page.keyboard.type(truck(1))
+  await expect(page.getByRole('option', { name: truck(1) })).toHaveAttribute('aria-selected', 'true')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { name: truck(1) })).toBeVisible()
+  await expect(page.locator('.u-over').first()).toBeVisible()
+  await page.keyboard.press('+')
+  await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible()
+  await page.keyboard.press('-')
+  await expect(page.getByRole('button', { name: 'Whole period' })).toHaveCount(0)
+  const menu = page.locator('summary', { hasText: 'Export' })
+  await menu.focus()
+  await page.keyboard.press('Enter')
+  await page.keyboard.press('ArrowDown')
+  await page.keyboard.press('ArrowDown')
+  await expect(page.getByRole('button', { name: 'Excel, a workbook' })).toBeFocused()
+  await page.keyboard.press('Escape')
+  await expect(menu).toBeFocused()
+  await expect(page.getByRole('button', { name: 'Excel, a workbook' })).toBeHidden()
 })
 
 test('a token is shown once, and revoked', async ({ page }) => {
@@ -205,7 +281,7 @@ test('everything works on a phone and in the dark', async ({ browser }) => {
   const page = await context.newPage()
   const complaints = watch(page)
   await signIn(page)
-  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, '/unidentified', '/sql', '/system', '/admin', '/settings']) {
+  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, '/unidentified', '/sql', '/system', '/admin', '/admin/use', '/admin/audit', '/settings']) {
     await page.goto(site() + path)
     await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
     await page.waitForLoadState('networkidle').catch(() => undefined)

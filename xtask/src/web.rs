@@ -10,7 +10,7 @@ use crate::{emulators, workspace};
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Also check types and markup, and that the types are those of the API
+    /// Also check types and markup, test what needs no page, and see that the types are those of the API
     #[arg(long)]
     check: bool,
     /// Also build the server, and use every page in a real browser
@@ -24,6 +24,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     npm(&web, &["run", "build"])?;
     if options.check {
         npm(&web, &["run", "check"])?;
+        npm(&web, &["run", "unit"])?;
         generated(&web)?;
     }
     if options.browse {

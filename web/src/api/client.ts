@@ -110,7 +110,7 @@ export const api = {
 }
 
 /** The lines of an answer of JSON objects, as they come. */
-export async function* lines<T>(response: Response): AsyncGenerator<T> {
+export async function* lines<T>(response: Response, read: (line: string) => unknown = JSON.parse): AsyncGenerator<T> {
   if (!response.body) return
   let rest = ''
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
@@ -119,7 +119,7 @@ export async function* lines<T>(response: Response): AsyncGenerator<T> {
     if (done) break
     const parts = (rest + value).split('\n')
     rest = parts.pop() ?? ''
-    for (const part of parts) if (part) yield JSON.parse(part) as T
+    for (const part of parts) if (part) yield read(part) as T
   }
-  if (rest) yield JSON.parse(rest) as T
+  if (rest) yield read(rest) as T
 }

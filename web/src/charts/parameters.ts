@@ -1,23 +1,24 @@
 // Which parameters are shown where nobody has picked any, and how they are called and drawn.
 
+import { isSetPoint } from './bands'
+
 /** The colour of a series, as a property of the page. */
 export type Colour = '--cold-1' | '--cold-2' | '--cold-3' | '--accent' | '--quiet' | '--warn'
 
-const usual = [
-  /^reefer\.(setpoint|supply\.air|return\.air|evaporator)\.temperature\.\d+$/, /^temperature\.\d+$/, /^position\.speed$/,
-  /^fuel\.(level|volume)$/, /^reefer\.fuel\.level$/, /^(door\.status|reefer\.door\.status\.\d+)$/
+/** Temperatures first, those that people act on before the others: of three zones, the last ones have no room. */
+const temperatures = [
+  /^reefer\.setpoint\.temperature\.\d+$/, /^reefer\.return\.air\.temperature\.\d+$/, /^reefer\.supply\.air\.temperature\.\d+$/, /^temperature\.\d+$/,
+  /^reefer\.evaporator\.temperature\.\d+$/
 ]
-const SERIES_MAX = 8
+const others = [/^position\.speed$/, /^fuel\.(level|volume)$/, /^reefer\.fuel\.level$/, /^(door\.status|reefer\.door\.status\.\d+)$/]
+const TEMPERATURES_MAX = 9
+const OTHERS_MAX = 4
 
 /** What a device's day shows at first. */
 export function usualOf(names: readonly string[]): string[] {
-  return usual.flatMap((pattern) => names.filter((name) => pattern.test(name))).slice(0, SERIES_MAX)
+  const of = (patterns: readonly RegExp[], most: number) => patterns.flatMap((pattern) => names.filter((name) => pattern.test(name))).slice(0, most)
+  return [...of(temperatures, TEMPERATURES_MAX), ...of(others, OTHERS_MAX)]
 }
-
-export const isSetPoint = (name: string): boolean => /\.setpoint\./.test(name)
-
-/** Around the set-point, what is drawn as a band. */
-export const SETPOINT_BAND_K = 2
 
 /** `reefer.supply.air.temperature.1` is `supply air 1` to people; the whole name stands in the title. */
 export function label(name: string): string {

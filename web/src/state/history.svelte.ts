@@ -1,6 +1,7 @@
 // What a device sent in a period, in columns, and the one time cursor that map, charts, table and timeline share.
 import { api, Problem } from '../api/client'
 import { activity, type Activity } from './activity'
+import { gapOf } from './gap'
 
 export type RecordOf = Readonly<Record<string, unknown>>
 
@@ -156,6 +157,14 @@ export class History {
     this.window = to - from < SPAN_MS_MIN ? [this.from, this.to] : [Math.max(from, this.from), Math.min(to, this.to)]
   }
 
+  /** Looks nearer (below 1) or less near; the cursor stays where it is on the screen. */
+  zoomBy(factor: number): void {
+    const [from, to] = this.window
+    if ((to - from) * factor < SPAN_MS_MIN) return
+    const at = Math.max(from, Math.min(to, this.cursor))
+    this.zoom(at - (at - from) * factor, at + (to - at) * factor)
+  }
+
   get isZoomed(): boolean {
     return this.window[0] !== this.from || this.window[1] !== this.to
   }
@@ -168,15 +177,3 @@ export class History {
 /** What every record has, besides its parameters. */
 const meta = new Set(['device', 'protocol', 'time', 'received', 'id'])
 const SPAN_MS_MIN = 10_000
-const GAP_MS_MIN = 10 * 60_000
-/** So many times the usual distance of two records is a gap. */
-const GAP_FACTOR = 6
-
-function gapOf(times: readonly number[]): number {
-  if (times.length < 3) return GAP_MS_MIN
-  const step = Math.max(1, Math.floor(times.length / 500))
-  const between: number[] = []
-  for (let at = 1; at < times.length; at += step) between.push((times[at] ?? 0) - (times[at - 1] ?? 0))
-  between.sort((a, b) => a - b)
-  return Math.max(GAP_MS_MIN, GAP_FACTOR * (between[Math.floor(between.length / 2)] ?? 0))
-}

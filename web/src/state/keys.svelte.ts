@@ -27,10 +27,17 @@ addEventListener('keydown', (event) => {
     overlay.open = 'none'
     return
   }
-  if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || overlay.open !== 'none') return
+  // What the map or a list has used already is nobody else's.
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || overlay.open !== 'none') return
   if (event.key === '?') {
     event.preventDefault()
     overlay.open = 'help'
+    return
+  }
+  // Where a page has no search of its own, everything is searched.
+  if (event.key === '/' && !handlers.get('/')?.length) {
+    event.preventDefault()
+    overlay.open = 'palette'
     return
   }
   // A button that has the focus takes the space bar itself.

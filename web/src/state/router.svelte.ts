@@ -81,6 +81,15 @@ export function devicePath(id: string, tab?: string): string {
   return `/devices/${encodeURIComponent(id)}${tab && tab !== 'day' ? `/${tab}` : ''}`
 }
 
+/** Moves the tab where one is into sight, where a row of them is longer than the screen. */
+export function inSight(node: HTMLElement, isHere: boolean): { update(isHere: boolean): void } {
+  const update = (is: boolean) => {
+    if (is) node.scrollIntoView({ block: 'nearest', inline: 'nearest' })
+  }
+  update(isHere)
+  return { update }
+}
+
 /** Makes a link of this site a step within the page. */
 export function link(node: HTMLAnchorElement): { destroy(): void } {
   const click = (event: MouseEvent) => {

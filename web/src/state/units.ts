@@ -47,6 +47,12 @@ export function unit(name: string): Unit {
   return (settings.units === 'imperial' ? imperial[key] : undefined) ?? metric[key] ?? same(wordless.has(key) ? '' : key, 2)
 }
 
+/** The sign of a unit as values have it in files, whatever people see on the pages. */
+export function storedSign(name: string): string {
+  const key = name.split(',')[0]?.trim() ?? ''
+  return metric[key]?.sign ?? (wordless.has(key) ? '' : key)
+}
+
 const MINUS = '\u2212'
 
 /** A number with a fixed count of decimals and a real minus. */

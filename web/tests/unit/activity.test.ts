@@ -1,0 +1,87 @@
+// What a device did, found out from its records.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { activity, type Activity } from '../../src/state/activity'
+import type { RecordOf } from '../../src/state/history.svelte'
+
+const MINUTE = 60_000
+const GAP = 15 * MINUTE
+
+/** Records by the minute that they are of. */
+function of(records: Record<number, RecordOf>, until = 24 * 60): Activity {
+  const times = Object.keys(records).map((minute) => Number(minute) * MINUTE)
+  return activity(Object.values(records), times, GAP, 0, until * MINUTE)
+}
+const minutes = (those: readonly { from: number; to: number }[]) => those.map(({ from, to }) => [from / MINUTE, to / MINUTE])
+const at = (speed: number, more: RecordOf = {}): RecordOf => ({ 'position.speed': speed, ...more })
+
+test('nothing was done where there are no records', () => {
+  assert.deepEqual(of({}), { spans: [], doors: [], defrosts: [], alarms: [], drivenMs: 0, stoppedMs: 0, distanceKm: 0 })
+})
+
+test('a drive, a stop and a gap follow each other without a hole', () => {
+  const { spans, drivenMs, stoppedMs } = of({ 0: at(60), 10: at(60), 20: at(0), 30: at(0), 60: at(50), 70: at(50) })
+  assert.deepEqual(spans.map(({ kind }) => kind), ['drive', 'stop', 'gap', 'drive'])
+  assert.deepEqual(minutes(spans), [[0, 20], [20, 30], [30, 60], [60, 70]])
+  assert.equal(drivenMs, 30 * MINUTE)
+  assert.equal(stoppedMs, 10 * MINUTE)
+})
+
+test('a traffic light is part of the drive, a halt of three minutes is not', () => {
+  assert.deepEqual(of({ 0: at(50), 2: at(0), 4: at(50), 6: at(50) }).spans.map(({ kind }) => kind), ['drive'])
+  assert.deepEqual(of({ 0: at(50), 2: at(0), 5: at(50), 6: at(50) }).spans.map(({ kind }) => kind), ['drive', 'stop', 'drive'])
+})
+
+test('a receiver that says 3 km/h stands, and where there is no speed the ignition tells', () => {
+  assert.deepEqual(of({ 0: at(3), 10: at(3) }).spans.map(({ kind }) => kind), ['stop'])
+  const ignition = { 'engine.ignition.status': true }
+  assert.deepEqual(of({ 0: ignition, 10: ignition }).spans.map(({ kind }) => kind), ['drive'])
+})
+
+test('a record that says nothing of moving changes nothing', () => {
+  assert.deepEqual(minutes(of({ 0: at(60), 5: { 'temperature.1': -20 }, 10: at(60) }).spans), [[0, 10]])
+})
+
+test('spans of another period are left out, and those that reach into it are not', () => {
+  const records = { 0: at(60), 10: at(0), 20: at(0), 30: at(60), 40: at(60) }
+  const times = Object.keys(records).map((minute) => Number(minute) * MINUTE)
+  assert.deepEqual(minutes(activity(Object.values(records), times, GAP, 15 * MINUTE, 25 * MINUTE).spans), [[10, 30]])
+})
+
+test('a door is open from the record that says so to the one that says it is shut', () => {
+  const door = (is: boolean) => at(0, { 'door.status': is })
+  assert.deepEqual(minutes(of({ 0: door(false), 5: door(true), 10: door(true), 15: door(false), 20: door(false) }).doors), [[5, 15]])
+})
+
+test('a door of any zone counts, and one that is not heard of any more is open no longer', () => {
+  const zone = (is: boolean) => ({ 'reefer.door.status.2': is, 'reefer.door.status.1': false })
+  assert.deepEqual(minutes(of({ 0: zone(true), 5: zone(true), 60: zone(false), 65: zone(false) }).doors), [[0, 5]])
+})
+
+test('a defrost is no door', () => {
+  const { doors, defrosts } = of({ 0: { 'reefer.defrost.status.1': true }, 9: { 'reefer.defrost.status.1': false } })
+  assert.deepEqual([minutes(doors), minutes(defrosts)], [[], [[0, 9]]])
+})
+
+test('alarms of one kind near each other are one, others are not', () => {
+  const { alarms } = of({ 0: at(0, { alarm: ['sos'] }), 4: at(0, { alarm: ['sos'] }), 8: at(0, { alarm: ['tow'] }), 20: at(0, { alarm: ['tow'] }), 21: at(0) })
+  assert.deepEqual(minutes(alarms), [[0, 4], [8, 8], [20, 20]])
+  assert.deepEqual(alarms.map(({ names }) => names), [['sos'], ['tow'], ['tow']])
+})
+
+test('the codes of a refrigeration unit stand beside the alarm', () => {
+  assert.deepEqual(of({ 0: { alarm: ['reefer'], 'reefer.alarm.codes': ['63'] } }).alarms[0]?.names, ['reefer', '63'])
+})
+
+test('a degree of latitude is 111 km, and neither a gap nor an unsure place is driven through', () => {
+  const place = (latitude: number, more: RecordOf = {}) => at(80, { 'position.latitude': latitude, 'position.longitude': 10, ...more })
+  const near = (km: number) => Math.round(km * 10) / 10
+  assert.equal(near(of({ 0: place(48), 10: place(49) }).distanceKm), 111.2)
+  assert.equal(of({ 0: place(48), 60: place(49) }).distanceKm, 0)
+  assert.equal(near(of({ 0: place(48), 5: place(80, { 'position.valid': false }), 10: place(49) }).distanceKm), 111.2)
+})
+
+test('a receiver that wanders while it stands drives nowhere', () => {
+  const place = (latitude: number) => at(0, { 'position.latitude': latitude, 'position.longitude': 10 })
+  assert.equal(of({ 0: place(48), 10: place(48.001), 20: place(48) }).distanceKm, 0)
+})

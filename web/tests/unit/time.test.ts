@@ -1,0 +1,52 @@
+// Days, weeks and how moments are written, where clocks are turned: these tests are in Berlin.
+import assert from 'node:assert/strict'
+import { beforeEach, test } from 'node:test'
+import { period } from '../../src/state/period'
+import { settings } from '../../src/state/settings.svelte'
+import { addDays, dayOf, duration, HOUR, MINUTE, offset, span, startOf, written } from '../../src/state/time'
+
+beforeEach(() => {
+  settings.zone = 'local'
+})
+
+test('a day begins at midnight of the zone, also where its clocks are turned', () => {
+  assert.equal(new Date(startOf('2026-07-01')).toISOString(), '2026-06-30T22:00:00.000Z')
+  const hours = (day: string) => (startOf(addDays(day, 1)) - startOf(day)) / HOUR
+  assert.deepEqual(['2026-03-28', '2026-03-29', '2026-10-25', '2026-10-26'].map(hours), [24, 23, 25, 24])
+})
+
+test('another zone has other days', () => {
+  const moment = Date.UTC(2026, 0, 31, 23, 30)
+  assert.equal(dayOf(moment), '2026-02-01')
+  settings.zone = 'UTC'
+  assert.equal(dayOf(moment), '2026-01-31')
+  settings.zone = 'Asia/Kolkata'
+  assert.equal(offset(moment), 5.5 * HOUR)
+})
+
+test('days are counted over the ends of months and years', () => {
+  assert.deepEqual([addDays('2026-12-31', 1), addDays('2028-02-28', 1), addDays('2026-01-01', -1)], ['2027-01-01', '2028-02-29', '2025-12-31'])
+})
+
+test('how long ago is one unit, how long it took are two', () => {
+  assert.deepEqual([span(-5), span(59_999), span(59 * MINUTE), span(47 * HOUR), span(49 * HOUR)], ['0 s', '59 s', '59 min', '47 h', '2 d'])
+  assert.deepEqual([duration(40 * MINUTE), duration(2 * HOUR), duration(80 * MINUTE)], ['40 min', '2 h', '1 h 20 min'])
+})
+
+test('the hour after midnight is 00, not 24', () => {
+  assert.equal(written(Date.UTC(2026, 0, 1, 23, 5), 'clock'), '00:05')
+})
+
+test('a day, the week that ends with it, and a range, as the address says them', () => {
+  const day = period({ day: '2026-03-29' })
+  assert.deepEqual([day.kind, (day.to - day.from) / HOUR], ['day', 23])
+  const week = period({ day: '2026-03-29', span: 'week' })
+  assert.deepEqual([week.kind, week.day, week.last, (week.to - week.from) / HOUR], ['week', '2026-03-23', '2026-03-29', 7 * 24 - 1])
+  const range = period({ from: '2026-05-01', to: '2026-05-03', span: 'range' })
+  assert.deepEqual([range.kind, (range.to - range.from) / HOUR], ['range', 72])
+})
+
+test('what is no day is today', () => {
+  const asked = period({ day: 'yesterday' })
+  assert.equal(asked.day, dayOf(Date.now()))
+})
