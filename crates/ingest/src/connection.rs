@@ -110,6 +110,8 @@ pub struct Connection {
     ahead_until: Lsn,
     /// What the device calls itself, where that is not its id.
     called: Option<Box<str>>,
+    /// Whoever is there passes on what devices say.
+    passes_on: bool,
     /// Once there was a command.
     flights: Option<Box<Flights>>,
 }
@@ -183,6 +185,7 @@ impl Connection {
             ahead: 0,
             ahead_until: Lsn(0),
             called: None,
+            passes_on: false,
             flights: None,
         })
     }
@@ -208,7 +211,8 @@ impl Connection {
             scratch.begin(&self.head, &self.dialogue);
         }
         self.prompt(bytes, scratch);
-        let paused = self.is_of_one() && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
+        let is_of_one = self.is_of_one() && !self.passes_on;
+        let paused = is_of_one && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
         let cut = match self.undecided {
             _ if paused => {
                 // Not a byte more is taken in, so that nothing is acknowledged: the device keeps it, and comes again.
@@ -307,6 +311,7 @@ impl Connection {
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
                     if scratch.tally.named {
                         self.called = scratch.tally.called.take();
+                        self.passes_on = scratch.tally.passes_on;
                     }
                     if !self.is_of_one() {
                         scratch.attribute(before.0, &self.dialogue, &self.listener, &mut self.astray);

@@ -164,7 +164,7 @@ impl Replay<'_> {
                 if !is_wanted || event.binding.decision != Decision::Accepted {
                     return;
                 }
-                if event.device() != event.binding.device || event.binding.tenant != self.query.tenant {
+                if event.device() != frame.device || event.binding.tenant != self.query.tenant {
                     carried += 1;
                     return;
                 }

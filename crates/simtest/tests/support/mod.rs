@@ -408,7 +408,7 @@ impl Gateway {
 fn decode(entry: &Entry<'_>, dialogue: &mut Dialogue, decided: &mut VecDeque<Arc<Binding>>, out: &mut Out<'_>) {
     // A malformed frame gives nothing, and the conversation goes on.
     let _ = dialogue.frame(entry.payload, Time(entry.at), out, |_, bound| {
-        Some(decided.pop_front().unwrap()).filter(|binding| bound != Some(&**binding))
+        Some(decided.pop_front().unwrap()).filter(|binding| bound != Some(&**binding)).into()
     });
 }
 

@@ -5,7 +5,7 @@ use super::sensors::Volts;
 use super::teledata::{self, Moment};
 use super::transport::{self, Confirmed, Packet, Refusal};
 use super::{AUTH, COMMAND, ECALL, FIRMWARE, TELEDATA, codes, command, ecall, firmware, keep, odd, since_2010};
-use crate::{Checksum, Command, CommandError, Encoded, Opening, Out, Session};
+use crate::{Checksum, Command, CommandError, Encoded, Opening, Out, Session, Standing};
 use compact_str::{CompactString, ToCompactString};
 use odograph_model::{Record, Time};
 use odograph_wire::bits::is_set;
@@ -217,8 +217,15 @@ impl EgtsSession {
         batch.made = made.or(batch.made);
         let owner = self.owner(batch.object);
         let head = Head { service, owner, made: batch.made.and_then(since_2010), event, group };
+        let before = out.records().len();
         let says_something = self.subrecords(data, &head, batch, out)?;
-        let code = if std::mem::take(&mut batch.is_spoilt) { codes::DATA_FORM } else { codes::OK };
+        let code = match std::mem::take(&mut batch.is_spoilt) {
+            true => codes::DATA_FORM,
+            // Of a record that gave nothing, nothing can be refused.
+            false => {
+                out.records().get(before..).and_then(<[Record]>::last).map_or(codes::OK, |last| standing(last, out))
+            }
+        };
         if says_something || kind != transport::RESPONSE {
             batch.confirmed.push(Confirmed { number, service, code });
             batch.has_data |= service != AUTH;
@@ -390,6 +397,7 @@ impl EgtsSession {
         match batch.owner {
             Some(Owner::Object(object)) => {
                 self.state.is_bound = false;
+                out.pass_on();
                 out.identify(object.to_compact_string());
             }
             Some(Owner::Terminal) if batch.terminal || !self.state.is_bound => {
@@ -542,6 +550,16 @@ fn confirmation(subrecord: Cursor<'_>, service: u8, out: &mut Out<'_>) {
         }
         Ok(_) => {}
         Err(malformed) => out.note(odd(service, 0, malformed)),
+    }
+}
+
+/// How a record is confirmed whose device may be refused: it is its source, and what is denied by 136 does not come again. What
+/// there was no room to decide about is told apart from that, so that it does (156).
+fn standing(record: &Record, out: &Out<'_>) -> u8 {
+    match out.standing(record.device.as_deref()) {
+        Standing::Counts => codes::OK,
+        Standing::Refused => codes::SOURCE_DENIED,
+        Standing::Beyond => codes::NO_RESOURCES,
     }
 }
 
