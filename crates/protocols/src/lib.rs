@@ -27,6 +27,7 @@
     )
 )]
 
+mod absent;
 mod command;
 pub mod context;
 mod conversation;
