@@ -23,6 +23,7 @@ mod recognise;
 mod tests;
 mod time;
 
+use crate::form;
 use crate::{Maturity, Opening, Out, Protocol, Session, Setting, SettingKind, Standing, Transport};
 use odograph_model::{Record, Time};
 use odograph_wire::http::{REQUEST_BYTES_MAX, Request};
@@ -99,9 +100,11 @@ impl OsmAndSession {
         }
         let mut device = fix::Device::default();
         let body = Body::of(request)?;
+        let (Body::Json(text) | Body::Form(text)) = &body;
+        let asked = Asked { request, body: text, terms: self.terms };
         let mut records = match &body {
-            Body::Json(text) => location::read(request, text, self.terms, &mut device, out)?,
-            Body::Form(text) => query::read(request, text, self.terms, &mut device, out)?,
+            Body::Json(_) => location::read(asked, &mut device, out)?,
+            Body::Form(_) => query::read(asked, &mut device, out)?,
         };
         for record in &mut records {
             record.device.take_if(|name| device.names().contains(name));
@@ -174,6 +177,22 @@ impl Session for OsmAndSession {
         if self.named {
             context.push(NAMED);
         }
+    }
+}
+
+/// A request, the text in its body, and what both are read with.
+#[derive(Clone, Copy)]
+struct Asked<'r, 'x> {
+    request: &'r Request<'x>,
+    body: &'x str,
+    terms: Terms,
+}
+
+impl<'x> Asked<'_, 'x> {
+    /// The parameters of its URL, and where they begin in the frame.
+    fn url(&self) -> Option<(&'x str, usize)> {
+        let (text, at) = form::query(self.request.target())?;
+        Some((text, self.request.target_at().saturating_add(at)))
     }
 }
 

@@ -12,25 +12,19 @@
 
 use super::fix::{AS_SENT, Device, Fix, give, too_many};
 use super::names::{flag, number, odd};
-use super::{Terms, WHO, names, time};
-use crate::form::{pairs, query};
+use super::{Asked, Terms, WHO, names, time};
+use crate::form::pairs;
 use crate::json::{Member, Node};
 use crate::{Out, RECORDS_MAX};
 use compact_str::CompactString;
 use odograph_model::{Alarm, Key, Record};
-use odograph_wire::http::Request;
 use odograph_wire::units::kph_of_mps;
 use odograph_wire::{Malformed, Reason, Result};
 use std::borrow::Cow;
 
 /// The fixes of a request with `body`.
-pub(super) fn read<'x, 't: 'x>(
-    request: &Request<'x>,
-    body: &'x str,
-    terms: Terms,
-    device: &mut Device,
-    out: &mut Out<'t>,
-) -> Result<Vec<Record>> {
+pub(super) fn read<'x, 't: 'x>(asked: Asked<'_, 'x>, device: &mut Device, out: &mut Out<'t>) -> Result<Vec<Record>> {
+    let Asked { request, body, terms } = asked;
     let text = body.trim_start_matches('\u{feff}');
     let at = request.body_at().saturating_add(body.len().saturating_sub(text.len()));
     let root = Node::read("body", text, at)?;
@@ -54,9 +48,8 @@ pub(super) fn read<'x, 't: 'x>(
         None => {}
     }
     if device.names().is_empty()
-        && let Some((url, at)) = query(request.target())
+        && let Some((url, at)) = asked.url()
     {
-        let at = request.target_at().saturating_add(at);
         for pair in pairs(url, at).filter(|pair| is_id(&pair.name)) {
             device.add(&pair.value, pair.at)?;
         }

@@ -2,23 +2,17 @@
 
 use super::fix::{AS_SENT, Device, Fix, access_point, cell, give, too_many};
 use super::names::number;
-use super::{Terms, WHO, names, time};
-use crate::form::{Pair, pairs, query};
+use super::{Asked, Terms, WHO, names, time};
+use crate::form::{Pair, pairs};
 use crate::{Out, RECORDS_MAX};
 use odograph_model::{Key, Record};
-use odograph_wire::http::Request;
 use odograph_wire::{Malformed, Reason, Result};
 
 /// The fixes of a request: one in its URL, or one in each line of its body.
-pub(super) fn read<'x, 't: 'x>(
-    request: &Request<'x>,
-    body: &'x str,
-    terms: Terms,
-    device: &mut Device,
-    out: &mut Out<'t>,
-) -> Result<Vec<Record>> {
-    let (url, at) = query(request.target()).unwrap_or_default();
-    let url = Part { text: url, at: request.target_at().saturating_add(at) };
+pub(super) fn read<'x, 't: 'x>(asked: Asked<'_, 'x>, device: &mut Device, out: &mut Out<'t>) -> Result<Vec<Record>> {
+    let Asked { request, body, terms } = asked;
+    let (text, at) = asked.url().unwrap_or(("", request.target_at()));
+    let url = Part { text, at };
     let body_at = request.body_at();
     let in_url = Said::in_text(url.text);
     if !in_url.and(Said::in_text(body)).is_of_device() {
