@@ -5,6 +5,7 @@ mod common;
 
 use common::{Place, Server, moment, told};
 use odograph_wire::checksum;
+use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
@@ -34,7 +35,8 @@ fn packet(number: u16, positions: &[(u32, u32)]) -> Vec<u8> {
         position.extend(0x2000_0000_u32.to_le_bytes());
         // Valid and fixed; then speed, direction, odometer, inputs and source.
         position.extend([0x03, 0, 0, 0, 0, 0, 0, 0, 0]);
-        let subrecord = [&[16, 21, 0][..], &position].concat();
+        // And a state with 24 tenths of a volt, or whole volts.
+        let subrecord = [&[16, 21, 0][..], &position, &[20, 5, 0, 0, 24, 0, 0, 0]].concat();
         data.extend(u16::try_from(subrecord.len()).expect("it is short").to_le_bytes());
         data.extend(record.to_le_bytes());
         data.push(1);
@@ -87,6 +89,24 @@ fn check(place: &Place, when: &str) {
     assert_eq!(of("default"), [], "{when}");
 }
 
+/// What they said is decoded again for each tenant and device, whoever passed it on.
+fn replays(place: &Place) {
+    let replay = |tenant: &str, more: &[&str]| {
+        let always = ["replay", "--from", "2020-01-01", "--to", "2100-01-01", "--tenant", tenant];
+        place.text(&[&always[..], more].concat())
+    };
+    let volts = |tenant: &str| {
+        let volts = |record: &Value| record["external.power.voltage"].as_f64().expect("a state");
+        place.records(&["--tenant", tenant]).iter().map(volts).collect::<Vec<_>>()
+    };
+    assert_eq!(replay("north", &[]), "Nothing changes: 3 records are as they were.\n");
+    assert_eq!(replay("south", &[]), "Nothing changes: 2 records are as they were.\n");
+    let said = replay("south", &["--set", "state_volts=whole", "--apply"]);
+    assert!(said.contains("2 records of 1 devices were replaced"), "{said}");
+    assert_eq!((volts("north"), volts("south")), (vec![2.4; 3], vec![24.0; 2]));
+    check(place, "after a replay");
+}
+
 #[test]
 fn each_object_of_a_packet_is_admitted_by_itself_and_confirmed_truthfully() {
     let place = Place::new();
@@ -105,6 +125,7 @@ fn each_object_of_a_packet_is_admitted_by_itself_and_confirmed_truthfully() {
     check(&place, "decoded again");
     assert!(server.stop().success());
     check(&place, "out of history");
+    replays(&place);
     let listed = place.text(&["device", "list"]);
     assert!(!listed.lines().any(|line| line.starts_with("7 ") || line.starts_with("8 ")), "{listed}");
 }
