@@ -110,8 +110,9 @@ pub struct Connection {
     ahead_until: Lsn,
     /// What the device calls itself, where that is not its id.
     called: Option<Box<str>>,
-    /// Whoever is there passes on what devices say.
+    /// Whoever is there passes on what devices say; and one of them was let in.
     passes_on: bool,
+    let_in: bool,
     /// Once there was a command.
     flights: Option<Box<Flights>>,
 }
@@ -186,6 +187,7 @@ impl Connection {
             ahead_until: Lsn(0),
             called: None,
             passes_on: false,
+            let_in: false,
             flights: None,
         })
     }
@@ -309,6 +311,7 @@ impl Connection {
                     (self.skipped, self.prompted) = (0, false);
                     let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
+                    self.let_in |= self.device().is_some();
                     if scratch.tally.named {
                         self.called = scratch.tally.called.take();
                         self.passes_on = scratch.tally.passes_on;
@@ -511,7 +514,8 @@ impl Connection {
         {
             return Some(Close::Incomplete);
         }
-        let known = self.dialogue.binding().is_some();
+        // Who passes on what none but refused devices say is nobody either.
+        let known = self.dialogue.binding().is_some() && (self.let_in || !self.passes_on);
         (!known && since(self.opened) > limits.identify_max).then_some(Close::Unidentified)
     }
 
