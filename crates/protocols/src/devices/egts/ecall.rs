@@ -124,10 +124,10 @@ fn minimum_set(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Vec<Record>> {
     record.raw("vehicle.type", (control >> 3 & 0x0F).to_compact_string());
     record.raw("vehicle.propulsion", propulsion.to_compact_string());
     earlier_places(c, &mut record)?;
-    if !c.is_empty() {
-        if let Some(belts) = unless_ones(c.u8("belts fastened")?) {
-            record.raw("belts.fastened", belts.to_compact_string());
-        }
+    if !c.is_empty()
+        && let Some(belts) = unless_ones(c.u8("belts fastened")?)
+    {
+        record.raw("belts.fastened", belts.to_compact_string());
     }
     if !c.is_empty() {
         record.raw("ecall.data", super::hex(c.take_rest("additional data")));
