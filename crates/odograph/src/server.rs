@@ -158,7 +158,7 @@ impl Server {
         let mut limits = config.limits.clone();
         let (connections_max, few) = files::connections(*open_files, doors.devices.len(), config.connections_max);
         limits.connections_max = connections_max;
-        let stop_max = limits.stop_max;
+        let (stop_max, take_over_max) = (limits.stop_max, config.take_over_max);
         if let Some(few) = few {
             tracing::warn!("{few}");
         }
@@ -216,19 +216,7 @@ impl Server {
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home));
         let http = http.serve(&app, config, &folder, files::shares(*open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
-        Ok(Self {
-            gateway,
-            http,
-            keeper,
-            historian,
-            app,
-            successor,
-            planned,
-            stop_max,
-            take_over_max: config.take_over_max,
-            folder,
-            lock,
-        })
+        Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, take_over_max, folder, lock })
     }
 
     /// Serves. What it stands on comes back where a server was to follow this one and did not come to serve.
