@@ -110,6 +110,9 @@ pub struct Connection {
     ahead_until: Lsn,
     /// What the device calls itself, where that is not its id.
     called: Option<Box<str>>,
+    /// Whoever is there passes on what devices say; and one of them was let in.
+    passes_on: bool,
+    let_in: bool,
     /// Once there was a command.
     flights: Option<Box<Flights>>,
 }
@@ -183,6 +186,8 @@ impl Connection {
             ahead: 0,
             ahead_until: Lsn(0),
             called: None,
+            passes_on: false,
+            let_in: false,
             flights: None,
         })
     }
@@ -208,7 +213,8 @@ impl Connection {
             scratch.begin(&self.head, &self.dialogue);
         }
         self.prompt(bytes, scratch);
-        let paused = self.is_of_one() && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
+        let is_of_one = self.is_of_one() && !self.passes_on;
+        let paused = is_of_one && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
         let cut = match self.undecided {
             _ if paused => {
                 // Not a byte more is taken in, so that nothing is acknowledged: the device keeps it, and comes again.
@@ -305,8 +311,10 @@ impl Connection {
                     (self.skipped, self.prompted) = (0, false);
                     let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
+                    self.let_in |= self.device().is_some();
                     if scratch.tally.named {
                         self.called = scratch.tally.called.take();
+                        self.passes_on = scratch.tally.passes_on;
                     }
                     if !self.is_of_one() {
                         scratch.attribute(before.0, &self.dialogue, &self.listener, &mut self.astray);
@@ -506,7 +514,8 @@ impl Connection {
         {
             return Some(Close::Incomplete);
         }
-        let known = self.dialogue.binding().is_some();
+        // Who passes on what none but refused devices say is nobody either.
+        let known = self.dialogue.binding().is_some() && (self.let_in || !self.passes_on);
         (!known && since(self.opened) > limits.identify_max).then_some(Close::Unidentified)
     }
 

@@ -12,6 +12,7 @@ use odograph_protocols::detect::decide;
 use odograph_protocols::{Claim, Dialogue};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,13 +25,37 @@ pub struct Peers {
 
 struct Peer {
     /// Where it sends to, as that is for the protocol that it speaks.
-    listener: Arc<Listener>,
+    listener: Counted,
     dialogue: Dialogue,
     stream: Stream,
     head: Box<[u8]>,
     heard: Duration,
     /// The last datagram was nobody's.
     astray: bool,
+}
+
+/// A peer's listener, which counts it as one of its own as long as it is.
+struct Counted(Arc<Listener>);
+
+impl Counted {
+    fn of(listener: Arc<Listener>) -> Self {
+        listener.measures.connections.increment(1.0);
+        Self(listener)
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.measures.connections.decrement(1.0);
+    }
+}
+
+impl Deref for Counted {
+    type Target = Arc<Listener>;
+
+    fn deref(&self) -> &Arc<Listener> {
+        &self.0
+    }
 }
 
 /// What a datagram gave.
@@ -82,7 +107,7 @@ impl Peers {
             return Ok(Verdict::Silence);
         }
         let whole = 0..datagram.len();
-        let listener = peer.listener.clone();
+        let listener = Arc::clone(&peer.listener);
         let meant = scratch.frame(intake, &listener, &mut peer.dialogue, datagram, whole, now.wall);
         if listener.protocol.datagrams_identify {
             scratch.attribute(0, &peer.dialogue, &listener, &mut peer.astray);
@@ -123,7 +148,7 @@ impl Peers {
 
     /// Where a peer's datagrams come in, as that is for the protocol that it speaks.
     pub fn listener_of(&self, from: SocketAddr) -> &Arc<Listener> {
-        self.known.peek(&from).map_or(&self.listener, |peer| &peer.listener)
+        self.known.peek(&from).map_or(&self.listener, |peer| &*peer.listener)
     }
 
     /// The device that a peer is, as far as that is known.
@@ -164,7 +189,7 @@ impl Peer {
         let head = listener.context_head(from);
         scratch.begin(&head, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
-        let listener = listener.clone();
+        let listener = Counted::of(listener.clone());
         Ok(Self { listener, dialogue, stream, head, heard: now.monotonic, astray: false })
     }
 
@@ -177,7 +202,7 @@ impl Peer {
             return true;
         }
         let Some(protocol) = decide(datagram, common.transport) else { return false };
-        self.listener = common.decided(protocol);
+        self.listener = Counted::of(common.decided(protocol));
         self.dialogue = self.listener.dialogue();
         self.head = self.listener.context_head(from);
         self.stream.renew();

@@ -2,7 +2,7 @@
 
 use crate::Listener;
 use compact_str::CompactString;
-use odograph_protocols::{Binding, Decision, Settings};
+use odograph_protocols::{Binding, Decided, Decision, Named, Other as Carried, Others, Settings};
 use std::sync::Arc;
 
 /// Decides about devices. On the way of the reply: must answer from memory.
@@ -74,4 +74,30 @@ pub(crate) fn admit(devices: &dyn Devices, ids: &[CompactString], listener: &Lis
             }),
         },
     }
+}
+
+/// What is decided about the devices of a frame on `listener`: each of them by itself. `bound` is whose the conversation is.
+pub(crate) fn decide(
+    devices: &dyn Devices,
+    named: &Named<'_>,
+    listener: &Listener,
+    bound: Option<&Binding>,
+) -> Decided {
+    let own = (!named.ids.is_empty()).then(|| admit(devices, named.ids, listener));
+    let each = |called: &CompactString| {
+        let binding = admit(devices, std::slice::from_ref(called), listener);
+        Carried { called: called.clone(), binding }
+    };
+    let mut others: Vec<Carried> = named.others.iter().map(each).collect();
+    let lets_in = |binding: &Binding| binding.decision != Decision::Refused;
+    let mut begun = own;
+    if named.passes_on
+        && let Some((own, called)) = begun.as_ref().filter(|own| !lets_in(own)).cloned().zip(named.ids.first())
+        && let Some(first) = others.iter().find(|other| lets_in(&other.binding)).map(|other| other.binding.clone())
+    {
+        // A refused device owns nothing, so the frame is that of the first that is let in.
+        begun = Some(first);
+        others.insert(0, Carried { called: called.clone(), binding: own });
+    }
+    Decided { begun: begun.filter(|begun| bound != Some(&**begun)), others: Others::new(others) }
 }

@@ -1,10 +1,11 @@
 //! From bytes to journal entries: what TCP and UDP have in common.
 
 use crate::{Devices, Listener, devices};
+use compact_str::CompactString;
 use odograph_handover::{Inlet, Item};
 use odograph_journal::{AppendError, Appended, Identity, Journal, Kind, NewEntry, Stream};
 use odograph_model::{Lsn, Time};
-use odograph_protocols::{Answer, Binding, Decision, Dialogue, Out, Turn, context};
+use odograph_protocols::{Answer, Binding, Decision, Dialogue, Others, Out, Turn, context};
 use odograph_wire::Malformed;
 use std::ops::Range;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub struct Tally {
     pub named: bool,
     /// What the device called itself in it, where that is not its id.
     pub called: Option<Box<str>>,
+    /// Whether whoever sent it passes on what devices say.
+    pub passes_on: bool,
     /// What devices answered to commands.
     pub answers: Vec<Answer>,
     /// The device that was refused last.
@@ -111,7 +114,9 @@ impl Scratch {
         self.tally.malformed.clear();
         self.tally.refused = None;
         self.tally.answers.clear();
-        self.before = dialogue.binding().map(|binding| (binding.clone(), encode(binding, &mut self.decisions)));
+        self.before = dialogue
+            .binding()
+            .map(|binding| (binding.clone(), encode(binding, &Others::default(), &mut self.decisions)));
         self.context.clear();
         self.context.extend_from_slice(head);
         let mut session = std::mem::take(&mut self.replies);
@@ -148,32 +153,42 @@ impl Scratch {
         let frame = bytes.get(range.clone()).unwrap_or_default();
         // Asked each time, so that what a person decides holds from the next message on that names its device.
         self.tally.named = false;
-        let turn = dialogue.frame(frame, received, &mut self.out, |ids, bound| {
-            self.tally.named = true;
-            let admitted = devices::admit(&*intake.devices, ids, listener);
-            self.tally.called = ids.first().filter(|id| **id != admitted.device).map(|id| id.as_str().into());
-            Some(admitted).filter(|admitted| bound != Some(admitted))
+        let turn = dialogue.frame(frame, received, &mut self.out, |named, bound| {
+            self.tally.named = !named.ids.is_empty();
+            let decided = devices::decide(&*intake.devices, named, listener, bound);
+            let admitted = decided.begun.as_deref().or(bound).map_or("", |admitted| &admitted.device);
+            let is_other = |id: &&CompactString| **id != admitted && decided.others.called(id).is_none();
+            self.tally.called = named.ids.first().filter(is_other).map(|id| id.as_str().into());
+            decided
         });
+        self.tally.passes_on = self.out.passes_on();
         let meant = match &turn.begun {
             _ if self.out.ends() => Meant::Over,
             _ if turn.malformed.is_some() => Meant::Malformed,
-            // The next request may be another device's.
-            Some(binding) if binding.decision == Decision::Refused && !listener.protocol.is_of_requests() => {
+            // The next request may be another device's, and so may the next packet of who passes on what they say.
+            Some(binding)
+                if binding.decision == Decision::Refused
+                    && !listener.protocol.is_of_requests()
+                    && !self.out.passes_on() =>
+            {
                 Meant::Refused
             }
             Some(_) => Meant::Identified,
             None => Meant::GoOn,
         };
         self.tally.malformed.extend(turn.malformed);
-        let refused = turn.begun.as_ref().filter(|binding| binding.decision == Decision::Refused);
+        let all = turn.begun.iter().chain(turn.others.iter().map(|other| &other.binding));
+        let refused = all.filter(|binding| binding.decision == Decision::Refused).last();
         self.tally.refused = refused.cloned().or(self.tally.refused.take());
         self.tally.records += self.out.records().len() as u64;
         self.tally.answers.extend_from_slice(self.out.answers());
         if let Some(inlet) = &intake.handover {
             self.prepare(inlet, dialogue, &turn);
         }
-        let identity = turn.begun.map(|binding| {
-            let range = encode(&binding, &mut self.decisions);
+        // What is decided about other devices holds for this frame alone, so it is there with each.
+        let bound = turn.begun.or_else(|| dialogue.binding().filter(|_| !turn.others.is_empty()).cloned());
+        let identity = bound.map(|binding| {
+            let range = encode(&binding, &turn.others, &mut self.decisions);
             (binding, range)
         });
         self.plan.push(Planned { kind: Kind::FRAME, range, identity, nobodys: false });
@@ -204,7 +219,7 @@ impl Scratch {
             planned.nobodys = true;
             *astray = true;
         } else if std::mem::take(astray) && planned.identity.is_none() {
-            planned.identity = Some((binding.clone(), encode(binding, &mut self.decisions)));
+            planned.identity = Some((binding.clone(), encode(binding, &Others::default(), &mut self.decisions)));
         }
     }
 
@@ -312,8 +327,8 @@ fn hand_over(inlet: &Inlet, items: &mut Vec<(usize, Item)>, entries: &[NewEntry<
     items.drain(..).for_each(|(_, item)| inlet.put(item));
 }
 
-fn encode(binding: &Binding, decisions: &mut Vec<u8>) -> Range<usize> {
+fn encode(binding: &Binding, others: &Others, decisions: &mut Vec<u8>) -> Range<usize> {
     let start = decisions.len();
-    binding.write(decisions);
+    binding.write_with(others, decisions);
     start..decisions.len()
 }

@@ -228,7 +228,8 @@ impl Link {
         }
         connection.listener().measures.bytes_received.increment(bytes.len() as u64);
         self.count(&connection, &scratch);
-        if let Some(binding) = scratch.tally.refused.as_ref().filter(|_| !connection.is_of_one()) {
+        let goes_on = !connection.is_of_one() || scratch.tally.passes_on;
+        if let Some(binding) = scratch.tally.refused.as_ref().filter(|_| goes_on) {
             // The connection goes on, so that its end tells nobody.
             let (device, listener) = (binding.device.as_str(), &**connection.listener());
             let refusal = worker.common.intake.devices.refusal(device, listener);

@@ -80,9 +80,7 @@ impl DatagramSocket {
         }
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
-        let before = peers.len();
         let verdict = peers.receive(datagram, peer, &worker.common.intake, now, &mut scratch);
-        count(&peers, before);
         let listener = peers.listener_of(peer).clone();
         listener.measures.bytes_received.increment(datagram.len() as u64);
         listener.measures.frames.increment(scratch.tally.frames);
@@ -124,28 +122,12 @@ impl DatagramSocket {
     }
 
     pub(crate) fn sweep(&self, intake: &Intake, now: Now, scratch: &mut Scratch) {
-        let mut peers = self.peers.borrow_mut();
-        let before = peers.len();
         // An error means that the journal takes nothing more: then nobody has to be forgotten either.
-        let _ = peers.sweep(intake, now, scratch);
-        count(&peers, before);
+        let _ = self.peers.borrow_mut().sweep(intake, now, scratch);
     }
 
     pub(crate) fn close(&self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) {
-        let mut peers = self.peers.borrow_mut();
-        let before = peers.len();
-        let _ = peers.close(why, intake, now, scratch);
-        count(&peers, before);
-    }
-}
-
-/// Counts peers that came and went since there were `before`. Several sockets share one gauge.
-fn count(peers: &Peers, before: usize) {
-    let gauge = &peers.listener().measures.connections;
-    match peers.len().checked_sub(before) {
-        Some(0) => {}
-        Some(more) => gauge.increment(more as f64),
-        None => gauge.decrement((before - peers.len()) as f64),
+        let _ = self.peers.borrow_mut().close(why, intake, now, scratch);
     }
 }
 

@@ -3,7 +3,7 @@
 //! A segment's entries are in files of several days and tenants, sorted by device. So some segments are read and sorted at a
 //! time, and what of them does not fit the memory goes through temporary files.
 
-use crate::frames::{NODE, PLACE, SEGMENT, STREAM};
+use crate::frames::{DECISION, NODE, PLACE, SEGMENT, STREAM};
 use crate::lake::Lake;
 use crate::rows::day_of;
 use crate::tenant::Version;
@@ -45,8 +45,14 @@ pub enum EntriesOf {
     All,
     /// A device's.
     Device(CompactString),
-    /// Everybody's in conversations in which one of these devices had a part.
-    Conversations(Vec<CompactString>),
+    /// Everybody's in conversations in which one of these devices had a part; and in those with a decision that is not less
+    /// than these bytes, if there are any: one about several devices, say, of which each may be meant.
+    Conversations {
+        /// The devices.
+        of: Vec<CompactString>,
+        /// The bytes.
+        decided: Vec<u8>,
+    },
 }
 
 /// Entries, as they come.
@@ -162,8 +168,12 @@ fn chosen(all: DataFrame, wanted: &WantedEntries) -> Result<DataFrame, Error> {
     let rows = match &wanted.of {
         EntriesOf::All => rows,
         EntriesOf::Device(device) => rows.filter(col(columns::DEVICE).eq(lit(device.as_str())))?,
-        EntriesOf::Conversations(devices) => {
-            let theirs = rows.clone().filter(query::is_of(devices))?.select(vec![col(STREAM).alias(THEIRS)])?;
+        EntriesOf::Conversations { of, decided } => {
+            let is_theirs = match decided.is_empty() {
+                true => query::is_of(of),
+                false => query::is_of(of).or(col(DECISION).gt_eq(lit(decided.clone()))),
+            };
+            let theirs = rows.clone().filter(is_theirs)?.select(vec![col(STREAM).alias(THEIRS)])?;
             rows.join(theirs.distinct()?, JoinType::LeftSemi, &[STREAM], &[THEIRS], None)?
         }
     };

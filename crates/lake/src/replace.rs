@@ -8,7 +8,7 @@ mod compare;
 pub use apply::{REPLACED_ROWS_MAX, Replaced, Replacement};
 pub use compare::{DeviceDifference, Difference, Gathered, KeyDifference};
 
-use crate::frames::{KIND, NODE, PLACE, STREAM};
+use crate::frames::{DECISION, KIND, NODE, PLACE, STREAM};
 use crate::lake::{Lake, Writer};
 use crate::rows::{day_of, written};
 use crate::sealed::{self, StoredFrame};
@@ -158,6 +158,28 @@ impl Past {
         Ok(companions)
     }
 
+    /// The devices that had a part in conversations by which what others said was passed on: those with a decision that is not less than
+    /// `decided`.
+    ///
+    /// # Errors
+    ///
+    /// When files cannot be read.
+    pub fn carriers(&self, period: &Period, decided: &[u8]) -> Result<Vec<CompactString>, Error> {
+        let rows = self.lake.ask(async {
+            let context = query::session(query::QUERY_BYTES)?;
+            let columns = [columns::DEVICE, NODE, STREAM, DECISION];
+            let Some(rows) = self.everyones(&context, &period.read(), &columns)? else { return Ok(Vec::new()) };
+            let several = rows.clone().filter(col(DECISION).gt_eq(lit(decided.to_vec())))?;
+            context.register_table("several", several.into_view())?;
+            context.register_table("rows", rows.into_view())?;
+            Ok::<_, Error>(context.sql(CARRIERS).await?.collect().await?)
+        })?;
+        let devices = |batch: &RecordBatch| -> Vec<CompactString> {
+            batch.column(0).as_string::<i32>().iter().flatten().map(Into::into).collect()
+        };
+        Ok(rows.iter().flat_map(devices).collect())
+    }
+
     /// Gives the entries of conversations of these devices and of what was nobody's, in the order of the journal, from
     /// before the period on.
     ///
@@ -296,6 +318,8 @@ const COUNTED: &str = "SELECT arrow_cast(device, 'Utf8'), count(*) FROM rows GRO
 const SHARED: &str = "SELECT DISTINCT arrow_cast(rows.device, 'Utf8'), arrow_cast(rows.node, 'Int64'), rows.stream FROM rows \
      JOIN (SELECT node AS n, stream AS s FROM rows GROUP BY node, stream HAVING count(DISTINCT device) > 1) \
      ON rows.node = n AND rows.stream = s";
+const CARRIERS: &str = "SELECT DISTINCT arrow_cast(rows.device, 'Utf8') FROM rows \
+     JOIN (SELECT DISTINCT node AS n, stream AS s FROM several) ON rows.node = n AND rows.stream = s";
 /// Clocks are set back by less, if ever.
 const SET_BACK_MS: i64 = 60 * 60 * 1000;
 /// A condition that names more devices takes long to plan.

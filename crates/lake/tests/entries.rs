@@ -79,10 +79,16 @@ fn entries_are_chosen_by_device_conversation_time_and_node() {
     assert_eq!(found(&lake, &of(EntriesOf::Device("device-1".into()))), of_default(one(0..60)));
     let mut shared = of_default(one(0..60));
     shared.insert(11, ("another".to_owned(), 3350));
-    let conversations = |device: &str| of(EntriesOf::Conversations(vec![device.into(), "nobody".into()]));
+    let conversation = |device: &str, decided: &[u8]| {
+        let (decided, devices) = (decided.to_vec(), vec![device.into(), "nobody".into()]);
+        of(EntriesOf::Conversations { of: devices, decided })
+    };
+    let conversations = |device: &str| conversation(device, &[]);
     assert_eq!(found(&lake, &conversations("device-1")), shared, "with whoever else had a part in it");
     assert_eq!(found(&lake, &conversations("somebody")), shared);
-    assert_eq!(found(&lake, &of(EntriesOf::Conversations(Vec::new()))), []);
+    assert_eq!(found(&lake, &conversations("whoever")), []);
+    assert_eq!(found(&lake, &conversation("whoever", b"other")), shared, "what was decided in it is not less");
+    assert_eq!(found(&lake, &conversation("whoever", b"others")), []);
     // Segments as a whole: what stands at their beginning says what the rest means.
     let day = |day: i64| Some(Time(NOW + day * DAY_MS));
     let wanted = WantedEntries { from: day(1), to: day(1), ..of(EntriesOf::Device("device-1".into())) };

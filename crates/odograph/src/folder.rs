@@ -306,10 +306,14 @@ fn recover_devices(roster: &Roster, reader: &Reader, mark: Lsn) -> Result<Lsn> {
             protocols.insert(entry.stream, context.protocol);
         }
         // Whoever was there before the mark is in the file, or was removed from it.
-        let identity = entry.identity.filter(|identity| entry.lsn >= mark && !identity.device.is_empty());
+        let identity = entry.identity.filter(|identity| entry.lsn >= mark && !identity.decision.is_empty());
         let Some(identity) = identity else { continue };
-        if let Ok(binding) = Binding::read(identity.device, identity.decision) {
-            roster.recover(&binding, protocols.get(&entry.stream).map_or("", |name| name.as_str()));
+        if let Ok((binding, others)) = Binding::read_with(identity.device, identity.decision) {
+            let own = Some(&binding).filter(|binding| !binding.device.is_empty());
+            let protocol = protocols.get(&entry.stream).map_or("", |name| name.as_str());
+            own.into_iter().chain(others.iter().map(|other| &*other.binding)).for_each(|binding| {
+                roster.recover(binding, protocol);
+            });
         }
     }
 }

@@ -17,7 +17,7 @@ use odograph_journal::Kind;
 use odograph_lake::{Gathered, Load, Past, Period, Replaced, Replacement};
 use odograph_model::Time;
 use odograph_pipeline::{Again, CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Came, Event, Window};
-use odograph_protocols::Decision;
+use odograph_protocols::{Binding, DECIDED_SEVERAL, Decision};
 use serde::{Deserialize, Serialize};
 use settings::Settled;
 use std::collections::HashSet;
@@ -91,12 +91,14 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
     };
     let replay = Replay { past: &past, period, query, settled: &settled };
     let parts = parts(past.loads(&period, &query.devices)?)?;
-    let companions = past.companions(&period)?;
+    let (companions, carriers) = (past.companions(&period)?, past.carriers(&period, &[DECIDED_SEVERAL])?);
     let of: usize = parts.iter().map(Vec::len).sum();
     let (mut total, mut replacement, mut done) = (Total::default(), Replacement::default(), 0);
     for devices in parts {
         let mut read: HashSet<CompactString> = devices.iter().cloned().collect();
         read.extend(devices.iter().filter_map(|device| companions.get(device)).flatten().cloned());
+        // What any of them said may have been passed on by those.
+        read.extend(carriers.iter().cloned());
         let gathered = replay.gather(&devices, &read.into_iter().collect::<Vec<_>>(), &mut total)?;
         let difference = past.compare(&period, &devices, gathered)?;
         for (device, difference) in difference.devices {
@@ -159,17 +161,26 @@ impl Replay<'_> {
         let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
         self.past.frames(&self.period, read, |node, frame| {
             let Some(entry) = entry(frame) else { return Ok(()) };
-            let is_wanted = wanted.contains(frame.device) && self.period.holds(frame.at);
+            let holds = self.period.holds(frame.at);
+            let is_wanted = wanted.contains(frame.device) && holds;
+            let is_asked = |binding: &Binding| {
+                holds
+                    && binding.decision == Decision::Accepted
+                    && binding.tenant == self.query.tenant
+                    && wanted.contains(binding.device.as_str())
+            };
             let take = |event: &Event<'_>| {
-                if !is_wanted || event.binding.decision != Decision::Accepted {
-                    return;
-                }
-                if event.device() != event.binding.device || event.binding.tenant != self.query.tenant {
+                // Where each device of a frame was not decided about, the others went along with the frame's own.
+                let is_decided = event.device() == event.binding.device;
+                if is_decided && is_asked(event.binding) {
+                    self.settled.used_by(event.protocol);
+                    gathered.push(&row(event), event.claimed);
+                } else if is_wanted
+                    && event.binding.decision == Decision::Accepted
+                    && (!is_decided || event.device() == frame.device)
+                {
                     carried += 1;
-                    return;
                 }
-                self.settled.used_by(event.protocol);
-                gathered.push(&row(event), event.claimed);
             };
             let came = again.entry(&entry, node, frame.segment, take);
             if is_wanted && entry.kind == Kind::FRAME {
@@ -181,6 +192,13 @@ impl Replay<'_> {
                 if came != Came::Unreadable {
                     gathered.readable(frame.device, frame.at);
                 }
+            }
+            if came != Came::Unreadable && entry.kind == Kind::FRAME {
+                let others = entry.identity.and_then(|of| Binding::read_with(of.device, of.decision).ok());
+                let others = others.iter().flat_map(|(_, others)| others.iter());
+                others.filter(|other| is_asked(&other.binding)).for_each(|other| {
+                    gathered.readable(&other.binding.device, frame.at);
+                });
             }
             if gathered.bytes() > GATHERED_BYTES_MAX {
                 bail!("these devices said too much for one go: take a shorter period, or one device after the other");

@@ -133,6 +133,8 @@ struct Server {
     /// Where devices arrive.
     planned: Vec<Planned>,
     stop_max: Duration,
+    /// How long a server that takes this one's place may take.
+    take_over_max: Duration,
     folder: Folder,
     lock: Lock,
 }
@@ -156,7 +158,7 @@ impl Server {
         let mut limits = config.limits.clone();
         let (connections_max, few) = files::connections(*open_files, doors.devices.len(), config.connections_max);
         limits.connections_max = connections_max;
-        let stop_max = limits.stop_max;
+        let (stop_max, take_over_max) = (limits.stop_max, config.take_over_max);
         if let Some(few) = few {
             tracing::warn!("{few}");
         }
@@ -214,7 +216,7 @@ impl Server {
         let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home));
         let http = http.serve(&app, config, &folder, files::shares(*open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
-        Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, folder, lock })
+        Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, take_over_max, folder, lock })
     }
 
     /// Serves. What it stands on comes back where a server was to follow this one and did not come to serve.
@@ -254,7 +256,7 @@ impl Server {
 
     /// Waits until something ends it.
     async fn next(&self, asking: &tokio::net::UnixListener, signals: &mut Signals) -> Result<Next> {
-        let offer = Offer::of(&self.gateway, self.http.public(), &self.planned);
+        let offer = Offer::of(&self.gateway, self.http.public(), &self.planned, self.take_over_max);
         let mut asked = std::pin::pin!(succession::asked(asking, &offer));
         let mut look = tokio::time::interval(LOOK);
         loop {

@@ -147,6 +147,35 @@ fn a_successor_that_ends_at_any_step_leaves_the_server_as_it_was() {
 }
 
 #[test]
+fn a_successor_that_hangs_with_the_sockets_is_forgotten_and_one_that_hangs_with_the_folder_is_named() {
+    let mut trial = Trial::new();
+    let mut command = trial.command(&[]);
+    command.env("ODOGRAPH_LIMITS__TAKE_OVER_MAX", "5 s");
+    let mut server = Server::start(command);
+    trial.is_served();
+    // It has all sockets, stays, and is never ready: the server does not wait for it, neither meanwhile nor then.
+    let mut hangs = Speaker::connect(&trial.place.data());
+    assert_eq!(hangs.asks(), 3);
+    trial.is_served();
+    let refused = hangs.hear().expect("it is told");
+    assert!(refused["refuse"]["why"].is_string(), "{refused}");
+    server.log_line(|line| line["message"] == "another server was to follow, and is not ready: this one goes on");
+    trial.is_served();
+    assert!(server.runs());
+    // The next one has the folder as well, and neither serves nor ends: nobody can take it back from it.
+    let mut next = Speaker::connect(&trial.place.data());
+    assert_eq!(next.asks(), 3);
+    next.is_ready();
+    next.has_the_folder();
+    assert_eq!(server.wait().code(), Some(75), "it is named, and someone has to end it");
+    drop((hangs, next));
+    let server = trial.serve(&[]);
+    trial.is_served();
+    assert_eq!(server.stop().code(), Some(0));
+    trial.all_there();
+}
+
+#[test]
 fn a_server_goes_on_when_its_successor_ends_with_the_data_folder() {
     let mut trial = Trial::new();
     let server = trial.serve(&[]);

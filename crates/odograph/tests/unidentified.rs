@@ -74,6 +74,9 @@ fn devices_of_all_protocols_come_to_one_port() {
         "odograph_decided_total{protocol=\"gt06\",transport=\"tcp\"} 1",
         "odograph_connections{protocol=\"unidentified\",transport=\"tcp\"} 0",
         "odograph_connections{protocol=\"gt06\",transport=\"tcp\"} 1",
+        // An address that sends datagrams counts among those of its protocol, as a connection does.
+        "odograph_connections{protocol=\"unidentified\",transport=\"udp\"} 0",
+        "odograph_connections{protocol=\"wialon\",transport=\"udp\"} 1",
     ] {
         assert!(metrics.lines().any(|line| line == counted), "{counted}: {metrics}");
     }

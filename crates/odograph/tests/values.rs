@@ -125,8 +125,8 @@ fn hear(journal: &Journal, protocol: &'static Protocol, paragraph: &Paragraph) {
     let mut out = Out::default();
     for message in paragraph.frames() {
         let (before, owner) = (state(&dialogue), whose(dialogue.binding().expect("it is bound")));
-        let turn = dialogue.frame(&message.bytes, at, &mut out, |ids, bound| {
-            ids.first().map(|id| accepted(id)).filter(|binding| bound != Some(&**binding))
+        let turn = dialogue.frame(&message.bytes, at, &mut out, |named, bound| {
+            named.ids.first().map(|id| accepted(id)).filter(|binding| bound != Some(&**binding)).into()
         });
         let begun = turn.begun.map(|binding| whose(&binding));
         let identity = begun.as_ref().map(|(device, decision)| Identity { device, decision });

@@ -9,7 +9,7 @@ use odograph_handover::Item;
 use odograph_journal::{Entry, Kind};
 use odograph_model::{Lsn, Record, Time};
 use odograph_protocols::detect::UNIDENTIFIED;
-use odograph_protocols::{Binding, Context, Follower, Footing, Malformed, Out, ResumeError, find};
+use odograph_protocols::{Binding, Context, Decided, Follower, Footing, Malformed, Others, Out, ResumeError, find};
 use std::sync::Arc;
 
 /// Decodes entries that are given to it in the order of the journal, from the beginning of a segment on.
@@ -47,6 +47,8 @@ type Place = (i32, Lsn);
 pub struct Decoded<'a> {
     /// Whose it is.
     pub binding: &'a Arc<Binding>,
+    /// Whose those of its records are that name another device, where each was decided about.
+    pub others: Others,
     /// What it came by.
     pub protocol: &'static str,
     /// When.
@@ -162,7 +164,7 @@ impl Decoder {
         let footing = self.footings.get_or_insert_with(&footing, |footing| Arc::new(footing.clone())).clone();
         // The entry repeats whose it is, beside its context.
         let binding = binding.map(|binding| match told {
-            Told::Bound(told) if **told == binding => told.clone(),
+            Told::Bound(told, _) if **told == binding => told.clone(),
             _ => Arc::new(binding),
         });
         Ok(Some(Follower::new(footing, binding, session)))
@@ -187,18 +189,22 @@ impl Decoder {
             None => self.frames.redecoded += 1,
         }
         let dialogue = self.dialogues.get_mut(entry.stream).ok_or(Undecoded::NoContext)?;
+        let mut others = Others::default();
         let decided = match told {
             // Nobody's from here on: nothing was decided about a device.
             Told::Nothing | Told::Nobody => None,
             Told::Unreadable(malformed) => return Err(Undecoded::Decision(*malformed)),
-            Told::Bound(binding) => Some(match &self.resettle {
-                None => binding.clone(),
-                Some(resettle) => {
-                    let mut binding = (**binding).clone();
-                    resettle.device(dialogue.protocol(), &mut binding);
-                    Arc::new(binding)
-                }
-            }),
+            Told::Bound(binding, about) => {
+                others = about.clone();
+                Some(match &self.resettle {
+                    None => binding.clone(),
+                    Some(resettle) => {
+                        let mut binding = (**binding).clone();
+                        resettle.device(dialogue.protocol(), &mut binding);
+                        Arc::new(binding)
+                    }
+                })
+            }
         };
         // The first entry of a segment repeats whose the stream was: that begins nothing.
         let decided = decided.filter(|decided| entry.context.is_none() || dialogue.binding() != Some(decided));
@@ -208,15 +214,18 @@ impl Decoder {
             dialogue.follow(decided, item.state);
             (item.records, item.malformed)
         } else {
-            let (gap, mut lost, resettle) = (self.gap, false, self.resettle.as_deref());
+            // What was nobody's when it came, an older version may not have understood: who was there before did not say it.
+            let unsure = self.gap || matches!(told, Told::Nobody);
+            let (mut lost, resettle) = (false, self.resettle.as_deref());
             let is_its = |ids: &[CompactString], bound: &Binding| {
                 let other_name = |id| resettle.is_some_and(|resettle| resettle.is_name_of(id, &bound.device));
                 ids.first().is_some_and(|id| *id == bound.device || other_name(id))
             };
-            let turn = dialogue.frame(entry.payload, received, &mut self.out, |ids, bound| {
+            let turn = dialogue.frame(entry.payload, received, &mut self.out, |named, bound| {
+                let ids = named.ids;
                 // Under another of its names it may still be the same device, but nothing is given to a wrong one.
-                lost = gap && decided.is_none() && bound.is_none_or(|bound| !is_its(ids, bound));
-                decided
+                lost = unsure && decided.is_none() && !ids.is_empty() && bound.is_none_or(|bound| !is_its(ids, bound));
+                Decided { begun: decided, others: others.clone() }
             });
             if lost {
                 return Err(Undecoded::NoContext);
@@ -228,6 +237,7 @@ impl Decoder {
         }
         Ok(dialogue.binding().filter(|_| !records.is_empty()).map(|binding| Decoded {
             binding,
+            others,
             protocol: name,
             received,
             records,

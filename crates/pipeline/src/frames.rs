@@ -206,7 +206,9 @@ fn give<T: Taker>(
         let id = RecordId::new(&decoded.binding.device, &record, received);
         let claimed = record.time;
         window.apply(&mut record, received);
-        let (binding, record) = (&**decoded.binding, &record);
+        // One that each device was not decided about by itself goes along with the frame's.
+        let other = record.device.as_deref().and_then(|device| decoded.others.device(device));
+        let (binding, record) = (&**other.unwrap_or(decoded.binding), &record);
         taker.take(&Event { binding, protocol, record, claimed, received, id, place })?;
     }
     Ok(())

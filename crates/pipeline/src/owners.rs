@@ -61,7 +61,7 @@ fn owner(binding: &Arc<Binding>) -> Owner<'_> {
 
 /// What was decided about a device. What cannot be read belongs to the one who keeps what is nobody's.
 fn bound(device: &str, told: &Told) -> Arc<Binding> {
-    if let Told::Bound(binding) = told {
+    if let Told::Bound(binding, _) = told {
         return binding.clone();
     }
     let (device, tenant, settings) = (device.into(), DEFAULT_TENANT.into(), Settings::default());

@@ -1,7 +1,7 @@
 //! What an entry of the journal says of whose its stream is from then on.
 
 use odograph_journal::Entry;
-use odograph_protocols::{Binding, Malformed};
+use odograph_protocols::{Binding, Malformed, Others};
 use std::sync::Arc;
 
 /// That, read once for all who want to know.
@@ -11,8 +11,8 @@ pub enum Told {
     Nothing,
     /// It is nobody's, and nothing was decided about a device.
     Nobody,
-    /// A device's: what was decided about it.
-    Bound(Arc<Binding>),
+    /// A device's: what was decided about it, and about others in the same frame.
+    Bound(Arc<Binding>, Others),
     /// A device's, but what was decided about it cannot be read.
     Unreadable(Malformed),
 }
@@ -24,11 +24,11 @@ impl Told {
         if identity.device.is_empty() && identity.decision.is_empty() {
             return Self::Nobody;
         }
-        match Binding::read(identity.device, identity.decision) {
-            Ok(read) => Self::Bound(match known.filter(|known| ***known == read) {
-                Some(known) => known.clone(),
-                None => Arc::new(read),
-            }),
+        match Binding::read_with(identity.device, identity.decision) {
+            Ok((read, others)) => {
+                let known = known.filter(|known| ***known == read).cloned();
+                Self::Bound(known.unwrap_or_else(|| Arc::new(read)), others)
+            }
             Err(malformed) => Self::Unreadable(malformed),
         }
     }

@@ -65,17 +65,11 @@ impl Binding {
     /// Appends all but the device, which the journal keeps itself.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
-        out.push(match self.decision {
-            Decision::Accepted => 1,
-            Decision::Quarantined => 2,
-            Decision::Refused => 3,
-        });
-        short(&self.tenant, out);
-        write_settings(&self.settings, out);
+        write_decided(self, out);
     }
 
     /// Reads what [`Binding::write`] wrote for `device`.
-    pub fn read(device: &str, bytes: &[u8]) -> Result<Self> {
+    pub(crate) fn read_alone(device: &str, bytes: &[u8]) -> Result<Self> {
         let mut c = Cursor::new(bytes);
         let binding = read_binding(device, &mut c)?;
         c.finish("binding")?;
@@ -146,12 +140,36 @@ pub fn is_unidentified(context: &[u8]) -> bool {
 
 fn read_binding(device: &str, c: &mut Cursor<'_>) -> Result<Binding> {
     version(c)?;
-    let decision = match c.u8("decision")? {
-        1 => Decision::Accepted,
-        2 => Decision::Quarantined,
-        3 => Decision::Refused,
-        _ => return Err(c.error("decision", Reason::Unknown)),
-    };
+    read_decided(device, c)
+}
+
+/// What of a binding follows its version.
+pub(crate) fn write_decided(binding: &Binding, out: &mut Vec<u8>) {
+    write_decision(binding.decision, out);
+    short(&binding.tenant, out);
+    write_settings(&binding.settings, out);
+}
+
+pub(crate) fn write_decision(decision: Decision, out: &mut Vec<u8>) {
+    out.push(match decision {
+        Decision::Accepted => 1,
+        Decision::Quarantined => 2,
+        Decision::Refused => 3,
+    });
+}
+
+pub(crate) fn read_decision(c: &mut Cursor<'_>) -> Result<Decision> {
+    match c.u8("decision")? {
+        1 => Ok(Decision::Accepted),
+        2 => Ok(Decision::Quarantined),
+        3 => Ok(Decision::Refused),
+        _ => Err(c.error("decision", Reason::Unknown)),
+    }
+}
+
+/// Reads what [`write_decided`] wrote.
+pub(crate) fn read_decided(device: &str, c: &mut Cursor<'_>) -> Result<Binding> {
+    let decision = read_decision(c)?;
     let tenant = read_short("tenant", c)?.into();
     let settings = read_settings(c)?;
     Ok(Binding { device: device.into(), tenant, decision, settings })
@@ -184,7 +202,7 @@ fn read_settings(c: &mut Cursor<'_>) -> Result<Settings> {
 }
 
 /// What is longer than the length field can say is cut: nothing that long is ever meant.
-fn short(text: &str, out: &mut Vec<u8>) {
+pub(crate) fn short(text: &str, out: &mut Vec<u8>) {
     let text = beginning(text, u8::MAX.into());
     out.push(u8::try_from(text.len()).unwrap_or(u8::MAX));
     out.extend(text.bytes());
@@ -201,7 +219,7 @@ fn long(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend(bytes.iter().take(length.into()));
 }
 
-fn read_short<'a>(field: &'static str, c: &mut Cursor<'a>) -> Result<&'a str> {
+pub(crate) fn read_short<'a>(field: &'static str, c: &mut Cursor<'a>) -> Result<&'a str> {
     let length = c.u8(field)?;
     utf8(field, c.bytes(field, length.into())?, c)
 }

@@ -1,11 +1,14 @@
 //! One dialogue with a device, live or out of the journal: the same code decides in both what a frame counts for, so
 //! that decoding again gives what was decoded then.
 
+use crate::decided::counts;
+use crate::out::Verdict;
 use crate::{
-    Binding, Checksum, Context, Decision, Opening, Out, Protocol, ReplyTo, Session, Settings, Transport, decode, find,
+    Binding, Checksum, Context, Decided, Decision, Named, OTHERS_MAX, Opening, Others, Out, Protocol, ReplyTo, Session,
+    Settings, Transport, decode, find,
 };
 use compact_str::CompactString;
-use odograph_model::Time;
+use odograph_model::{Record, Time};
 use odograph_wire::{Cut, Malformed, Told};
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -32,10 +35,12 @@ pub struct Footing {
 }
 
 /// What a frame meant for its dialogue.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Turn {
     /// The binding that begins with it, if one does.
     pub begun: Option<Arc<Binding>>,
+    /// What was decided about other devices of which it has records.
+    pub others: Others,
     /// What is wrong with it, if something is.
     pub malformed: Option<Malformed>,
 }
@@ -96,14 +101,13 @@ impl Dialogue {
     /// Decodes a frame. What it gives is in `out`: only what counts, so nothing of a malformed frame, no record of a
     /// device that is unknown or was refused, and just the replies that are due.
     ///
-    /// `decide` is asked where the frame names a device; it answers with a binding where one begins with this frame,
-    /// and with nothing where the one there was goes on.
+    /// `decide` is asked where the frame names a device: see [`Decided`].
     pub fn frame(
         &mut self,
         frame: &[u8],
         received: Time,
         out: &mut Out<'_>,
-        decide: impl FnOnce(&[CompactString], Option<&Binding>) -> Option<Arc<Binding>>,
+        decide: impl FnOnce(&Named<'_>, Option<&Binding>) -> Decided,
     ) -> Turn {
         out.clear();
         let mut before = std::mem::take(&mut out.before);
@@ -120,25 +124,76 @@ impl Dialogue {
         received: Time,
         out: &mut Out<'_>,
         before: &[u8],
-        decide: impl FnOnce(&[CompactString], Option<&Binding>) -> Option<Arc<Binding>>,
+        decide: impl FnOnce(&Named<'_>, Option<&Binding>) -> Decided,
     ) -> Turn {
         if let Err(malformed) = decode(&mut *self.session, frame, received, out) {
-            return Turn { begun: None, malformed: Some(malformed) };
+            return Turn { malformed: Some(malformed), ..Turn::default() };
         }
         let anonymous = out.identity().is_empty();
-        let begun = if anonymous { None } else { decide(out.identity(), self.binding.as_deref()) };
+        let others = out.others(OTHERS_MAX);
+        let decided = match anonymous && others.is_empty() {
+            true => Decided::default(),
+            false => {
+                let named = Named { ids: out.identity(), others: &others, passes_on: out.passes_on() };
+                decide(&named, self.binding.as_deref())
+            }
+        };
+        let begun = decided.begun.filter(|_| !anonymous);
         if let Some(binding) = &begun
             && let Err((malformed, refused)) = self.begin_binding(binding, frame, received, out, before)
         {
-            return Turn { begun: Some(refused), malformed: Some(malformed) };
+            return Turn { begun: Some(refused), malformed: Some(malformed), ..Turn::default() };
         }
         let inherits = self.footing.transport == Transport::Tcp || !self.footing.protocol.datagrams_identify;
         let binding = self.binding.as_deref().filter(|_| !anonymous || inherits);
-        match binding.map(|binding| binding.decision) {
-            Some(Decision::Accepted | Decision::Quarantined) => out.keep_replies(|to| to != ReplyTo::Refused),
-            Some(Decision::Refused) | None => out.refuse(|to| matches!(to, ReplyTo::Refused | ReplyTo::Anyone)),
+        let own_counts = binding.is_some_and(counts);
+        if !decided.others.is_empty() && binding.is_some() {
+            let others = decided.others;
+            let malformed = self.several(own_counts, &others, frame, received, out, before);
+            return Turn { begun, others, malformed };
         }
-        Turn { begun, malformed: None }
+        match own_counts {
+            true => out.keep_replies(|to| to != ReplyTo::Refused),
+            false => out.refuse(|to| matches!(to, ReplyTo::Refused | ReplyTo::Anyone)),
+        }
+        Turn { begun, ..Turn::default() }
+    }
+
+    /// What counts of a frame with records of several devices, each of which was decided about. Where some of it does not,
+    /// the frame is taken once more, by a session that knows it and says so in its replies.
+    fn several(
+        &mut self,
+        own_counts: bool,
+        others: &Others,
+        frame: &[u8],
+        received: Time,
+        out: &mut Out<'_>,
+        before: &[u8],
+    ) -> Option<Malformed> {
+        // Who speaks for himself and is refused has nothing to pass on.
+        let of_own = out.identity().first().filter(|_| out.passes_on()).and_then(|id| others.called(id));
+        let own_counts = of_own.map_or(own_counts, |own| counts(own));
+        let any_counts = own_counts || (out.passes_on() && others.iter().any(|other| counts(&other.binding)));
+        if !any_counts {
+            out.refuse(|to| matches!(to, ReplyTo::Refused | ReplyTo::Anyone));
+            return None;
+        }
+        let verdict = Verdict { own_counts, others: others.clone() };
+        let counts_all = |record: &Record| match &record.device {
+            None => own_counts,
+            Some(name) => others.called(name).is_some_and(|binding| counts(binding)),
+        };
+        if !own_counts || !out.records().iter().all(counts_all) {
+            self.reopen(before);
+            out.clear();
+            out.judge(verdict.clone());
+            if let Err(malformed) = decode(&mut *self.session, frame, received, out) {
+                return Some(malformed);
+            }
+        }
+        out.keep_counting(&verdict);
+        out.keep_replies(|to| to != ReplyTo::Refused);
+        None
     }
 
     /// From this frame on the dialogue belongs to a device, whose own settings hold for this frame already: there may be
@@ -250,7 +305,7 @@ impl Hash for Footing {
 mod tests {
     use super::*;
     use crate::{Claim, Follower, Maturity, Setting, SettingKind};
-    use odograph_model::{Key, Record};
+    use odograph_model::Key;
     use odograph_wire::{Framing, Reason};
 
     /// Says `NAME;PASSWORD;SPEED` in each message: all that settings may bear upon.
@@ -321,7 +376,7 @@ mod tests {
     fn say(dialogue: &mut Dialogue, text: &str, admitted: &Arc<Binding>) -> (Vec<Option<f64>>, Vec<String>, bool) {
         let mut out = Out::default();
         let turn = dialogue.frame(text.as_bytes(), Time(0), &mut out, |_, bound| {
-            Some(admitted.clone()).filter(|admitted| bound != Some(admitted))
+            Some(admitted.clone()).filter(|admitted| bound != Some(admitted)).into()
         });
         let speed = |record: &Record| match record.get(Key::PositionSpeed) {
             Some(odograph_model::Value::Float(speed)) => Some(*speed),
@@ -356,8 +411,8 @@ mod tests {
             [("tens;;5", &tens), ("tens;;6", &tens), ("ones;;7", &ones), ("tens;;8", &tens), ("tens;;9", &tens)];
         // It may have to decode any of them itself.
         for (number, (text, admitted)) in turns.into_iter().cycle().take(35).enumerate() {
-            let decide = |_: &[CompactString], bound: Option<&Binding>| {
-                Some(admitted.clone()).filter(|admitted| bound != Some(admitted))
+            let decide = |_: &Named<'_>, bound: Option<&Binding>| {
+                Some(admitted.clone()).filter(|admitted| bound != Some(admitted)).into()
             };
             let (mut out, mut again) = (Out::default(), Out::default());
             let turn = leader.frame(text.as_bytes(), Time(0), &mut out, decide);
@@ -371,7 +426,7 @@ mod tests {
             assert_eq!(follower.binding(), leader.binding(), "{number}");
         }
         // Nothing changed: nothing is handed over.
-        let quiet = Turn { begun: None, malformed: None };
+        let quiet = Turn::default();
         let mut out = Out::default();
         leader.save(&mut out.before);
         assert_eq!(leader.state_after(&quiet, &mut out), None);

@@ -1,8 +1,7 @@
 //! A dialogue that another one leads: whoever reads the journal is told what each frame gave, and decodes none of them. But of
 //! any dialogue there is the next frame may have to be decoded, so this is what that takes, in few bytes.
 
-use crate::{Binding, Dialogue, Footing, Out, Protocol, Turn};
-use compact_str::CompactString;
+use crate::{Binding, Decided, Dialogue, Footing, Named, Out, Protocol, Turn};
 use odograph_model::Time;
 use std::sync::Arc;
 
@@ -50,7 +49,7 @@ impl Follower {
         frame: &[u8],
         received: Time,
         out: &mut Out<'_>,
-        decide: impl FnOnce(&[CompactString], Option<&Binding>) -> Option<Arc<Binding>>,
+        decide: impl FnOnce(&Named<'_>, Option<&Binding>) -> Decided,
     ) -> Turn {
         match &mut self.session {
             Session::Awake(dialogue) => dialogue.frame(frame, received, out, decide),

@@ -27,9 +27,11 @@
     )
 )]
 
+mod absent;
 mod command;
 pub mod context;
 mod conversation;
+mod decided;
 pub mod detect;
 mod devices;
 mod dialogue;
@@ -46,9 +48,10 @@ mod settings;
 pub use command::{Answer, Command, CommandError, CommandSpec, Encoded};
 pub use context::{Binding, Context, Decision};
 pub use conversation::{Conversation, Fault, Heard, Terms, decode};
+pub use decided::{DECIDED_SEVERAL, Decided, Named, OTHERS_MAX, Other, Others};
 pub use dialogue::{Dialogue, Footing, ResumeError, Turn};
 pub use follower::Follower;
-pub use out::{IDENTITY_BYTES_MAX, NAMES_MAX, NOTES_MAX, Out, RECORDS_MAX, REPLIES_MAX, Reply, ReplyTo};
+pub use out::{IDENTITY_BYTES_MAX, NAMES_MAX, NOTES_MAX, Out, RECORDS_MAX, REPLIES_MAX, Reply, ReplyTo, Standing};
 pub use recognise::Claim;
 pub use registry::{PROTOCOLS, find};
 pub use reply_template::ReplyTemplate;

@@ -1,9 +1,11 @@
 //! What a frame gives: records, replies, identity, notes.
 
-use crate::Answer;
+use crate::decided::counts;
+use crate::{Answer, Others};
 use compact_str::CompactString;
 use odograph_model::Record;
 use odograph_wire::{Cursor, Fields, Tracer};
+use std::collections::BTreeSet;
 
 /// A frame can give at most this many records: a black box of Wialon IPS may hold as many, other frames hold some 255.
 pub const RECORDS_MAX: usize = 5000;
@@ -27,11 +29,34 @@ pub struct Out<'t> {
     answers: Vec<Answer>,
     overflow: bool,
     over: bool,
+    passes_on: bool,
+    /// What is decided about the devices of the frame, where that is known already.
+    verdict: Option<Verdict>,
     tracer: Option<&'t dyn Tracer>,
     /// What the session saved before the frame: its memory is kept here from frame to frame.
     pub(crate) before: Vec<u8>,
     /// And after it.
     pub(crate) after: Vec<u8>,
+}
+
+/// Whether what a frame has of a device counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It does, or nobody has decided yet.
+    Counts,
+    /// The device is refused.
+    Refused,
+    /// There are more devices in the frame than are decided about at once: what it has of this one must come again.
+    Beyond,
+}
+
+/// What is decided about the devices of a frame.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    /// Whether what it has of its own device counts.
+    pub(crate) own_counts: bool,
+    /// About the others.
+    pub(crate) others: Others,
 }
 
 /// Bytes for the device. On UDP each reply is one datagram.
@@ -128,6 +153,24 @@ impl<'t> Out<'t> {
         self.over = true;
     }
 
+    /// Whoever speaks passes on what devices say: that one of them is refused says nothing about the next, in this frame or
+    /// in another. Such a frame is the device's that it identifies; records of others name theirs in [`Record::device`].
+    pub fn pass_on(&mut self) {
+        self.passes_on = true;
+    }
+
+    /// Whether what the frame has of a device counts, so that it can be confirmed truthfully: of the one that is called so
+    /// in [`Record::device`], or of the frame's own. A frame is taken a second time where it turns out that some does not.
+    pub fn standing(&self, other: Option<&str>) -> Standing {
+        let (Some(verdict), is_own) = (&self.verdict, other.is_none()) else { return Standing::Counts };
+        match other.and_then(|name| verdict.others.called(name)) {
+            Some(binding) if counts(binding) => Standing::Counts,
+            None if is_own && verdict.own_counts => Standing::Counts,
+            None if !is_own => Standing::Beyond,
+            _ => Standing::Refused,
+        }
+    }
+
     /// The device answered a command.
     pub fn answer(&mut self, answer: Answer) {
         self.answers.push(answer);
@@ -168,6 +211,11 @@ impl<'t> Out<'t> {
         self.over
     }
 
+    /// Whether whoever speaks passes on what devices say.
+    pub const fn passes_on(&self) -> bool {
+        self.passes_on
+    }
+
     /// Forgets everything, for the next frame. Memory is kept.
     pub fn clear(&mut self) {
         self.records.clear();
@@ -177,6 +225,8 @@ impl<'t> Out<'t> {
         self.answers.clear();
         self.overflow = false;
         self.over = false;
+        self.passes_on = false;
+        self.verdict = None;
     }
 
     /// Takes back what a malformed frame gave, except its notes and its [`ReplyTo::DespiteError`].
@@ -186,6 +236,38 @@ impl<'t> Out<'t> {
         self.identity.clear();
         self.answers.clear();
         self.overflow = false;
+    }
+
+    /// Before the frame is taken a second time: what is decided about its devices.
+    pub(crate) fn judge(&mut self, verdict: Verdict) {
+        self.verdict = Some(verdict);
+    }
+
+    /// The other devices that records name, each once, at most `most`.
+    pub(crate) fn others(&self, most: usize) -> Vec<CompactString> {
+        let (mut seen, mut others) = (BTreeSet::new(), Vec::new());
+        for device in self.records.iter().filter_map(|record| record.device.as_ref()) {
+            if others.len() < most && others.last() != Some(device) && seen.insert(device) {
+                others.push(device.clone());
+            }
+        }
+        others
+    }
+
+    /// Drops records that do not count, and answers where the frame's own device does not; the others are given to the
+    /// devices by their ids.
+    pub(crate) fn keep_counting(&mut self, verdict: &Verdict) {
+        self.records.retain_mut(|record| {
+            let Some(name) = &record.device else { return verdict.own_counts };
+            let Some(binding) = verdict.others.called(name).filter(|binding| counts(binding)) else { return false };
+            if *name != binding.device {
+                record.device = Some(binding.device.clone());
+            }
+            true
+        });
+        if !verdict.own_counts {
+            self.answers.clear();
+        }
     }
 
     /// Drops the replies that are not due.

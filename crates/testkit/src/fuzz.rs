@@ -11,8 +11,8 @@ pub use setup::Setup;
 
 use crate::vectors::{Paragraph, RECEIVED, parse, taken_back};
 use odograph_protocols::{
-    Binding, CONTEXT_MAX, Claim, Command, Context, Conversation, Dialogue, Heard, IDENTITY_BYTES_MAX, NOTES_MAX, Out,
-    PROTOCOLS, Protocol, RECORDS_MAX, REPLIES_MAX, Transport,
+    Binding, CONTEXT_MAX, Claim, Command, Context, Conversation, Decided, Dialogue, Heard, IDENTITY_BYTES_MAX,
+    NOTES_MAX, Out, PROTOCOLS, Protocol, RECORDS_MAX, REPLIES_MAX, Transport,
 };
 use odograph_wire::Cut;
 use std::path::Path;
@@ -75,7 +75,7 @@ pub fn context(input: &[u8]) {
     let Ok(mut dialogue) = Dialogue::resume(context) else { return };
     let mut out = Out::default();
     // Whether it is decoded is the session's affair.
-    let _ = dialogue.frame(frame, RECEIVED, &mut out, |_, _| None);
+    let _ = dialogue.frame(frame, RECEIVED, &mut out, |_, _| Decided::default());
     let mut saved = Vec::new();
     dialogue.save(&mut saved);
     assert!(saved.len() <= CONTEXT_MAX, "{} bytes saved", saved.len());

@@ -28,6 +28,8 @@ pub(crate) struct Config {
     /// Unset: as many as the system lets us have files open, less what we need ourselves.
     pub(crate) connections_max: Option<usize>,
     pub(crate) unknown_devices_max: usize,
+    /// How long a server that takes this one's place may take.
+    pub(crate) take_over_max: Duration,
     pub(crate) log: Log,
 }
 
@@ -175,6 +177,8 @@ impl Default for Config {
             limits: Limits::default(),
             connections_max: None,
             unknown_devices_max: UNKNOWN_DEVICES_MAX,
+            // The new one reads the end of the journal, and devices wait.
+            take_over_max: Duration::from_secs(120),
             log: Log { format: LogFormat::Auto, level: LogLevel("info".to_owned()) },
         }
     }
@@ -534,6 +538,15 @@ pub(crate) const KEYS: &[Key<Config>] = &[
             "limits.stop_max",
             |c| &mut c.limits.stop_max,
             "How long a graceful stop waits for acknowledgements that are due.",
+        ),
+    ),
+    within(
+        SECOND,
+        60 * 60 * SECOND,
+        &key(
+            "limits.take_over_max",
+            |c| &mut c.take_over_max,
+            "How long a server that takes this one's place (`--take-over`) may take from the data folder's lock until it serves.",
         ),
     ),
     within(

@@ -12,7 +12,7 @@ use odograph_journal::Broken;
 use odograph_lake::{Besides, EntriesOf, Row};
 use odograph_model::Time;
 use odograph_pipeline::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Event, Records, Window};
-use odograph_protocols::Decision;
+use odograph_protocols::{DECIDED_SEVERAL, Decision};
 use std::collections::BTreeSet;
 
 /// Decodes them, which costs nothing where no device ever waited.
@@ -31,7 +31,10 @@ pub(super) fn gather(origin: &Origin, query: &RecordQuery) -> Result<Besides> {
         }
     }
     let of = match waited.len() {
-        0..=NAMED_MAX => EntriesOf::Conversations(waited.into_iter().collect()),
+        0..=NAMED_MAX => {
+            // What they said may have been passed on by others.
+            EntriesOf::Conversations { of: waited.into_iter().collect(), decided: vec![DECIDED_SEVERAL] }
+        }
         _ => EntriesOf::All,
     };
     // An event time is at most so far from the time of receipt.

@@ -189,15 +189,14 @@ async fn inherit_from_the_dead(folder: &Folder) -> Result<Lock> {
 
 /// How long the new server may take to say that it wants to follow, once it has connected.
 const ASK_MAX: Duration = Duration::from_secs(10);
-/// How long the new server may take to open what the old one does not have, and read its certificates. The old one serves.
+/// How long the new server may take to open what the old one does not have, and read its certificates, and no longer than until it
+/// serves. The old one serves.
 const PREPARE_MAX: Duration = Duration::from_secs(60);
 /// How long the old server may take for a step that takes it no time.
 const STEP_MAX: Duration = Duration::from_secs(10);
 /// How long the old server may take to stop, beyond what devices may take for their acknowledgements (`limits.stop_max`): a table
 /// of history may be half written, on a slow object store.
 pub(super) const CLOSE_MAX: Duration = Duration::from_secs(60);
-/// How long the new server may take from the lock until it serves: it reads the end of the journal. Devices wait.
-const OPEN_MAX: Duration = Duration::from_secs(120);
 /// How long a server may take to end that has said that it ends.
 const END_MAX: Duration = Duration::from_secs(60);
 /// How long a server that ends by itself may take, or one that begins: it makes files of all that waits, on a slow object store, or

@@ -21,7 +21,8 @@
 //! ```
 //!
 //! A record is of its object, if it names one; one that names none is of the terminal that logged in. A packet with
-//! records of several objects begins with the one that it is bound to; the others name theirs in [`Record::device`].
+//! records of several objects begins with the one that it is bound to; the others name theirs in [`Record::device`], and each is
+//! decided about.
 
 mod auth;
 mod codes;

@@ -18,12 +18,14 @@ mod command;
 mod earlier;
 mod picture;
 
+use crate::absent::{self, is_blank, unless_ones};
 use crate::{
     Answer, Checksum, Claim, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Transport,
 };
 use compact_str::format_compact;
 use odograph_model::{Alarm, Key, Record, Time};
 use odograph_wire::{Cursor, Cut, Framing, Malformed, Reason, Result, bits, checksum, notation};
+use std::ops::Not;
 
 /// Twelve bits of length, the word that holds them, and the checksum.
 const FRAME_MAX: usize = 4095 + ENVELOPE;
@@ -264,22 +266,14 @@ fn volts(millivolts: u16) -> f64 {
     f64::from(millivolts) / 1000.0
 }
 
-/// Tenths of a degree of direction; there are none beyond 360 degrees.
+/// Tenths of a degree of direction.
 fn course(tenths: u16, record: &mut Record, out: &mut Out<'_>) {
-    match tenths {
-        0..=3600 => record.set(Key::PositionDirection, f64::from(tenths) / 10.0),
-        _ => out.note("course beyond 360 degrees left out"),
-    }
+    absent::course(f64::from(tenths) / 10.0, record, out);
 }
 
-/// A number of two bytes; all ones say, as on the vehicle's bus (SAE J1939-71), that it is not available.
-fn known(number: u16) -> Option<f64> {
-    (number != u16::MAX).then(|| number.into())
-}
-
-/// The same of four bytes.
-fn known_long(number: u32) -> Option<f64> {
-    (number != u32::MAX).then(|| number.into())
+/// A number, unless it is not available.
+fn known<N: Default + PartialEq + Not<Output = N> + Into<f64>>(number: N) -> Option<f64> {
+    unless_ones(number).map(Into::into)
 }
 
 /// Degrees of a probe; -128 says that there is none.
@@ -289,7 +283,7 @@ fn degrees(probe: i8) -> Option<f64> {
 
 /// A key's number, as it is printed on it; zeros and ones say that there is none.
 fn key(bytes: [u8; 6], record: &mut Record) {
-    if bytes != [0; 6] && bytes != [0xFF; 6] {
+    if !is_blank(&bytes) {
         let mut number = bytes;
         number.reverse();
         record.set(Key::DriverId, notation::to_hex(&number));
@@ -298,17 +292,13 @@ fn key(bytes: [u8; 6], record: &mut Record) {
 
 /// Tenths of a degree of dilution; 255 says that it is not known.
 fn hdop(tenths: u8, record: &mut Record) {
-    if tenths != u8::MAX {
-        record.set(Key::PositionHdop, f64::from(tenths) / 10.0);
-    }
+    record.set_some(Key::PositionHdop, known(tenths).map(|tenths| tenths / 10.0));
 }
 
 /// What the vehicle's bus says, in its units: four tenths of a percent of fuel, revolutions, degrees.
 fn engine(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
-    let fuel = c.u8("fuel level")?;
-    if fuel != u8::MAX {
-        record.set(Key::FuelLevel, (f64::from(fuel) * 0.4).min(100.0));
-    }
+    let fuel = known(c.u8("fuel level")?);
+    record.set_some(Key::FuelLevel, fuel.map(|steps| (steps * 0.4).min(100.0)));
     record.set_some(Key::EngineRpm, known(c.u16_le("revolutions")?));
     record.set_some(Key::EngineCoolantTemperature, degrees(c.i8("coolant temperature")?));
     Ok(())
@@ -316,12 +306,12 @@ fn engine(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
 
 /// Half litres.
 fn consumed(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
-    record.set_some(Key::FuelConsumed, known_long(c.u32_le("fuel consumed")?).map(|halves| halves * 0.5));
+    record.set_some(Key::FuelConsumed, known(c.u32_le("fuel consumed")?).map(|halves| halves * 0.5));
     Ok(())
 }
 
 /// Units of five metres.
 fn mileage(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
-    record.set_some(Key::CanVehicleMileage, known_long(c.u32_le("can mileage")?).map(|steps| steps * 0.005));
+    record.set_some(Key::CanVehicleMileage, known(c.u32_le("can mileage")?).map(|steps| steps * 0.005));
     Ok(())
 }

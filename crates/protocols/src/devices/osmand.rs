@@ -11,17 +11,20 @@
 //! ```
 //!
 //! Path and method do not matter. Who says which device it is belongs to it, and who does not, only where the listener
-//! belongs to one. What is malformed is answered with 400 and the reason, a device that is refused with 404, as a peer
-//! does. Speed is in knots in queries (Traccar Client; OsmAnd itself sends m/s, hence the setting) and in m/s in JSON.
+//! belongs to one. What is malformed is answered with 400 and the reason, too many fixes in one request with 413, a device
+//! that is refused with 404, as a peer does. Speed is in knots in queries (Traccar Client; OsmAnd itself sends m/s, hence the setting) and in m/s in JSON.
 
 mod fix;
 mod location;
 mod names;
 mod query;
 mod recognise;
+#[cfg(test)]
+mod tests;
 mod time;
 
-use crate::{Maturity, Opening, Out, Protocol, Session, Setting, SettingKind, Transport};
+use crate::form;
+use crate::{Maturity, Opening, Out, Protocol, Session, Setting, SettingKind, Standing, Transport};
 use odograph_model::{Record, Time};
 use odograph_wire::http::{REQUEST_BYTES_MAX, Request};
 use odograph_wire::units::{km_of_miles, kph_of_knots, kph_of_mps};
@@ -97,12 +100,18 @@ impl OsmAndSession {
         }
         let mut device = fix::Device::default();
         let body = Body::of(request)?;
-        let records = match &body {
-            Body::Json(text) => location::read(request, text, self.terms, &mut device, out)?,
-            Body::Form(text) => query::read(request, text, self.terms, &mut device, out)?,
+        let (Body::Json(text) | Body::Form(text)) = &body;
+        let asked = Asked { request, body: text, terms: self.terms };
+        let mut records = match &body {
+            Body::Json(_) => location::read(asked, &mut device, out)?,
+            Body::Form(_) => query::read(asked, &mut device, out)?,
         };
-        if records.len() > crate::RECORDS_MAX {
-            return Err(Malformed::new("location", request.body_at(), Reason::TooMany { max: crate::RECORDS_MAX }));
+        for record in &mut records {
+            record.device.take_if(|name| device.names().contains(name));
+        }
+        if records.iter().any(|record| record.device.is_some()) {
+            // Each of them is admitted by itself.
+            out.pass_on();
         }
         let is_named = !device.names().is_empty();
         if !is_named && self.named {
@@ -115,6 +124,8 @@ impl OsmAndSession {
 
 const METHODS: &[&str] = &["GET", "POST", "PUT", "PATCH", "HEAD", "DELETE", "OPTIONS"];
 const NAMED: u8 = 1;
+/// Whoever hears this may send the same in parts.
+const TOO_LARGE: &str = "413 Content Too Large";
 const WHO: &str = "the id of the device";
 
 impl Session for OsmAndSession {
@@ -135,17 +146,28 @@ impl Session for OsmAndSession {
         }
         match self.records(&request, out) {
             Ok((records, is_named)) => {
-                records.into_iter().for_each(|record| out.record(record));
                 self.named |= is_named;
+                // There is one answer for all: what it acknowledges must all be kept.
+                let standing = |record: &Record| out.standing(record.device.as_deref());
+                let answer = match records.iter().map(standing).find(|standing| *standing != Standing::Counts) {
+                    None => request.answer("200 OK", ""),
+                    Some(Standing::Beyond) => request.answer(TOO_LARGE, "there are too many devices in one request"),
+                    Some(_) => request.answer("404 Not Found", "not every device in this request is accepted here"),
+                };
+                records.into_iter().for_each(|record| out.record(record));
                 let refusal = match is_named {
                     true => request.answer("404 Not Found", "this device is not accepted here"),
                     false => request.answer("400 Bad Request", &format!("expected {WHO}")),
                 };
-                out.reply_if_known(request.answer("200 OK", ""), refusal);
+                out.reply_if_known(answer, refusal);
                 Ok(())
             }
             Err(malformed) => {
-                out.reply_despite_error(request.answer("400 Bad Request", &malformed.to_string()));
+                let status = match malformed.reason {
+                    Reason::TooMany { .. } => TOO_LARGE,
+                    _ => "400 Bad Request",
+                };
+                out.reply_despite_error(request.answer(status, &malformed.to_string()));
                 Err(malformed)
             }
         }
@@ -155,6 +177,22 @@ impl Session for OsmAndSession {
         if self.named {
             context.push(NAMED);
         }
+    }
+}
+
+/// A request, the text in its body, and what both are read with.
+#[derive(Clone, Copy)]
+struct Asked<'r, 'x> {
+    request: &'r Request<'x>,
+    body: &'x str,
+    terms: Terms,
+}
+
+impl<'x> Asked<'_, 'x> {
+    /// The parameters of its URL, and where they begin in the frame.
+    fn url(&self) -> Option<(&'x str, usize)> {
+        let (text, at) = form::query(self.request.target())?;
+        Some((text, self.request.target_at().saturating_add(at)))
     }
 }
 

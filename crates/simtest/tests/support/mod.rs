@@ -10,7 +10,9 @@ use odograph_journal::{Committer, Entry, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_pipeline::{Again, Decoder, FrameCounts, Records, Resettle, Window};
 use odograph_protocols::detect::UNIDENTIFIED;
-use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, Protocol, Settings, Transport, find};
+use odograph_protocols::{
+    Binding, Context, Decided, Decision, Dialogue, Other, Others, Out, Protocol, Settings, Transport, find,
+};
 use odograph_simtest::{Book, Historian};
 use odograph_testkit::vectors::{Paragraph, parse};
 use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
@@ -407,8 +409,21 @@ impl Gateway {
 
 fn decode(entry: &Entry<'_>, dialogue: &mut Dialogue, decided: &mut VecDeque<Arc<Binding>>, out: &mut Out<'_>) {
     // A malformed frame gives nothing, and the conversation goes on.
-    let _ = dialogue.frame(entry.payload, Time(entry.at), out, |_, bound| {
-        Some(decided.pop_front().unwrap()).filter(|binding| bound != Some(&**binding))
+    let _ = dialogue.frame(entry.payload, Time(entry.at), out, |named, bound| {
+        let mut next = || decided.pop_front().unwrap();
+        let mut begun = (!named.ids.is_empty()).then(&mut next);
+        let mut others: Vec<Other> =
+            named.others.iter().map(|called| Other { called: called.clone(), binding: next() }).collect();
+        // Where the frame's own device is refused, whoever is let in first has it.
+        let lets_in = |binding: &Binding| binding.decision != Decision::Refused;
+        let first = others.iter().map(|other| &other.binding).find(|binding| lets_in(binding)).cloned();
+        if let Some(own) = begun.clone().filter(|own| named.passes_on && !lets_in(own))
+            && first.is_some()
+        {
+            begun = first;
+            others.insert(0, Other { called: named.ids[0].clone(), binding: own });
+        }
+        Decided { begun: begun.filter(|binding| bound != Some(&**binding)), others: Others::new(others) }
     });
 }
 
@@ -476,7 +491,7 @@ fn once(reader: &Reader) -> Vec<(RecordId, CompactString, Record)> {
     let read = Records::new(Window::default()).read(
         &mut entries,
         |event| {
-            found.push((event.id, event.binding.device.clone(), event.record.clone()));
+            found.push((event.id, event.device().into(), event.record.clone()));
             Ok::<(), std::convert::Infallible>(())
         },
         |_| {},
@@ -495,7 +510,8 @@ fn ids(frames: &[Frame]) -> Vec<(RecordId, CompactString, Record)> {
             if seen.insert(id) {
                 let mut record = record.clone();
                 Window::default().apply(&mut record, frame.received);
-                all.push((id, frame.binding.device.clone(), record));
+                let device = record.device.clone().unwrap_or_else(|| frame.binding.device.clone());
+                all.push((id, device, record));
             }
         }
     }
@@ -522,7 +538,7 @@ fn stored(reader: &Reader) -> Vec<(RecordId, CompactString, Record)> {
     while let Some((entry, segment)) = entries.next_in_segment().unwrap() {
         again.entry(&Entry { bytes: &[], ..entry }, 0, segment, |event| {
             if seen.insert(event.id) {
-                found.push((event.id, event.binding.device.clone(), event.record.clone()));
+                found.push((event.id, event.device().into(), event.record.clone()));
             }
         });
     }

@@ -149,9 +149,18 @@ fn object(entry: &Entry<'_>) -> Value {
     object.insert("kind".to_owned(), json!(entry.kind.to_string()));
     if let Some(identity) = entry.identity {
         object.insert("device".to_owned(), json!(identity.device));
-        if let Ok(binding) = Binding::read(identity.device, identity.decision) {
-            object.insert("decision".to_owned(), json!(format!("{:?}", binding.decision).to_lowercase()));
+        if let Ok((binding, others)) = Binding::read_with(identity.device, identity.decision) {
+            let decision = |binding: &Binding| json!(format!("{:?}", binding.decision).to_lowercase());
+            object.insert("decision".to_owned(), decision(&binding));
             object.insert("tenant".to_owned(), json!(binding.tenant));
+            let others = others.iter().map(|other| {
+                let Binding { device, tenant, .. } = &*other.binding;
+                json!({ "device": device, "decision": decision(&other.binding), "tenant": tenant })
+            });
+            let others: Vec<Value> = others.collect();
+            if !others.is_empty() {
+                object.insert("others".to_owned(), json!(others));
+            }
         }
     }
     if let Some(Ok(context)) = entry.context.map(Context::read) {

@@ -2,7 +2,7 @@
 //! on again where the new one does not serve.
 
 use super::message::{EXCHANGE, Line, Message, has_ended};
-use super::{ASK_MAX, END_MAX, OPEN_MAX, PREPARE_MAX};
+use super::{ASK_MAX, END_MAX, PREPARE_MAX};
 use crate::folder::Lock;
 use crate::http::Public;
 use crate::server::listeners::Planned;
@@ -21,12 +21,19 @@ pub(in crate::server) struct Offer<'a> {
     http: &'a Public,
     /// The names of those sockets that have one.
     names: HashMap<(Transport, SocketAddr), &'a str>,
+    /// How long the other one may take until it serves.
+    open_max: Duration,
 }
 
 impl<'a> Offer<'a> {
-    pub(in crate::server) fn of(gateway: &'a Gateway, http: &'a Public, planned: &'a [Planned]) -> Self {
+    pub(in crate::server) fn of(
+        gateway: &'a Gateway,
+        http: &'a Public,
+        planned: &'a [Planned],
+        open_max: Duration,
+    ) -> Self {
         let named = |plan: &'a Planned| Some(((plan.transport, plan.address), plan.config.socket.as_ref()?.0.as_str()));
-        Self { gateway, http, names: planned.iter().filter_map(named).collect() }
+        Self { gateway, http, names: planned.iter().filter_map(named).collect(), open_max }
     }
 }
 
@@ -34,6 +41,7 @@ impl<'a> Offer<'a> {
 pub(in crate::server) struct Successor {
     line: Line,
     process: i32,
+    open_max: Duration,
 }
 
 /// What became of the new server.
@@ -56,7 +64,7 @@ pub(in crate::server) async fn asked(asking: &UnixListener, offer: &Offer<'_>) -
         };
         let line = Line::over(stream);
         match prepare(&line, offer).await {
-            Ok(process) => return Successor { line, process },
+            Ok(process) => return Successor { line, process, open_max: offer.open_max },
             Err(error) => {
                 tracing::warn!(%error, "another server was to follow, and is not ready: this one goes on");
                 // It may have ended, and then it knows.
@@ -89,7 +97,7 @@ async fn prepare(line: &Line, offer: &Offer<'_>) -> io::Result<i32> {
         sockets += 1;
     }
     line.say(&Message::All { sockets }).await?;
-    match line.hear(PREPARE_MAX).await?.0 {
+    match line.hear(PREPARE_MAX.min(offer.open_max)).await?.0 {
         Message::Ready => Ok(process),
         Message::Cannot { why } => Err(io::Error::other(why)),
         other => Err(unexpected(&other)),
@@ -118,7 +126,7 @@ impl Successor {
     /// Waits until it serves or has ended. The connection closes when its last thread has ended, and not before: until then it may
     /// write.
     pub(in crate::server) async fn serves(&self) -> Outcome {
-        let (mut within, mut why) = (OPEN_MAX, "it ended before it served".to_owned());
+        let (mut within, mut why) = (self.open_max, "it ended before it served".to_owned());
         loop {
             match self.line.hear(within).await {
                 Ok((Message::Serving, _)) => return Outcome::Serves,

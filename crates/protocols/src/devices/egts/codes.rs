@@ -11,6 +11,7 @@ pub(super) const HEADER_CHECKSUM: u8 = 137;
 pub(super) const DATA_CHECKSUM: u8 = 138;
 pub(super) const LENGTH: u8 = 139;
 pub(super) const AUTHORIZATION_DENIED: u8 = 151;
+pub(super) const NO_RESOURCES: u8 = 156;
 
 /// From here on codes are faults.
 const FAULTS: u8 = 128;
@@ -53,7 +54,7 @@ pub(super) const fn meaning(code: u8) -> &'static str {
         153 => "identifier not found",
         154 => "wrong date or time",
         155 => "input or output failed",
-        156 => "not enough resources",
+        NO_RESOURCES => "not enough resources",
         157 => "fault of a module",
         158 => "fault of a module's power supply",
         159 => "fault of a module's processor",

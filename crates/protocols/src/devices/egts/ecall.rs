@@ -11,6 +11,7 @@
 
 use super::{since_2010, teledata, text};
 use crate::Out;
+use crate::absent::{self, unless_ones};
 use compact_str::{ToCompactString, format_compact};
 use odograph_model::{Alarm, Key, Record, Time};
 use odograph_wire::bits::is_set;
@@ -80,7 +81,7 @@ fn track(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Vec<Record>> {
             let (motion, direction) = (c.u16_le("speed")?, c.u8("direction")?);
             teledata::place(&mut record, latitude, is_set(flags, 5), longitude, is_set(flags, 6));
             record.set(Key::PositionSpeed, f64::from(motion & 0x7FFF) / 100.0);
-            teledata::course(u16::from(direction) | (motion >> 15) << 8, &mut record, out);
+            absent::course((u16::from(direction) | (motion >> 15) << 8).into(), &mut record, out);
         }
         records.push(record.hash_span(c.since(&start)));
     }
@@ -108,8 +109,8 @@ fn minimum_set(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Vec<Record>> {
         record.set(Key::PositionLatitude, f64::from(latitude) / ARC_MS);
         record.set(Key::PositionLongitude, f64::from(longitude) / ARC_MS);
     }
-    if direction != u8::MAX {
-        teledata::course(u16::from(direction).saturating_mul(2), &mut record, out);
+    if let Some(steps) = unless_ones(direction) {
+        absent::course(f64::from(steps) * 2.0, &mut record, out);
     }
     match (is_test, is_set(control, 0)) {
         (true, _) => {}
@@ -123,11 +124,10 @@ fn minimum_set(c: &mut Cursor<'_>, out: &mut Out<'_>) -> Result<Vec<Record>> {
     record.raw("vehicle.type", (control >> 3 & 0x0F).to_compact_string());
     record.raw("vehicle.propulsion", propulsion.to_compact_string());
     earlier_places(c, &mut record)?;
-    if !c.is_empty() {
-        let belts = c.u8("belts fastened")?;
-        if belts != u8::MAX {
-            record.raw("belts.fastened", belts.to_compact_string());
-        }
+    if !c.is_empty()
+        && let Some(belts) = unless_ones(c.u8("belts fastened")?)
+    {
+        record.raw("belts.fastened", belts.to_compact_string());
     }
     if !c.is_empty() {
         record.raw("ecall.data", super::hex(c.take_rest("additional data")));

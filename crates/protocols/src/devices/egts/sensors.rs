@@ -15,6 +15,7 @@
 //! 21 was the state's number in drafts of the standard, when 20 was acceleration alone; devices of that time are in use.
 
 use super::hex;
+use crate::absent::unless_ones;
 use compact_str::{CompactString, ToCompactString, format_compact};
 use odograph_model::{Key, Record};
 use odograph_wire::bits::{between, is_set};
@@ -227,7 +228,7 @@ fn liquid(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     }
     match (between(flags, 4, 6), key) {
         // All ones are no level, and no tank is more than full.
-        _ if level == u32::MAX => record.raw(name, level.to_compact_string()),
+        _ if unless_ones(level).is_none() => record.raw(name, level.to_compact_string()),
         (1, _) if level > 100 => record.raw(name, format_compact!("{level} %")),
         (0, Some(key)) => record.set(key, level),
         (2, Some(key)) => record.set(key, f64::from(level) / 10.0),

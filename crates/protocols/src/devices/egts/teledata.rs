@@ -12,6 +12,7 @@
 use super::sensors::{self, Volts};
 use super::{TELEDATA, keep, odd, since_2010};
 use crate::Out;
+use crate::absent;
 use compact_str::{ToCompactString, format_compact};
 use odograph_model::{Alarm, Key, Record, Time};
 use odograph_wire::bits::{between, is_set};
@@ -111,7 +112,7 @@ fn position(c: &mut Cursor<'_>, record: &mut Record, placed: &mut bool, out: &mu
         record.raw("coordinate.system", "PZ-90.02");
     }
     record.set(Key::PositionSpeed, f64::from(motion & 0x3FFF) / 10.0);
-    course(u16::from(direction) | (motion >> 15) << 8, record, out);
+    absent::course((u16::from(direction) | (motion >> 15) << 8).into(), record, out);
     record.set(Key::MovementStatus, is_set(flags, 4));
     if flags & FROM_MEMORY != 0 {
         record.set(Key::RecordArchived, true);
@@ -135,14 +136,6 @@ fn more(c: &mut Cursor<'_>, has_altitude: bool, is_below: bool, record: &mut Rec
         record.raw("event.data", c.i16_le("event data")?.to_compact_string());
     }
     Ok(())
-}
-
-/// Degrees of direction; there are none beyond 360.
-pub(super) fn course(degrees: u16, record: &mut Record, out: &mut Out<'_>) {
-    match degrees {
-        0..=360 => record.set(Key::PositionDirection, f64::from(degrees)),
-        _ => out.note("course beyond 360 degrees left out"),
-    }
 }
 
 /// Metres above the sea, or below it. Some devices leave the bit for that alone and write a negative number.

@@ -1,9 +1,14 @@
 //! What needs more bytes than a vector should have.
 
 use super::{PROTOCOL, TELEDATA, transport};
-use crate::{CONTEXT_MAX, Checksum, Command, CommandError, Conversation, Opening, Out, Reply, Settings, Terms};
+use crate::{
+    Binding, CONTEXT_MAX, Checksum, Command, CommandError, Conversation, Decided, Decision, Dialogue, Opening, Other,
+    Others, Out, Reply, Settings, Terms, Transport,
+};
+use compact_str::{CompactString, format_compact};
 use odograph_model::Time;
 use odograph_wire::{Cursor, Cut};
+use std::sync::Arc;
 
 const ANALOGUE: [u8; 7] = [24, 4, 0, 1, 5, 0, 0];
 
@@ -112,4 +117,68 @@ fn a_packet_with_more_moments_than_a_frame_may_have_is_not_acknowledged() {
     let heard = conversation.frame(&transport::packet(transport::APPDATA, 8, None, &record), Time(0), None);
     assert_eq!((heard.records.len(), heard.acknowledges()), (0, false));
     assert!(heard.fault.is_some());
+}
+
+/// What a packet of these objects is answered with, each of which is decided about: the records' devices, the code of the packet,
+/// and those of its records.
+fn passed_on(objects: &[u32], decide: impl Fn(&str) -> Option<Decision>) -> (Vec<String>, u8, Vec<u8>) {
+    let record =
+        |(number, object): (u16, &u32)| transport::record(number, 1, &object.to_le_bytes(), TELEDATA, &ANALOGUE);
+    let data: Vec<u8> = (0..).zip(objects).flat_map(record).collect();
+    let packet = transport::packet(transport::APPDATA, 9, None, &data);
+    let mut dialogue = Dialogue::begin(&PROTOCOL, Transport::Tcp, Checksum::Enforce, Arc::default(), None);
+    let (mut out, mut own) = (Out::default(), String::new());
+    let turn = dialogue.frame(&packet, Time(0), &mut out, |named, _| {
+        let binding = |name: &CompactString| {
+            let (tenant, decision) = ("default".into(), decide(name)?);
+            Some(Arc::new(Binding {
+                device: format_compact!("of {name}"),
+                tenant,
+                decision,
+                settings: Settings::default(),
+            }))
+        };
+        own = format!("of {}", named.ids[0]);
+        let other = |called: &CompactString| Some(Other { called: called.clone(), binding: binding(called)? });
+        let others = Others::new(named.others.iter().filter_map(other));
+        Decided { begun: binding(&named.ids[0]), others }
+    });
+    assert_eq!((turn.malformed, out.replies().len()), (None, 1));
+    let mut quiet = Out::default();
+    let response = transport::read(&out.replies()[0].bytes, Checksum::Enforce, &mut quiet).ok().expect("a packet");
+    let mut c = response.data;
+    assert_eq!(c.u16_le("packet"), Ok(9));
+    let code = c.u8("result").unwrap();
+    let mut codes = Vec::new();
+    while !c.is_empty() {
+        c.skip("head, type, length, number", 7 + 3 + 2).unwrap();
+        codes.push(c.u8("result").unwrap());
+    }
+    let devices = out.records().iter().map(|record| record.device.as_ref().map_or(own.clone(), ToString::to_string));
+    (devices.collect(), code, codes)
+}
+
+#[test]
+fn each_object_of_a_packet_is_decided_about_and_its_records_are_confirmed_by_that() {
+    use Decision::{Accepted, Quarantined, Refused};
+    let texts = |devices: &[&str]| devices.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let all = passed_on(&[5, 6, 5], |_| Some(Accepted));
+    assert_eq!(all, (texts(&["of 5", "of 6", "of 5"]), 0, vec![0, 0, 0]));
+    let waits = passed_on(&[5, 6, 5], |name| Some(if name == "6" { Quarantined } else { Accepted }));
+    assert_eq!(waits, all, "what waits is kept");
+    let one_refused = passed_on(&[5, 6, 7, 6], |name| Some(if name == "6" { Refused } else { Accepted }));
+    assert_eq!(one_refused, (texts(&["of 5", "of 7"]), 0, vec![0, 136, 0, 136]));
+    let all_refused = passed_on(&[5, 6], |_| Some(Refused));
+    assert_eq!(all_refused, (texts(&[]), 136, vec![]));
+    let beyond = passed_on(&[5, 6, 7], |name| Some(Accepted).filter(|_| name != "7"));
+    assert_eq!(beyond, (texts(&["of 5", "of 6"]), 0, vec![0, 0, 156]), "what is not decided about comes again");
+}
+
+#[test]
+fn so_many_objects_are_decided_about_at_once_and_the_rest_comes_again() {
+    let objects: Vec<u32> = (1..=300).collect();
+    let (devices, code, codes) = passed_on(&objects, |_| Some(Decision::Accepted));
+    // The packet's own device, and as many others.
+    assert_eq!((devices.len(), code, codes.len()), (1 + crate::OTHERS_MAX, 0, 300));
+    assert!(codes.iter().take(256).all(|code| *code == 0) && codes.iter().skip(256).all(|code| *code == 156));
 }

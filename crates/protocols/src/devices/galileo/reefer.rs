@@ -7,6 +7,7 @@
 //! U kind of unit; F what is there and follows; I digital inputs. Temperatures are in tenths of a degree. Table 15 of the
 //! maker's description of 6 February 2019.
 
+use crate::absent::unless_ones;
 use compact_str::format_compact;
 use odograph_model::{Alarm, Item, Key, Record, Value};
 use odograph_wire::{Cursor, Reason, Result, bits};
@@ -230,9 +231,7 @@ fn alarm_code(code: u8, record: &mut Record) {
 
 /// The sign is not described; no unit waits two thousand centuries for its service, so that what would is overdue.
 fn service(n: u8, hours: u32, record: &mut Record) {
-    if hours != u32::MAX {
-        record.set(Key::ReeferServiceHoursN(n), hours.cast_signed());
-    }
+    record.set_some(Key::ReeferServiceHoursN(n), unless_ones(hours).map(u32::cast_signed));
 }
 
 /// A place for one of the three counts.
@@ -275,7 +274,7 @@ fn hours(family: Family, c: &mut Cursor<'_>, void: Void, record: &mut Record) ->
                 continue;
             }
         };
-        if count != u32::MAX && !is_void {
+        if unless_ones(count).is_some() && !is_void {
             record.set(key, hours);
         }
     }

@@ -3,6 +3,7 @@
 use super::draft::{Draft, Inputs};
 use super::{extended, hex, reefer, values};
 use crate::Out;
+use crate::absent::is_blank;
 use compact_str::format_compact;
 use odograph_model::{Alarm, Key};
 use odograph_wire::charset::windows_1251;
@@ -77,7 +78,7 @@ enum To {
     /// A number with sign.
     Signed(Key),
     Whole(Key),
-    /// The number of a key; all ones say that there is none.
+    /// The number of a key; zeros and ones say that there is none.
     Driver,
     /// Under this name, as a number.
     Raw(&'static str),
@@ -184,10 +185,9 @@ fn plain(n: u8, row: &Row, mut v: Cursor<'_>, draft: &mut Draft) -> Result<()> {
         To::Signed(key) if v.left() == 1 => record.set(key, v.i8(row.name)?),
         To::Signed(key) => record.set(key, v.i16_le(row.name)?),
         To::Whole(key) => record.set(key, unsigned(&mut v, row.name)?),
-        To::Driver => match v.u32_le(row.name)? {
-            u32::MAX => {}
-            number => record.set(Key::DriverId, format_compact!("{number}")),
-        },
+        // No key was read.
+        To::Driver if is_blank(v.rest()) => v.skip(row.name, v.left())?,
+        To::Driver => record.set(Key::DriverId, format_compact!("{}", v.u32_le(row.name)?)),
         To::Raw(name) => record.raw(name, unsigned(&mut v, row.name)?),
         To::RawNumbered(name, first) => {
             record.raw(format_compact!("{name}{}", number(first)), unsigned(&mut v, row.name)?);

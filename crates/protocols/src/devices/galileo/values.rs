@@ -1,6 +1,7 @@
 //! Values of more than one part.
 
 use crate::Out;
+use crate::absent::{self, unless_ones};
 use compact_str::format_compact;
 use odograph_model::{Alarm, Key, Record};
 use odograph_wire::{Cursor, Result, bits};
@@ -31,14 +32,11 @@ pub(super) fn place(v: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) 
 /// Speed and direction, in tenths. All ones are no speed, and there is no direction beyond 360 degrees.
 pub(super) fn motion(v: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) -> Result<()> {
     let (speed, direction) = (v.u16_le("speed")?, v.u16_le("direction")?);
-    match speed {
-        u16::MAX => out.note("a speed of all ones left out"),
-        _ => record.set(Key::PositionSpeed, f64::from(speed) / 10.0),
+    match unless_ones(speed) {
+        None => out.note("a speed of all ones left out"),
+        Some(speed) => record.set(Key::PositionSpeed, f64::from(speed) / 10.0),
     }
-    match direction {
-        0..=3600 => record.set(Key::PositionDirection, f64::from(direction) / 10.0),
-        _ => out.note("course beyond 360 degrees left out"),
-    }
+    absent::course(f64::from(direction) / 10.0, record, out);
     Ok(())
 }
 
@@ -111,12 +109,9 @@ pub(super) fn hygrometer(n: u8, v: &mut Cursor<'_>, record: &mut Record) -> Resu
 /// J1939-71).
 pub(super) fn engine(v: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     let (level, coolant, speed) = (v.u8("fuel level")?, v.u8("coolant temperature")?, v.u16_le("engine speed")?);
-    let known = |byte: u8| Some(f64::from(byte)).filter(|_| byte != u8::MAX);
-    record.set_some(Key::FuelLevel, known(level).map(|level| level * 0.4));
-    record.set_some(Key::EngineCoolantTemperature, known(coolant).map(|coolant| coolant - 40.0));
-    if speed != u16::MAX {
-        record.set(Key::EngineRpm, f64::from(speed) * 0.125);
-    }
+    record.set_some(Key::FuelLevel, unless_ones(level).map(|level| f64::from(level) * 0.4));
+    record.set_some(Key::EngineCoolantTemperature, unless_ones(coolant).map(|coolant| f64::from(coolant) - 40.0));
+    record.set_some(Key::EngineRpm, unless_ones(speed).map(|speed| f64::from(speed) * 0.125));
     Ok(())
 }
 

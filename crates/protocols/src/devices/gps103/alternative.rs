@@ -1,6 +1,7 @@
 //! The form that some makers send, with a name, a place in degrees and UTC.
 
 use crate::Out;
+use crate::absent;
 use odograph_model::{Key, Record, Time};
 use odograph_wire::text::{number, pairs};
 use odograph_wire::{Fields, Result};
@@ -37,9 +38,7 @@ pub(super) fn read(f: &mut Fields<'_>, out: &mut Out<'_>) -> Result<Record> {
     ];
     for (field, key) in keys {
         match value(f, field, number, &mut record, out)? {
-            Some(course) if key == Key::PositionDirection && !(0.0..=360.0).contains(&course) => {
-                out.note("course beyond 360 degrees left out");
-            }
+            Some(course) if key == Key::PositionDirection => absent::course(course, &mut record, out),
             number => record.set_some(key, number),
         }
     }

@@ -1,6 +1,7 @@
 //! Messages with a place, or with a cell in its stead.
 
 use super::Context;
+use crate::absent::{self, is_blank_text};
 use crate::{Answer, Out};
 use odograph_model::{Alarm, Cell, Item, Key, Record, Time};
 use odograph_wire::text::{degrees, number, pairs};
@@ -30,7 +31,7 @@ pub(super) fn read(id: &str, f: &mut Fields<'_>, x: Context, out: &mut Out<'_>) 
     let clock = f.text("local time")?;
     let extra = f.text("phone or card")?;
     if word == "rfid" {
-        record.set(Key::DriverId, extra);
+        record.set_some(Key::DriverId, Some(extra).filter(|card| !is_blank_text(card)));
     } else if !extra.trim().is_empty() {
         record.raw("phone", extra.trim());
     }
@@ -270,9 +271,7 @@ fn inputs(word: &str, f: &mut Fields<'_>, x: Context, record: &mut Record, out: 
         let text = if f.has_more() { f.text(field)?.trim() } else { "" };
         match number(text).filter(|value| *value >= 0.0 || key == Key::PositionAltitude) {
             Some(value) if key == Key::PositionSpeed => record.set(key, units::kph_of_knots(value)),
-            Some(value) if key == Key::PositionDirection && value > 360.0 => {
-                out.note("course beyond 360 degrees left out");
-            }
+            Some(value) if key == Key::PositionDirection => absent::course(value, record, out),
             Some(value) => record.set(key, value),
             None if text.is_empty() => {}
             None => {

@@ -9,6 +9,7 @@ use super::{
     timed, trimmed,
 };
 use crate::Out;
+use crate::absent::{is_blank, unless_ones};
 use odograph_model::{Alarm, Cell, Item, Key, Record};
 use odograph_wire::{Cursor, Result, bits};
 
@@ -104,7 +105,7 @@ pub(super) fn standard(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result
     if matches!(m.kind, GPS_LBS_STATUS_3 | FENCE_MULTI) && !c.is_empty() {
         // 255 stands in every alarm that is not a fence's.
         let fence = c.u8("geofence")?;
-        record.set_some(Key::GeofenceId, (fence != u8::MAX).then(|| code(fence)));
+        record.set_some(Key::GeofenceId, unless_ones(fence).map(code));
     }
     out.reply(answer(m, m.kind));
     Ok(Some(record))
@@ -417,7 +418,7 @@ fn seeworld_extras(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     let temperature = c.u16("temperature")?;
     let degrees = hundredths(temperature & 0x7FFF);
     // All ones where there is no sensor.
-    let is_measured = temperature != u16::MAX;
+    let is_measured = unless_ones(temperature).is_some();
     record
         .set_some(Key::TemperatureN(1), is_measured.then_some(if temperature >= 0x8000 { -degrees } else { degrees }));
     let humidity = hundredths(c.u16("humidity")?);
@@ -425,10 +426,10 @@ fn seeworld_extras(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     Ok(())
 }
 
-/// Eight bytes of a card; zeros are no card.
+/// Eight bytes of a card; zeros and ones are no card.
 fn card(c: &mut Cursor<'_>, record: &mut Record) -> Result<()> {
     let card = c.bytes("card", 8)?;
-    if card.iter().any(|byte| *byte != 0) {
+    if !is_blank(card) {
         record.set(Key::DriverId, hex(card));
     }
     Ok(())
@@ -446,7 +447,7 @@ pub(super) fn x1(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result<Recor
     let (lac, cid) = (c.u16("LAC")?.into(), c.u32("cell")?.into());
     add_cell(&mut record, Cell { mcc: Some(mcc), mnc: Some(mnc), lac: Some(lac), cid, signal: None });
     let driver = c.u32("driver")?;
-    record.set_some(Key::DriverId, (driver != 0).then(|| code(driver)));
+    record.set_some(Key::DriverId, unless_ones(driver).filter(|driver| *driver != 0).map(code));
     record.set(Key::BatteryVoltage, hundredths(c.u16("battery")?));
     record.set(Key::ExternalPowerVoltage, hundredths(c.u16("power")?));
     let ports = c.u32("ports")?;
@@ -478,10 +479,15 @@ pub(super) fn ibutton(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result<
     c.skip("IMEI", 8)?;
     fix(&mut c, x.zone, &mut record, out)?;
     cell(&mut c, m.kind, x, &mut record)?;
-    record.set(Key::DriverId, code(c.unsigned("iButton", 6)?));
+    let is_none = c.rest().get(..KEY_BYTES).is_some_and(is_blank);
+    let key = c.unsigned("iButton", KEY_BYTES)?;
+    record.set_some(Key::DriverId, (!is_none).then(|| code(key)));
     out.reply(answer(m, m.kind));
     Ok(record)
 }
+
+/// A key's number; zeros and ones are no key.
+const KEY_BYTES: usize = 6;
 
 /// 0x36 of TRX16i: a location with a card.
 pub(super) fn trx16i(m: &Message<'_>, x: Context, out: &mut Out<'_>) -> Result<Record> {

@@ -7,6 +7,7 @@ use super::{
     answer, code, hundredths, raw_unless_zero,
 };
 use crate::Out;
+use crate::absent::unless_ones;
 use odograph_model::{Alarm, Key, Record};
 use odograph_wire::{Cursor, Result, bits};
 
@@ -50,7 +51,7 @@ pub(super) fn temperature(m: &Message<'_>, out: &mut Out<'_>) -> Result<Record> 
     raw_unless_zero(&mut record, "working.time", c.u16("working time")?.into());
     let word = c.u16("temperature")?;
     let degrees = f64::from(word & 0x7FFF) / 10.0;
-    let is_measured = word != u16::MAX;
+    let is_measured = unless_ones(word).is_some();
     record.set_some(Key::TemperatureN(1), is_measured.then_some(if word >= 0x8000 { degrees } else { -degrees }));
     out.reply(answer(m, m.kind));
     Ok(record)

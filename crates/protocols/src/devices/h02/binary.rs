@@ -3,6 +3,7 @@
 use super::framing::{LONG, SHORT, WIDE, begins_with};
 use super::status;
 use crate::Out;
+use crate::absent;
 use compact_str::CompactString;
 use odograph_model::{Cell, Key, Record, Time};
 use odograph_wire::{Cursor, Malformed, Reason, Result, notation, units};
@@ -112,10 +113,7 @@ fn motion(c: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) -> Result<
     };
     *c = probe;
     record.set(Key::PositionSpeed, units::kph_of_knots(f64::from(value / 1000)));
-    match value % 1000 {
-        course @ 0..=360 => record.set(Key::PositionDirection, f64::from(course)),
-        _ => out.note("course beyond 360 degrees left out"),
-    }
+    absent::course(f64::from(value % 1000), record, out);
     Ok(())
 }
 

@@ -2,6 +2,7 @@
 
 use super::{course, degrees, hdop, key, known, place, satellites, status, time, volts};
 use crate::Out;
+use crate::absent::unless_ones;
 use compact_str::format_compact;
 use odograph_model::{Key, Record};
 use odograph_wire::{Cursor, Malformed, Reason, Result, bits, notation};
@@ -191,10 +192,7 @@ fn can_log(c: &mut Cursor<'_>, mask: Mask, record: &mut Record, _: &mut Out<'_>)
     ];
     for (element, (name, length)) in (0..).zip(ELEMENTS) {
         match mask.has(element) {
-            true if element == 0 => match c.u8(name)? {
-                u8::MAX => {}
-                speed => record.set(Key::CanVehicleSpeed, speed),
-            },
+            true if element == 0 => record.set_some(Key::CanVehicleSpeed, unless_ones(c.u8(name)?)),
             true => record.raw(name, notation::to_hex(c.bytes(name, length)?)),
             false => {}
         }

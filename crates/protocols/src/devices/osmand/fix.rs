@@ -1,7 +1,7 @@
 //! What queries and JSON have in common: who the device is, and a fix as it is put together.
 
 use super::names::{number, odd};
-use crate::{IDENTITY_BYTES_MAX, NAMES_MAX, Out};
+use crate::{IDENTITY_BYTES_MAX, NAMES_MAX, Out, RECORDS_MAX};
 use compact_str::CompactString;
 use odograph_model::{AccessPoint, Cell, Item, Key, Record, Time};
 use odograph_wire::{Malformed, Reason, Result};
@@ -22,27 +22,41 @@ impl Device {
             return malformed("an id of at most 255 bytes without control characters");
         }
         if self.0.len() == NAMES_MAX {
-            return malformed("one device in a request");
+            return malformed("fewer names of one device");
         }
         self.0.push(name.into());
         Ok(())
     }
 
-    /// The fixes of `other` are this device's as well, unless they name a different one.
-    pub(super) fn join(&mut self, other: Self, at: usize) -> Result<()> {
+    /// The fixes of `other` are this device's as well, unless they name a different one: then says which.
+    pub(super) fn join(&mut self, other: Self) -> Option<CompactString> {
         if self.0.is_empty() {
             *self = other;
-        } else if !other.0.is_empty() && !other.0.iter().any(|name| self.0.contains(name)) {
-            // Each device is admitted, and acknowledged, by itself.
-            return Err(Malformed::new("id", at, Reason::Expected("one device in a request")));
+            return None;
         }
-        Ok(())
+        if other.0.iter().any(|name| self.0.contains(name)) {
+            return None;
+        }
+        other.0.into_iter().next()
     }
 
     /// What it calls itself, if it does.
     pub(super) fn names(&self) -> &[CompactString] {
         &self.0
     }
+}
+
+/// Gives records to another device than the request's own, unless they have one already.
+pub(super) fn give(records: &mut [Record], other: Option<CompactString>) {
+    let Some(name) = other else { return };
+    for record in records.iter_mut().filter(|record| record.device.is_none()) {
+        record.device = Some(name.clone());
+    }
+}
+
+/// There are more fixes in a request than are taken at once, the next of which stands at `at`.
+pub(super) const fn too_many(at: usize) -> Malformed {
+    Malformed::new("location", at, Reason::TooMany { max: RECORDS_MAX })
 }
 
 /// Makes a number as it is sent one of the dictionary.

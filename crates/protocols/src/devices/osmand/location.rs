@@ -10,25 +10,21 @@
 //! `location` is an array where fixes are sent together. Libraries let an app choose what stands around a fix, so that
 //! all of it may be an array, and a fix may have its place and its owner among its own members.
 
-use super::fix::{AS_SENT, Device, Fix};
+use super::fix::{AS_SENT, Device, Fix, give, too_many};
 use super::names::{flag, number, odd};
-use super::{Terms, WHO, names, time};
-use crate::form::{pairs, query};
+use super::{Asked, Terms, WHO, names, time};
+use crate::form::pairs;
 use crate::json::{Member, Node};
 use crate::{Out, RECORDS_MAX};
+use compact_str::CompactString;
 use odograph_model::{Alarm, Key, Record};
-use odograph_wire::http::Request;
 use odograph_wire::units::kph_of_mps;
 use odograph_wire::{Malformed, Reason, Result};
+use std::borrow::Cow;
 
 /// The fixes of a request with `body`.
-pub(super) fn read<'x, 't: 'x>(
-    request: &Request<'x>,
-    body: &'x str,
-    terms: Terms,
-    device: &mut Device,
-    out: &mut Out<'t>,
-) -> Result<Vec<Record>> {
+pub(super) fn read<'x, 't: 'x>(asked: Asked<'_, 'x>, device: &mut Device, out: &mut Out<'t>) -> Result<Vec<Record>> {
+    let Asked { request, body, terms } = asked;
     let text = body.trim_start_matches('\u{feff}');
     let at = request.body_at().saturating_add(body.len().saturating_sub(text.len()));
     let root = Node::read("body", text, at)?;
@@ -38,8 +34,9 @@ pub(super) fn read<'x, 't: 'x>(
             reader.in_array = true;
             for item in items {
                 let mut whose = Device::default();
+                let first = reader.records.len();
                 reader.envelope(&item, &mut whose, out)?;
-                device.join(whose, item.at())?;
+                reader.give_from(first, device.join(whose));
             }
         }
         None => reader.envelope(&root, device, out)?,
@@ -51,9 +48,8 @@ pub(super) fn read<'x, 't: 'x>(
         None => {}
     }
     if device.names().is_empty()
-        && let Some((url, at)) = query(request.target())
+        && let Some((url, at)) = asked.url()
     {
-        let at = request.target_at().saturating_add(at);
         for pair in pairs(url, at).filter(|pair| is_id(&pair.name)) {
             device.add(&pair.value, pair.at)?;
         }
@@ -112,8 +108,9 @@ impl Reader {
             for fix in fixes {
                 // What is said around them counts, and what is said within is the app's own affair then.
                 let mut whose = Device::default();
+                let first = self.records.len();
                 self.location(&fix, &around, is_asked.then_some(&mut whose), out)?;
-                device.join(whose, fix.at())?;
+                self.give_from(first, device.join(whose));
             }
         }
         Ok(())
@@ -136,7 +133,7 @@ impl Reader {
         // Flat ones come in arrays; much else has a latitude.
         self.is_clear |= has("coords") || (self.in_array && has("latitude") && has("longitude"));
         if self.records.len() == RECORDS_MAX {
-            return Err(Malformed::new("location", node.at(), Reason::TooMany { max: RECORDS_MAX }));
+            return Err(too_many(node.at()));
         }
         let mut fix = Fix::new();
         let has_alarm = has("alarm");
@@ -154,8 +151,19 @@ impl Reader {
         for member in around {
             keep(&member.name, &member.value, &mut fix.record);
         }
-        self.records.extend(fix.finish(&[node.as_sent()], out));
+        // Under another of its names, a device says the same: who it is makes no other record of it.
+        let unnamed = device.as_ref().filter(|_| members.iter().any(says_who)).map(|_| without_names(&members));
+        let spans = match &unnamed {
+            Some(texts) => texts.iter().map(|text| &**text).collect(),
+            None => vec![node.as_sent()],
+        };
+        self.records.extend(fix.finish(&spans, out));
         Ok(())
+    }
+
+    /// Gives the records from the one with that number on to another device.
+    fn give_from(&mut self, first: usize, other: Option<CompactString>) {
+        give(self.records.get_mut(first..).unwrap_or_default(), other);
     }
 
     fn leave_out(&mut self, node: &Node<'_>) {
@@ -221,6 +229,29 @@ fn is_place(member: &Member<'_>) -> bool {
 /// Whether a member makes an object a fix.
 fn is_of_fix(name: &str) -> bool {
     matches!(name, "coords" | "timestamp" | "time" | "latitude" | "lat")
+}
+
+/// Whether a member of a fix says who the device is, or has one among its own that does.
+fn says_who(member: &Member<'_>) -> bool {
+    is_id_within(&member.name)
+        || (member.name == "extras"
+            && member.value.members().is_some_and(|extras| extras.iter().any(|extra| is_id_within(&extra.name))))
+}
+
+/// The names and values of a fix's members, without those that say who the device is.
+fn without_names<'x>(members: &[Member<'x>]) -> Vec<Cow<'x, str>> {
+    let mut texts = Vec::new();
+    let mut add = |member: &Member<'x>| {
+        texts.push(Cow::Owned(member.name.to_string()));
+        texts.push(Cow::Borrowed(member.value.as_sent()));
+    };
+    for member in members.iter().filter(|member| !is_id_within(&member.name)) {
+        match member.value.members().filter(|_| says_who(member)) {
+            Some(extras) => extras.iter().filter(|extra| !is_id_within(&extra.name)).for_each(&mut add),
+            None => add(member),
+        }
+    }
+    texts
 }
 
 /// What an app adds for itself.
@@ -303,11 +334,7 @@ fn keep(name: &str, value: &Node<'_>, record: &mut Record) {
 }
 
 /// A member's text, number or state; to be seen in a trace.
-fn read_scalar<'x, 't: 'x>(
-    member: &Member<'x>,
-    label: &'static str,
-    out: &Out<'t>,
-) -> Option<std::borrow::Cow<'x, str>> {
+fn read_scalar<'x, 't: 'x>(member: &Member<'x>, label: &'static str, out: &Out<'t>) -> Option<Cow<'x, str>> {
     let value = member.value.scalar()?;
     out.fields(member.value.as_sent(), member.value.at(), '\0').take_rest(label);
     Some(value)

@@ -1,24 +1,18 @@
 //! Fixes as parameters of a query or a form.
 
-use super::fix::{AS_SENT, Device, Fix, access_point, cell};
+use super::fix::{AS_SENT, Device, Fix, access_point, cell, give, too_many};
 use super::names::number;
-use super::{Terms, WHO, names, time};
-use crate::Out;
-use crate::form::{Pair, pairs, query};
+use super::{Asked, Terms, WHO, names, time};
+use crate::form::{Pair, pairs};
+use crate::{Out, RECORDS_MAX};
 use odograph_model::{Key, Record};
-use odograph_wire::http::Request;
 use odograph_wire::{Malformed, Reason, Result};
 
 /// The fixes of a request: one in its URL, or one in each line of its body.
-pub(super) fn read<'x, 't: 'x>(
-    request: &Request<'x>,
-    body: &'x str,
-    terms: Terms,
-    device: &mut Device,
-    out: &mut Out<'t>,
-) -> Result<Vec<Record>> {
-    let (url, at) = query(request.target()).unwrap_or_default();
-    let url = Part { text: url, at: request.target_at().saturating_add(at) };
+pub(super) fn read<'x, 't: 'x>(asked: Asked<'_, 'x>, device: &mut Device, out: &mut Out<'t>) -> Result<Vec<Record>> {
+    let Asked { request, body, terms } = asked;
+    let (text, at) = asked.url().unwrap_or(("", request.target_at()));
+    let url = Part { text, at };
     let body_at = request.body_at();
     let in_url = Said::in_text(url.text);
     if !in_url.and(Said::in_text(body)).is_of_device() {
@@ -36,8 +30,12 @@ pub(super) fn read<'x, 't: 'x>(
     for line in lines {
         let (mut whose, at) = (Device::default(), line.at);
         // Who the device is may stand in the URL for all lines.
-        records.extend(fix(&[url, line], terms, &mut whose, out)?);
-        device.join(whose, at)?;
+        let mut said = fix(&[url, line], terms, &mut whose, out)?;
+        if said.is_some() && records.len() == RECORDS_MAX {
+            return Err(too_many(at));
+        }
+        give(said.as_mut_slice(), device.join(whose));
+        records.extend(said);
     }
     Ok(records)
 }
@@ -198,26 +196,4 @@ fn label(name: &str) -> &'static str {
         "wifi",
     ];
     KNOWN.iter().find(|known| **known == name).copied().unwrap_or("parameter")
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::devices::osmand::PROTOCOL;
-    use crate::{Checksum, Opening, Out, Settings, Transport};
-    use odograph_model::{Record, Time};
-
-    #[test]
-    fn under_another_of_its_names_a_device_says_the_same() {
-        let span = |query: &str| {
-            let (settings, mut out) = (Settings::default(), Out::default());
-            let (transport, checksum) = (Some(Transport::Tcp), Checksum::Enforce);
-            let mut session = (PROTOCOL.open)(&Opening { transport, settings: &settings, checksum, context: &[] });
-            let request = format!("GET /?{query} HTTP/1.1\r\n\r\n");
-            session.on_frame(request.as_bytes(), Time(0), &mut out).expect("it is a fix");
-            out.records().first().map(Record::span).expect("a record")
-        };
-        let first = span("id=1&lat=60.0&lon=30.0&timestamp=1377177267");
-        assert_eq!(first, span("lat=60.0&lon=30.0&timestamp=1377177267&deviceid=2"));
-        assert_ne!(first, span("id=1&lat=60.0&lon=30.1&timestamp=1377177267"));
-    }
 }

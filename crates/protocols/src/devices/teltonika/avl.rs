@@ -12,6 +12,7 @@ use super::beacons;
 use super::elements::{Element, Family, apply};
 use super::parts::Parts;
 use crate::Out;
+use crate::absent;
 use compact_str::ToCompactString;
 use odograph_model::{Key, Record, Time};
 use odograph_wire::{Cursor, Result};
@@ -142,10 +143,8 @@ fn position(c: &mut Cursor<'_>, record: &mut Record, out: &mut Out<'_>) -> Resul
     record.set(Key::PositionAltitude, altitude);
     // Without a fix the place is the last known one, and course and speed are zero: nothing was measured.
     let is_fix = satellites != 0;
-    if course > 360 {
-        out.note("course beyond 360 degrees left out");
-    } else if is_fix || course != 0 {
-        record.set(Key::PositionDirection, course);
+    if is_fix || course != 0 {
+        absent::course(course.into(), record, out);
     }
     if is_fix || speed != 0 {
         record.set(Key::PositionSpeed, speed);

@@ -1,6 +1,7 @@
 //! What takes several elements of a record to say: axes, cells, card and vehicle numbers.
 
 use super::beacons::ascii;
+use crate::absent::is_blank;
 use compact_str::{CompactString, ToCompactString, format_compact};
 use odograph_model::{Cell, Item, Key, Record};
 
@@ -133,7 +134,7 @@ impl Parts {
             Some(card) => record.set(Key::DriverId, card),
             None => {
                 // The key's number is written with its last byte first.
-                if let Some(key) = self.take(IBUTTON).filter(|key| *key != 0) {
+                if let Some(key) = self.take(IBUTTON).filter(|key| !is_blank(&key.to_be_bytes())) {
                     record.set(Key::DriverId, format_compact!("{:016X}", key.swap_bytes()));
                 }
             }

@@ -6,6 +6,7 @@
 
 use super::point::stated;
 use crate::Out;
+use crate::absent::is_blank_text;
 use compact_str::CompactString;
 use odograph_model::{AccessPoint, Alarm, Cell, Item, Key, NUMBER_MAX, Record, Value};
 use odograph_wire::text::number;
@@ -109,6 +110,8 @@ enum Kind {
     Whole,
     Flag,
     Text,
+    /// The number of a key or card; zeros say that there is none.
+    Driver,
     /// The emergency button: the maker's own name.
     Button,
 }
@@ -123,6 +126,7 @@ impl Kind {
         let Some(value) = stated(value) else { return true };
         match self {
             Self::Text => set(key, Some(value), record),
+            Self::Driver => is_blank_text(value) || set(key, Some(value), record),
             Self::Number => set(key, number(value), record),
             Self::Thousandth => set(key, number(value).map(|value| value / 1000.0), record),
             Self::Milliseconds => set(key, number(value).map(|value| value / MS_OF_HOUR), record),
@@ -299,7 +303,7 @@ const NAMES: &[(&str, Kind, Key)] = &[
     ("can_speed", Kind::Number, Key::CanVehicleSpeed),
     ("cool_temp", Kind::Number, Key::EngineCoolantTemperature),
     ("emergency", Kind::Flag, Key::SosStatus),
-    ("avl_driver", Kind::Text, Key::DriverId),
+    ("avl_driver", Kind::Driver, Key::DriverId),
     ("engine_rpm", Kind::Number, Key::EngineRpm),
     ("engine_temp", Kind::Number, Key::EngineTemperature),
     ("ignition_on", Kind::Flag, Key::EngineIgnitionStatus),

@@ -2,6 +2,7 @@
 
 use super::{Fault, STRUCTURE, parameters};
 use crate::Out;
+use crate::absent::{self, is_blank_text};
 use odograph_model::{Key, NUMBER_MAX, Record, Time, Value};
 use odograph_wire::text::{self, number, pairs};
 use odograph_wire::{Fields, Malformed, Reason, Result};
@@ -40,9 +41,8 @@ pub(super) fn read<'x, 't: 'x>(
         record.set(Key::PositionValid, satellites.is_some_and(|count| count >= 3));
     }
     record.set_some(Key::PositionSpeed, speed);
-    match course {
-        Some(course) if course > 360.0 => out.note("course beyond 360 degrees left out"),
-        course => record.set_some(Key::PositionDirection, course),
+    if let Some(degrees) = course {
+        absent::course(degrees, &mut record, out);
     }
     record.set_some(Key::PositionAltitude, altitude);
     record.set_some(Key::PositionSatellites, satellites);
@@ -61,7 +61,8 @@ fn rest<'x, 't: 'x>(f: &mut Fields<'x>, record: &mut Record, out: &mut Out<'t>) 
     odd_or(f, "inputs", Key::Din, whole_number, record, out).map_err(&structure)?;
     odd_or(f, "outputs", Key::Dout, whole_number, record, out).map_err(&structure)?;
     voltages(f, record, out).map_err(&structure)?;
-    record.set_some(Key::DriverId, given(f, "ibutton").map_err(Fault::of(STRUCTURE))?);
+    let key = given(f, "ibutton").map_err(Fault::of(STRUCTURE))?;
+    record.set_some(Key::DriverId, key.filter(|key| !is_blank_text(key)));
     if !f.has_more() {
         let missing = f.error("parameters", Reason::Truncated { need: 1, have: 0 });
         return Err(Fault { malformed: missing, code: STRUCTURE });
