@@ -298,7 +298,8 @@ impl Link {
         };
         match taken {
             Ok(Some(until)) => {
-                worker.wait(until, now.monotonic, Target::Link(self.places.get().link as usize, self.stream))
+                let place = self.places.get().link as usize;
+                worker.wait(until, now.monotonic, Target::Link(place, self.stream));
             }
             Ok(None) => {}
             Err(_) => self.end_now(Close::Journal),

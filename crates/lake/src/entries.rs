@@ -104,7 +104,7 @@ impl Lake {
                 Some(rows) => parts(rows.clone(), wanted).await?,
                 None => VecDeque::new(),
             };
-            if let (Some(rows), EntriesOf::All | EntriesOf::Conversations(_)) = (&rows, &wanted.of)
+            if let (Some(rows), EntriesOf::All | EntriesOf::Conversations { .. }) = (&rows, &wanted.of)
                 // Of one device, little of a file is read.
                 && let Some(days) = days(rows.clone(), &parts).await?
             {
