@@ -145,6 +145,14 @@ impl Present {
         }
     }
 
+    /// Ends the connections of a device, or of all devices of a tenant. Returns how many are still there.
+    pub(crate) fn end(&self, tenant: &str, device: Option<&str>, why: Close) -> usize {
+        let devices = self.lock();
+        let is_meant = |whose: &Whose| whose.0 == tenant && device.is_none_or(|device| whose.1 == device);
+        let meant = devices.iter().filter(|(whose, _)| is_meant(whose));
+        meant.map(|(_, handle)| handle.end(why)).count()
+    }
+
     /// A device's connection.
     pub(crate) fn of(&self, tenant: &str, device: &str) -> Option<Handle> {
         self.lock().get(&(CompactString::from(tenant), CompactString::from(device))).cloned()

@@ -27,8 +27,19 @@ pub struct Whose<'a> {
     pub device: Option<&'a str>,
     /// Whether the entries that a stream's identity speaks for are among them.
     pub belongs: &'a dyn Fn(Identity<'_>) -> bool,
-    /// Whether all that has this name goes. Asked of segments that were removed: of those the names are left alone.
-    pub wholly: &'a dyn Fn(&str) -> bool,
+    /// What goes of a device in a segment that was removed: of those, names are left alone, and whose they were others know.
+    pub removed: &'a dyn Fn(&str, Lsn) -> Part,
+}
+
+/// How much of a device's entries goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Nothing.
+    Nothing,
+    /// All that has its name.
+    All,
+    /// Not what another tenant's device of the same name sent.
+    Some,
 }
 
 /// How much an order erases, or would.
@@ -164,6 +175,7 @@ impl Reader {
             if row.what == What::Erased || row.device.is_empty() {
                 continue;
             }
+            let part = (whose.removed)(row.device, record.base);
             let (gone, bytes, rest) = match &found.segment {
                 Some(segment) => {
                     let entries = found.entries(number, &**segment, record, whose)?;
@@ -171,10 +183,10 @@ impl Reader {
                     let bytes = own.clone().map(|entry| entry.length as u64).sum();
                     (own.count() as u64, bytes, entries.iter().any(|entry| !entry.belongs))
                 }
-                None if (whose.wholly)(row.device) => (row.entries.into(), 0, false),
-                None => continue,
+                // How many of them went with the segment is not known.
+                None => (0, 0, part == Part::Some),
             };
-            if gone == 0 {
+            if gone == 0 && (found.segment.is_some() || part == Part::Nothing) {
                 continue;
             }
             let place = found.index.leaf_of_row(number);

@@ -212,13 +212,22 @@ impl Index {
         for number in 0..self.devices {
             let row = self.row(number);
             let place = self.leaf_of_row(number) as u32;
-            match erased.iter().find(|leaf| leaf.place == place && row.what == What::Device) {
-                Some(leaf) => table.erased(leaf),
-                None => table.row_as_it_is(&row),
+            match (erased.iter().find(|leaf| leaf.place == place), row.what) {
+                (None, _) => table.row_as_it_is(&row),
+                (Some(leaf), What::Device) => {
+                    table.erased(leaf);
+                    if leaf.rest {
+                        // Which of the entries they are is in no file here.
+                        table.row_as_it_is(&Row { what: What::Rest, hash: [0; 32], entries: 0, ..row });
+                    }
+                }
+                (Some(leaf), What::Rest) if !leaf.rest => {}
+                (Some(_), _) => table.row_as_it_is(&row),
             }
         }
         let mut file = self.directory[..HEADER_BYTES].to_vec();
         file[12..16].copy_from_slice(&VERSION_ERASED.to_le_bytes());
+        file[56..60].copy_from_slice(&((table.rows.len() / ROW_BYTES) as u32).to_le_bytes());
         file[60..64].copy_from_slice(&(table.names.len() as u32).to_le_bytes());
         file.append(&mut table.rows);
         file.append(&mut table.names);

@@ -44,7 +44,7 @@ pub use entry::{
     CONTEXT_BYTES_MAX, DECISION_BYTES_MAX, DEVICE_BYTES_MAX, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, Kind,
     NewEntry, Stop, UnknownKind,
 };
-pub use erase::{ErasedLoad, Whose};
+pub use erase::{ErasedLoad, Part, Whose};
 pub use erasures::Erasure;
 pub use error::{AppendError, Broken, Error, Fatal};
 pub use holes::Hole;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use odograph_journal::{
-    Identity, Kind, NewEntry, NoObserver, Proof, ProofError, Reader, Stream, Whose, check_proof, retention,
+    Identity, Kind, NewEntry, NoObserver, Part, Proof, ProofError, Reader, Stream, Whose, check_proof, retention,
 };
 use odograph_model::Lsn;
 use odograph_testkit::FaultDisk;
@@ -81,7 +81,7 @@ fn erase(disk: &FaultDisk, name: Option<&str>, belongs: &dyn Fn(Identity<'_>) ->
             reader.order_erasure(NOW, end, b"whose").unwrap()
         }
     };
-    let done = reader.erase(order, &Whose { device: name, belongs, wholly: &|_| true }).unwrap();
+    let done = reader.erase(order, &Whose { device: name, belongs, removed: &|_, _| Part::All }).unwrap();
     reader.finish_erasure(order, NOW + 9).unwrap();
     done
 }
@@ -142,7 +142,7 @@ fn one_device_goes_and_every_proof_of_others_holds() {
     let belongs = device(GONE, "south");
     let north = device(GONE, "north");
     let both = move |identity: Identity<'_>| belongs(identity) || north(identity);
-    let whose = Whose { device: Some(GONE), belongs: &both, wholly: &|_| true };
+    let whose = Whose { device: Some(GONE), belongs: &both, removed: &|_, _| Part::All };
     let would = reader(&disk).would_erase(&whose).unwrap();
     let done = erase(&disk, Some(GONE), &both);
     assert_eq!((done.entries, done.bytes, done.segments), (would.entries, would.bytes, would.segments));
@@ -242,12 +242,22 @@ fn of_segments_that_were_removed_the_name_goes() {
         let entries = device_entries(&before, OTHER, seal.base, Some(seal.end));
         assert_eq!(check_proof(&proof, &key, entries.iter().map(|entry| &entry.bytes)), Ok(()));
     }
-    // Of which the name stays with somebody else.
+    // What another tenant's device of this name had in the leaf is not proven any more, and named. Then that goes, too.
     let reader = reader(&kept);
     let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
-    let order = reader.order_erasure(NOW, end, b"whose").unwrap();
-    reader.erase(order, &Whose { device: Some(GONE), belongs: &|_| true, wholly: &|_| false }).unwrap();
-    assert!(has(&kept, GONE.as_bytes()).iter().all(|path| path.ends_with(".leaves")));
+    for (part, is_named) in [(Part::Nothing, true), (Part::Some, true), (Part::All, false)] {
+        let order = reader.order_erasure(NOW, end, b"whose").unwrap();
+        reader.erase(order, &Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| part }).unwrap();
+        reader.finish_erasure(order, NOW).unwrap();
+        assert_eq!(problems(&kept), []);
+        let having = has(&kept, GONE.as_bytes());
+        assert!(
+            having.iter().all(|path| path.ends_with(".leaves")) && having.is_empty() != is_named,
+            "{part:?}: {having:?}"
+        );
+        let leaves = reader.leaves(Lsn(0)).unwrap().unwrap();
+        assert_eq!((leaves.is_rest(GONE), leaves.proof(GONE).is_some()), (part == Part::Some, part == Part::Nothing));
+    }
 }
 
 #[test]
