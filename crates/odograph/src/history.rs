@@ -2,6 +2,7 @@
 
 mod ask;
 mod course;
+mod erase;
 mod live;
 mod metering;
 mod tables;
@@ -17,6 +18,7 @@ use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
 use course::Course;
+use erase::{Aside, SetAside};
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
@@ -170,6 +172,8 @@ pub(crate) struct History {
     jobs: Mutex<Option<SyncSender<Job>>>,
     /// What waits when the thread ends is left to another process.
     leaving: AtomicBool,
+    /// What is to be done while history is closed.
+    aside: Arc<Mutex<Option<Aside>>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -186,7 +190,7 @@ impl History {
         let course = Course::begun(clock.monotonic());
         let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
         let (moved, jobs, leaving) = (Condvar::new(), Mutex::default(), AtomicBool::new(false));
-        Self { state, moved, current: Arc::new(current), node, metering, jobs, leaving, clock }
+        Self { state, moved, current: Arc::new(current), node, metering, jobs, leaving, aside: Arc::default(), clock }
     }
 
     /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
@@ -317,6 +321,10 @@ impl Run {
         loop {
             let begun = self.place.clock.monotonic();
             let Err(error) = caught(|| self.fill(&mut outlet)) else { return };
+            if error.downcast_ref::<SetAside>().is_some() {
+                self.history.do_aside();
+                continue;
+            }
             self.history.stopped(format!("{error:#}"));
             if error.chain().filter_map(|error| error.downcast_ref()).any(odograph_lake::Error::is_final) {
                 tracing::error!("history does not go on; devices are served, and the journal keeps all: {error:#}");

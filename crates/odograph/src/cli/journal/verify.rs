@@ -13,7 +13,7 @@ use crate::history::{self, FRAMES};
 use anyhow::Result;
 use clap::Args;
 use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
-use odograph_journal::{Begin, CursorStore, Problem, Progress, PublicKey, Reader, Report};
+use odograph_journal::{Begin, CursorStore, Erasure, Problem, Progress, PublicKey, Reader, Report};
 use odograph_lake::Lake;
 use odograph_model::Time;
 use odograph_wire::notation::{from_hex, to_hex};
@@ -59,6 +59,11 @@ struct View {
     provable: u64,
     entries: u64,
     bytes: u64,
+    /// Entries that were erased by order, among those.
+    #[serde(skip_serializing_if = "is_zero")]
+    erased: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erasures: Vec<ErasureView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryView>,
     problems: Vec<ProblemView>,
@@ -68,6 +73,22 @@ struct View {
     /// Files that are none of the journal's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     strange: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ErasureView {
+    order: u64,
+    at: Time,
+    /// Nothing: it is under way.
+    done: Option<Time>,
+    entries: u64,
+    bytes: u64,
+    segments: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -86,6 +107,8 @@ struct BeginView {
 struct HistoryView {
     segments: u64,
     devices: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    erased: u64,
     passed_over: u64,
     wrong: Vec<WrongView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -152,7 +175,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write) -> Result<Outcome> {
-    let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
+    let Report { sealed, unsealed, removed, provable, entries, bytes, erased, erasures, problems, begins, strange } =
+        report;
+    let erasures: Vec<ErasureView> = erasures.iter().map(erasure).collect();
     let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len() + proven.unread.len());
     let partly = proven.as_ref().is_some_and(|proven| proven.passed_over > 0);
     let sound = problems.is_empty() && wrong == 0;
@@ -161,8 +186,21 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
     if json {
         let problems = problems.iter().map(view).collect();
         let history = proven.map(history_view);
-        let view =
-            View { sound, sealed, unsealed, removed, provable, entries, bytes, history, problems, begins, strange };
+        let view = View {
+            sound,
+            sealed,
+            unsealed,
+            removed,
+            provable,
+            entries,
+            bytes,
+            erased,
+            erasures,
+            history,
+            problems,
+            begins,
+            strange,
+        };
         writeln!(out, "{}", visible_json(&serde_json::to_string(&view)?))?;
     } else {
         for problem in &problems {
@@ -180,6 +218,13 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
             }
             writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
         }
+        for ErasureView { order, at, done, entries, bytes, segments } in erasures {
+            let state = if done.is_some() { "done" } else { "under way: a running server goes on with it" };
+            writeln!(
+                out,
+                "note: order {order} of {at}: {entries} entries, {bytes} bytes, of {segments} segments erased; {state}"
+            )?;
+        }
         for path in strange {
             writeln!(out, "note: {}: not a file of the journal", visible(&path))?;
         }
@@ -191,7 +236,13 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
                 let (file, why) = (visible(file), visible(why));
                 writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
             }
-            let Proven { segments, devices, passed_over, .. } = proven;
+            let Proven { segments, devices, erased, passed_over, .. } = proven;
+            if *erased > 0 {
+                writeln!(
+                    out,
+                    "of {erased} devices in these segments something was erased: their leaves were left alone"
+                )?;
+            }
             writeln!(
                 out,
                 "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
@@ -199,7 +250,8 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
         }
         writeln!(
             out,
-            "{entries} entries in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
+            "{entries} entries{} in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
+            if erased > 0 { format!(" ({erased} of them erased by order)") } else { String::new() },
             match (sound, partly) {
                 (true, false) => "all as they were written".to_owned(),
                 (true, true) => "all that was looked at is as it was written".to_owned(),
@@ -226,13 +278,19 @@ fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader)
 }
 
 fn history_view(proven: Proven) -> HistoryView {
-    let Proven { segments, devices, passed_over, wrong, unread } = proven;
+    let Proven { segments, devices, erased, passed_over, wrong, unread } = proven;
     let wrong = wrong.into_iter().map(|(segment, device)| WrongView { segment: segment.0, device });
     let unread = unread.into_iter().map(|(segment, file, why)| UnreadView { segment: segment.0, file, why });
-    HistoryView { segments, devices, passed_over, wrong: wrong.collect(), unread: unread.collect() }
+    HistoryView { segments, devices, erased, passed_over, wrong: wrong.collect(), unread: unread.collect() }
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn erasure(order: &Erasure) -> ErasureView {
+    let Erasure { order, at, done, entries, bytes, segments, .. } = order;
+    let (order, entries, bytes, segments) = (*order, *entries, *bytes, *segments);
+    ErasureView { order, at: Time(*at), done: done.map(Time), entries, bytes, segments }
+}
 
 fn begin((record, begin): &(u64, Begin)) -> BeginView {
     let Begin { other_key, seals_lost, public_key, .. } = begin;
