@@ -84,7 +84,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
-        let kind = entry.file_type().unwrap();
+        let Ok(kind) = entry.file_type() else { continue };
         if kind.is_dir() {
             found.extend(files(&entry.path()));
         } else if kind.is_file() {
@@ -94,9 +94,12 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The files that have some bytes.
+/// The files that have some bytes. A server that runs may take one away meanwhile.
 fn having(folder: &Path, bytes: &[u8]) -> Vec<String> {
-    let has = |path: &PathBuf| std::fs::read(path).unwrap().windows(bytes.len()).any(|some| some == bytes);
+    let has = |path: &PathBuf| match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+        read => read.unwrap().windows(bytes.len()).any(|some| some == bytes),
+    };
     files(folder).into_iter().filter(has).map(|path| path.strip_prefix(folder).unwrap().display().to_string()).collect()
 }
 
