@@ -233,6 +233,10 @@ pub(crate) fn alone(config: &Config, folder: &Folder, of: Of, yes: bool) -> Resu
     if !yes {
         return Ok(Erased { load, order: None });
     }
+    // What a kill cut short comes first: what is half overwritten cannot be read.
+    for (order, of) in erasing.pending()? {
+        carry_out_alone(&erasing, folder, place.metering(), order, &of)?;
+    }
     crate::catalog::with(config, async |catalog| forget(catalog, &of).await)?;
     // Opens the journal and closes it again: then all of it is sealed.
     server::with_intake(config, folder, |roster, intake, _| {
