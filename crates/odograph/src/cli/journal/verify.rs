@@ -206,47 +206,12 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
         for problem in &problems {
             writeln!(out, "{}", visible(&problem.to_string()))?;
         }
-        for BeginView { record, time, other_key, seals_lost, left_out, public_key } in begins {
-            let what = match (seals_lost, other_key, left_out) {
-                (true, false, _) => "seals before it were lost",
-                (true, true, _) => "seals before it and the signing key were lost",
-                (false, false, Some(_)) => "the journal goes on from a copy of it",
-                (false, ..) => "the signing key before it was lost or exchanged",
-            };
-            if let Some([end, next]) = left_out {
-                writeln!(out, "note: places {end} to {next} were left out: what was copied may have used them")?;
-            }
-            writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
-        }
-        for ErasureView { order, at, done, entries, bytes, segments } in erasures {
-            let state = if done.is_some() { "done" } else { "under way: a running server goes on with it" };
-            writeln!(
-                out,
-                "note: order {order} of {at}: {entries} entries, {bytes} bytes, of {segments} segments erased; {state}"
-            )?;
-        }
+        tell_notes(begins, erasures, out)?;
         for path in strange {
             writeln!(out, "note: {}: not a file of the journal", visible(&path))?;
         }
         if let Some(proven) = &proven {
-            for (segment, device) in &proven.wrong {
-                writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
-            }
-            for (segment, file, why) in &proven.unread {
-                let (file, why) = (visible(file), visible(why));
-                writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
-            }
-            let Proven { segments, devices, erased, passed_over, .. } = proven;
-            if *erased > 0 {
-                writeln!(
-                    out,
-                    "of {erased} devices in these segments something was erased: their leaves were left alone"
-                )?;
-            }
-            writeln!(
-                out,
-                "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
-            )?;
+            tell_history(proven, out)?;
         }
         writeln!(
             out,
@@ -260,6 +225,49 @@ fn tell(report: Report, proven: Option<Proven>, json: bool, out: &mut dyn Write)
         )?;
     }
     Ok(if sound { Outcome::Done } else { Outcome::Problems })
+}
+
+/// What is no problem, and worth knowing.
+fn tell_notes(begins: Vec<BeginView>, erasures: Vec<ErasureView>, out: &mut dyn Write) -> Result<()> {
+    for BeginView { record, time, other_key, seals_lost, left_out, public_key } in begins {
+        let what = match (seals_lost, other_key, left_out) {
+            (true, false, _) => "seals before it were lost",
+            (true, true, _) => "seals before it and the signing key were lost",
+            (false, false, Some(_)) => "the journal goes on from a copy of it",
+            (false, ..) => "the signing key before it was lost or exchanged",
+        };
+        if let Some([end, next]) = left_out {
+            writeln!(out, "note: places {end} to {next} were left out: what was copied may have used them")?;
+        }
+        writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
+    }
+    for ErasureView { order, at, done, entries, bytes, segments } in erasures {
+        let state = if done.is_some() { "done" } else { "under way: a running server goes on with it" };
+        writeln!(
+            out,
+            "note: order {order} of {at}: {entries} entries, {bytes} bytes, of {segments} segments erased; {state}"
+        )?;
+    }
+    Ok(())
+}
+
+fn tell_history(proven: &Proven, out: &mut dyn Write) -> Result<()> {
+    for (segment, device) in &proven.wrong {
+        writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
+    }
+    for (segment, file, why) in &proven.unread {
+        let (file, why) = (visible(file), visible(why));
+        writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
+    }
+    let Proven { segments, devices, erased, passed_over, .. } = proven;
+    if *erased > 0 {
+        writeln!(out, "of {erased} devices in these segments something was erased: their leaves were left alone")?;
+    }
+    writeln!(
+        out,
+        "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
+    )?;
+    Ok(())
 }
 
 fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader) -> Result<Proven> {
