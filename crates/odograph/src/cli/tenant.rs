@@ -125,7 +125,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     let config = options.source.load()?.config;
     if let Command::Erase { id, yes, json } = &options.command {
         let of = Of { tenant: id.into(), device: None };
-        return super::device::erase::carry_out(&config, &of, *yes, *json, out);
+        return super::device::erase::carry_out(&config, of, *yes, *json, out);
     }
     catalog::with(&config, async |catalog| {
         catalog.ensure_tenant("default").await?;

@@ -26,7 +26,7 @@ impl std::error::Error for SetAside {}
 
 impl History {
     /// Makes files of all that waits.
-    pub(crate) fn make_files(&self) -> Result<()> {
+    pub(crate) fn into_files(&self) -> Result<()> {
         self.ask(commit)
     }
 
@@ -50,7 +50,7 @@ impl History {
             Err(SetAside.into())
         });
         let jobs = self.jobs.lock().expect("nobody panics holding it").clone();
-        if jobs.is_none_or(|jobs| jobs.send(job).is_err()) {
+        if !jobs.is_some_and(|jobs| jobs.send(job).is_ok()) {
             anyhow::bail!("the server is about to stop");
         }
         answered.recv().map_err(|_| anyhow!("history does not go on: the server's log says why"))?

@@ -28,7 +28,7 @@ impl App {
         let of = erase::resolved(&self.roster, of)?;
         // What waits in memory becomes files, so that it is counted.
         self.history.reach(self.journal.durable(), REACHED_MAX)?;
-        self.history.make_files()?;
+        self.history.into_files()?;
         let load = self.erasing.load(&of)?;
         if !yes {
             return Ok(Erased { load, order: None });

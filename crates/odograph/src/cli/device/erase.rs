@@ -37,18 +37,18 @@ pub(in crate::cli) struct Options {
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     let config = options.source.load()?.config;
     let of = Of { tenant: options.tenant.as_str().into(), device: Some(options.id.as_str().into()) };
-    carry_out(&config, &of, options.yes, options.json, out)
+    carry_out(&config, of, options.yes, options.json, out)
 }
 
 /// Through the server, if one runs.
 pub(in crate::cli) fn carry_out(
     config: &Config,
-    of: &Of,
+    of: Of,
     yes: bool,
     json: bool,
     out: &mut dyn Write,
 ) -> Result<Outcome> {
-    erase::check(config, of)?;
+    erase::check(config, &of)?;
     let folder = Folder::of(config);
     let erased: Erased = match Access::of(&folder)? {
         Access::Server(server) => {
@@ -65,7 +65,7 @@ pub(in crate::cli) fn carry_out(
     if json {
         writeln!(out, "{}", serde_json::to_string(&erased)?)?;
     } else {
-        show(of, &erased, out)?;
+        show(&of, &erased, out)?;
     }
     Ok(Outcome::Done)
 }
