@@ -8,7 +8,6 @@ mod audit;
 mod commands;
 mod devices;
 mod drivers;
-mod erase;
 mod groups;
 mod import;
 mod sensors;

@@ -53,8 +53,6 @@ pub enum Close {
     Healed,
     /// Somebody said what it is, long after it had ended.
     Named,
-    /// All that the device sent is to be erased.
-    Erased,
     /// The server stops.
     Stopping,
     /// The journal takes nothing more.
@@ -79,7 +77,6 @@ impl Close {
             Self::Garbage(_) => "garbage",
             Self::Healed => "healed",
             Self::Named => "named",
-            Self::Erased => "erased",
             Self::Stopping => "stopping",
             Self::Journal => "journal",
         }

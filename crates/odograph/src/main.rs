@@ -6,7 +6,6 @@ mod cli;
 mod client;
 mod commands;
 mod config;
-mod erase;
 mod exit;
 mod export;
 mod folder;

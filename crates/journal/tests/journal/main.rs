@@ -6,7 +6,6 @@ mod bench;
 mod copy;
 mod crash;
 mod damage;
-mod erase;
 mod full;
 mod loss;
 mod proof;

@@ -3,7 +3,6 @@
 use super::{Outcome, table};
 use crate::catalog;
 use crate::config::Source;
-use crate::erase::Of;
 use crate::exit::{Failure, Status};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -18,8 +17,7 @@ use std::io::Write;
     odograph tenant create north --name \"North Cold Chain\" --devices-max 500\n  \
     odograph tenant list\n  \
     odograph tenant usage north --from 2026-11-01 --to 2026-12-01 --csv\n  \
-    odograph tenant disable north\n  \
-    odograph tenant erase north                   shows what there is; --yes erases it\n\n\
+    odograph tenant disable north\n\n\
     A tenant has users, tokens, devices and tables of its own. The tenant `default` is there from the beginning.")]
 pub(super) struct Options {
     #[command(flatten)]
@@ -64,17 +62,6 @@ enum Command {
     Enable {
         /// Its id.
         id: String,
-    },
-    /// Erase a tenant with all that its devices sent. Without --yes, only says what there is.
-    Erase {
-        /// Its id.
-        id: String,
-        /// Do it. Nothing brings it back but an older backup.
-        #[arg(long)]
-        yes: bool,
-        /// Print JSON.
-        #[arg(long)]
-        json: bool,
     },
     /// Delete a tenant that has no devices any more.
     Delete {
@@ -123,10 +110,6 @@ struct UsageOptions {
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     let config = options.source.load()?.config;
-    if let Command::Erase { id, yes, json } = &options.command {
-        let of = Of { tenant: id.into(), device: None };
-        return super::device::erase::carry_out(&config, of, *yes, *json, out);
-    }
     catalog::with(&config, async |catalog| {
         catalog.ensure_tenant("default").await?;
         carry_out(&options.command, catalog, out).await
@@ -163,8 +146,6 @@ async fn carry_out(command: &Command, catalog: &Catalog, out: &mut dyn Write) ->
             tenants.update(id, TenantChange { disabled, ..TenantChange::default() }).await?;
             writeln!(out, "{id}: {}", if disabled == Some(true) { "disabled" } else { "enabled" })?;
         }
-        // It goes through the server, before this.
-        Command::Erase { .. } => {}
         Command::Delete { id } => {
             tenants.delete(id).await?;
             writeln!(out, "{id}: deleted")?;
