@@ -196,10 +196,11 @@ fn damaged(table: &mut Table, path: String, since: u64, error: Error) -> Result<
         return Err(error);
     }
     let (name, why) = (table.name(), error.line());
-    tracing::error!(table = name, file = path, "a file of history cannot be read: put it back from a backup: {why}");
     // As others name it.
     let file = table.part(std::slice::from_ref(&path))?.each().next().map_or_else(|| path.clone(), |(file, _)| file);
     table.place().found_damaged(&file, &why);
+    // Whoever reads this line finds it in the list already.
+    tracing::error!(table = name, file = path, "a file of history cannot be read: put it back from a backup: {why}");
     table.large.insert(path);
     Ok(false)
 }

@@ -275,8 +275,20 @@ fn files_that_are_not_merged_because_they_are_damaged_are_told_by_health() {
     let server = send(7);
     let line = server.log_line_or_start(|line| line["file"].is_string());
     assert!(line["message"].as_str().is_some_and(|text| text.contains("put it back from a backup")), "{line}");
-    let (status, text) = server.get("/healthz");
-    let health: Value = serde_json::from_str(&text).expect("JSON");
+    // Files are looked at as soon as history is open, and that may be before the server can be asked what it has.
+    let asked = || {
+        let (status, text) = server.get("/healthz");
+        let health: Value = serde_json::from_str(&text).expect("JSON");
+        (status, health, text)
+    };
+    let told = (0..600).map(|_| asked()).find(|(_, health, _)| {
+        let told = !health["history_damaged"].is_null();
+        if !told {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        told
+    });
+    let (status, health, text) = told.expect("health never told of it");
     assert_eq!((status, &health["history_damaged"]["files"]), (200, &json!(1)), "{text}");
     let named = health["history_damaged"]["first"][0]["file"].as_str().expect("a path");
     assert!(file.display().to_string().ends_with(named), "{text}");
