@@ -1,8 +1,10 @@
 //! The workspace as git and cargo see it: its folder, its files, its crates.
 
+use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::LazyLock;
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -41,10 +43,14 @@ pub(crate) struct Dependency {
     pub(crate) path: Option<PathBuf>,
 }
 
-/// The root of the workspace that this was compiled in.
+/// The root of the workspace that this was started in, or else compiled in: cargo does not build anew for another
+/// checkout with the same build folder.
 pub(crate) fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
+    static ROOT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let here = env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+        here.parent().map_or_else(|| here.clone(), Path::to_path_buf)
+    });
+    &ROOT
 }
 
 /// Every text file that git tracks or would add, sorted by path. Binary files are left out.

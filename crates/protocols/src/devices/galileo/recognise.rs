@@ -31,7 +31,7 @@ pub(super) fn recognise(start: &[u8]) -> Claim {
                 _ if length == 0 => Claim::No,
                 TAGS => tagged(data, length).or(encrypted(data, length)),
                 _ if length > DESCRIBED_MAX => Claim::No,
-                COMPRESSED => packed(data).or(encrypted(data, length)),
+                COMPRESSED => packed(data, length).or(encrypted(data, length)),
                 _ => Claim::Yes,
             };
             claim.behind(HEAD).and(Claim::of_frame(cut(start), start, is_sealed))
@@ -75,11 +75,12 @@ fn tagged(data: &[u8], length: usize) -> Claim {
 /// The tags that BlackKite has too.
 const BLACKKITE: [u8; 15] = [0x03, 0x20, 0x30, 0x33, 0x34, 0x40, 0x45, 0x46, 0x50, 0x51, 0x52, 0x53, 0x60, 0x61, 0x62];
 
-/// A minimum begins with a time of the year.
-fn packed(data: &[u8]) -> Claim {
+/// A minimum begins with a time of the year, for which there must be room.
+fn packed(data: &[u8], length: usize) -> Claim {
     match data.first_chunk::<4>().map(|first| u32::from_be_bytes(*first)) {
         Some(first) if !bits::is_set(first, 31) && bits::between(first, 6, 31) > YEAR_SECONDS_MAX => Claim::No,
         Some(_) => Claim::Yes,
+        None if length < 4 => Claim::No,
         None => Claim::Perhaps(4),
     }
 }
@@ -135,6 +136,9 @@ mod tests {
         assert_eq!(recognise(&sealed(&[0x01, 0x08, 0x00, 0x10, 1, 0, 0x20, 1, 2, 3, 4])), Claim::Yes);
         // A value that has no room.
         assert_eq!(recognise(&[0x01, 0x03, 0x00, 0x20]), Claim::No);
+        // A packet of compressed records that is shorter than a time.
+        assert_eq!(recognise(&[0x08, 0x01, 0x00, 0x00]), Claim::No);
+        assert_eq!(recognise(&[0x08, 0x04, 0x00, 0x00]), Claim::Perhaps(7));
         // More than is described of what can only be told at its end.
         assert_eq!(recognise(&[0x07, 0xE8, 0x03]), Claim::Perhaps(1005));
         assert_eq!(recognise(&[0x07, 0xE9, 0x03]), Claim::No);
