@@ -63,6 +63,20 @@ impl Catalog {
         Ok(Access { scope, role: Role::Owner, ..access.clone() })
     }
 
+    /// Whether other processes follow it on other machines.
+    pub fn is_shared(&self) -> bool {
+        self.inner.database.is_shared()
+    }
+
+    /// Has the database forget what was deleted: a file is written anew without it. On a server that is its own business.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written, or is read for too long.
+    pub async fn forget_deleted(&self) -> Result<(), Error> {
+        self.inner.database.forget_deleted().await
+    }
+
     /// Ends all connections, once what they do is done. What is asked after that fails.
     pub async fn close(&self) {
         self.inner.database.close().await;

@@ -10,7 +10,7 @@ use futures::FutureExt as _;
 use odograph_env::{Disk as _, LocalDisk};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, SqlSafeStr as _};
+use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _};
 
 use crate::Error;
 
@@ -73,6 +73,25 @@ impl Database {
     /// Whether other processes may write too.
     pub(crate) fn is_shared(&self) -> bool {
         self.kind == Kind::Postgres
+    }
+
+    /// Writes the file anew, without what was deleted, and cuts the log of changes to nothing.
+    pub(crate) async fn forget_deleted(&self) -> Result<(), Error> {
+        if self.is_shared() {
+            return Ok(());
+        }
+        sqlx::raw_sql("VACUUM").execute(&self.write).await.map_err(Error::writing)?;
+        for _ in 0..FORGET_TRIES {
+            let row = sqlx::raw_sql("PRAGMA wal_checkpoint(TRUNCATE)").fetch_one(&self.write).await;
+            let busy: i64 = row.and_then(|row| row.try_get(0)).map_err(Error::writing)?;
+            if busy == 0 {
+                return Ok(());
+            }
+            tokio::time::sleep(FORGET_PAUSE).await;
+        }
+        Err(Error::conflict(
+            "the catalog is read all the time: what was deleted is still in its log of changes".to_owned(),
+        ))
     }
 
     /// Ends all connections, once what they do is done.
@@ -209,6 +228,9 @@ fn migrations(kind: Kind) -> Migrator {
 const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA busy_timeout = 10000; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
     PRAGMA cache_size = -2048";
+/// Whoever reads is done within a second.
+const FORGET_TRIES: u32 = 20;
+const FORGET_PAUSE: Duration = Duration::from_millis(250);
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; \
     PRAGMA cache_size = -1024";
 

@@ -8,6 +8,7 @@ mod audit;
 mod commands;
 mod devices;
 mod drivers;
+mod erase;
 mod groups;
 mod import;
 mod sensors;

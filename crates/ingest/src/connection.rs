@@ -53,6 +53,8 @@ pub enum Close {
     Healed,
     /// Somebody said what it is, long after it had ended.
     Named,
+    /// All that the device sent is to be erased.
+    Erased,
     /// The server stops.
     Stopping,
     /// The journal takes nothing more.
@@ -77,6 +79,7 @@ impl Close {
             Self::Garbage(_) => "garbage",
             Self::Healed => "healed",
             Self::Named => "named",
+            Self::Erased => "erased",
             Self::Stopping => "stopping",
             Self::Journal => "journal",
         }

@@ -187,6 +187,7 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
         | Close::Replaced
         | Close::Healed
         | Close::Named
+        | Close::Erased
         | Close::Stopping
         | Close::Journal => {
             return None;

@@ -376,6 +376,12 @@ impl Gateway {
         }
     }
 
+    /// Ends the connection of a device, or those of all devices of a tenant, because what they sent is to be erased. Returns how
+    /// many have not ended yet: ask again.
+    pub fn end(&self, tenant: &str, device: Option<&str>) -> usize {
+        self.common.present.end(tenant, device, Close::Erased)
+    }
+
     /// What takes in frames, for those who have some that no device sends now.
     pub fn intake(&self) -> &Intake {
         &self.common.intake

@@ -191,6 +191,40 @@ impl Roster {
         all.for_each(|known| self.withdraw(tenant, &known.device));
     }
 
+    /// Forgets a device, or all of a tenant, also in the file: nothing says any more that it was ever there. What the
+    /// configuration announces stays. `durable` is that of [`Roster::save`].
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be written: then it is forgotten in memory alone, and the same again goes on.
+    pub fn erase(&self, tenant: &str, device: Option<&str>, durable: Lsn) -> Result<(), RosterError> {
+        let mut file = self.lock_file();
+        match device {
+            Some(device) => self.withdraw(tenant, device),
+            None => self.withdraw_tenant(tenant),
+        }
+        let is_meant = |known: &Known| {
+            known.state != State::Configured
+                && known.tenant == tenant
+                && device.is_none_or(|device| known.device == device)
+        };
+        let (unsaved, announced) = {
+            let mut inner = self.change();
+            inner.unsaved.retain(|known| !is_meant(known));
+            inner.unlisted.retain(|known| !is_meant(known));
+            let of = |place: &(CompactString, CompactString)| {
+                place.0 == tenant && device.is_none_or(|device| place.1 == device)
+            };
+            inner.waited.retain(|place| !of(place));
+            (std::mem::take(&mut inner.unsaved), inner.announced.clone())
+        };
+        if let Err(error) = file.write_without(is_meant, &unsaved, durable, &announced) {
+            self.change().unsaved.splice(0..0, unsaved);
+            return Err(error);
+        }
+        Ok(())
+    }
+
     /// What tenants may have from now on; who is not named may have anything. It decides about those that come: a device
     /// that is known stays, however many there are.
     pub fn set_quotas(&self, quotas: impl IntoIterator<Item = (CompactString, Quota)>) {

@@ -158,10 +158,12 @@ impl Committer {
         self.batch.clear();
         std::mem::swap(&mut pending.bytes, &mut self.batch.bytes);
         std::mem::swap(&mut pending.rolls, &mut self.batch.rolls);
+        let is_written = self.current.as_ref().is_some_and(|current| !current.is_empty());
+        let ends = std::mem::take(&mut pending.ends) && (is_written || !self.batch.bytes.is_empty());
         let aged = self.current.as_ref().is_some_and(|current| {
-            self.clock.monotonic().saturating_sub(current.begun) >= self.options.segment_age && !current.is_empty()
+            self.clock.monotonic().saturating_sub(current.begun) >= self.options.segment_age && is_written
         });
-        if aged || pending.closed {
+        if aged || ends || pending.closed {
             pending.end_segment();
             self.batch.ends_segment = true;
         }
@@ -252,7 +254,14 @@ impl Committer {
     /// Hands the current segment over to be sealed.
     fn retire(&mut self) {
         if let Some(Current { file, header, written, tally, .. }) = self.current.take() {
-            self.sealing.add(Complete { file, header, end: header.base + written, length: written, tally });
+            self.sealing.add(Complete {
+                file,
+                header,
+                end: header.base + written,
+                length: written,
+                tally,
+                erased: Vec::new(),
+            });
         }
     }
 

@@ -61,6 +61,7 @@ impl Reader {
             parts.push(chain);
         }
         parts.extend(self.small(paths::removed(self.folder()))?);
+        parts.extend(self.small(paths::erasures(self.folder()))?);
         let listing = self.listing()?;
         let sealed_end = sealed.last().map_or(0, |seal| seal.end.0);
         let is_sealed = |base: u64| sealed.iter().any(|seal| seal.base.0 == base);

@@ -141,6 +141,12 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
+    /// The order by which it was erased, where it was: then the payload is zeros, and whose it was is not there any more.
+    pub fn erased(&self) -> Option<u64> {
+        let header = self.bytes.first_chunk::<HEADER_BYTES>()?;
+        (header[31] & FLAG_ERASED != 0).then(|| u64_at(header, 16))
+    }
+
     /// The place after the entry.
     pub fn end(&self) -> Lsn {
         Lsn(self.lsn.0 + self.bytes.len() as u64)
@@ -180,6 +186,9 @@ impl<'a> Entry<'a> {
     pub(crate) fn view(bytes: &'a [u8]) -> Option<Self> {
         let (header, mut rest) = bytes.split_first_chunk::<HEADER_BYTES>()?;
         let flags = header[31];
+        if flags & FLAG_ERASED != 0 && (flags != FLAG_ERASED || rest.iter().any(|&byte| byte != 0)) {
+            return None;
+        }
         let mut context = None;
         if flags & FLAG_CONTEXT != 0 {
             let length = u16::from_le_bytes(*take_array(&mut rest)?);
@@ -194,7 +203,8 @@ impl<'a> Entry<'a> {
         }
         Some(Self {
             lsn: Lsn(u64_at(header, 8)),
-            stream: u64_at(header, 16),
+            // Of an entry that was erased, the order stands there: which connection it came by is not kept.
+            stream: if flags & FLAG_ERASED == 0 { u64_at(header, 16) } else { 0 },
             at: (u64_at(header, 24) & AT_MAX) as i64,
             kind: Kind(header[30]),
             context,
@@ -295,6 +305,17 @@ pub(crate) fn put_checksum(entry: &mut [u8]) {
     entry[..4].copy_from_slice(&crc.to_le_bytes());
 }
 
+/// What is left of an entry that is erased by an order: its place, length, time and kind. Of its header, that is the same
+/// whether this was written as a whole or torn.
+pub(crate) fn erased(header: &[u8; HEADER_BYTES], order: u64) -> Vec<u8> {
+    let mut bytes = vec![0; length_of(header)];
+    bytes[..HEADER_BYTES].copy_from_slice(header);
+    bytes[16..24].copy_from_slice(&order.to_le_bytes());
+    bytes[31] = FLAG_ERASED;
+    put_checksum(&mut bytes);
+    bytes
+}
+
 pub(crate) fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
 }
@@ -317,6 +338,8 @@ fn take_array<'a, const N: usize>(rest: &mut &'a [u8]) -> Option<&'a [u8; N]> {
 
 const FLAG_CONTEXT: u8 = 1;
 const FLAG_IDENTITY: u8 = 2;
+/// Alone: what was erased has no sections.
+const FLAG_ERASED: u8 = 4;
 
 /// The greatest time that 48 bits hold.
 const AT_MAX: u64 = (1 << 48) - 1;

@@ -7,6 +7,7 @@ use std::io;
 use odograph_env::{DiskFile, UnixMillis};
 
 use crate::entry::{u32_at, u64_at};
+use crate::erasures::ErasedLeaf;
 use crate::merkle::{self, Hash};
 use crate::tally::Tally;
 
@@ -19,6 +20,18 @@ pub(crate) struct Row<'a> {
     /// Which of the offsets is this device's first.
     first: u64,
     offsets_crc: u32,
+    pub(crate) what: What,
+}
+
+/// What a row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum What {
+    /// All that was sealed of a device.
+    Device,
+    /// What was erased: of a device there is its leaf, where the row of others has a hash, and nothing else.
+    Erased,
+    /// What another tenant's device of the same name has left in the leaf of the row before. It is no leaf itself.
+    Rest,
 }
 
 /// The directory part of an index: all of it but the offsets.
@@ -32,27 +45,28 @@ pub(crate) struct Index {
     devices: usize,
 }
 
-/// Builds the file of the segment from `base` to `end`.
-pub(crate) fn encode(tally: &Tally, base: u64, end: u64) -> Vec<u8> {
-    let (mut rows, mut names, mut offsets) = (Vec::new(), Vec::new(), Vec::new());
-    let mut first = 0_u64;
+/// Builds the file of the segment from `base` to `end`, of which `erased` was erased, by the places of leaves.
+pub(crate) fn encode(tally: &Tally, base: u64, end: u64, erased: &[ErasedLeaf]) -> Vec<u8> {
+    let (mut table, mut erased_left, mut place) = (Table::default(), erased.iter().peekable(), 0_u32);
+    let mut rests = 0_u32;
     tally.for_each_device(|device| {
-        let offsets_begin = offsets.len();
-        offsets.extend(device.offsets.iter().flat_map(|offset| offset.to_le_bytes()));
-        rows.extend_from_slice(&device.hash);
-        rows.extend_from_slice(&(device.offsets.len() as u32).to_le_bytes());
-        rows.extend_from_slice(&crc32c::crc32c(&offsets[offsets_begin..]).to_le_bytes());
-        rows.extend_from_slice(&(names.len() as u32).to_le_bytes());
-        rows.extend_from_slice(&(device.device.len() as u32).to_le_bytes());
-        rows.extend_from_slice(&first.to_le_bytes());
-        names.extend_from_slice(device.device.as_bytes());
-        first += device.offsets.len() as u64;
+        while rests == 0
+            && let Some(leaf) = erased_left.next_if(|leaf| leaf.place <= place)
+        {
+            table.erased(leaf);
+            (rests, place) = (u32::from(leaf.rest), place + 1);
+        }
+        table.device(device.device, device.hash, device.offsets, rests > 0);
+        place += u32::from(rests == 0);
+        rests = 0;
     });
+    erased_left.for_each(|leaf| table.erased(leaf));
+    let Table { mut rows, mut names, mut offsets } = table;
     let (at_least, at_most) = tally.times().unwrap_or((0, 0));
     let mut file = Vec::with_capacity(HEADER_BYTES + rows.len() + names.len() + offsets.len());
     file.extend_from_slice(MAGIC);
     file.extend_from_slice(&[0; 4]);
-    file.extend_from_slice(&VERSION.to_le_bytes());
+    file.extend_from_slice(&if erased.is_empty() { VERSION } else { VERSION_ERASED }.to_le_bytes());
     file.extend_from_slice(&base.to_le_bytes());
     file.extend_from_slice(&end.to_le_bytes());
     file.extend_from_slice(&at_least.to_le_bytes());
@@ -62,10 +76,55 @@ pub(crate) fn encode(tally: &Tally, base: u64, end: u64) -> Vec<u8> {
     file.extend_from_slice(&(names.len() as u32).to_le_bytes());
     file.append(&mut rows);
     file.append(&mut names);
-    let crc = crc32c::crc32c(&file[CHECKED_FROM..]);
-    file[8..12].copy_from_slice(&crc.to_le_bytes());
+    put_checksum(&mut file);
     file.append(&mut offsets);
     file
+}
+
+fn put_checksum(directory: &mut [u8]) {
+    let crc = crc32c::crc32c(&directory[CHECKED_FROM..]);
+    directory[8..12].copy_from_slice(&crc.to_le_bytes());
+}
+
+/// What an index is built of.
+#[derive(Default)]
+struct Table {
+    rows: Vec<u8>,
+    names: Vec<u8>,
+    offsets: Vec<u8>,
+}
+
+impl Table {
+    fn device(&mut self, name: &str, hash: Hash, offsets: &[u32], is_rest: bool) {
+        let (begin, first) = (self.offsets.len(), self.offsets.len() as u64 / 4);
+        self.offsets.extend(offsets.iter().flat_map(|offset| offset.to_le_bytes()));
+        let crc = crc32c::crc32c(&self.offsets[begin..]);
+        let length = name.len() as u32 | if is_rest { REST } else { 0 };
+        self.row(hash, offsets.len() as u32, crc, length, first);
+        self.names.extend_from_slice(name.as_bytes());
+    }
+
+    fn erased(&mut self, leaf: &ErasedLeaf) {
+        self.row(leaf.leaf, leaf.entries, 0, ERASED, self.offsets.len() as u64 / 4);
+    }
+
+    fn row_as_it_is(&mut self, row: &Row<'_>) {
+        let length = match row.what {
+            What::Erased => ERASED,
+            What::Rest => row.device.len() as u32 | REST,
+            What::Device => row.device.len() as u32,
+        };
+        self.row(row.hash, row.entries, row.offsets_crc, length, row.first);
+        self.names.extend_from_slice(row.device.as_bytes());
+    }
+
+    fn row(&mut self, hash: Hash, entries: u32, offsets_crc: u32, length: u32, first: u64) {
+        self.rows.extend_from_slice(&hash);
+        for number in [entries, offsets_crc, self.names.len() as u32, length] {
+            self.rows.extend_from_slice(&number.to_le_bytes());
+        }
+        self.rows.extend_from_slice(&first.to_le_bytes());
+    }
 }
 
 /// The root of the tree over all devices of an encoded index.
@@ -95,7 +154,8 @@ impl Index {
     pub(crate) fn parse(mut file: Vec<u8>) -> Option<Self> {
         let header: &[u8; HEADER_BYTES] = file.first_chunk()?;
         let bytes = usize::try_from(directory_bytes(header)).ok()?;
-        if !header.starts_with(MAGIC) || u32_at(header, 12) != VERSION || file.len() < bytes {
+        let is_known = [VERSION, VERSION_ERASED].contains(&u32_at(header, 12));
+        if !header.starts_with(MAGIC) || !is_known || file.len() < bytes {
             return None;
         }
         let (crc, entries, devices) = (u32_at(header, 8), u64_at(header, 48), u32_at(header, 56) as usize);
@@ -121,7 +181,68 @@ impl Index {
         self.checked_row(number).expect("all rows were checked when the index was read")
     }
 
+    /// How many leaves the tree over its devices has.
+    pub(crate) fn leaf_count(&self) -> usize {
+        (0..self.devices).filter(|&number| self.row(number).what != What::Rest).count()
+    }
+
+    /// The row that has the leaf at `place` of the tree.
+    pub(crate) fn row_of_leaf(&self, place: u32) -> Option<usize> {
+        (0..self.devices).filter(|&number| self.row(number).what != What::Rest).nth(place as usize)
+    }
+
+    /// Which leaf of the tree the row at `number` has, or the row before where it has none.
+    pub(crate) fn leaf_of_row(&self, number: usize) -> usize {
+        (0..=number).filter(|&number| self.row(number).what != What::Rest).count().saturating_sub(1)
+    }
+
+    /// The leaf of the row at `number`.
+    pub(crate) fn leaf(&self, number: usize) -> Hash {
+        let row = self.row(number);
+        if row.what == What::Erased { row.hash } else { merkle::leaf(row.device, &row.hash, row.entries.into()) }
+    }
+
+    fn has_erased(&self) -> bool {
+        u32_at(&self.directory, 12) == VERSION_ERASED
+    }
+
+    /// The directory of a segment that is not there any more, with what was erased taken out of it.
+    pub(crate) fn without(&self, erased: &[ErasedLeaf]) -> Vec<u8> {
+        let mut table = Table::default();
+        for number in 0..self.devices {
+            let row = self.row(number);
+            let place = self.leaf_of_row(number) as u32;
+            match (erased.iter().find(|leaf| leaf.place == place), row.what) {
+                (None, _) => table.row_as_it_is(&row),
+                (Some(leaf), What::Device) => {
+                    table.erased(leaf);
+                    if leaf.rest {
+                        // Which of the entries they are is in no file here.
+                        table.row_as_it_is(&Row { what: What::Rest, hash: [0; 32], entries: 0, ..row });
+                    }
+                }
+                (Some(leaf), What::Rest) if !leaf.rest => {}
+                (Some(_), _) => table.row_as_it_is(&row),
+            }
+        }
+        let mut file = self.directory[..HEADER_BYTES].to_vec();
+        file[12..16].copy_from_slice(&VERSION_ERASED.to_le_bytes());
+        file[56..60].copy_from_slice(&((table.rows.len() / ROW_BYTES) as u32).to_le_bytes());
+        file[60..64].copy_from_slice(&(table.names.len() as u32).to_le_bytes());
+        file.append(&mut table.rows);
+        file.append(&mut table.names);
+        put_checksum(&mut file);
+        file
+    }
+
     pub(crate) fn find(&self, device: &str) -> Option<usize> {
+        if self.has_erased() {
+            // What was erased has no name to go by.
+            return (0..self.devices).find(|&number| {
+                let row = self.row(number);
+                row.what != What::Erased && row.device == device
+            });
+        }
         let (mut low, mut high) = (0, self.devices);
         while low < high {
             let middle = usize::midpoint(low, high);
@@ -152,8 +273,8 @@ impl Index {
     }
 
     pub(crate) fn leaves(&self) -> Vec<Hash> {
-        let rows = (0..self.devices).map(|number| self.row(number));
-        rows.map(|row| merkle::leaf(row.device, &row.hash, u64::from(row.entries))).collect()
+        let has_leaf = |number: &usize| self.row(*number).what != What::Rest;
+        (0..self.devices).filter(has_leaf).map(|number| self.leaf(number)).collect()
     }
 
     /// What lies at `offset` of the file, for a person.
@@ -180,6 +301,11 @@ impl Index {
         let names = self.directory.get(HEADER_BYTES + self.devices * ROW_BYTES..)?;
         Some(Row {
             device: std::str::from_utf8(names.get(self.name_range(number))?).ok()?,
+            what: match u32_at(row, 44) {
+                ERASED => What::Erased,
+                length if length & REST != 0 => What::Rest,
+                _ => What::Device,
+            },
             hash: *row.first_chunk()?,
             entries: u32_at(row, 32),
             offsets_crc: u32_at(row, 36),
@@ -190,7 +316,8 @@ impl Index {
     fn name_range(&self, number: usize) -> std::ops::Range<usize> {
         let at = HEADER_BYTES + number * ROW_BYTES;
         let begin = u32_at(&self.directory, at + 40) as usize;
-        begin..begin + u32_at(&self.directory, at + 44) as usize
+        let length = u32_at(&self.directory, at + 44);
+        begin..begin + if length == ERASED { 0 } else { length & !REST } as usize
     }
 }
 
@@ -200,6 +327,12 @@ fn directory_bytes(header: &[u8; HEADER_BYTES]) -> u64 {
 
 const MAGIC: &[u8; 8] = b"ODOIDX\r\n";
 const VERSION: u32 = 1;
+/// With rows that were erased.
+const VERSION_ERASED: u32 = 2;
+/// In the place of a name's length: there is none.
+const ERASED: u32 = u32::MAX;
+/// Beside a name's length, which has 8 bits.
+const REST: u32 = 1 << 31;
 const HEADER_BYTES: usize = 64;
 const ROW_BYTES: usize = 56;
 /// The checksum covers what comes after it.

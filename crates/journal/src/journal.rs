@@ -156,6 +156,17 @@ impl Journal {
         self.shared.stats()
     }
 
+    /// Ends the segment that is being written, so that it is sealed with all that was appended until now. Returns the place behind
+    /// that.
+    pub fn end_segment(&self) -> Lsn {
+        let mut pending = self.shared.lock();
+        pending.ends = true;
+        let end = Lsn(pending.next);
+        drop(pending);
+        self.shared.work.notify_all();
+        end
+    }
+
     /// Takes nothing more. The committer writes what there is, and ends.
     pub fn close(&self) {
         self.shared.lock().closed = true;
@@ -209,6 +220,8 @@ pub(crate) struct Pending {
     segment: Option<u64>,
     segment_bytes: u64,
     pub(crate) closed: bool,
+    /// Somebody wants the segment to end that is being written.
+    pub(crate) ends: bool,
     committer_waits: bool,
 }
 
@@ -229,6 +242,7 @@ impl Shared {
             segment: None,
             segment_bytes,
             closed: false,
+            ends: false,
             committer_waits: false,
         };
         Self {

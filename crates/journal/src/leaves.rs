@@ -7,8 +7,9 @@ use odograph_env::UnixMillis;
 use odograph_model::Lsn;
 
 use crate::chain::SealRecord;
+use crate::erasures;
 use crate::error::{Error, IoContext as _};
-use crate::index::{self, Index};
+use crate::index::{self, Index, What};
 use crate::merkle;
 use crate::paths;
 use crate::proof::{Proof, ProofCheck};
@@ -37,22 +38,36 @@ impl Leaves {
         &self.record
     }
 
-    /// Its devices, sorted by name.
+    /// Its devices, sorted by name, but those of which something was erased.
     pub fn devices(&self) -> impl Iterator<Item = SealedDevice<'_>> {
         let rows = (0..self.index.devices()).map(|number| self.index.row(number));
-        rows.map(|row| SealedDevice { name: row.device, entries: row.entries.into() })
+        rows.filter(|row| row.what == What::Device)
+            .map(|row| SealedDevice { name: row.device, entries: row.entries.into() })
+    }
+
+    /// How many devices' leaves are left alone, because what they stood for was erased.
+    pub fn erased(&self) -> u64 {
+        (0..self.index.devices()).filter(|&number| self.index.row(number).what == What::Erased).count() as u64
+    }
+
+    /// Whether a device has entries that cannot be proven any more: another one of its name was in the same leaf, and erased.
+    pub fn is_rest(&self, device: &str) -> bool {
+        self.index.find(device).is_some_and(|number| self.index.row(number).what == What::Rest)
     }
 
     /// Whether entries are all and only those that were sealed for a device.
     pub fn are_of(&self, device: &str, entries: &ProofCheck) -> bool {
         let row = self.index.find(device).map(|number| self.index.row(number));
-        row.is_some_and(|row| entries.is(&row.hash, row.entries.into()))
+        row.is_some_and(|row| row.what == What::Device && entries.is(&row.hash, row.entries.into()))
     }
 
     /// What a third party needs besides the entries of a device. `None`: there are none.
     pub fn proof(&self, device: &str) -> Option<Proof> {
         let number = self.index.find(device)?;
-        let path = merkle::path(self.index.leaves(), number);
+        if self.index.row(number).what != What::Device {
+            return None;
+        }
+        let path = merkle::path(self.index.leaves(), self.index.leaf_of_row(number));
         Some(Proof { record: self.record, device: device.to_owned(), path })
     }
 }
@@ -133,7 +148,8 @@ pub(crate) fn prepare(reader: &Reader, record: &SealRecord) -> Result<bool, Erro
             Err(_) => break,
         }
     }
-    let bytes = index::encode(&tally, base, record.end.0);
+    let erased = erasures::of_segment(reader.disk(), folder, base)?;
+    let bytes = index::encode(&tally, base, record.end.0, &erased);
     if Index::parse(bytes.clone()).is_none_or(|index| index::root(&index) != record.root) {
         return Ok(false);
     }

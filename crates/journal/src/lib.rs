@@ -11,6 +11,8 @@ mod copy;
 mod cursors;
 mod durable_file;
 mod entry;
+mod erase;
+mod erasures;
 mod error;
 mod holes;
 mod index;
@@ -42,6 +44,8 @@ pub use entry::{
     CONTEXT_BYTES_MAX, DECISION_BYTES_MAX, DEVICE_BYTES_MAX, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, Kind,
     NewEntry, Stop, UnknownKind,
 };
+pub use erase::{ErasedLoad, Part, Whose};
+pub use erasures::Erasure;
 pub use error::{AppendError, Broken, Error, Fatal};
 pub use holes::Hole;
 pub use journal::{APPEND_BYTES_MAX, Appended, CONGESTED_BYTES, Journal, Stream};

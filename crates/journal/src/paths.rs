@@ -42,6 +42,11 @@ pub(crate) fn removed(folder: &Path) -> PathBuf {
     folder.join("removed")
 }
 
+/// What was erased by order, and what stays of it for proofs.
+pub(crate) fn erasures(folder: &Path) -> PathBuf {
+    folder.join("erasures")
+}
+
 /// How far everyone who reads the journal has come.
 pub(crate) fn cursors(folder: &Path) -> PathBuf {
     folder.join("cursors")
@@ -127,4 +132,4 @@ const LEAVES: &str = ".leaves";
 const TEMPORARY: &str = ".tmp";
 const DAMAGED: &str = ".damaged-";
 /// Files that are there once.
-const SINGLE: &[&str] = &["chain", "signing.key", "cursors", "removed"];
+const SINGLE: &[&str] = &["chain", "signing.key", "cursors", "removed", "erasures"];

@@ -12,6 +12,7 @@ use crate::chain::Chain;
 use crate::commit::{Batch, Committer};
 use crate::cursors::CursorStore;
 use crate::entry::Stop;
+use crate::erasures;
 use crate::error::{Error, IoContext as _};
 use crate::holes::Hole;
 use crate::index;
@@ -238,6 +239,8 @@ fn recover(
     let end = scan.place();
     let length = used_length(scan.file()).doing("read", &path)?;
     let entries = tally.entries();
+    // Sealed once, and erased then, where seals were lost since.
+    let erased = if tally.erased() > 0 { erasures::of_segment(disk, folder, base)? } else { Vec::new() };
     let mut recovered = Recovered {
         path,
         base: Lsn(base),
@@ -247,7 +250,8 @@ fn recover(
         bytes_after: length.saturating_sub(scan.offset()),
         entries_after: 0,
         header: Header::Whole,
-        index_agrees: seal::read_index(disk, folder, base)?.map(|index| index == index::encode(&tally, base, end.0)),
+        index_agrees: seal::read_index(disk, folder, base)?
+            .map(|index| index == index::encode(&tally, base, end.0, &erased)),
     };
     if recovered.bytes_after > 0 {
         recovered.entries_after = count_entries_after(&mut scan).doing("read", &recovered.path)?;
@@ -272,7 +276,7 @@ fn recover(
     // durable, whether or not there is space for its seal.
     scan.file().sync().doing("flush", &recovered.path)?;
     let length = length.max(end.0 - base);
-    let complete = Complete { file: scan.into_file(), header, end: end.0, length, tally };
+    let complete = Complete { file: scan.into_file(), header, end: end.0, length, tally, erased };
     Ok((recovered, Some(complete)))
 }
 

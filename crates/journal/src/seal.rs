@@ -14,6 +14,7 @@ use odograph_env::{Clock, Disk, DiskFile, UnixMillis, is_full};
 use odograph_model::Lsn;
 
 use crate::chain::{self, Chain, Record, SealRecord};
+use crate::erasures::{self, ErasedLeaf};
 use crate::error::{CREATE, Error, Fatal, IoContext as _, RESERVE};
 use crate::index::{self, Index};
 use crate::key::Key;
@@ -33,6 +34,8 @@ pub(crate) struct Complete {
     /// What the file's length shall be: the data, and after a crash what cannot be read behind it.
     pub(crate) length: u64,
     pub(crate) tally: Tally,
+    /// What was erased of it, where it is sealed again.
+    pub(crate) erased: Vec<ErasedLeaf>,
 }
 
 /// How sealing went.
@@ -95,9 +98,11 @@ impl Sealer {
                 Err(_) => return Ok(false),
             }
         }
-        let bytes = index::encode(&tally, base, end.0);
+        let erased = erasures::of_segment(&*self.disk, &self.folder, base)?;
+        let bytes = index::encode(&tally, base, end.0, &erased);
         let index = Index::parse(bytes.clone()).expect("an index that was encoded a moment ago");
-        if (index::root(&index), index.entries, index.devices() as u64) != (record.root, record.entries, record.devices)
+        if (index::root(&index), index.entries, index.leaf_count() as u64)
+            != (record.root, record.entries, record.devices)
         {
             return Ok(false);
         }
@@ -135,7 +140,7 @@ impl Sealer {
             segment.file.set_length(segment.length).doing("cut", &path)?;
         }
         segment.file.sync().doing("flush", &path)?;
-        let bytes = index::encode(&segment.tally, base, segment.end);
+        let bytes = index::encode(&segment.tally, base, segment.end, &segment.erased);
         durable_file::replace(&*self.disk, &self.folder, &paths::index(&self.folder, base), &bytes)?;
         let index = Index::parse(bytes).expect("an index that was encoded a moment ago");
         self.chain.reserve()?;
@@ -165,7 +170,7 @@ impl Unsigned {
             created_at: self.created_at,
             sealed_at: self.sealed_at,
             entries: index.entries,
-            devices: index.devices() as u64,
+            devices: index.leaf_count() as u64,
             header_hash: header_hash(&header),
             root: index::root(index),
             previous,

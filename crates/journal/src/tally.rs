@@ -64,6 +64,8 @@ pub(crate) struct Tally {
     /// By the device's number.
     devices: Vec<Leaf>,
     placed: Vec<Placed>,
+    /// How many entries are nobody's any more, because they were erased.
+    erased: u64,
     times: Option<(UnixMillis, UnixMillis)>,
 }
 
@@ -90,11 +92,17 @@ pub(crate) struct DeviceTally<'a> {
 
 impl Tally {
     pub(crate) fn new() -> Self {
-        Self { attribution: Attribution::default(), devices: Vec::new(), placed: Vec::new(), times: None }
+        Self { attribution: Attribution::default(), devices: Vec::new(), placed: Vec::new(), erased: 0, times: None }
     }
 
     /// Adds the next entry, which begins at `offset` in the file, and returns whose it is.
     pub(crate) fn add(&mut self, entry: &Entry<'_>, offset: u64) -> &str {
+        let (least, greatest) = self.times.unwrap_or((entry.at, entry.at));
+        self.times = Some((least.min(entry.at), greatest.max(entry.at)));
+        if entry.erased().is_some() {
+            self.erased += 1;
+            return "";
+        }
         let device = self.attribution.device_of(entry);
         if device as usize >= self.devices.len() {
             self.devices.resize(device as usize + 1, Leaf::default());
@@ -104,13 +112,16 @@ impl Tally {
         leaf.entries += 1;
         let offset = u32::try_from(offset).expect("segments are shorter than 4 GiB");
         self.placed.push(Placed { device, offset });
-        let (least, greatest) = self.times.unwrap_or((entry.at, entry.at));
-        self.times = Some((least.min(entry.at), greatest.max(entry.at)));
         self.attribution.name(device)
     }
 
     pub(crate) fn entries(&self) -> u64 {
-        self.placed.len() as u64
+        self.placed.len() as u64 + self.erased
+    }
+
+    /// How many of them were erased.
+    pub(crate) fn erased(&self) -> u64 {
+        self.erased
     }
 
     /// The least and the greatest time of any entry.

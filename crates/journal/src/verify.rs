@@ -8,8 +8,9 @@ use odograph_model::Lsn;
 use crate::begin::Begin;
 use crate::chain::{Record, SealRecord};
 use crate::entry::{Kind, Stop};
+use crate::erasures::{Erasure, Erasures};
 use crate::error::{Error, IoContext as _};
-use crate::index::{self, Index};
+use crate::index::{self, Index, What};
 use crate::key::PublicKey;
 use crate::merkle::Hash;
 use crate::paths::{self, Listing};
@@ -35,6 +36,10 @@ pub struct Report {
     pub entries: u64,
     /// Bytes of segments that were read.
     pub bytes: u64,
+    /// Entries that were erased by order, as they are then.
+    pub erased: u64,
+    /// The orders.
+    pub erasures: Vec<Erasure>,
     /// Everything that is not as it was written.
     pub problems: Vec<Problem>,
     /// Where the chain of seals goes on with another key, after a loss or from a copy, with the number of the record that says so.
@@ -93,6 +98,12 @@ pub enum Flaw {
     /// The segment has no readable seal, although later ones have or it had one.
     #[error("without a seal")]
     Unsealed,
+    /// Entries say that they were erased, and no order says so.
+    #[error("{0} entries erased without an order")]
+    Erased(u64),
+    /// What is kept of orders to erase is not what was written.
+    #[error("not the orders that were given")]
+    Erasures,
     /// A record of the chain is not what was written.
     #[error("record {0} not as written")]
     Record(u64),
@@ -136,8 +147,9 @@ impl Reader {
             total += self.segment_bytes(base)?.unwrap_or(0);
         }
         let mut verification =
-            Verification { reader: self, report: Report::default(), listing, until, total, progress };
+            Verification { reader: self, report: Report::default(), listing, until, total, progress, erasures: None };
         verification.chain(&chain, keys);
+        verification.erasures()?;
         verification.presence(&seals)?;
         verification.report.strange.clone_from(&verification.listing.strange);
         if chain.iter().flatten().next().is_none() && !verification.listing.segments.is_empty() {
@@ -170,6 +182,8 @@ struct Verification<'a> {
     until: Option<Lsn>,
     total: u64,
     progress: &'a mut dyn FnMut(Progress),
+    /// `None`: they cannot be read.
+    erasures: Option<Erasures>,
 }
 
 impl Verification<'_> {
@@ -225,6 +239,18 @@ impl Verification<'_> {
                 self.problem(&paths::segment(self.reader.folder(), base), None, Flaw::Resealed(number));
             }
         }
+    }
+
+    fn erasures(&mut self) -> Result<(), Error> {
+        match Erasures::read(self.reader.disk(), self.reader.folder()) {
+            Ok(erasures) => {
+                self.report.erasures.clone_from(&erasures.orders);
+                self.erasures = Some(erasures);
+            }
+            Err(Error::Damaged { path, .. }) => self.problem(&path, None, Flaw::Erasures),
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     /// Whether a removed segment's devices can still be proven.
@@ -286,6 +312,10 @@ impl Verification<'_> {
         match (index, whole) {
             (None, _) if self.reader.was_removed(base)? => {}
             (None, _) => self.problem(&paths::index(self.reader.folder(), base), None, Flaw::Missing),
+            // An order is under way, and the index is as before it or behind it.
+            (Some(index), _) if self.erasures.as_ref().is_some_and(|erasures| erasures.is_under_way(base)) => {
+                self.index_alone(record, index);
+            }
             (Some(index), true) => self.compare(record, &tally, &index),
             // With a part of the entries unreadable, the index can only be compared with the seal.
             (Some(index), false) => self.index_alone(record, index),
@@ -339,7 +369,9 @@ impl Verification<'_> {
             let (offset, lsn) = (scan.offset(), scan.place());
             match scan.advance().doing("read", path)? {
                 Ok(located) => {
-                    tally.add(&scan.entry(located), offset);
+                    let entry = scan.entry(located);
+                    self.report.erased += u64::from(entry.erased().is_some());
+                    tally.add(&entry, offset);
                     self.report.entries += 1;
                 }
                 Err(reason) => {
@@ -382,11 +414,19 @@ impl Verification<'_> {
     /// Compares an index with what it must be.
     fn compare(&mut self, record: &SealRecord, tally: &Tally, found: &[u8]) {
         let base = record.base.0;
-        let expected = index::encode(tally, base, record.end.0);
+        let erased = self.erasures.as_ref().map(|erasures| erasures.of_segment(base, None)).unwrap_or_default();
+        let expected = index::encode(tally, base, record.end.0, &erased);
         let parsed = Index::parse(expected.clone()).expect("an index that was encoded a moment ago");
-        let counts = (parsed.entries, parsed.devices() as u64) == (record.entries, record.devices);
+        let counts = (parsed.entries, parsed.leaf_count() as u64) == (record.entries, record.devices);
         if index::root(&parsed) != record.root || !counts {
             self.problem(&paths::segment(self.reader.folder(), base), None, Flaw::Root);
+        }
+        let rests = (0..parsed.devices()).map(|number| parsed.row(number)).filter(|row| row.what == What::Rest);
+        let ordered: u64 = erased.iter().map(|leaf| u64::from(leaf.entries)).sum();
+        let stayed: u64 = rests.map(|row| u64::from(row.entries)).sum();
+        if tally.erased() != ordered.saturating_sub(stayed) {
+            let path = paths::segment(self.reader.folder(), base);
+            self.problem(&path, None, Flaw::Erased(tally.erased()));
         }
         let longer = expected.len().max(found.len());
         if let Some(offset) = (0..longer).find(|&at| expected.get(at) != found.get(at)) {

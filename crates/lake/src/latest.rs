@@ -200,6 +200,11 @@ impl Devices {
         })
     }
 
+    /// Forgets a device.
+    pub(crate) fn remove(&mut self, name: &str) {
+        self.shards[shard_of(name)].remove(name);
+    }
+
     fn entry(&mut self, name: &str) -> &mut Device {
         let shard = &mut self.shards[shard_of(name)];
         // Looked up twice, so that a name is copied only when it is new.

@@ -172,6 +172,16 @@ impl Table {
         youngest.map_or(now, |youngest| now.min(Time(youngest)))
     }
 
+    /// Its files, as objects.
+    pub(crate) fn object_paths(&self) -> Vec<String> {
+        self.snapshot.log_data().iter().map(|file| file.object_store_path().to_string()).collect()
+    }
+
+    /// The files that went, as far as the log still knows of them.
+    pub(crate) async fn went_paths(&self) -> Result<std::collections::BTreeSet<String>, Error> {
+        Ok(self.went().await?.into_keys().collect())
+    }
+
     /// When files went that the log still knows of.
     async fn went(&self) -> Result<HashMap<String, i64>, Error> {
         let state = DeltaTableState::new(self.snapshot.clone());

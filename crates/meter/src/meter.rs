@@ -120,6 +120,29 @@ impl Meter {
         Ok(())
     }
 
+    /// Forgets that a device sent, or all of a tenant's: the counts stay. Everything before `read` was counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Meter::keep`].
+    pub fn erase(&mut self, tenant: &str, device: Option<&str>, read: Lsn) -> Result<(), MeterError> {
+        for tally in self.open.iter_mut().filter_map(|day| day.tenants.get_mut(tenant)) {
+            tally.devices.retain(|known| device.is_some_and(|device| known != device));
+        }
+        let all = self.whole(read);
+        self.file.rewrite(&all)?;
+        for tally in self.open.iter_mut().flat_map(|day| day.tenants.values_mut()) {
+            tally.is_changed = false;
+            tally.fresh.clear();
+        }
+        Ok(())
+    }
+
+    /// What everything before this place is counted of.
+    pub const fn from(&self) -> Lsn {
+        self.from
+    }
+
     /// What differs from what was told, the oldest days first.
     pub fn untold(&self) -> Vec<Row> {
         let closed = self.closed.iter().map(|(of, counts)| Row { of: of.clone(), counts: *counts });

@@ -2,6 +2,7 @@
 
 mod ask;
 mod course;
+mod erase;
 mod live;
 mod metering;
 mod tables;
@@ -18,6 +19,7 @@ use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
 use compact_str::CompactString;
 use course::Course;
+use erase::{Aside, SetAside};
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
@@ -172,6 +174,8 @@ pub(crate) struct History {
     jobs: Mutex<Option<SyncSender<Job>>>,
     /// What waits when the thread ends is left to another process.
     leaving: AtomicBool,
+    /// What is to be done while history is closed.
+    aside: Arc<Mutex<Option<Aside>>>,
     clock: Arc<dyn Clock>,
     /// What was said of tables that cannot be opened.
     told_broken: Mutex<BTreeMap<(CompactString, &'static str), bool>>,
@@ -190,8 +194,8 @@ impl History {
         let course = Course::begun(clock.monotonic());
         let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
         let (moved, jobs, leaving) = (Condvar::new(), Mutex::default(), AtomicBool::new(false));
-        let (current, told_broken) = (Arc::new(current), Mutex::default());
-        Self { state, moved, current, node, metering, jobs, leaving, clock, told_broken }
+        let (current, aside, told_broken) = (Arc::new(current), Arc::default(), Mutex::default());
+        Self { state, moved, current, node, metering, jobs, leaving, aside, clock, told_broken }
     }
 
     /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
@@ -342,6 +346,10 @@ impl Run {
         loop {
             let begun = self.place.clock.monotonic();
             let Err(error) = caught(|| self.fill(&mut outlet)) else { return };
+            if error.downcast_ref::<SetAside>().is_some() {
+                self.history.do_aside();
+                continue;
+            }
             self.history.stopped(format!("{error:#}"));
             if error.chain().filter_map(|error| error.downcast_ref()).any(odograph_lake::Error::is_final) {
                 tracing::error!("history does not go on; devices are served, and the journal keeps all: {error:#}");

@@ -7,6 +7,7 @@ mod accept;
 mod api;
 mod backup;
 mod devices;
+mod erase;
 mod export;
 mod health;
 mod journal;
@@ -19,6 +20,7 @@ mod unidentified;
 use crate::backup::Home;
 use crate::catalog;
 use crate::config::{self, ADMIN_PASSWORD, Config};
+use crate::erase::Erasing;
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
@@ -41,7 +43,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
@@ -63,6 +65,9 @@ pub(crate) struct App {
     exports: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     replays: Arc<Semaphore>,
+    erasing: Erasing,
+    /// One at a time.
+    erasures: Mutex<()>,
     stopping: AtomicBool,
 }
 
@@ -78,6 +83,7 @@ impl App {
         metrics: PrometheusHandle,
         alarms: Arc<Alarms>,
         home: Home,
+        erasing: Erasing,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
@@ -97,6 +103,8 @@ impl App {
             exports,
             backups,
             replays,
+            erasing,
+            erasures: Mutex::default(),
             stopping,
         }
     }
@@ -307,6 +315,12 @@ fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
+    let left = app.clone();
+    tokio::task::spawn_blocking(move || {
+        if let Err(error) = left.erase_pending() {
+            tracing::error!("an erasure that was ordered is not done yet; the next start tries it again: {error:#}");
+        }
+    });
     api.begin(catalog);
 }
 
@@ -338,6 +352,7 @@ fn control(app: &Arc<App>, api: &Api) -> Router {
         .route("/control/backup", post(backup::backup))
         .route("/control/sql", post(sql::sql))
         .route("/control/replay", post(replay::replay))
+        .route("/control/erase", post(erase::erase))
         .route("/control/journal/stat", get(journal::stat))
         .route("/control/unidentified", post(unidentified::list))
         .route("/control/unidentified/name", post(unidentified::name))

@@ -22,6 +22,7 @@ pub(crate) use listeners::{Listen, has_ipv6, plan};
 
 use crate::backup::Home;
 use crate::config::{Config, Loaded};
+use crate::erase::Erasing;
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
 use crate::history::{self, Historian, History, Place};
@@ -167,6 +168,11 @@ impl Server {
         let bell = Arc::<Bell>::default();
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
         let reader = Reader::open(Arc::new(LocalDisk), &folder.journal(config.journal.node))?;
+        let home = Home::new(loaded, clock.clone())?;
+        let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
+        let erasing = place.erasing(&folder, config.journal.node, clock.clone(), home.removing.clone());
+        // Before anyone reads it: what a kill left half erased cannot be read.
+        erase_left(&erasing);
         let (roster, mark) = folder.roster(config, Some(&reader))?;
         let roster = Arc::new(roster);
         if !roster.damage().is_none() {
@@ -185,7 +191,6 @@ impl Server {
         let successor = Some(bind_succession(&folder)?);
         let workers = config.ingest.workers.unwrap_or_else(cores);
         let alarms = Arc::<Alarms>::default();
-        let home = Home::new(loaded, clock.clone())?;
         let parts = keeper::Parts {
             roster: roster.clone(),
             mark,
@@ -203,7 +208,6 @@ impl Server {
             removing: home.removing.clone(),
         };
         let live = Live::new(random(), odograph_live::Options::default());
-        let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let place = place.held_by(home.hold.clone()).watched(live.clone(), &folder);
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock.clone(), limits, workers, bound)?;
@@ -213,7 +217,8 @@ impl Server {
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let metrics = metrics.clone();
-        let app = Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home));
+        let app =
+            Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home, erasing));
         let http = http.serve(&app, config, &folder, files::shares(*open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, take_over_max, folder, lock })
@@ -410,6 +415,16 @@ fn lost() -> anyhow::Error {
     let what =
         "the journal's disk failed, so nothing can be acknowledged: start again, and recovery decides what is there";
     Failure::new(Status::JournalLost, what).into()
+}
+
+/// Goes on with the erasures that were ordered and not done, as far as the journal is concerned. What fails is tried again.
+fn erase_left(erasing: &Erasing) {
+    let left = erasing
+        .pending()
+        .and_then(|pending| pending.iter().try_for_each(|(order, of)| erasing.journal(*order, of).map(drop)));
+    if let Err(error) = left {
+        tracing::error!("an erasure that was ordered is not done yet: {error:#}");
+    }
 }
 
 fn open_journal(

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use odograph_catalog::{
-    Access, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceState, NewTenant, NewToken, Quotas, Role,
-    Within,
+    Access, AuditFilter, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceState, NewTenant, NewToken,
+    Quotas, Role, Within,
 };
 
 use crate::support::{NOON, refused, user, with_catalog};
@@ -192,6 +192,36 @@ fn who_is_limited_to_groups_sees_no_others() {
         refused(within.update_device("1", out).await, all_devices);
         refused(within.create_device(ids(&["4"]), DeviceFields::default()).await, all_devices);
         assert_eq!(add(within, "4", in_group(&one)).await.group, Some(one));
+    });
+}
+
+#[test]
+fn an_erased_device_is_named_nowhere_and_may_come_again() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let fields = DeviceFields { name: Some("Anna's truck".into()), ..DeviceFields::default() };
+        within.create_device(ids(&["867000000000017", "alias-17"]), fields).await.unwrap();
+        within.update_device("867000000000017", named("another")).await.unwrap();
+        add(within, "2", DeviceFields::default()).await;
+        assert_eq!(within.erase_device("alias-17", false).await.unwrap(), ["867000000000017", "alias-17"]);
+        refused(within.device("867000000000017").await, "there is no device 867000000000017");
+        let log = within.audit(&AuditFilter::default()).await.unwrap();
+        let told = serde_json::to_string(&log).unwrap();
+        for gone in ["867000000000017", "alias-17", "Anna", "another"] {
+            assert!(!told.contains(gone), "{gone}: {told}");
+        }
+        assert_eq!(
+            log.iter().filter(|entry| entry.kind == "device").count(),
+            4,
+            "that something was done is still told"
+        );
+        assert_eq!(log[0].action, "device.erase");
+        // One that is not there is no mistake: the log may speak of it.
+        assert_eq!(within.erase_device("gone", true).await.unwrap(), ["gone"]);
+        catalog.forget_deleted().await.unwrap();
+        add(within, "867000000000017", DeviceFields::default()).await;
+        assert_eq!(within.device("2").await.unwrap().id, "2");
     });
 }
 

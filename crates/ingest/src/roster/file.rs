@@ -140,6 +140,22 @@ impl File {
         self.replace(&content.kept(), saved_until, configured)
     }
 
+    /// Puts a new file in the place of this one: what counts of it but for some, `devices`, and a mark.
+    pub(super) fn write_without(
+        &mut self,
+        but: impl Fn(&Known) -> bool,
+        devices: &[Known],
+        saved_until: Lsn,
+        configured: &Arc<BTreeSet<CompactString>>,
+    ) -> Result<(), RosterError> {
+        let saved_until = saved_until.max(self.saved_until);
+        let mut all = read(&*self.file, self.length).map_err(|source| self.failed("read", source))?;
+        all.extend(text(devices, saved_until, None));
+        let mut kept = Content::read(&all).kept();
+        kept.retain(|known| !but(known));
+        self.replace(&kept, saved_until, configured)
+    }
+
     fn replace(
         &mut self,
         devices: &[Known],

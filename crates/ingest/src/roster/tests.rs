@@ -375,6 +375,36 @@ fn what_people_assign_holds_at_once_and_what_they_delete_is_a_stranger_again() {
 }
 
 #[test]
+fn what_is_erased_is_not_even_remembered_as_deleted() {
+    let disk = empty();
+    let (roster, _) = open(&disk);
+    let named = |disk: &FaultDisk, id: &str| {
+        let text = disk.content(&Path::new(FOLDER).join("devices.jsonl")).expect("the file is there");
+        String::from_utf8(text).expect("lines are text").contains(id)
+    };
+    for id in ["867000000000017", "867000000000025"] {
+        admit(&roster, Unknown::Quarantine, &[id]);
+    }
+    roster.save(Lsn(1)).expect("the disk is well");
+    roster.decide(None, "867000000000017", State::Accepted, Lsn(2)).expect("the disk is well");
+    assert!(named(&disk, "867000000000017") && roster.waited().len() == 2);
+    roster.erase("north", Some("867000000000017"), Lsn(3)).expect("the disk is well");
+    assert!(named(&disk, "867000000000017"), "another tenant's is not meant");
+    roster.erase("default", Some("867000000000017"), Lsn(3)).expect("the disk is well");
+    assert!(!named(&disk, "867000000000017") && named(&disk, "867000000000025"));
+    assert_eq!(roster.waited().len(), 1);
+    let (again, mark) = open(&disk.crash_image(PowerCut::Lost));
+    assert_eq!((states(&again), mark), ([("867000000000025".to_owned(), State::Quarantined)].into(), Lsn(3)));
+    assert_eq!(
+        admit(&again, Unknown::Register, &["867000000000017"]).decision,
+        Decision::Accepted,
+        "it may come again"
+    );
+    roster.erase("default", None, Lsn(4)).expect("the disk is well");
+    assert!(!named(&disk, "8670") && states(&roster).is_empty());
+}
+
+#[test]
 fn a_tenant_has_as_many_devices_as_it_may() {
     let (roster, _) = open(&empty());
     let decision = |id: &str| admit(&roster, Unknown::Register, &[id]).decision;

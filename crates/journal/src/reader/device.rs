@@ -132,6 +132,13 @@ impl DeviceEntries {
             match found {
                 Ok(located) => {
                     let end = segment.scan.place();
+                    if segment.scan.entry(located).erased().is_some() {
+                        // It was erased behind the index that was read, or is nobody's any more.
+                        if let Way::Index(offsets) = &mut segment.way {
+                            offsets.pop();
+                        }
+                        continue;
+                    }
                     let mine = match &mut segment.way {
                         Way::Index(offsets) => offsets.pop().is_some(),
                         Way::All(attribution) => {

@@ -33,7 +33,7 @@ impl Entries {
         Ok(entries)
     }
 
-    /// The next entry; `None` at the end of what there is.
+    /// The next entry; `None` at the end of what there is. What was erased by order is passed over.
     ///
     /// After [`Error::Broken`], [`Entries::resynchronise`] and [`Entries::skip_segment`] go on behind the damage.
     #[expect(clippy::should_implement_trait, reason = "an entry borrows the buffer, which Iterator cannot say")]
@@ -115,6 +115,9 @@ impl Entries {
                         return Ok(None);
                     }
                     self.place = end;
+                    if scan.entry(located).erased().is_some() {
+                        continue;
+                    }
                     return Ok(Some(located));
                 }
                 Err(reason) => {

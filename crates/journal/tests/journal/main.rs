@@ -6,6 +6,7 @@ mod bench;
 mod copy;
 mod crash;
 mod damage;
+mod erase;
 mod full;
 mod loss;
 mod proof;

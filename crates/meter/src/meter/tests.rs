@@ -167,3 +167,25 @@ fn the_file_stays_small() {
     assert!(disk.open(path()).unwrap().length().unwrap() < 2 << 20);
     assert_eq!(open(&disk).of(0, "north").messages, 30_000);
 }
+
+#[test]
+fn what_is_erased_is_counted_and_not_named() {
+    let disk = FaultDisk::new();
+    let mut meter = open(&disk);
+    play(&mut meter, 0..30);
+    meter.keep(Lsn(30)).unwrap();
+    let (before, named) = (told(&meter), |disk: &FaultDisk, name: &str| {
+        String::from_utf8(disk.content(path()).unwrap()).unwrap().contains(name)
+    });
+    assert!(named(&disk, "device 3"));
+    for tenant in ["north", "south"] {
+        meter.erase(tenant, Some("device 3"), Lsn(30)).unwrap();
+    }
+    assert!(!named(&disk, "device 3") && named(&disk, "device 4"));
+    assert_eq!(told(&meter), before);
+    assert_eq!(told(&open(&disk)), before, "after a start");
+    meter.erase("north", None, Lsn(30)).unwrap();
+    meter.erase("south", None, Lsn(30)).unwrap();
+    assert!(!named(&disk, "device "));
+    assert_eq!(told(&open(&disk)), before);
+}

@@ -1,6 +1,7 @@
 //! `odograph device`: the devices that are known, what is decided about them, and what they are told.
 
 mod command;
+pub(super) mod erase;
 mod import;
 
 use super::{Outcome, table, usage};
@@ -24,7 +25,8 @@ use std::io::Write;
     odograph device import fleet.csv              shows what would change; --apply does it\n  \
     odograph device command 352093081452251 engineStop --ttl 10m --wait\n  \
     odograph device command 352093081452251 --text 'getver'\n  \
-    odograph device commands 352093081452251\n\n\
+    odograph device commands 352093081452251\n  \
+    odograph device erase 352093081452251         shows what there is; --yes erases it\n\n\
     A device that is accepted counts from its first message on: what it sent while it waited was kept.\n\
     Devices of the configuration file stay as they are there.")]
 pub(super) struct Options {
@@ -50,6 +52,8 @@ enum Command {
     /// Refuse these devices from their next message on that names them: in most protocols that is a login, so a connection
     /// that is open stays until it ends.
     Reject(Which),
+    /// Erase all that a device sent and that is kept of it, everywhere in the data folder. Without --yes, only says what there is.
+    Erase(erase::Options),
     /// Take in devices from a table or from a Traccar database. What would change is shown first.
     Import(import::Options),
     /// Send a command to a device: it waits until the device is there. Commands go over TCP, not over UDP or HTTP.
@@ -83,6 +87,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Command::List { source, state, json } => list(source, *state, *json, out),
         Command::Accept(which) => decide(which, State::Accepted, out),
         Command::Reject(which) => decide(which, State::Rejected, out),
+        Command::Erase(options) => erase::run(options, out),
         Command::Import(options) => import::run(options, out),
         Command::Tell(options) => command::run(options, out),
         Command::Told(options) => command::list(options, out),

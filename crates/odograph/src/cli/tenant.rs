@@ -3,6 +3,7 @@
 use super::{Outcome, table};
 use crate::catalog;
 use crate::config::Source;
+use crate::erase::Of;
 use crate::exit::{Failure, Status};
 use anyhow::Result;
 use clap::{Args, Subcommand};
@@ -17,7 +18,8 @@ use std::io::Write;
     odograph tenant create north --name \"North Cold Chain\" --devices-max 500\n  \
     odograph tenant list\n  \
     odograph tenant usage north --from 2026-11-01 --to 2026-12-01 --csv\n  \
-    odograph tenant disable north\n\n\
+    odograph tenant disable north\n  \
+    odograph tenant erase north                   shows what there is; --yes erases it\n\n\
     A tenant has users, tokens, devices and tables of its own. The tenant `default` is there from the beginning.")]
 pub(super) struct Options {
     #[command(flatten)]
@@ -62,6 +64,17 @@ enum Command {
     Enable {
         /// Its id.
         id: String,
+    },
+    /// Erase a tenant with all that its devices sent. Without --yes, only says what there is.
+    Erase {
+        /// Its id.
+        id: String,
+        /// Do it. Nothing brings it back but an older backup.
+        #[arg(long)]
+        yes: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Delete a tenant that has no devices any more.
     Delete {
@@ -110,6 +123,10 @@ struct UsageOptions {
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     let config = options.source.load()?.config;
+    if let Command::Erase { id, yes, json } = &options.command {
+        let of = Of { tenant: id.into(), device: None };
+        return super::device::erase::carry_out(&config, &of, *yes, *json, out);
+    }
     catalog::with(&config, async |catalog| {
         catalog.ensure_tenant("default").await?;
         carry_out(&options.command, catalog, out).await
@@ -146,6 +163,8 @@ async fn carry_out(command: &Command, catalog: &Catalog, out: &mut dyn Write) ->
             tenants.update(id, TenantChange { disabled, ..TenantChange::default() }).await?;
             writeln!(out, "{id}: {}", if disabled == Some(true) { "disabled" } else { "enabled" })?;
         }
+        // It goes through the server, before this.
+        Command::Erase { .. } => {}
         Command::Delete { id } => {
             tenants.delete(id).await?;
             writeln!(out, "{id}: deleted")?;

@@ -46,7 +46,7 @@ impl History {
     }
 
     /// Has something done by the thread that fills the lake, between two of its turns, and waits for it.
-    fn ask<R: Send + 'static>(
+    pub(super) fn ask<R: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Pipeline, &mut CursorStore) -> Result<R> + Send + 'static,
     ) -> Result<R> {
@@ -106,10 +106,11 @@ fn replace(
 
 /// Makes files of all that waits. The journal's cursors are behind it before anything else is done: what comes out of the
 /// journal under other settings than those of a replay must not be read again after a crash.
-fn commit(pipeline: &mut Pipeline, cursors: &mut CursorStore) -> Result<()> {
+pub(super) fn commit(pipeline: &mut Pipeline, cursors: &mut CursorStore) -> Result<()> {
     if pipeline.tables().writer.has_broken() {
         // Until it is mended, the journal is read again from before what a replay would change.
-        let what = "a table of history cannot be opened, as the log says: nothing is replayed until it is put back";
+        let what =
+            "a table of history cannot be opened, as the log says: nothing is replayed or erased until it is put back";
         return Err(Error::Refused(what.to_owned()).into());
     }
     pipeline.flush(true).context("what waits cannot be made into files")?;

@@ -83,6 +83,17 @@ impl Metering {
         self.held().as_mut().map_or(Ok(()), |meter| meter.keep(read))
     }
 
+    /// Forgets which devices sent, of one or of a whole tenant: the counts stay. Everything before `read` was counted, if that is known.
+    pub(crate) fn erase(&self, tenant: &str, device: Option<&str>, read: Option<Lsn>) -> Result<()> {
+        if self.held().is_none() {
+            self.open(Lsn(0))?;
+        }
+        let mut held = self.held();
+        let Some(meter) = held.as_mut() else { return Ok(()) };
+        let read = read.unwrap_or_else(|| meter.from());
+        Ok(meter.erase(tenant, device, read)?)
+    }
+
     /// What was not told yet to whoever writes the bills.
     pub(crate) fn untold(&self) -> Vec<Row> {
         self.held().as_ref().map(Meter::untold).unwrap_or_default()

@@ -13,6 +13,8 @@ pub(super) struct Proven {
     pub(super) segments: u64,
     /// Devices of those, a device of two segments counting twice.
     pub(super) devices: u64,
+    /// Of those segments, devices of which something was erased: their leaves are left alone.
+    pub(super) erased: u64,
     /// Segments that were not looked at: history has not come so far, or does not keep them any more.
     pub(super) passed_over: u64,
     /// Devices whose entries in history are not those that were sealed: where the segment begins, and whose.
@@ -43,6 +45,7 @@ pub(super) fn compare(reader: &Reader, lake: &Lake, key: &PublicKey, until: Lsn,
                 continue;
             }
         };
+        proven.erased += leaves.erased();
         proven.devices += leaves.devices().count() as u64 - wrong.len().min(leaves.devices().count()) as u64;
         proven.segments += u64::from(wrong.is_empty());
         proven.wrong.extend(wrong.into_iter().map(|device| (record.base, device)));
@@ -56,7 +59,8 @@ fn wrong_devices(lake: &Lake, node: u16, leaves: &Leaves) -> Result<Vec<String>>
     let mut current: Option<(String, ProofCheck)> = None;
     let mut end = |device: Option<(String, ProofCheck)>| {
         let Some((device, check)) = device else { return };
-        if !leaves.are_of(&device, &check) {
+        // What is left in a leaf of which somebody else's was erased cannot be proven any more, and is told as that.
+        if !leaves.are_of(&device, &check) && !leaves.is_rest(&device) {
             wrong.push(device.clone());
         }
         found.push(device);

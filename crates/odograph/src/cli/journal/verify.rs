@@ -13,7 +13,7 @@ use crate::history::{self, FRAMES};
 use anyhow::Result;
 use clap::Args;
 use odograph_env::{Clock as _, Disk, LocalDisk, SystemClock};
-use odograph_journal::{Begin, CursorStore, Problem, Progress, PublicKey, Reader, Report};
+use odograph_journal::{Begin, CursorStore, Erasure, Problem, Progress, PublicKey, Reader, Report};
 use odograph_lake::{CheckedFiles, DamagedFile, Lake};
 use odograph_model::Time;
 use odograph_wire::notation::{from_hex, to_hex};
@@ -60,6 +60,11 @@ struct View {
     provable: u64,
     entries: u64,
     bytes: u64,
+    /// Entries that were erased by order, among those.
+    #[serde(skip_serializing_if = "is_zero")]
+    erased: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erasures: Vec<ErasureView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     history: Option<HistoryView>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -71,6 +76,22 @@ struct View {
     /// Files that are none of the journal's.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     strange: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct ErasureView {
+    order: u64,
+    at: Time,
+    /// Nothing: it is under way.
+    done: Option<Time>,
+    entries: u64,
+    bytes: u64,
+    segments: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Serialize)]
@@ -89,6 +110,8 @@ struct BeginView {
 struct HistoryView {
     segments: u64,
     devices: u64,
+    #[serde(skip_serializing_if = "is_zero")]
+    erased: u64,
     passed_over: u64,
     wrong: Vec<WrongView>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -183,7 +206,9 @@ fn tell(
     json: bool,
     out: &mut dyn Write,
 ) -> Result<Outcome> {
-    let Report { sealed, unsealed, removed, provable, entries, bytes, problems, begins, strange } = report;
+    let Report { sealed, unsealed, removed, provable, entries, bytes, erased, erasures, problems, begins, strange } =
+        report;
+    let erasures: Vec<ErasureView> = erasures.iter().map(erasure).collect();
     let wrong = proven.as_ref().map_or(0, |proven| proven.wrong.len() + proven.unread.len());
     let partly = proven.as_ref().is_some_and(|proven| proven.passed_over > 0);
     let wrong = wrong + files.as_ref().map_or(0, |files| files.damaged.len());
@@ -201,6 +226,8 @@ fn tell(
             provable,
             entries,
             bytes,
+            erased,
+            erasures,
             history,
             history_files,
             problems,
@@ -212,18 +239,7 @@ fn tell(
         for problem in &problems {
             writeln!(out, "{}", visible(&problem.to_string()))?;
         }
-        for BeginView { record, time, other_key, seals_lost, left_out, public_key } in begins {
-            let what = match (seals_lost, other_key, left_out) {
-                (true, false, _) => "seals before it were lost",
-                (true, true, _) => "seals before it and the signing key were lost",
-                (false, false, Some(_)) => "the journal goes on from a copy of it",
-                (false, ..) => "the signing key before it was lost or exchanged",
-            };
-            if let Some([end, next]) = left_out {
-                writeln!(out, "note: places {end} to {next} were left out: what was copied may have used them")?;
-            }
-            writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
-        }
+        tell_notes(begins, erasures, out)?;
         for path in strange {
             writeln!(out, "note: {}: not a file of the journal", visible(&path))?;
         }
@@ -235,7 +251,8 @@ fn tell(
         }
         writeln!(
             out,
-            "{entries} entries in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
+            "{entries} entries{} in {bytes} bytes, {sealed} sealed segments, {unsealed} without a seal, {removed} removed: {}",
+            if erased > 0 { format!(" ({erased} of them erased by order)") } else { String::new() },
             match (sound, partly) {
                 (true, false) => "all as they were written".to_owned(),
                 (true, true) => "all that was looked at is as it was written".to_owned(),
@@ -246,6 +263,30 @@ fn tell(
     Ok(if sound { Outcome::Done } else { Outcome::Problems })
 }
 
+/// What is no problem, and worth knowing.
+fn tell_notes(begins: Vec<BeginView>, erasures: Vec<ErasureView>, out: &mut dyn Write) -> Result<()> {
+    for BeginView { record, time, other_key, seals_lost, left_out, public_key } in begins {
+        let what = match (seals_lost, other_key, left_out) {
+            (true, false, _) => "seals before it were lost",
+            (true, true, _) => "seals before it and the signing key were lost",
+            (false, false, Some(_)) => "the journal goes on from a copy of it",
+            (false, ..) => "the signing key before it was lost or exchanged",
+        };
+        if let Some([end, next]) = left_out {
+            writeln!(out, "note: places {end} to {next} were left out: what was copied may have used them")?;
+        }
+        writeln!(out, "note: record {record} of the chain, {time}: {what}; signed with {public_key} from here on")?;
+    }
+    for ErasureView { order, at, done, entries, bytes, segments } in erasures {
+        let state = if done.is_some() { "done" } else { "under way: a running server goes on with it" };
+        writeln!(
+            out,
+            "note: order {order} of {at}: {entries} entries, {bytes} bytes, of {segments} segments erased; {state}"
+        )?;
+    }
+    Ok(())
+}
+
 fn tell_history(proven: &Proven, out: &mut dyn Write) -> Result<()> {
     for (segment, device) in &proven.wrong {
         writeln!(out, "segment {segment}, device {device:?}: history has not what was sealed")?;
@@ -254,7 +295,10 @@ fn tell_history(proven: &Proven, out: &mut dyn Write) -> Result<()> {
         let (file, why) = (visible(file), visible(why));
         writeln!(out, "segment {segment}: {file}: history cannot be read there: {why}")?;
     }
-    let Proven { segments, devices, passed_over, .. } = proven;
+    let Proven { segments, devices, erased, passed_over, .. } = proven;
+    if *erased > 0 {
+        writeln!(out, "of {erased} devices in these segments something was erased: their leaves were left alone")?;
+    }
     writeln!(
         out,
         "history has what was sealed of {segments} segments, {devices} devices; {passed_over} segments were not looked at"
@@ -291,10 +335,10 @@ fn history(options: &Options, config: &Config, folder: &Folder, reader: &Reader)
 }
 
 fn history_view(proven: Proven) -> HistoryView {
-    let Proven { segments, devices, passed_over, wrong, unread } = proven;
+    let Proven { segments, devices, erased, passed_over, wrong, unread } = proven;
     let wrong = wrong.into_iter().map(|(segment, device)| WrongView { segment: segment.0, device });
     let unread = unread.into_iter().map(|(segment, file, why)| UnreadView { segment: segment.0, file, why });
-    HistoryView { segments, devices, passed_over, wrong: wrong.collect(), unread: unread.collect() }
+    HistoryView { segments, devices, erased, passed_over, wrong: wrong.collect(), unread: unread.collect() }
 }
 
 fn files_view(files: CheckedFiles) -> FilesView {
@@ -305,6 +349,12 @@ fn files_view(files: CheckedFiles) -> FilesView {
 }
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+fn erasure(order: &Erasure) -> ErasureView {
+    let Erasure { order, at, done, entries, bytes, segments, .. } = order;
+    let (order, entries, bytes, segments) = (*order, *entries, *bytes, *segments);
+    ErasureView { order, at: Time(*at), done: done.map(Time), entries, bytes, segments }
+}
 
 fn begin((record, begin): &(u64, Begin)) -> BeginView {
     let Begin { other_key, seals_lost, public_key, .. } = begin;

@@ -1,0 +1,47 @@
+//! A device that is erased leaves nothing in the catalog that names it.
+
+use super::Within;
+use super::devices::{remove_device, visible_device};
+use crate::{Error, Role};
+
+const KIND: &str = "device";
+
+impl Within<'_> {
+    /// Deletes a device with its commands and sensors, and takes it out of what the audit log says of earlier changes. One that is
+    /// not there is taken out of the log all the same. Whoever follows the catalog in other processes is told of it, if `tell`; else
+    /// nothing is left that says that it was removed. Gives the ids that it had. For owners.
+    ///
+    /// # Errors
+    ///
+    /// When that is not allowed, or the catalog cannot be written.
+    pub async fn erase_device(&self, id: &str, tell: bool) -> Result<Vec<String>, Error> {
+        let mut change = self.scoped.change(Role::Owner).await?;
+        let ids = match visible_device(&mut change, id).await {
+            Ok(device) => {
+                remove_device(&mut change, &device).await?;
+                device.ids
+            }
+            Err(Error::NotFound { .. }) => vec![id.to_owned()],
+            Err(error) => return Err(error),
+        };
+        for id in &ids {
+            if !tell {
+                let told = change.sql("DELETE FROM devices_removed WHERE tenant = $1 AND id = $2");
+                change.execute(told.bind(id.clone())).await?;
+            }
+            let named = change.sql(
+                "UPDATE audit SET object = '', was = NULL, became = NULL WHERE tenant = $1 AND kind = 'device' AND object = $2",
+            );
+            change.execute(named.bind(id.clone())).await?;
+            let spoken = change.sql(
+                "UPDATE audit SET was = NULL, became = NULL WHERE tenant = $1 AND \
+                 (replace(coalesce(was, ''), $2, '') <> coalesce(was, '') \
+                 OR replace(coalesce(became, ''), $2, '') <> coalesce(became, ''))",
+            );
+            change.execute(spoken.bind(id.clone())).await?;
+        }
+        change.audit("device.erase", (KIND, ""), None, None).await?;
+        change.commit().await?;
+        Ok(ids)
+    }
+}

@@ -1,0 +1,173 @@
+//! What is erased is in no file of the lake any more, whenever the power goes; what others have is as it was.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use odograph_env::Disk;
+use odograph_lake::{ErasedOf, FrameRow, Options, Place, Row};
+use odograph_model::{Key, Lsn, Record, RecordId, Time};
+use odograph_testkit::{FaultDisk, Moment, PowerCut};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use support::*;
+
+const GONE: &str = "867000000000017";
+const OTHERS: [&str; 2] = ["111", "999"];
+const DEVICE: ErasedOf<'static> = ErasedOf { tenant: "default", device: Some(GONE) };
+
+fn place(disk: &FaultDisk) -> Place {
+    let disk: Arc<dyn Disk> = Arc::new(disk.clone());
+    Place::folder(disk, Path::new("/data/lake"))
+}
+
+/// Records and entries of three devices on three days, committed often enough that files were merged, and the same device of
+/// another tenant.
+fn filled() -> FaultDisk {
+    let disk = FaultDisk::new();
+    let (mut writer, _) = open_with(&disk, Options { checkpoint_commits: 4, ..Options::default() }).unwrap();
+    for number in 0..30_u64 {
+        let time = Time(NOW + i64::try_from(number / 10).unwrap() * DAY_MS + i64::try_from(number).unwrap());
+        for (which, device) in [OTHERS[0], GONE, OTHERS[1]].into_iter().enumerate() {
+            let place = Lsn(number * 1000 + which as u64 * 100 + 1);
+            let mut record = Record::at(time);
+            record.set(Key::PositionSpeed, number as f64);
+            let id = RecordId(number * 10 + which as u64);
+            let row = Row { device, time, received: time, id, protocol: "test", record: &record };
+            for tenant in ["default", "another"] {
+                if device == GONE || tenant == "default" {
+                    writer.push(tenant, &row, place).unwrap();
+                }
+            }
+            let frame = FrameRow {
+                place,
+                segment: Lsn(0),
+                stream: 1,
+                at: time,
+                kind: 2,
+                name: Some("frame"),
+                device,
+                decision: None,
+                context: None,
+                payload: device.as_bytes(),
+            };
+            writer.push_frame("default", &frame).unwrap();
+        }
+        if number % 2 == 1 {
+            writer.flush(Lsn(number * 1000 + 999), true).unwrap();
+        }
+    }
+    // One of which nothing else stands in the table: its file goes with it.
+    let record = Record::at(Time(NOW - 9 * DAY_MS));
+    let time = Time(NOW - 9 * DAY_MS);
+    let alone = Row { device: GONE, time, received: time, id: RecordId(77), protocol: "test", record: &record };
+    writer.push("default", &alone, Lsn(90_000)).unwrap();
+    writer.flush(Lsn(99_000), true).unwrap();
+    drop(writer);
+    disk
+}
+
+/// The files that have a text.
+fn has(disk: &FaultDisk, below: &str, text: &[u8]) -> Vec<String> {
+    let has = |path: &std::path::PathBuf| {
+        path.starts_with(below) && disk.content(path).unwrap().windows(text.len()).any(|bytes| bytes == text)
+    };
+    disk.files().into_iter().filter(has).map(|path| path.display().to_string()).collect()
+}
+
+/// What there is of a tenant, but of the device that goes.
+fn others(disk: &FaultDisk) -> Vec<serde_json::Value> {
+    let (writer, _) = open_with(disk, Options::default()).unwrap();
+    let lake = writer.lake();
+    let mut all = Vec::new();
+    for sql in [
+        "SELECT * FROM records WHERE device <> '867000000000017' ORDER BY id",
+        "SELECT * FROM frames WHERE device <> '867000000000017' ORDER BY place",
+        "SELECT * FROM last WHERE device <> '867000000000017' ORDER BY device",
+        "SELECT * FROM devices WHERE device <> '867000000000017' ORDER BY device",
+    ] {
+        all.extend(json(&lake, sql));
+    }
+    all
+}
+
+fn check_erased(disk: &FaultDisk, before: &[serde_json::Value], what: &str) {
+    assert_eq!(has(disk, "/data/lake/default", GONE.as_bytes()), Vec::<String>::new(), "{what}");
+    assert_eq!(others(disk), before, "{what}");
+    let (writer, _) = open_with(disk, Options::default()).unwrap();
+    for table in ["records", "frames", "last", "devices"] {
+        let sql = format!("SELECT count(*) AS n FROM {table} WHERE device = '{GONE}'");
+        assert_eq!(json(&writer.lake(), &sql), [serde_json::json!({"n": 0})], "{what}: {table}");
+    }
+}
+
+#[test]
+fn a_device_goes_from_every_file_and_others_are_as_they_were() {
+    let disk = filled();
+    let before = others(&disk);
+    assert!(has(&disk, "/data/lake/default", GONE.as_bytes()).len() > 3);
+    let would = place(&disk).would_erase(0, DEVICE).unwrap();
+    assert_eq!((would.records, would.frames, would.events, would.days), (31, 30, 0, 4));
+    place(&disk).erase(0, DEVICE, Time(NOW)).unwrap();
+    check_erased(&disk, &before, "erased");
+    assert_eq!(place(&disk).would_erase(0, DEVICE).unwrap(), odograph_lake::ErasedRows::default());
+    // Again is the same.
+    place(&disk).erase(0, DEVICE, Time(NOW)).unwrap();
+    check_erased(&disk, &before, "again");
+    // The other tenant's has all that it had.
+    let of_another = ErasedOf { tenant: "another", ..DEVICE };
+    assert_eq!(place(&disk).would_erase(0, of_another).unwrap().records, 30);
+    let held = place(&disk).segments_of_frames("default", None).unwrap();
+    assert_eq!(held["default"], OTHERS.map(|device| (device.to_owned(), Lsn(0))).into());
+    let held = place(&disk).segments_of_frames("default", Some(OTHERS[0])).unwrap();
+    assert_eq!(held["default"], [(OTHERS[0].to_owned(), Lsn(0))].into());
+    // It may come again.
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    let record = Record::at(Time(NOW));
+    let row =
+        Row { device: GONE, time: Time(NOW), received: Time(NOW), id: RecordId(1), protocol: "test", record: &record };
+    assert_eq!(writer.ids_of_day("default", GONE, TODAY).unwrap().ids, []);
+    writer.push("default", &row, Lsn(100_000)).unwrap();
+    writer.flush(Lsn(100_001), true).unwrap();
+    let found = json(&writer.lake(), &format!("SELECT records FROM devices WHERE device = '{GONE}'"));
+    assert_eq!(found.len(), 1);
+}
+
+#[test]
+fn a_tenant_goes_as_a_whole() {
+    let disk = filled();
+    let of = ErasedOf { tenant: "default", device: None };
+    assert_eq!(place(&disk).would_erase(0, of).unwrap().records, 91);
+    place(&disk).erase(0, of, Time(NOW)).unwrap();
+    assert_eq!(has(&disk, "/data/lake/default", b""), Vec::<String>::new());
+    assert_eq!(place(&disk).would_erase(0, ErasedOf { tenant: "another", ..DEVICE }).unwrap().records, 30);
+}
+
+#[test]
+fn the_power_may_go_at_any_moment() {
+    let disk = filled();
+    let before = others(&disk);
+    let images = Arc::new(Mutex::new(Vec::new()));
+    disk.on_operation({
+        let images = images.clone();
+        move |disk, operation| {
+            if operation.moment == Moment::After {
+                let cut = if operation.ordinal % 2 == 0 { PowerCut::Random(operation.ordinal) } else { PowerCut::Kept };
+                images.lock().unwrap().push((disk.crash_image(cut), format!("{cut:?} at {operation:?}")));
+            }
+        }
+    });
+    place(&disk).erase(0, DEVICE, Time(NOW)).unwrap();
+    let images = std::mem::take(&mut *images.lock().unwrap());
+    let apart = images.len().div_ceil(IMAGES_AUDITED);
+    assert!(images.len() > IMAGES_AUDITED, "{}", images.len());
+    for (image, what) in images.into_iter().step_by(apart) {
+        // What others have is there before it goes on, and afterwards.
+        assert_eq!(others(&image), before, "{what}");
+        place(&image).erase(0, DEVICE, Time(NOW)).unwrap();
+        check_erased(&image, &before, &what);
+    }
+}
+
+/// Each is opened three times.
+const IMAGES_AUDITED: usize = 10;
