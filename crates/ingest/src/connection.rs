@@ -565,7 +565,10 @@ impl Connection {
         if let Some(flights) = &mut self.flights {
             flights.end(reason);
         }
-        let remainder = remainder?;
+        let mut remainder = remainder?;
+        if self.dialogue.binding().is_some_and(|binding| intake.devices.is_barred(binding)) {
+            remainder = &[];
+        }
         let tally = std::mem::take(&mut scratch.tally);
         scratch.begin(&self.head, &self.dialogue);
         let why = self.why(why);

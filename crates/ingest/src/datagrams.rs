@@ -9,7 +9,7 @@ use lru::LruCache;
 use odograph_journal::{AppendError, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
 use odograph_protocols::detect::decide;
-use odograph_protocols::{Claim, Dialogue};
+use odograph_protocols::{Binding, Claim, Dialogue};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -128,6 +128,26 @@ impl Peers {
         Ok(())
     }
 
+    /// Forgets those that are some devices.
+    pub fn end(
+        &mut self,
+        whose: &dyn Fn(&Binding) -> bool,
+        why: Close,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<(), AppendError> {
+        let is_meant = |peer: &Peer| peer.dialogue.binding().is_some_and(|binding| whose(binding));
+        let meant: Vec<SocketAddr> =
+            self.known.iter().filter(|(_, peer)| is_meant(peer)).map(|(from, _)| *from).collect();
+        for from in meant {
+            if let Some(peer) = self.known.pop(&from) {
+                close(peer, why, intake, now, scratch)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Forgets everyone.
     pub fn close(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
         while !self.known.is_empty() {
@@ -169,12 +189,17 @@ impl Peers {
     }
 
     fn forget(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
-        let Some((_, mut peer)) = self.known.pop_lru() else { return Ok(()) };
-        scratch.begin(&peer.head, &peer.dialogue);
-        let entry = NewEntry { kind: Kind::CLOSE, at: now.wall.0, identity: None, payload: why.name().as_bytes() };
-        intake.journal.append(&mut peer.stream, scratch.context(), scratch.bound(), &[entry])?;
-        Ok(())
+        let Some((_, peer)) = self.known.pop_lru() else { return Ok(()) };
+        close(peer, why, intake, now, scratch)
     }
+}
+
+/// The end of a peer's stream.
+fn close(mut peer: Peer, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+    scratch.begin(&peer.head, &peer.dialogue);
+    let entry = NewEntry { kind: Kind::CLOSE, at: now.wall.0, identity: None, payload: why.name().as_bytes() };
+    intake.journal.append(&mut peer.stream, scratch.context(), scratch.bound(), &[entry])?;
+    Ok(())
 }
 
 impl Peer {

@@ -17,9 +17,16 @@ pub trait Devices: Send + Sync {
         None
     }
 
-    /// Whether devices of the tenant that this one belongs to are refused for now: nothing more of it is taken in, so that
+    /// Whether a device is refused for now, with all of its tenant's or alone: nothing more of it is taken in, so that
     /// nothing is acknowledged. Asked for each read, so it must be quick.
     fn is_paused(&self, binding: &Binding) -> bool {
+        let _ = binding;
+        false
+    }
+
+    /// Whether a device that was refused is kept out because what it sent is being erased: then not even its bytes are kept, as
+    /// nobody's, which those of others are that are refused.
+    fn is_barred(&self, binding: &Binding) -> bool {
         let _ = binding;
         false
     }
@@ -65,6 +72,9 @@ pub(crate) fn admit(devices: &dyn Devices, ids: &[CompactString], listener: &Lis
         // Asked each time: a person may decide about it meanwhile.
         Other::Ignore => devices.admit(std::slice::from_ref(&own.device), listener),
         Other::Refuse => match devices.known(ids, listener).filter(|known| known.device == own.device) {
+            Some(known) if devices.is_paused(&known) => {
+                Arc::new(Binding { decision: Decision::Refused, ..(*known).clone() })
+            }
             Some(known) => known,
             None => Arc::new(Binding {
                 device: ids.first().cloned().unwrap_or_default(),

@@ -8,7 +8,7 @@ use crate::limits::{CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::is_stalled;
-use crate::worker::{self, Job};
+use crate::worker::{self, Job, OfDevices};
 use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
@@ -20,6 +20,7 @@ use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -376,10 +377,31 @@ impl Gateway {
         }
     }
 
-    /// Ends the connection of a device, or those of all devices of a tenant, because what they sent is to be erased. Returns how
-    /// many have not ended yet: ask again.
-    pub fn end(&self, tenant: &str, device: Option<&str>) -> usize {
-        self.common.present.end(tenant, device, Close::Erased)
+    /// Ends the connections of some devices, and forgets them where they come by datagrams, because what they sent is to be erased: they
+    /// must be kept out already. Returns how many connections have not ended yet: ask again. At none, nothing of theirs is on its
+    /// way to the journal any more. `None`: a worker does not answer.
+    pub fn end(&self, whose: &OfDevices) -> Option<usize> {
+        let (left, told) = channel();
+        let workers: Vec<worker::Handle> = self.common.workers().clone();
+        for worker in &workers {
+            worker.inbox.put(Job::End { whose: whose.clone(), left: left.clone() });
+        }
+        drop(left);
+        let mut all = 0;
+        for _ in &workers {
+            match told.recv_timeout(END_MAX) {
+                Ok(left) => all += left,
+                // The others have ended, with all that they had.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => return None,
+            }
+        }
+        Some(all)
+    }
+
+    /// Whether a listener stands for some devices of the configuration.
+    pub fn is_bound(&self, is: impl Fn(&Listener) -> bool) -> bool {
+        self.sockets().any(|(listener, _)| is(listener))
     }
 
     /// What takes in frames, for those who have some that no device sends now.
@@ -576,6 +598,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How long a worker may take to answer: longer, and the watchdog gives its work to another one.
+const END_MAX: Duration = Duration::from_secs(10);
 /// Steps, as the log names them beside those of the lake.
 const SEAL: &str = "seal";
 const REMOVAL: &str = "segment removal";

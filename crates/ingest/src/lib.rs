@@ -49,3 +49,4 @@ pub use proxy::Proxy;
 pub use roster::{Damage, Known, Paused, Quota, Roster, RosterError, State, UNKNOWN_DEVICES_MAX};
 pub use tls::{Tls, TlsError, TlsFiles};
 pub use watchdog::{Health, PartHealth};
+pub use worker::OfDevices;

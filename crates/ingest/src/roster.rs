@@ -5,6 +5,7 @@
 //! written on the way of a reply: [`Roster::save`] runs beside it, and what a crash keeps from the file is in the
 //! journal, from the place on that the file's last mark names. What a person decides is durable before it holds.
 
+mod barred;
 mod file;
 mod lines;
 mod quota;
@@ -96,6 +97,7 @@ pub struct Roster {
     unknown_max: usize,
     damage: Damage,
     quotas: quota::Quotas,
+    barred: barred::Barred,
 }
 
 struct Inner {
@@ -128,8 +130,8 @@ impl Roster {
         };
         content.devices.into_iter().for_each(|known| drop(inner.put(known, Settings::default())));
         let (inner, file, damage) = (RwLock::new(inner), Mutex::new(file), content.damage);
-        let quotas = quota::Quotas::default();
-        Ok((Self { inner, file, unknown_max, damage, quotas }, content.saved_until))
+        let (quotas, barred) = (quota::Quotas::default(), barred::Barred::default());
+        Ok((Self { inner, file, unknown_max, damage, quotas, barred }, content.saved_until))
     }
 
     /// What was wrong with the file when it was opened. What could be read of it is used; where something was lost, the
@@ -223,6 +225,17 @@ impl Roster {
             return Err(error);
         }
         Ok(())
+    }
+
+    /// Keeps a device out, or all of a tenant, until it is let in again: what it sent is to be erased. It is refused, known or not:
+    /// `ids` is all that it calls itself.
+    pub fn bar(&self, tenant: &str, device: Option<&str>, ids: impl IntoIterator<Item = CompactString>) {
+        self.barred.add(tenant, device, ids);
+    }
+
+    /// Lets in again whom [`Roster::bar`] kept out.
+    pub fn let_in(&self, tenant: &str, device: Option<&str>) {
+        self.barred.remove(tenant, device);
     }
 
     /// What tenants may have from now on; who is not named may have anything. It decides about those that come: a device
@@ -377,6 +390,12 @@ impl Roster {
 impl Devices for Roster {
     fn admit(&self, ids: &[CompactString], listener: &Listener) -> Arc<Binding> {
         let tenant = own_tenant(listener);
+        if tenant.is_none() && self.barred.has_id(ids) {
+            // Forgotten already, it would be taken for another tenant's device of the same id.
+            let device = ids.first().cloned().unwrap_or_default();
+            let (tenant, settings) = (listener.tenant.clone(), Settings::default());
+            return Arc::new(Binding { device, tenant, decision: Decision::Refused, settings });
+        }
         if let Some(binding) = self.read().binding(tenant, ids) {
             return self.unless_paused(binding);
         }
@@ -388,6 +407,7 @@ impl Devices for Roster {
         let device = ids.first().cloned().unwrap_or_default();
         let state = match listener.unknown {
             Unknown::Reject => State::Rejected,
+            _ if self.barred.has_stranger(&listener.tenant, ids) => State::Rejected,
             _ if inner.registered >= self.unknown_max => State::Rejected,
             _ if self.has_no_room(&inner, &listener.tenant) => State::Rejected,
             Unknown::Register => State::New,
@@ -410,9 +430,17 @@ impl Devices for Roster {
     }
 
     fn is_paused(&self, binding: &Binding) -> bool {
+        if self.barred.has(&binding.tenant, &binding.device) {
+            return true;
+        }
         let paused = self.quotas.paused(&binding.tenant);
         paused.into_iter().for_each(|paused| quota::count(paused.quota()));
         paused.is_some()
+    }
+
+    fn is_barred(&self, binding: &Binding) -> bool {
+        let Binding { tenant, device, .. } = binding;
+        self.barred.has(tenant, device) || self.barred.has_stranger(tenant, std::slice::from_ref(device))
     }
 
     fn refusal(&self, device: &str, listener: &Listener) -> String {
@@ -424,6 +452,10 @@ impl Devices for Roster {
             return format!("other_device = refuse: the listener is that of {}", own.device);
         }
         let tenant = entry.map_or(&listener.tenant, |entry| &entry.binding.tenant);
+        let id = [CompactString::from(device)];
+        if self.barred.has(tenant, device) || (entry.is_none() && self.barred.has_stranger(tenant, &id)) {
+            return barred::REASON.to_owned();
+        }
         let paused = self.quotas.paused(tenant).map(|paused| format!("{} of the tenant {tenant}", paused.quota()));
         let devices_max = self.quotas.of(tenant).devices_max.filter(|max| inner.devices.count(tenant) >= *max);
         match entry.map(|entry| entry.state) {

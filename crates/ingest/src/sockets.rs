@@ -157,14 +157,6 @@ impl Present {
         self.lock().remove(whose(binding), stream);
     }
 
-    /// Ends the connections of a device, or of all devices of a tenant. Returns how many are still there.
-    pub(crate) fn end(&self, tenant: &str, device: Option<&str>, why: Close) -> usize {
-        let devices = self.lock();
-        let is_meant = |of: Whose<'_>| of.0 == tenant && device.is_none_or(|device| of.1 == device);
-        let meant = devices.here.iter().filter(|here| is_meant(whose(&here.binding)));
-        meant.map(|here| here.handle.end(why)).count()
-    }
-
     /// A device's connection.
     pub(crate) fn of(&self, tenant: &str, device: &str) -> Option<Handle> {
         self.lock().find((tenant, device)).map(|here| here.handle.clone())

@@ -10,6 +10,7 @@ use crate::sockets::{Handle, Places, Socket};
 use crate::worker::{Target, Worker};
 use crate::{Close, Connection, Limits, Listener, Need, Now, Order, Scratch, arrival};
 use odograph_model::Lsn;
+use odograph_protocols::Binding;
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io::{self, ErrorKind};
@@ -361,6 +362,11 @@ impl Link {
         connection.end(why);
         connection.give_up();
         self.shut();
+    }
+
+    /// Whether it is the connection of some device, as far as that is known.
+    pub(crate) fn is_of(&self, whose: &dyn Fn(&Binding) -> bool) -> bool {
+        self.connection.borrow().device().is_some_and(|binding| whose(binding))
     }
 
     /// Why it has to end by now, if it has to.

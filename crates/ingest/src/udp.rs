@@ -5,6 +5,7 @@ use crate::cutoffs::Whom;
 use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAMS_IN_A_ROW};
 use crate::worker::{Target, Worker};
 use crate::{Close, Intake, Listener, Now, Peers, Scratch, Verdict};
+use odograph_protocols::Binding;
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
@@ -124,6 +125,10 @@ impl DatagramSocket {
     pub(crate) fn sweep(&self, intake: &Intake, now: Now, scratch: &mut Scratch) {
         // An error means that the journal takes nothing more: then nobody has to be forgotten either.
         let _ = self.peers.borrow_mut().sweep(intake, now, scratch);
+    }
+
+    pub(crate) fn end(&self, whose: &dyn Fn(&Binding) -> bool, intake: &Intake, now: Now, scratch: &mut Scratch) {
+        let _ = self.peers.borrow_mut().end(whose, Close::Erased, intake, now, scratch);
     }
 
     pub(crate) fn close(&self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) {

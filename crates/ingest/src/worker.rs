@@ -11,12 +11,14 @@ use crate::watchdog::Pulse;
 use crate::{Close, Listener, Now, Scratch};
 use metrics::{Gauge, Histogram, gauge, histogram};
 use odograph_model::{Lsn, Time};
+use odograph_protocols::Binding;
 use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -30,9 +32,14 @@ pub(crate) enum Job {
     Command { place: usize, stream: u64, commission: Commission },
     /// A UDP socket to look after.
     Datagrams(Arc<UdpSocket>, Arc<Listener>),
+    /// End what is of some devices, with nothing of theirs under way, and say how many connections have not ended yet.
+    End { whose: OfDevices, left: Sender<usize> },
     /// Stop: take no more, answer what is due, end.
     Stop,
 }
+
+/// Says whether a device is meant.
+pub type OfDevices = Arc<dyn Fn(&Binding) -> bool + Send + Sync>;
 
 /// What a worker was handed and has not taken yet. Bounded by what is handed: connections are counted before they get
 /// here, sockets are as many as there are listeners, and commands have a bound of their own.
@@ -180,6 +187,8 @@ impl Worker {
                     Job::Connection { socket, peer, listener, seat } => tcp::adopt(&self, socket, peer, listener, seat),
                     Job::Command { place, stream, commission } => self.command(place, stream, commission),
                     Job::Datagrams(socket, listener) => udp::adopt(&self, &socket, listener),
+                    // Whoever asked may not wait any more.
+                    Job::End { whose, left } => drop(left.send(self.end_of(&*whose))),
                     Job::Stop => self.begin_to_stop(),
                 },
                 _ = sweep.tick() => self.sweep(),
@@ -275,6 +284,17 @@ impl Worker {
             link.end_now(Close::IncompleteBytes);
             link.hold(self);
         }
+    }
+
+    fn end_of(&self, whose: &dyn Fn(&Binding) -> bool) -> usize {
+        let of = |link: &&Rc<Link>| link.is_of(whose);
+        let links: Vec<_> = self.links.borrow().iter().map(|(_, link)| link).filter(of).cloned().collect();
+        links.iter().for_each(|link| link.end_now(Close::Erased));
+        let (now, mut scratch) = (self.now(), self.scratch.borrow_mut());
+        for socket in self.datagram_sockets.borrow().iter() {
+            socket.end(whose, &self.common.intake, now, &mut scratch);
+        }
+        links.len()
     }
 
     fn begin_to_stop(&self) {

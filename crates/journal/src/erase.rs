@@ -29,6 +29,8 @@ pub struct Whose<'a> {
     pub belongs: &'a dyn Fn(Identity<'_>) -> bool,
     /// What goes of a device in a segment that was removed: of those, names are left alone, and whose they were others know.
     pub removed: &'a dyn Fn(&str, Lsn) -> Part,
+    /// Asked before each segment: where not, what is left is done by the same again.
+    pub goes_on: &'a dyn Fn() -> bool,
 }
 
 /// How much of a device's entries goes.
@@ -135,7 +137,7 @@ impl Reader {
     /// # Errors
     ///
     /// When the disk refuses, or a segment is damaged so that what is in it cannot be told: then the order stays, and can be
-    /// carried out once that is mended.
+    /// carried out once that is mended. [`Error::Interrupted`] where it does not go on.
     pub fn erase(&self, order: u64, whose: &Whose<'_>) -> Result<Erasure, Error> {
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
         let until = erasures.orders.iter().find(|one| one.order == order).map_or(Lsn(0), |one| one.until);
@@ -151,6 +153,9 @@ impl Reader {
             erasures.write(self.disk(), self.folder())?;
         }
         for record in &seals {
+            if !(whose.goes_on)() {
+                return Err(Error::Interrupted);
+            }
             let own = |leaf: &&ErasedLeaf| leaf.order == order && leaf.base == record.base.0;
             let leaves: Vec<ErasedLeaf> = erasures.leaves.iter().filter(own).copied().collect();
             if !leaves.is_empty() {

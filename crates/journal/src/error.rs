@@ -54,6 +54,9 @@ pub enum Error {
     /// An entry that should be there cannot be read.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// Whoever asked for it did not want it to go on. What was done stays done.
+    #[error("it was not to go on")]
+    Interrupted,
 }
 
 impl Error {

@@ -200,6 +200,11 @@ impl Devices {
         })
     }
 
+    /// What is known of all rows in a table's files, whatever was saved.
+    pub(crate) async fn anew(table: &Table) -> Result<Self, Error> {
+        restore::all(table).await
+    }
+
     /// Forgets a device.
     pub(crate) fn remove(&mut self, name: &str) {
         self.shards[shard_of(name)].remove(name);

@@ -14,7 +14,7 @@ use support::*;
 
 const GONE: &str = "867000000000017";
 const OTHERS: [&str; 2] = ["111", "999"];
-const DEVICE: ErasedOf<'static> = ErasedOf { tenant: "default", device: Some(GONE) };
+const DEVICE: ErasedOf<'static> = ErasedOf { tenant: "default", device: Some(GONE), received_to: None };
 
 fn place(disk: &FaultDisk) -> Place {
     let disk: Arc<dyn Disk> = Arc::new(disk.clone());
@@ -134,9 +134,73 @@ fn a_device_goes_from_every_file_and_others_are_as_they_were() {
 }
 
 #[test]
+fn what_was_received_later_stays_and_is_all_that_is_known() {
+    let disk = filled();
+    let before = others(&disk);
+    assert_eq!(place(&disk).received_last(0, DEVICE).unwrap(), Some(Time(NOW + 2 * DAY_MS + 29)));
+    let of = ErasedOf { received_to: Some(Time(NOW + DAY_MS + 18)), ..DEVICE };
+    place(&disk).erase(0, of, Time(NOW)).unwrap();
+    assert_eq!(others(&disk), before);
+    let check = |what: &str| {
+        let (writer, _) = open_with(&disk, Options::default()).unwrap();
+        let json = |sql: &str| json(&writer.lake(), &format!("{sql} WHERE device = '{GONE}'"));
+        assert_eq!(json("SELECT count(*) AS n FROM records"), [serde_json::json!({"n": 11})], "{what}");
+        assert_eq!(json("SELECT count(*) AS n FROM frames"), [serde_json::json!({"n": 11})], "{what}");
+        assert_eq!(json("SELECT records FROM devices"), [serde_json::json!({"records": 11})], "{what}");
+        assert_eq!(json("SELECT position_speed AS v FROM last"), [serde_json::json!({"v": 29.0})], "{what}");
+    };
+    check("once");
+    place(&disk).erase(0, of, Time(NOW)).unwrap();
+    check("again");
+}
+
+#[test]
+fn lines_that_others_used_are_found_in_frames() {
+    let disk = filled();
+    let mut decided = 0;
+    let mut lines = |before: u64, device: &str| {
+        let of = ErasedOf { device: Some(device), ..DEVICE };
+        let none = &mut |_: &str, _: &str, _: &[u8]| decided += 1;
+        place(&disk).lines_of_frames(0, Lsn(before), of, 2, &|| true, none).unwrap()
+    };
+    let found = lines(1, GONE);
+    let others = OTHERS.map(|device| ("default".to_owned(), device.to_owned()));
+    assert_eq!((found.rows, found.others), (60, others.into()), "all of them have one stream");
+    assert_eq!(lines(0, GONE).rows, 0, "these the journal has");
+    assert_eq!(lines(1, "nobody").rows, 0);
+    assert_eq!(decided, 0);
+
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    let frame = FrameRow {
+        place: Lsn(200_000),
+        segment: Lsn(199_000),
+        stream: 7,
+        at: Time(NOW),
+        kind: 2,
+        name: Some("frame"),
+        device: "a concentrator",
+        decision: Some(&[2, 9]),
+        context: None,
+        payload: b"of several",
+    };
+    writer.push_frame("another", &frame).unwrap();
+    let alone = FrameRow { place: Lsn(200_001), decision: Some(&[1, 9]), ..frame };
+    writer.push_frame("another", &alone).unwrap();
+    writer.flush(Lsn(300_000), true).unwrap();
+    drop(writer);
+    let mut all = Vec::new();
+    let mut told = |tenant: &str, device: &str, decision: &[u8]| {
+        all.push((tenant.to_owned(), device.to_owned(), decision.to_vec()));
+    };
+    let found = place(&disk).lines_of_frames(0, Lsn(u64::MAX >> 1), DEVICE, 2, &|| true, &mut told).unwrap();
+    assert_eq!(found.rows, 60);
+    assert_eq!(all, [("another".to_owned(), "a concentrator".to_owned(), vec![2, 9])]);
+}
+
+#[test]
 fn a_tenant_goes_as_a_whole() {
     let disk = filled();
-    let of = ErasedOf { tenant: "default", device: None };
+    let of = ErasedOf { tenant: "default", device: None, received_to: None };
     assert_eq!(place(&disk).would_erase(0, of).unwrap().records, 91);
     place(&disk).erase(0, of, Time(NOW)).unwrap();
     assert_eq!(has(&disk, "/data/lake/default", b""), Vec::<String>::new());

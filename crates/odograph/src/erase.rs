@@ -1,25 +1,27 @@
-//! Erases what a device sent, or all of a tenant, wherever it lies.
+//! Erases what a device sent, or all of a tenant, wherever it lies. Only a running server does that: it alone knows how far history has
+//! read, and can keep the device out meanwhile.
 //!
-//! The order is durable in the journal before anything goes. From then on each step is done again from the beginning until all
-//! of them were: after a kill, the next start goes on. What it means for people: `docs/operating/erasing.md`.
+//! Before the order, nothing is changed: it is looked whether anything is shared with others, which cannot go; the device is kept out
+//! and its connection ends; the journal's segment ends; and history reads and commits all before that. From the order on each step is
+//! done again from the beginning until all of them were: after a kill, the next start goes on, with the device kept out. What it means
+//! for people: `docs/operating/erasing.md`.
 //!
-//! 1. The catalog and the list of devices forget it, and its connection ends.
-//! 2. The journal's segment ends, so that all that it sent is sealed; then the order is given.
+//! 1. The order is durable.
+//! 2. The catalog and the list of devices forget it.
 //! 3. Its entries are overwritten, and the names of its devices go from the indexes.
 //! 4. History is closed; its rows go from all tables, with older files, the log's entries, and what is saved of devices.
-//! 5. The order is done, and no longer says whose it was.
+//! 5. The order is done, and no longer says whose it was; the device may come again.
+
+mod shared;
 
 use crate::config::Config;
 use crate::exit::{Failure, Status};
-use crate::folder::Folder;
-use crate::history::Metering;
-use crate::server;
 use anyhow::{Context as _, Result, bail};
 use compact_str::CompactString;
 use odograph_catalog::{Access, Catalog, Error as CatalogError, TenantChange};
-use odograph_env::{Clock, SystemRng};
+use odograph_env::{Clock, LocalDisk};
 use odograph_ingest::{Roster, State};
-use odograph_journal::{Erasure, Identity, Part, Reader, Whose};
+use odograph_journal::{CursorStore, Erasure, Identity, Part, Reader, Whose};
 use odograph_lake::{ErasedOf, ErasedRows, SegmentsOf};
 use odograph_live::Live;
 use odograph_model::{Lsn, Time};
@@ -36,6 +38,25 @@ pub(crate) struct Of {
     pub(crate) tenant: CompactString,
     /// Under its first id; without one, all that the tenant has.
     pub(crate) device: Option<CompactString>,
+}
+
+/// What an order says, as long as it is not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Subject {
+    pub(crate) of: Of,
+    /// All that the device calls itself: under none of it may it come meanwhile.
+    pub(crate) ids: Vec<CompactString>,
+    /// When the last of what goes was received, in milliseconds since 1970 UTC: history has no places of the journal.
+    pub(crate) received_to: Option<i64>,
+}
+
+/// An order that is not done.
+pub(crate) struct Pending {
+    pub(crate) order: u64,
+    /// All before this place goes.
+    pub(crate) until: Lsn,
+    pub(crate) subject: Subject,
 }
 
 /// What is asked of a server.
@@ -79,6 +100,8 @@ pub(crate) struct Erasing {
     pub(crate) lake: odograph_lake::Place,
     /// The lake, where it is a folder.
     pub(crate) lake_folder: PathBuf,
+    /// The journal's folder.
+    pub(crate) journal: PathBuf,
     pub(crate) node: u16,
     pub(crate) clock: Arc<dyn Clock>,
     /// Whoever removes segments has it meanwhile.
@@ -88,43 +111,63 @@ pub(crate) struct Erasing {
 impl Erasing {
     /// How much there is, as far as it is in the journal and in files.
     pub(crate) fn load(&self, of: &Of) -> Result<Load> {
-        let load = self.with_whose(of, &SegmentsOf::new(), |whose| Ok(self.reader.would_erase(whose)?))?;
-        let ErasedRows { records, frames, events, files, days } = self.lake.would_erase(self.node, rows_of(of))?;
+        let load = self.with_whose(of, &SegmentsOf::new(), &|| true, |whose| Ok(self.reader.would_erase(whose)?))?;
+        let ErasedRows { records, frames, events, files, days } =
+            self.lake.would_erase(self.node, rows_of(of, None))?;
         let (entries, bytes, segments) = (load.entries, load.bytes, load.segments);
         Ok(Load { entries, bytes, segments, records, frames, events, files, days })
     }
 
-    /// Gives the order, durably. All before `until` is sealed.
-    pub(crate) fn order(&self, of: &Of, until: Lsn) -> Result<u64> {
-        let order = self.reader.order_erasure(self.clock.now(), until, &serde_json::to_vec(of)?)?;
-        tracing::warn!(order, tenant = %of.tenant, "an erasure is ordered: it is carried out, whatever happens");
+    /// Gives the order, durably. All before `until` is sealed, and in history.
+    pub(crate) fn order(&self, subject: &Subject, until: Lsn) -> Result<u64> {
+        let order = self.reader.order_erasure(self.clock.now(), until, &serde_json::to_vec(subject)?)?;
+        tracing::warn!(order, tenant = %subject.of.tenant, "an erasure is ordered: it is carried out, whatever happens");
         Ok(order)
     }
 
-    /// The orders that are not done, and whose they are.
-    pub(crate) fn pending(&self) -> Result<Vec<(u64, Of)>> {
+    /// When the last of it was received that there is now: all of it must be in files, and no more may come.
+    pub(crate) fn received_last(&self, of: &Of) -> Result<Time> {
+        let last = self.lake.received_last(self.node, rows_of(of, None))?;
+        // A clock may have been set back since.
+        Ok(last.unwrap_or_default().max(Time(self.clock.now())))
+    }
+
+    /// The orders that are not done.
+    pub(crate) fn pending(&self) -> Result<Vec<Pending>> {
         let open = self.reader.erasures()?.into_iter().filter(|order| order.done.is_none());
         open.map(|order| {
-            let of = serde_json::from_slice(&order.subject);
-            Ok((order.order, of.context("an order to erase is not one that this version can read")?))
+            let subject = serde_json::from_slice(&order.subject);
+            let subject = subject.context("an order to erase is not one that this version can read")?;
+            Ok(Pending { order: order.order, until: order.until, subject })
         })
         .collect()
     }
 
-    /// What the journal has of it goes.
-    pub(crate) fn journal(&self, order: u64, of: &Of) -> Result<Erasure> {
+    /// Whether everyone who reads the journal is done with all before a place, durably: what is overwritten nobody reads again.
+    pub(crate) fn is_read(&self, until: Lsn) -> Result<bool> {
+        let cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
+        Ok(cursors.least().is_some_and(|least| least >= until))
+    }
+
+    /// What the journal has of it goes, unless `goes_on` says otherwise. Everyone must have read it: see [`Erasing::is_read`].
+    pub(crate) fn journal(&self, pending: &Pending, goes_on: &dyn Fn() -> bool) -> Result<Erasure> {
+        let Pending { order, until, subject: Subject { of, .. } } = pending;
+        if !self.is_read(*until)? {
+            bail!("history has not read all that order {order} is about: nothing is overwritten before");
+        }
         let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
         // Of segments that were removed only names are left: history knows whose they were.
         let held = match self.reader.removed()? > Lsn(0) {
             true => self.lake.segments_of_frames(&of.tenant, of.device.as_deref())?,
             false => SegmentsOf::new(),
         };
-        self.with_whose(of, &held, |whose| Ok(self.reader.erase(order, whose)?))
+        self.with_whose(of, &held, goes_on, |whose| Ok(self.reader.erase(*order, whose)?))
     }
 
     /// What history has of it goes. Nobody may have it open.
-    pub(crate) fn history(&self, of: &Of) -> Result<()> {
-        self.lake.erase(self.node, rows_of(of), Time(self.clock.now()))?;
+    pub(crate) fn history(&self, subject: &Subject) -> Result<()> {
+        let Subject { of, received_to, .. } = subject;
+        self.lake.erase(self.node, rows_of(of, received_to.map(Time)), Time(self.clock.now()))?;
         if of.device.is_none() {
             // Without it, tables that are gone would be made anew, empty.
             remove_folder(&self.lake_folder.join(of.tenant.as_str()))?;
@@ -139,7 +182,13 @@ impl Erasing {
         Ok(())
     }
 
-    fn with_whose<R>(&self, of: &Of, held: &SegmentsOf, work: impl FnOnce(&Whose<'_>) -> Result<R>) -> Result<R> {
+    fn with_whose<R>(
+        &self,
+        of: &Of,
+        held: &SegmentsOf,
+        goes_on: &dyn Fn() -> bool,
+        work: impl FnOnce(&Whose<'_>) -> Result<R>,
+    ) -> Result<R> {
         let belongs = |identity: Identity<'_>| {
             Binding::read(identity.device, identity.decision).is_ok_and(|binding| binding.tenant == of.tenant)
         };
@@ -155,7 +204,7 @@ impl Erasing {
                 (false, _) => Part::Nothing,
             }
         };
-        work(&Whose { device: of.device.as_deref(), belongs: &belongs, removed: &removed })
+        work(&Whose { device: of.device.as_deref(), belongs: &belongs, removed: &removed, goes_on })
     }
 }
 
@@ -172,12 +221,31 @@ pub(crate) fn resolved(roster: &Roster, of: Of) -> Result<Of> {
     }
 }
 
+/// All that a device calls itself; of a tenant, all its devices.
+pub(crate) fn ids(roster: &Roster, of: &Of) -> Vec<CompactString> {
+    let known = match &of.device {
+        Some(device) => roster.get(Some(&of.tenant), device).into_iter().collect(),
+        None => roster.list(),
+    };
+    let own = known.into_iter().filter(|known| known.tenant == of.tenant);
+    let mut ids: Vec<CompactString> =
+        own.flat_map(|known| known.ids.into_iter().chain([known.device])).chain(of.device.clone()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 /// Refuses what cannot be erased as a whole.
 pub(crate) fn check(config: &Config, of: &Of) -> Result<()> {
     if of.device.is_none() && config.named_tenants().any(|tenant| tenant == of.tenant) {
         let what = format!("{} is a tenant of the configuration: take it out there, and erase it then", of.tenant);
         return Err(Failure::new(Status::Usage, what).into());
     }
+    check_default(of)
+}
+
+/// Refuses the tenant of all who have none.
+pub(crate) fn check_default(of: &Of) -> Result<()> {
     if of.device.is_none() && of.tenant == DEFAULT {
         let what = "the tenant default also has what is nobody's: erase its devices one after the other";
         return Err(Failure::new(Status::Usage, what).into());
@@ -219,64 +287,6 @@ pub(crate) fn forget_live(live: &Live, of: &Of) {
     }
 }
 
-/// Erases in a folder that this process has to itself.
-pub(crate) fn alone(config: &Config, folder: &Folder, of: Of, yes: bool) -> Result<Erased> {
-    let clock: Arc<dyn Clock> = Arc::new(odograph_env::SystemClock::new());
-    let Some(reader) = folder.reader(config.journal.node)? else {
-        let what = format!("there is no journal in {}: nothing was ever received", folder.path().display());
-        return Err(Failure::new(Status::NoInput, what).into());
-    };
-    let place = crate::history::Place::new(config, folder, reader.clone(), clock.clone())?;
-    let erasing = place.erasing(folder, config.journal.node, clock, Arc::default());
-    let of = resolved(&folder.roster(config, Some(&reader))?.0, of)?;
-    let load = erasing.load(&of)?;
-    if !yes {
-        return Ok(Erased { load, order: None });
-    }
-    // What a kill cut short comes first: what is half overwritten cannot be read.
-    for (order, of) in erasing.pending()? {
-        carry_out_alone(&erasing, folder, place.metering(), order, &of)?;
-    }
-    crate::catalog::with(config, async |catalog| forget(catalog, &of).await)?;
-    // Opens the journal and closes it again: then all of it is sealed.
-    server::with_intake(config, folder, |roster, intake, _| {
-        Ok(roster.erase(&of.tenant, of.device.as_deref(), intake.journal.durable())?)
-    })?;
-    let end = sealed_end(&reader)?;
-    let order = erasing.order(&of, end)?;
-    carry_out_alone(&erasing, folder, place.metering(), order, &of)?;
-    Ok(Erased { load, order: Some(order) })
-}
-
-/// The steps behind the order, where no server runs.
-fn carry_out_alone(erasing: &Erasing, folder: &Folder, metering: &Metering, order: u64, of: &Of) -> Result<()> {
-    erasing.journal(order, of)?;
-    metering.erase(&of.tenant, of.device.as_deref(), None)?;
-    rewrite_live(&folder.live(), of)?;
-    erasing.history(of)?;
-    erasing.finish(order)
-}
-
-/// Takes it out of the file of rare values.
-fn rewrite_live(path: &Path, of: &Of) -> Result<()> {
-    use odograph_env::Rng as _;
-    let bytes = match std::fs::read(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        read => read.with_context(|| format!("cannot read {}", path.display()))?,
-    };
-    let mut random = [0; 8];
-    SystemRng.fill(&mut random);
-    let live = Live::new(u64::from_le_bytes(random), odograph_live::Options::default());
-    live.restore(&bytes);
-    forget_live(&live, of);
-    let mut written = Vec::new();
-    live.snapshot(|piece| {
-        written.extend_from_slice(piece);
-        Ok::<_, std::io::Error>(())
-    })?;
-    std::fs::write(path, written).with_context(|| format!("cannot write {}", path.display()))
-}
-
 fn remove_folder(path: &Path) -> Result<()> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -292,21 +302,22 @@ pub(crate) fn sealed_end(reader: &Reader) -> Result<Lsn> {
 }
 
 /// Waits until everything before a place is sealed.
-pub(crate) fn wait_sealed(reader: &Reader, until: Lsn) -> Result<()> {
+pub(crate) fn wait_sealed(reader: &Reader, until: Lsn, goes_on: &dyn Fn() -> bool) -> Result<()> {
     for _ in 0..SEAL_LOOKS {
         // The place behind the last entry may be the header of a segment that was not begun.
         if sealed_end(reader)? >= until {
             return Ok(());
         }
+        if !goes_on() {
+            bail!("the server is about to stop");
+        }
         std::thread::sleep(SEAL_PAUSE);
     }
-    bail!(
-        "the journal does not seal what it has: its disk may be full. Nothing was erased of what it sent; try again later"
-    )
+    bail!("the journal does not seal what it has: its disk may be full. Nothing was erased; try again later")
 }
 
-fn rows_of(of: &Of) -> ErasedOf<'_> {
-    ErasedOf { tenant: &of.tenant, device: of.device.as_deref() }
+fn rows_of(of: &Of, received_to: Option<Time>) -> ErasedOf<'_> {
+    ErasedOf { tenant: &of.tenant, device: of.device.as_deref(), received_to }
 }
 
 const DEFAULT: &str = "default";

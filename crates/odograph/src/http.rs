@@ -315,12 +315,7 @@ fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
     tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
-    let left = app.clone();
-    tokio::task::spawn_blocking(move || {
-        if let Err(error) = left.erase_pending() {
-            tracing::error!("an erasure that was ordered is not done yet; the next start tries it again: {error:#}");
-        }
-    });
+    tokio::spawn(erase::go_on(app.clone()));
     api.begin(catalog);
 }
 

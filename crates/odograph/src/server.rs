@@ -22,7 +22,7 @@ pub(crate) use listeners::{Listen, has_ipv6, plan};
 
 use crate::backup::Home;
 use crate::config::{Config, Loaded};
-use crate::erase::Erasing;
+use crate::erase::{Erasing, Pending, Subject};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
 use crate::history::{self, Historian, History, Place};
@@ -39,7 +39,7 @@ use odograph_handover::{Inlet, ring};
 use odograph_ingest::{Bell, Gateway, Intake, Limits, Parts};
 use odograph_journal::{Committer, Journal, Options, Reader};
 use odograph_live::Live;
-use odograph_model::Time;
+use odograph_model::{Lsn, Time};
 use std::sync::Arc;
 use std::time::Duration;
 use succession::{Offer, Outcome, Predecessor, Successor, Taken};
@@ -172,9 +172,11 @@ impl Server {
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let erasing = place.erasing(&folder, config.journal.node, clock.clone(), home.removing.clone());
         // Before anyone reads it: what a kill left half erased cannot be read.
-        erase_left(&erasing);
+        let left = erase_left(&erasing);
         let (roster, mark) = folder.roster(config, Some(&reader))?;
         let roster = Arc::new(roster);
+        // Before anyone comes.
+        keep_out(&left, &roster, mark)?;
         if !roster.damage().is_none() {
             tracing::warn!("{}", folder.damaged_devices(&roster));
         }
@@ -293,12 +295,15 @@ impl Server {
                 Way::End => {
                     let stopped = end();
                     historian.stop();
+                    app.end_erasing();
                     // Last, so that whoever asks how the server is hears that it stops.
                     (stopped, Ok(http.stop()))
                 }
                 Way::GiveWay => {
                     // First, because a table may be half written, and devices are served until it is whole.
                     historian.leave();
+                    // Nobody may write what the other server has by then.
+                    app.end_erasing();
                     tracing::info!(
                         "history is left to the other server: whoever comes waits in the kernel from now on"
                     );
@@ -417,14 +422,28 @@ fn lost() -> anyhow::Error {
     Failure::new(Status::JournalLost, what).into()
 }
 
-/// Goes on with the erasures that were ordered and not done, as far as the journal is concerned. What fails is tried again.
-fn erase_left(erasing: &Erasing) {
-    let left = erasing
-        .pending()
-        .and_then(|pending| pending.iter().try_for_each(|(order, of)| erasing.journal(*order, of).map(drop)));
-    if let Err(error) = left {
-        tracing::error!("an erasure that was ordered is not done yet: {error:#}");
+/// Goes on with the erasures that were ordered and not done, as far as the journal is concerned and everyone has read it. What is left
+/// or fails is done while the server runs.
+fn erase_left(erasing: &Erasing) -> Vec<Pending> {
+    let pending = erasing.pending().unwrap_or_else(|error| {
+        tracing::error!("it cannot be read what was ordered to be erased: nothing of it is done: {error:#}");
+        Vec::new()
+    });
+    for one in &pending {
+        if let Err(error) = erasing.journal(one, &|| true) {
+            tracing::error!(order = one.order, "an erasure that was ordered is not done yet: {error:#}");
+        }
     }
+    pending
+}
+
+/// Keeps out whose data is being erased, and forgets what is known of them: nobody is to carry it into the catalog again.
+fn keep_out(left: &[Pending], roster: &odograph_ingest::Roster, mark: Lsn) -> Result<()> {
+    for Pending { subject: Subject { of, ids, .. }, .. } in left {
+        roster.bar(&of.tenant, of.device.as_deref(), ids.iter().cloned());
+        roster.erase(&of.tenant, of.device.as_deref(), mark).context("cannot keep the devices that are known")?;
+    }
+    Ok(())
 }
 
 fn open_journal(

@@ -1,18 +1,22 @@
 //! A device or a tenant is erased from a data folder: nothing of it is left in any file, whenever the server is killed, and
-//! everybody else's data and proofs are as they were.
+//! everybody else's data and proofs are as they were; and what it sends meanwhile is there afterwards, or was never acknowledged.
 
 mod common;
 
 use common::{Device, Place, Server, errors, position};
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Of two tenants.
 const SHARED: &str = "867000000000017";
+/// Of one.
+const ALONE: &str = "867000000000058";
 const OTHER: &str = "867000000000025";
 const RETURNS: &str = "867000000000033";
 /// The login of a GT06 device, whose id is in it as digits of half a byte.
@@ -20,6 +24,7 @@ const LOGIN: &str = "78780d01012345678901234500018cdd0d0a";
 const PACKED: &str = "123456789012345";
 const MARK: &str = "MARK-OF-WHAT-IS-ERASED";
 const STAYS: &str = "MARK-OF-WHAT-STAYS";
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Files and segments as soon as may be, so that there are many.
 const RESTLESS: &[(&str, &str)] = &[
@@ -33,31 +38,45 @@ struct Listeners {
     default: SocketAddr,
     north: SocketAddr,
     gt06: SocketAddr,
+    osmand: SocketAddr,
 }
 
 fn serve(place: &Place) -> (Server, Listeners) {
+    serve_with(place, RESTLESS)
+}
+
+fn serve_with(place: &Place, more: &[(&str, &str)]) -> (Server, Listeners) {
     let listener = |protocol: &str, tenant: &str| {
         format!("[[listener]]\nprotocol = \"{protocol}\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\n{tenant}\n")
     };
-    let file = [listener("wialon", ""), listener("wialon", "tenant = \"north\""), listener("gt06", "")].concat();
+    let north = listener("wialon", "tenant = \"north\"");
+    let file = [listener("wialon", ""), north, listener("gt06", ""), listener("osmand", "")].concat();
     let path = place.write("odograph.toml", &file);
     let mut command = place.command(&["serve", "--config", path.to_str().expect("as it was made")]);
-    command.envs(RESTLESS.iter().copied());
+    command.envs(more.iter().copied());
     let server = Server::start(command);
     let lines = server.start.iter().filter(|line| line["message"] == "listening" && line["transport"] == "tcp");
     let addresses: Vec<SocketAddr> =
         lines.map(|line| line["address"].as_str().expect("as it was made").parse().expect("as it was made")).collect();
-    let [default, north, gt06, ..] = addresses[..] else { panic!("{:?}", server.start) };
-    (server, Listeners { default, north, gt06 })
+    let [default, north, gt06, osmand, ..] = addresses[..] else { panic!("{:?}", server.start) };
+    (server, Listeners { default, north, gt06, osmand })
+}
+
+fn login(address: SocketAddr, id: &str) -> Device {
+    let mut device = Device::connect(address);
+    assert_eq!(device.login(id), "#AL#1");
+    device
+}
+
+/// A position, and a text that is not short, so that segments end while it goes on.
+fn say(device: &mut Device, mark: &str, second: u32) {
+    assert_eq!(device.say(&position(second)), "#ASD#1");
+    assert_eq!(device.say(&format!("#M#{mark} {second} {}", "x".repeat(300))), "#AM#1");
 }
 
 fn send(address: SocketAddr, id: &str, mark: &str, seconds: std::ops::Range<u32>) -> Device {
-    let mut device = Device::connect(address);
-    assert_eq!(device.login(id), "#AL#1");
-    for second in seconds {
-        assert_eq!(device.say(&position(second)), "#ASD#1");
-        assert_eq!(device.say(&format!("#M#{mark} {second}")), "#AM#1");
-    }
+    let mut device = login(address, id);
+    seconds.for_each(|second| say(&mut device, mark, second));
     device
 }
 
@@ -65,16 +84,21 @@ fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).expect("as it was made")).collect()
 }
 
-/// Everybody sends, and stays connected.
-fn fill(listeners: &Listeners) -> (Vec<Device>, TcpStream) {
-    let devices = vec![
-        send(listeners.default, SHARED, MARK, 0..150),
-        send(listeners.north, SHARED, STAYS, 0..100),
-        send(listeners.default, OTHER, STAYS, 0..100),
+/// Everybody sends, by turns and over the ends of several segments, and stays connected.
+fn fill(listeners: &Listeners, erased: &str) -> (Vec<Device>, TcpStream) {
+    let mut devices = vec![
+        login(listeners.default, erased),
+        login(listeners.north, SHARED),
+        login(listeners.default, OTHER),
         send(listeners.default, RETURNS, "what it said first", 0..3),
     ];
+    for second in 0..100 {
+        say(&mut devices[0], MARK, second);
+        say(&mut devices[1], STAYS, second);
+        say(&mut devices[2], STAYS, second);
+    }
     let mut packed = TcpStream::connect(listeners.gt06).expect("as it was made");
-    packed.set_read_timeout(Some(Duration::from_secs(60))).expect("as it was made");
+    packed.set_read_timeout(Some(PATIENCE)).expect("as it was made");
     packed.write_all(&bytes(LOGIN)).expect("as it was made");
     assert!(packed.read(&mut [0; 64]).expect("as it was made") > 0, "the login is answered");
     (devices, packed)
@@ -129,10 +153,10 @@ fn sql(place: &Place, query: &str) -> String {
 }
 
 /// Nothing of the default tenant's device is anywhere.
-fn check_gone(place: &Place, what: &str) {
-    assert_eq!(export(place, "records", "default", Some(SHARED)), Vec::<Value>::new(), "{what}");
+fn check_gone(place: &Place, device: &str, what: &str) {
+    assert_eq!(export(place, "records", "default", Some(device)), Vec::<Value>::new(), "{what}");
     for table in ["records", "frames", "last", "devices"] {
-        let count = sql(place, &format!("SELECT count(*) FROM {table} WHERE device = '{SHARED}'"));
+        let count = sql(place, &format!("SELECT count(*) FROM {table} WHERE device = '{device}'"));
         assert_eq!(count.lines().last(), Some("0"), "{what}: {table}");
     }
     assert_eq!(having(&place.data(), MARK.as_bytes()), Vec::<String>::new(), "{what}");
@@ -145,28 +169,34 @@ fn verify(place: &Place, what: &str) -> Value {
     serde_json::from_str(&told).expect("as it was made")
 }
 
+/// What is decoded again out of the journal's entries, as history has them, is what is there.
+fn check_replay(place: &Place, tenant: &str) {
+    let told = place.text(&["replay", "--tenant", tenant, "--from", "2020-01-01", "--to", "2100-01-01"]);
+    assert!(told.starts_with("Nothing changes: ") && !told.contains(": 0 records"), "{told}");
+}
+
 #[test]
 fn of_an_erased_device_nothing_is_left_and_others_are_as_they_were() {
     let place = Place::new();
     let (server, listeners) = serve(&place);
-    let (mut devices, packed) = fill(&listeners);
+    let (mut devices, packed) = fill(&listeners, SHARED);
     let before = others(&place);
     assert!(before.iter().all(|all| all.len() >= 100));
     assert!(!having(&place.data(), MARK.as_bytes()).is_empty());
     let told = place.text(&["device", "erase", SHARED]);
-    assert!(told.contains("Nothing was erased") && told.contains("300 records"), "{told}");
-    assert_eq!(export(&place, "records", "default", Some(SHARED)).len(), 300);
+    assert!(told.contains("Nothing was erased") && told.contains("200 records"), "{told}");
+    assert_eq!(export(&place, "records", "default", Some(SHARED)).len(), 200);
 
     let told = place.text(&["device", "erase", SHARED, "--yes"]);
     assert!(told.contains("Erased (order 1)"), "{told}");
-    check_gone(&place, "while it runs");
+    check_gone(&place, SHARED, "while it runs");
     assert_eq!(others(&place), before);
+    ["default", "north"].into_iter().for_each(|tenant| check_replay(&place, tenant));
     assert!(devices[0].is_closed(), "its connection was ended");
     assert_eq!(devices[2].position(500), "#ASD#1", "nobody else's was");
     let before = others(&place);
     let report = verify(&place, "while it runs");
-    // A login, three hundred messages with their answers, and the end of the connection.
-    assert!(report["erasures"][0]["entries"].as_u64().unwrap() >= 602, "{report}");
+    assert!(report["erasures"][0]["done"].is_number() || report["erasures"][0]["done"].is_string(), "{report}");
     assert!(report["history"]["erased"].as_u64().unwrap() > 0, "{report}");
 
     // Of one that nobody else has, not even the name.
@@ -182,25 +212,42 @@ fn of_an_erased_device_nothing_is_left_and_others_are_as_they_were() {
 
     // After a start it is the same, and the device may come again: all that it sends is new.
     assert!(server.stop().success());
-    check_gone(&place, "stopped");
+    check_gone(&place, SHARED, "stopped");
     let (server, listeners) = serve(&place);
-    check_gone(&place, "started again");
+    check_gone(&place, SHARED, "started again");
     assert_eq!(others(&place), before);
-    let device = send(listeners.default, RETURNS, "anew", 0..3);
+    drop(send(listeners.default, RETURNS, "anew", 0..3));
     assert_eq!(export(&place, "records", "default", Some(RETURNS)).len(), 6);
-    drop(device);
     assert!(server.stop().success());
     verify(&place, "stopped");
 
-    // Once more, without a server.
-    let told = place.text(&["device", "erase", RETURNS, "--yes"]);
-    assert!(told.contains("Erased (order 4)"), "{told}");
-    check_gone(&place, "without a server");
-    for gone in ["anew", RETURNS] {
-        assert_eq!(having(&place.data(), gone.as_bytes()), Vec::<String>::new());
-    }
+    // Without a server nobody knows how far history is.
+    let refused = place.run(&["device", "erase", RETURNS, "--yes"]);
+    assert_eq!(refused.status.code(), Some(69), "{}", errors(&refused));
+    assert!(errors(&refused).contains("no server runs"), "{}", errors(&refused));
+    assert_eq!(export(&place, "records", "default", Some(RETURNS)).len(), 6);
+}
+
+#[test]
+fn what_history_had_not_read_into_files_is_there_for_others() {
+    let place = Place::new();
+    // Nothing becomes a file by itself, and the journal is one segment.
+    let (server, listeners) = serve_with(&place, &[]);
+    let (_devices, _packed) = fill(&listeners, SHARED);
+    let before = others(&place);
+    assert!(having(&place.data().join("lake"), STAYS.as_bytes()).is_empty(), "it waits in memory");
+    place.text(&["device", "erase", SHARED, "--yes"]);
+    check_gone(&place, SHARED, "at once");
     assert_eq!(others(&place), before);
-    verify(&place, "without a server");
+    let report = verify(&place, "at once");
+    // A login, two hundred messages with their answers, and the end of the connection.
+    assert!(report["erasures"][0]["entries"].as_u64().unwrap() >= 402, "{report}");
+    server.kill();
+    let (server, _) = serve_with(&place, &[]);
+    check_gone(&place, SHARED, "killed");
+    assert_eq!(others(&place), before);
+    ["default", "north"].into_iter().for_each(|tenant| check_replay(&place, tenant));
+    assert!(server.stop().success());
 }
 
 fn copy(from: &Path, to: &Path) {
@@ -210,56 +257,240 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.expect("as it was made").success());
 }
 
+/// How far an erasure is, by what can be seen of it.
+type Step = (&'static str, fn(&Path) -> bool);
+
+const STEPS: &[Step] = &[
+    ("ordered", |data| !orders(data).is_empty()),
+    ("noted what goes", |data| orders(data).contains("leaf ")),
+    ("out of the list of devices", |data| !orders(data).is_empty() && !has_line(&data.join("devices.jsonl"))),
+    ("out of the journal", |data| {
+        orders(data).contains("leaf ") && having(&data.join("journal"), MARK.as_bytes()).is_empty()
+    }),
+    ("out of some tables", |data| !orders(data).is_empty() && tables(data) < 2),
+    ("out of history", |data| !orders(data).is_empty() && tables(data) == 0),
+    ("done", |data| orders(data).contains(" done ") && !orders(data).contains("done -")),
+];
+
+fn orders(data: &Path) -> String {
+    std::fs::read_to_string(data.join("journal/0/erasures")).unwrap_or_default()
+}
+
+fn has_line(list: &Path) -> bool {
+    std::fs::read_to_string(list).is_ok_and(|list| list.contains(&format!("{ALONE}\",\"tenant\":\"default\"")))
+}
+
+/// How many of its tables have something of it.
+fn tables(data: &Path) -> usize {
+    let has = |table: &str| !having(&data.join("lake/default").join(table), ALONE.as_bytes()).is_empty();
+    ["records", "frames"].iter().filter(|table| has(table)).count()
+}
+
 #[test]
-fn a_server_that_is_killed_meanwhile_goes_on_at_its_next_start() {
+fn a_server_that_is_killed_at_any_step_goes_on_at_its_next_start_and_keeps_the_device_out() {
     let first = Place::new();
     let (server, listeners) = serve(&first);
-    drop(fill(&listeners));
+    drop(fill(&listeners, ALONE));
     let before = others(&first);
     assert!(server.stop().success());
     let mut killed_within = 0;
-    for wait_ms in [0, 20, 100, 400, 1500] {
-        let what = format!("killed {wait_ms} ms after the order");
+    for (step, is_there) in STEPS {
+        let what = format!("killed when it was {step}");
         let place = Place::new();
         copy(&first.data(), &place.data());
         let (server, _) = serve(&place);
-        let mut erasing = place.command(&["device", "erase", SHARED, "--yes"]).spawn().unwrap();
-        let path = place.data().join("journal/0/erasures");
-        while !path.exists() && erasing.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(wait_ms));
+        let mut erasing = place.command(&["device", "erase", ALONE, "--yes"]).spawn().unwrap();
+        while !is_there(&place.data()) && erasing.try_wait().unwrap().is_none() {}
         server.kill();
         erasing.wait().unwrap();
-        let ordered = std::fs::read_to_string(&path).unwrap();
-        let (server, _) = serve(&place);
+        let ordered = orders(&place.data());
+        assert!(ordered.contains("order 1 "), "{what}: {ordered}");
+        let (server, listeners) = serve(&place);
+        // It tries again and again, as devices do.
+        let mut device = loop {
+            let mut device = Device::connect(listeners.default);
+            if device.login(ALONE) == "#AL#1" {
+                break device;
+            }
+        };
+        assert!(!orders(&place.data()).contains("done -"), "{what}: it was let in before all was done");
         if ordered.contains("done -") {
             killed_within += 1;
             server.log_line_or_start(|line| line["message"] == "an erasure is done");
         }
-        check_gone(&place, &what);
+        assert_eq!(having(&place.data(), MARK.as_bytes()), Vec::<String>::new(), "{what}");
+        assert_eq!(export(&place, "records", "default", Some(ALONE)), Vec::<Value>::new(), "{what}");
         assert_eq!(others(&place), before, "{what}");
         verify(&place, &what);
+        say(&mut device, "afterwards", 7);
+        assert_eq!(export(&place, "records", "default", Some(ALONE)).len(), 2, "{what}: what came afterwards is there");
+        check_replay(&place, "default");
         assert!(server.stop().success());
     }
-    assert!(killed_within > 0, "none of the moments was within an erasure");
+    assert!(killed_within > 2, "{killed_within} of the moments were within an erasure");
+}
+
+/// A device that sends one numbered text after the other and comes again whenever it is cut off. Gives those that were acknowledged.
+fn persist(address: SocketAddr, id: &str, stop: &AtomicBool, acknowledged: &AtomicU32) -> Vec<u32> {
+    let (mut number, mut all) = (0, Vec::new());
+    while !stop.load(Ordering::Acquire) {
+        let Ok(stream) = TcpStream::connect(address) else { continue };
+        stream.set_read_timeout(Some(PATIENCE)).expect("as it was made");
+        let mut stream = BufReader::new(stream);
+        let mut ask = |line: &str| {
+            stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).ok()?;
+            let mut answer = String::new();
+            stream.read_line(&mut answer).ok().filter(|count| *count > 0)?;
+            Some(answer.trim_end().to_owned())
+        };
+        if ask(&format!("#L#{id};NA")).as_deref() != Some("#AL#1") {
+            continue;
+        }
+        while !stop.load(Ordering::Acquire) && ask(&format!("#M#number {number} of it")).as_deref() == Some("#AM#1") {
+            all.push(number);
+            number += 1;
+            acknowledged.store(number, Ordering::Release);
+        }
+    }
+    all
+}
+
+#[test]
+fn what_a_device_sends_meanwhile_is_erased_or_not_acknowledged_or_there() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    let (_devices, _packed) = fill(&listeners, SHARED);
+    let (stop, acknowledged) = (AtomicBool::new(false), AtomicU32::new(0));
+    let count = || acknowledged.load(Ordering::Acquire);
+    let more = || {
+        let before = count();
+        while count() < before + 50 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    let (all, done_at) = std::thread::scope(|scope| {
+        let device = scope.spawn(|| persist(listeners.default, "867000000000041", &stop, &acknowledged));
+        more();
+        place.text(&["device", "erase", "867000000000041", "--yes"]);
+        let done_at = count();
+        more();
+        stop.store(true, Ordering::Release);
+        (device.join().expect("it ends"), done_at)
+    });
+    let records = export(&place, "records", "default", Some("867000000000041"));
+    let number = |record: &Value| {
+        let text = record.to_string();
+        let (_, rest) = text.split_once("number ").expect("as it was sent");
+        rest.split(' ').next().and_then(|number| number.parse::<u32>().ok()).expect("as it was sent")
+    };
+    let there: BTreeSet<u32> = records.iter().map(number).collect();
+    let first = *there.first().expect("something came afterwards");
+    assert!(first >= 50 && first <= done_at + 1, "{first}: what came before the order went");
+    let expected: BTreeSet<u32> = all.iter().copied().filter(|number| *number >= first).collect();
+    let lost: Vec<_> = expected.difference(&there).collect();
+    assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+    for gone in (0..first).filter(|number| number % 7 == 0) {
+        let text = format!("number {gone} of it");
+        assert_eq!(having(&place.data(), text.as_bytes()), Vec::<String>::new());
+    }
+    verify(&place, "while it runs");
+    assert!(server.stop().success());
+    verify(&place, "stopped");
+}
+
+/// Asks a server for phones, by a connection that is kept.
+fn post(stream: &mut TcpStream, device: &str, second: u32) {
+    let target = format!("/?id={device}&lat=53.9&lon=27.5&timestamp={}", 1_764_000_000 + second);
+    write!(stream, "POST {target} HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n").expect("as it was made");
+    let mut answer = [0; 512];
+    let count = stream.read(&mut answer).expect("an answer");
+    assert!(answer[..count].starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..count]));
+}
+
+#[test]
+fn where_a_line_is_shared_nothing_is_erased() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    let mut line = TcpStream::connect(listeners.osmand).expect("as it was made");
+    line.set_read_timeout(Some(PATIENCE)).expect("as it was made");
+    for second in 0..3 {
+        ["phone-one", "phone-two"].into_iter().for_each(|device| post(&mut line, device, second));
+    }
+    let mut alone = TcpStream::connect(listeners.osmand).expect("as it was made");
+    alone.set_read_timeout(Some(PATIENCE)).expect("as it was made");
+    (0..3).for_each(|second| post(&mut alone, "phone-three", second));
+    let all =
+        || ["phone-one", "phone-two", "phone-three"].map(|device| export(&place, "records", "default", Some(device)));
+    let before = all();
+    for arguments in [&["device", "erase", "phone-one", "--yes"][..], &["device", "erase", "phone-one"]] {
+        let refused = place.run(arguments);
+        assert_ne!(refused.status.code(), Some(0));
+        let told = errors(&refused);
+        assert!(told.contains("nothing was changed") && told.contains("phone-two of tenant default"), "{told}");
+    }
+    assert_eq!(all(), before);
+    assert_eq!(orders(&place.data()), "");
+    // Its line goes on, and nobody is kept out.
+    post(&mut line, "phone-one", 9);
+    // Who has one for himself is not concerned; and his connection ends, because it would go on to speak for him.
+    place.text(&["device", "erase", "phone-three", "--yes"]);
+    assert_eq!(having(&place.data(), b"phone-three"), Vec::<String>::new());
+    assert_eq!(alone.read(&mut [0; 1]).unwrap_or(0), 0);
+    let [one, two, three] = all();
+    assert_eq!((one.len(), two.len(), three.len()), (4, 3, 0));
+    // Also where the journal does not have it any more.
+    assert!(server.stop().success());
+    let (server, _) = serve(&place);
+    let refused = place.run(&["device", "erase", "phone-two", "--yes"]);
+    assert!(errors(&refused).contains("phone-one of tenant default"), "{}", errors(&refused));
+    assert!(server.stop().success());
+}
+
+#[test]
+fn a_backup_of_what_is_left_is_whole_and_has_nothing_of_it() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    let (_devices, _packed) = fill(&listeners, SHARED);
+    let target = place.folder.path().join("backups");
+    let to = target.to_str().expect("as it was made").to_owned();
+    place.text(&["backup", "--to", &to]);
+    place.text(&["device", "erase", SHARED, "--yes"]);
+    let before = others(&place);
+    place.text(&["backup", "--to", &to]);
+    assert!(server.stop().success());
+    let again = Place::new();
+    again.text(&["restore", "--from", &to, "--verify"]);
+    check_gone(&again, SHARED, "restored");
+    assert_eq!(others(&again), before);
+    verify(&again, "restored");
 }
 
 #[test]
 fn a_tenant_goes_with_all_that_it_has() {
     let place = Place::new();
     let (server, listeners) = serve(&place);
-    drop(fill(&listeners));
+    drop(fill(&listeners, SHARED));
     let before = others(&place);
     let refused = place.run(&["tenant", "erase", "default", "--yes"]);
     assert_eq!(refused.status.code(), Some(64), "{}", errors(&refused));
+    let refused = place.run(&["tenant", "erase", "north", "--yes"]);
+    assert!(errors(&refused).contains("a listener of the configuration is its own"), "{}", errors(&refused));
     assert!(server.stop().success());
     // Without the listener that names it.
+    let server = place.serve();
     let told = place.text(&["tenant", "erase", "north", "--yes"]);
     assert!(told.contains("tenant north") && told.contains("200 records"), "{told}");
     assert!(!place.data().join("lake/north").exists());
     assert_eq!(export(&place, "records", "default", Some(OTHER)), before[0]);
+    assert_eq!(export(&place, "frames", "default", Some(OTHER)), before[1]);
+    assert_eq!(
+        export(&place, "records", "default", Some(SHARED)).len(),
+        200,
+        "the other of that name is somebody else"
+    );
+    check_replay(&place, "default");
     verify(&place, "a tenant less");
     let list = place.text(&["tenant", "list"]);
     assert!(!list.contains("north"), "{list}");
+    assert!(server.stop().success());
 }

@@ -21,9 +21,8 @@ pub struct Decoder {
     footings: HashSet<Arc<Footing>>,
     /// Where the next entry begins, unless it is in another segment.
     place: Lsn,
-    /// Entries of this segment were lost to damage: who a stream belongs to may have changed unseen.
-    gap: bool,
-    /// Where the segment begins whose entries are read out of history.
+    gap: Gap,
+    /// The segment whose entries are read.
     segment: Option<Place>,
     /// What holds instead of the settings that were recorded.
     resettle: Option<Arc<dyn Resettle>>,
@@ -40,8 +39,21 @@ pub struct FrameCounts {
     pub redecoded: u64,
 }
 
-/// A segment of a node's journal.
+/// A segment of a node's journal; of the journal that is read, no number is needed.
 type Place = (i32, Lsn);
+
+/// What is missing before the next entry in its segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, PartialOrd, Ord)]
+enum Gap {
+    /// Nothing.
+    #[default]
+    None,
+    /// Entries that were erased by order. Of a stream all goes that a segment has of devices, or nothing, so whose a stream is that
+    /// is somebody's did not change unseen.
+    Erased,
+    /// Entries that were lost to damage, or that nobody knows of: who a stream belongs to may have changed unseen.
+    Lost,
+}
 
 /// What a frame gave.
 pub struct Decoded<'a> {
@@ -86,21 +98,24 @@ impl std::error::Error for Undecoded {}
 
 impl Decoder {
     /// Takes the next entry; a frame that counts for a device gives something.
-    pub fn entry(&mut self, entry: &Entry<'_>) -> Result<Option<Decoded<'_>>, Undecoded> {
-        self.entry_or_item(entry, &Told::of(entry, None), None)
+    /// `segment`: where its segment begins.
+    pub fn entry(&mut self, entry: &Entry<'_>, segment: Lsn) -> Result<Option<Decoded<'_>>, Undecoded> {
+        self.entry_or_item(entry, segment, &Told::of(entry, None), None)
     }
 
     /// The same, with what the frame gave when it came, if that is known: then it is not decoded again.
     pub(crate) fn entry_or_item(
         &mut self,
         entry: &Entry<'_>,
+        segment: Lsn,
         told: &Told,
         item: Option<Item>,
     ) -> Result<Option<Decoded<'_>>, Undecoded> {
-        if entry.lsn != self.place {
-            // Another segment: every stream that goes on there brings its context along.
-            self.begin();
-            self.gap = false;
+        if self.begin((JOURNAL, segment)) {
+            self.gap = Gap::None;
+        } else if entry.lsn != self.place {
+            // Nobody said that it was damage: it was erased.
+            self.gap = self.gap.max(Gap::Erased);
         }
         self.place = entry.end();
         self.take(entry, told, item)
@@ -114,18 +129,22 @@ impl Decoder {
 
     /// Takes the next entry as history has it, of a segment of a node's journal. Entries between them may be missing.
     pub(crate) fn stored(&mut self, entry: &Entry<'_>, segment: Place) -> Result<Option<Decoded<'_>>, Undecoded> {
-        if self.segment != Some(segment) {
-            self.begin();
-            self.segment = Some(segment);
-        }
+        self.begin(segment);
         // Nobody can tell whether all entries are here that were there.
-        self.gap = true;
+        self.gap = Gap::Lost;
         self.take(entry, &Told::of(entry, None), None)
     }
 
-    fn begin(&mut self) {
+    /// Begins a segment, if it is another one: every stream that goes on there brings its context along. It goes by the segments
+    /// themselves: within one, places are passed over where something was erased.
+    fn begin(&mut self, segment: Place) -> bool {
+        if self.segment == Some(segment) {
+            return false;
+        }
         self.dialogues.clear();
         self.footings.clear();
+        self.segment = Some(segment);
+        true
     }
 
     fn take(&mut self, entry: &Entry<'_>, told: &Told, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
@@ -173,7 +192,7 @@ impl Decoder {
     /// The reader went on behind damage, at `place`: what was known before still holds, until a device says otherwise.
     pub fn skipped_to(&mut self, place: Lsn) {
         self.place = place;
-        self.gap = true;
+        self.gap = Gap::Lost;
     }
 
     /// How many frames were decoded here, and how many were not.
@@ -183,7 +202,7 @@ impl Decoder {
 
     fn frame(&mut self, entry: &Entry<'_>, told: &Told, item: Option<Item>) -> Result<Option<Decoded<'_>>, Undecoded> {
         // Behind damage, what was handed over says more than the journal alone would.
-        let item = item.filter(|_| !self.gap);
+        let item = item.filter(|_| self.gap < Gap::Lost);
         match item {
             Some(_) => self.frames.live += 1,
             None => self.frames.redecoded += 1,
@@ -215,7 +234,11 @@ impl Decoder {
             (item.records, item.malformed)
         } else {
             // What was nobody's when it came, an older version may not have understood: who was there before did not say it.
-            let unsure = self.gap || matches!(told, Told::Nobody);
+            let unsure = match self.gap {
+                Gap::Lost => true,
+                Gap::Erased => dialogue.binding().is_none() || matches!(told, Told::Nobody),
+                Gap::None => matches!(told, Told::Nobody),
+            };
             let (mut lost, resettle) = (false, self.resettle.as_deref());
             let is_its = |ids: &[CompactString], bound: &Binding| {
                 let other_name = |id| resettle.is_some_and(|resettle| resettle.is_name_of(id, &bound.device));
@@ -244,3 +267,6 @@ impl Decoder {
         }))
     }
 }
+
+/// The number of the journal that is read entry by entry: tables give the node's, which is not negative.
+const JOURNAL: i32 = -1;

@@ -140,7 +140,7 @@ impl Frames {
             let item = wanted.and_then(|outlet| outlet.take(entry.lsn));
             let told = Told::of(&entry, None);
             taker.entry(&entry, segment, &told).map_err(ReadError::Taker)?;
-            self.records(&entry, &told, item, taker).map_err(ReadError::Taker)?;
+            self.records(&entry, segment, &told, item, taker).map_err(ReadError::Taker)?;
             if taker.pauses() {
                 return Ok(());
             }
@@ -151,12 +151,13 @@ impl Frames {
     fn records<T: Taker>(
         &mut self,
         entry: &Entry<'_>,
+        segment: Lsn,
         told: &Told,
         item: Option<Item>,
         taker: &mut T,
     ) -> Result<(), T::Error> {
         let Self { decoder, window, lost } = self;
-        give(decoder.entry_or_item(entry, told, item), entry.lsn, *window, lost, taker)
+        give(decoder.entry_or_item(entry, segment, told, item), entry.lsn, *window, lost, taker)
     }
 
     /// Decodes under other settings than those that were recorded.

@@ -441,3 +441,44 @@ fn devices_of_a_paused_tenant_are_refused_and_stay_what_they_are() {
     roster.set_quotas(quota(None));
     assert_eq!((admit(&roster, Unknown::Register, &["1"]), roster.is_paused(&known)), (known, false));
 }
+
+#[test]
+fn who_is_barred_is_refused_also_as_a_stranger_and_nobody_else_is() {
+    let (roster, _) = open(&empty());
+    let known = admit(&roster, Unknown::Register, &["1"]);
+    let decision = |ids: &[&str]| admit(&roster, Unknown::Register, ids).decision;
+    assert_eq!(decision(&["2"]), Decision::Accepted);
+    roster.bar("default", Some("1"), [CompactString::from("its other name")]);
+    assert!(roster.is_paused(&known));
+    assert_eq!(
+        (decision(&["1"]), decision(&["2"]), decision(&["3"])),
+        (Decision::Refused, Decision::Accepted, Decision::Accepted)
+    );
+    let of = |tenant: &str, device: &str| Binding { tenant: tenant.into(), device: device.into(), ..(*known).clone() };
+    assert!(!roster.is_paused(&of("north", "1")), "another tenant's is another one");
+    // What was known of it goes meanwhile.
+    roster.erase("default", Some("1"), Lsn(1)).expect("the disk is well");
+    for called in ["1", "its other name"] {
+        assert_eq!(decision(&[called]), Decision::Refused);
+        assert_eq!(roster.get(None, called), None, "it is not remembered");
+        assert!(roster.refusal(called, &listener(Unknown::Register)).contains("is being erased"));
+    }
+    // Another tenant's device of that id is let in where it is that tenant's, and nobody else is taken for it.
+    roster.decide(Some("north"), "1", State::Accepted, Lsn(1)).expect("the disk is well");
+    let mut own = listener(Unknown::Register);
+    own.tenant = "north".into();
+    assert_eq!(roster.admit(&["1".into()], &own).decision, Decision::Accepted);
+    assert_eq!(decision(&["1"]), Decision::Refused);
+    roster.decide(Some("north"), "1", State::Deleted, Lsn(1)).expect("the disk is well");
+    roster.withdraw("north", "1");
+    roster.let_in("north", Some("1"));
+    assert_eq!(decision(&["1"]), Decision::Refused, "that was another order");
+    roster.let_in("default", Some("1"));
+    assert_eq!((decision(&["1"]), decision(&["its other name"])), (Decision::Accepted, Decision::Accepted));
+    assert!(!roster.is_paused(&known));
+
+    roster.bar("default", None, []);
+    assert_eq!((decision(&["2"]), decision(&["5"])), (Decision::Refused, Decision::Refused));
+    roster.let_in("default", None);
+    assert_eq!((decision(&["2"]), decision(&["5"])), (Decision::Accepted, Decision::Accepted));
+}

@@ -81,7 +81,8 @@ fn erase(disk: &FaultDisk, name: Option<&str>, belongs: &dyn Fn(Identity<'_>) ->
             reader.order_erasure(NOW, end, b"whose").unwrap()
         }
     };
-    let done = reader.erase(order, &Whose { device: name, belongs, removed: &|_, _| Part::All }).unwrap();
+    let done =
+        reader.erase(order, &Whose { device: name, belongs, removed: &|_, _| Part::All, goes_on: &|| true }).unwrap();
     reader.finish_erasure(order, NOW + 9).unwrap();
     done
 }
@@ -142,7 +143,7 @@ fn one_device_goes_and_every_proof_of_others_holds() {
     let belongs = device(GONE, "south");
     let north = device(GONE, "north");
     let both = move |identity: Identity<'_>| belongs(identity) || north(identity);
-    let whose = Whose { device: Some(GONE), belongs: &both, removed: &|_, _| Part::All };
+    let whose = Whose { device: Some(GONE), belongs: &both, removed: &|_, _| Part::All, goes_on: &|| true };
     let would = reader(&disk).would_erase(&whose).unwrap();
     let done = erase(&disk, Some(GONE), &both);
     assert_eq!((done.entries, done.bytes, done.segments), (would.entries, would.bytes, would.segments));
@@ -247,7 +248,9 @@ fn of_segments_that_were_removed_the_name_goes() {
     let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
     for (part, is_named) in [(Part::Nothing, true), (Part::Some, true), (Part::All, false)] {
         let order = reader.order_erasure(NOW, end, b"whose").unwrap();
-        reader.erase(order, &Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| part }).unwrap();
+        reader
+            .erase(order, &Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| part, goes_on: &|| true })
+            .unwrap();
         reader.finish_erasure(order, NOW).unwrap();
         assert_eq!(problems(&kept), []);
         let having = has(&kept, GONE.as_bytes());

@@ -143,7 +143,7 @@ fn tell(view: &View, verifies: bool, out: &mut dyn Write) -> Result<()> {
     for path in missing {
         writeln!(out, "{path} was missing when the backup was made.")?;
     }
-    writeln!(out, "What was erased since {time} is in it again: erase it once more, before the server starts.")?;
+    writeln!(out, "What was erased since {time} is in it again: erase it once more, before you lead devices there.")?;
     if catalog == "postgres" {
         writeln!(out, "Users, tokens and devices were in PostgreSQL: restore that with its own tools.")?;
     }

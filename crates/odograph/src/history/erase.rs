@@ -79,6 +79,7 @@ impl Place {
         removing: Arc<Mutex<()>>,
     ) -> Erasing {
         let (reader, lake) = (self.reader.clone(), self.lake.clone());
-        Erasing { reader, lake, lake_folder: folder.path().join("lake"), node, clock, removing }
+        let (lake_folder, journal) = (folder.path().join("lake"), self.journal.clone());
+        Erasing { reader, lake, lake_folder, journal, node, clock, removing }
     }
 }

@@ -1,16 +1,22 @@
-//! Erasures over the control socket, and the rest of those that a kill cut short.
+//! Erasures over the control socket, and the rest of those that were cut short.
 
 use super::App;
 use super::devices::problem;
-use crate::erase::{self, EraseQuery, Erased, Of};
+use crate::erase::{self, EraseQuery, Erased, Load, Of, Pending, Subject};
 use anyhow::{Context as _, Result, bail};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use odograph_catalog::Catalog;
+use odograph_ingest::OfDevices;
+use odograph_journal::Erasure;
+use odograph_model::Lsn;
+use odograph_protocols::Binding;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
+use tokio::sync::OwnedSemaphorePermit;
 
 pub(super) async fn erase(State(app): State<Arc<App>>, Json(query): Json<EraseQuery>) -> Response {
     let handle = Handle::current();
@@ -22,62 +28,168 @@ pub(super) async fn erase(State(app): State<Arc<App>>, Json(query): Json<EraseQu
 }
 
 impl App {
-    /// Erases, or looks what there is. Waits for all of it.
+    /// Erases, or looks what there is. Waits for all of it. What goes wrong before the order changes nothing; behind it, it is tried
+    /// again by itself.
     pub(super) fn erase(&self, query: EraseQuery, handle: &Handle) -> Result<Erased> {
         let EraseQuery { of, yes } = query;
+        erase::check_default(&of)?;
         let of = erase::resolved(&self.roster, of)?;
+        self.refuse_bound(&of)?;
+        let mut subject = Subject { ids: erase::ids(&self.roster, &of), of, received_to: None };
         // What waits in memory becomes files, so that it is counted.
-        self.history.reach(self.journal.durable(), REACHED_MAX)?;
-        self.history.make_files()?;
-        let load = self.erasing.load(&of)?;
+        let durable = self.journal.durable();
+        self.read_to(durable)?;
+        let load = self.erasing.load(&subject.of)?;
+        self.erasing.refuse_shared(&subject, durable, &|| !self.is_stopping())?;
         if !yes {
             return Ok(Erased { load, order: None });
         }
         let _one = self.erasures.lock().unwrap_or_else(PoisonError::into_inner);
-        let Ok(_backup) = self.backups.clone().try_acquire_owned() else {
-            bail!("a backup is under way, and would be of half of it: try again when it is done");
-        };
+        let _alone = self.without_others()?;
         let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
-        handle.block_on(erase::forget(catalog, &of))?;
-        self.end(&of);
-        self.roster.erase(&of.tenant, of.device.as_deref(), self.journal.durable())?;
-        erase::wait_sealed(&self.reader, self.journal.end_segment())?;
-        let order = self.erasing.order(&of, erase::sealed_end(&self.reader)?)?;
-        let done = self.erasing.journal(order, &of)?;
-        self.erase_rest(order, &of)?;
-        let load = erase::Load { entries: done.entries, bytes: done.bytes, segments: done.segments, ..load };
-        Ok(Erased { load, order: Some(order) })
+        self.roster.bar(&subject.of.tenant, subject.of.device.as_deref(), subject.ids.iter().cloned());
+        let pending = match self.order(&mut subject) {
+            Ok((order, until)) => Pending { order, until, subject },
+            Err(error) => {
+                // Where an error came too late, the order may stand all the same: then it is carried out.
+                let stands = |all: Vec<Pending>| all.iter().any(|pending| pending.subject == subject);
+                if self.erasing.pending().is_ok_and(|all| !stands(all)) {
+                    self.roster.let_in(&subject.of.tenant, subject.of.device.as_deref());
+                }
+                return Err(error);
+            }
+        };
+        let done = self.carry_out(&pending, catalog, handle).with_context(|| {
+            format!("order {} is given, and not done yet; the server goes on with it by itself", pending.order)
+        })?;
+        let load = Load { entries: done.entries, bytes: done.bytes, segments: done.segments, ..load };
+        Ok(Erased { load, order: Some(pending.order) })
     }
 
-    /// Carries out what was ordered before the server started. The journal's part is done.
-    pub(super) fn erase_pending(&self) -> Result<()> {
-        let _one = self.erasures.lock().unwrap_or_else(PoisonError::into_inner);
-        for (order, of) in self.erasing.pending()? {
-            self.erasing.journal(order, &of)?;
-            self.erase_rest(order, &of)?;
+    /// Goes on with what was ordered and is not done, unless an erasure is under way.
+    pub(super) fn erase_pending(&self, handle: &Handle) -> Result<()> {
+        let Ok(_one) = self.erasures.try_lock() else { return Ok(()) };
+        let all = self.erasing.pending()?;
+        if all.is_empty() {
+            return Ok(());
+        }
+        let _alone = self.without_others()?;
+        let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
+        all.iter().try_for_each(|pending| self.carry_out(pending, catalog, handle).map(drop))
+    }
+
+    /// Waits for the end of what is done of an erasure when the server stops: what is left is for the next one.
+    pub(crate) fn end_erasing(&self) {
+        drop(self.erasures.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Nobody copies half of it, and nobody puts back what goes.
+    fn without_others(&self) -> Result<[OwnedSemaphorePermit; 2]> {
+        match [&self.backups, &self.replays].map(|seats| seats.clone().try_acquire_owned()) {
+            [Ok(backup), Ok(replay)] => Ok([backup, replay]),
+            _ => bail!("a backup or a replay is under way, and would have half of it: try again when it is done"),
+        }
+    }
+
+    /// Has all read that is there of those who are kept out, and gives the order, with where it ends.
+    fn order(&self, subject: &mut Subject) -> Result<(u64, Lsn)> {
+        self.end(&subject.of)?;
+        erase::wait_sealed(&self.reader, self.journal.end_segment(), &|| !self.is_stopping())?;
+        let until = erase::sealed_end(&self.reader)?;
+        self.read_to(until)?;
+        // Once more: what came meanwhile counts.
+        self.erasing.refuse_shared(subject, until, &|| !self.is_stopping())?;
+        subject.received_to = Some(self.erasing.received_last(&subject.of)?.0);
+        if self.is_stopping() {
+            bail!("the server is about to stop");
+        }
+        Ok((self.erasing.order(subject, until)?, until))
+    }
+
+    fn carry_out(&self, pending: &Pending, catalog: &Catalog, handle: &Handle) -> Result<Erasure> {
+        let Subject { of, .. } = &pending.subject;
+        self.read_to(pending.until)?;
+        let forget = || -> Result<()> {
+            handle.block_on(erase::forget(catalog, of))?;
+            Ok(self.roster.erase(&of.tenant, of.device.as_deref(), self.journal.durable())?)
+        };
+        forget()?;
+        let done = self.erasing.journal(pending, &|| !self.is_stopping())?;
+        let (erasing, subject) = (self.erasing.clone(), pending.subject.clone());
+        self.history.closed(of, move || erasing.history(&subject))?;
+        // Whoever carries news between the list and the catalog may have had some on the way.
+        forget()?;
+        self.erasing.finish(pending.order)?;
+        self.roster.let_in(&of.tenant, of.device.as_deref());
+        Ok(done)
+    }
+
+    /// Waits until history has read all before a place, and has it all in files, with every cursor of the journal behind it.
+    fn read_to(&self, until: Lsn) -> Result<()> {
+        let mut tries = 0;
+        while let Err(error) = self.history.reach(until, REACHED_LOOK) {
+            tries += 1;
+            if tries == REACHED_LOOKS_MAX || self.is_stopping() {
+                return Err(error);
+            }
+        }
+        self.history.make_files()?;
+        if !self.erasing.is_read(until)? {
+            bail!("history is not behind all that is to be erased: try again later");
         }
         Ok(())
     }
 
-    fn erase_rest(&self, order: u64, of: &Of) -> Result<()> {
-        let (erasing, subject) = (self.erasing.clone(), of.clone());
-        self.history.closed(of, move || erasing.history(&subject))?;
-        self.erasing.finish(order)
+    /// Ends all that is of a device that is kept out.
+    fn end(&self, of: &Of) -> Result<()> {
+        let meant = of.clone();
+        let of_device: OfDevices = Arc::new(move |binding: &Binding| {
+            binding.tenant == meant.tenant && meant.device.as_ref().is_none_or(|device| *device == binding.device)
+        });
+        for _ in 0..END_LOOKS {
+            match self.gateway.end(&of_device) {
+                Some(0) => return Ok(()),
+                Some(_) => std::thread::sleep(END_PAUSE),
+                None => break,
+            }
+        }
+        bail!("its connection does not end: nothing was changed; try again later")
     }
 
-    /// Ends the device's connection, if it has one. One that comes again at once is not waited for for ever.
-    fn end(&self, of: &Of) {
-        for _ in 0..END_LOOKS {
-            if self.gateway.end(&of.tenant, of.device.as_deref()) == 0 {
-                return;
-            }
-            std::thread::sleep(END_PAUSE);
+    /// A listener that stands for a device would go on to speak for it.
+    fn refuse_bound(&self, of: &Of) -> Result<()> {
+        let is_bound = self.gateway.is_bound(|listener| match (&of.device, &listener.device) {
+            (Some(device), Some(own)) => own.tenant == of.tenant && own.device == *device,
+            (Some(_), None) => false,
+            (None, own) => listener.tenant == of.tenant || own.as_ref().is_some_and(|own| own.tenant == of.tenant),
+        });
+        if is_bound {
+            bail!("a listener of the configuration is its own: take that out there, and erase it then");
         }
+        Ok(())
     }
 }
 
-/// As long as a query waits.
-const REACHED_MAX: Duration = Duration::from_secs(60);
+/// Goes on with erasures that were cut short, by a kill or by an error, until the runtime ends.
+pub(super) async fn go_on(app: Arc<App>) {
+    loop {
+        let (left, handle) = (app.clone(), Handle::current());
+        let done = tokio::task::spawn_blocking(move || left.erase_pending(&handle)).await;
+        if let Ok(Err(error)) = done {
+            tracing::error!(
+                "an erasure that was ordered is not done yet, and the device is kept out until it is; tried again in {} s: {error:#}",
+                AGAIN.as_secs()
+            );
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// A minute in all, as long as a query waits; in steps, so that a server that stops need not wait.
+const REACHED_LOOK: Duration = Duration::from_secs(1);
+const REACHED_LOOKS_MAX: u32 = 60;
 /// Five seconds.
 const END_LOOKS: u32 = 250;
 const END_PAUSE: Duration = Duration::from_millis(20);
+/// What failed once may need somebody to make room or to mend something.
+const AGAIN: Duration = Duration::from_secs(30);

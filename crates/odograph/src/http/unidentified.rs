@@ -34,6 +34,10 @@ impl App {
     }
 
     fn take_in(&self, entries: &Entries<'_>, request: &NameRequest) -> Result<NameAs> {
+        // What is taken in now could be of somebody who is kept out.
+        let Ok(_none) = self.erasures.try_lock() else {
+            anyhow::bail!("something is being erased: try again when that is done");
+        };
         let now = Time(odograph_env::Clock::now(&odograph_env::SystemClock::new()));
         let named = unidentified::name(entries, &self.roster, self.gateway.intake(), request, now)?;
         // Whoever is told that it is done finds it after a crash as well.

@@ -86,10 +86,10 @@ fn read(disk: &FaultDisk) -> Written {
     let reader = Reader::open(Arc::new(disk.clone()), &folder()).expect("the folder is there");
     let mut entries = reader.entries(Lsn(0), None).expect("the folder can be read");
     let (mut written, mut decoder) = (Written::default(), Decoder::default());
-    while let Some(entry) = entries.next().expect("every entry can be read") {
+    while let Some((entry, segment)) = entries.next_in_segment().expect("every entry can be read") {
         written.take(&entry);
         // A malformed frame gives nothing here, as it did when it came.
-        let decoded = decoder.entry(&entry).ok().flatten();
+        let decoded = decoder.entry(&entry, segment).ok().flatten();
         written.records += decoded.map_or(0, |decoded| decoded.records.len() as u64);
     }
     written

@@ -475,9 +475,9 @@ fn again(reader: &Reader, base: Lsn) -> Vec<Frame> {
     let mut entries = reader.entries(base, None).unwrap();
     let mut decoder = Decoder::default();
     let mut frames = Vec::new();
-    while let Some(entry) = entries.next().unwrap() {
+    while let Some((entry, segment)) = entries.next_in_segment().unwrap() {
         let lsn = entry.lsn;
-        if let Ok(Some(decoded)) = decoder.entry(&entry) {
+        if let Ok(Some(decoded)) = decoder.entry(&entry, segment) {
             frames.extend(Frame::of(lsn, Some(decoded.binding), decoded.received, decoded.records));
         }
     }

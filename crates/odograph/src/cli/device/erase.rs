@@ -4,6 +4,7 @@ use crate::cli::Outcome;
 use crate::client::Access;
 use crate::config::{Config, Source};
 use crate::erase::{self, EraseQuery, Erased, Load, Of};
+use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -40,7 +41,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     carry_out(&config, &of, options.yes, options.json, out)
 }
 
-/// Through the server, if one runs.
+/// Through the server.
 pub(in crate::cli) fn carry_out(
     config: &Config,
     of: &Of,
@@ -50,18 +51,24 @@ pub(in crate::cli) fn carry_out(
 ) -> Result<Outcome> {
     erase::check(config, of)?;
     let folder = Folder::of(config);
-    let erased: Erased = match Access::of(&folder)? {
-        Access::Server(server) => {
-            let body = serde_json::to_vec(&EraseQuery { of: of.clone(), yes })?.into();
-            let mut answer = Vec::new();
-            server.stream("POST", "/control/erase", body, |chunk| {
-                answer.extend_from_slice(chunk);
-                Ok(())
-            })?;
-            serde_json::from_slice(&answer).context("the server's answer")?
+    let server = match Access::of(&folder)? {
+        Access::Server(server) => server,
+        Access::Own(_) => {
+            let what = format!(
+                "no server runs on {}, and only a running one can erase: it knows how far history has read, and keeps the device out \
+                 meanwhile. Start it (`odograph serve`) and try again",
+                folder.path().display()
+            );
+            return Err(Failure::new(Status::Unavailable, what).into());
         }
-        Access::Own(_lock) => erase::alone(config, &folder, of.clone(), yes)?,
     };
+    let body = serde_json::to_vec(&EraseQuery { of: of.clone(), yes })?.into();
+    let mut answer = Vec::new();
+    server.stream("POST", "/control/erase", body, |chunk| {
+        answer.extend_from_slice(chunk);
+        Ok(())
+    })?;
+    let erased: Erased = serde_json::from_slice(&answer).context("the server's answer")?;
     if json {
         writeln!(out, "{}", serde_json::to_string(&erased)?)?;
     } else {
