@@ -20,8 +20,8 @@ pub use description::description;
 pub use groups::GroupNumbers;
 pub use problem::{Code, Problem};
 pub use server::{
-    Attribute, CommandType, Decode, Direction, Frames, NameAs, NameRequest, Output, Page, Place, RecordFormat, Records,
-    Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
+    Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, NameAs, NameRequest, Output, Page, Place,
+    RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
 };
 
 use axum::Router;

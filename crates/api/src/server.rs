@@ -78,6 +78,14 @@ pub trait Server: Send + Sync + 'static {
     /// When it cannot be that.
     fn name_unidentified(&self, request: &NameRequest) -> Result<NameAs, Problem>;
 
+    /// Says how much there is of a device, or erases it, and waits for the end of that.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be erased, and nothing was changed; or when it cannot be done now, and is gone on with later: the detail says
+    /// which.
+    fn erase(&self, tenant: &str, device: &str, yes: bool) -> Result<Erased, Problem>;
+
     /// Writes the answer of a query.
     ///
     /// # Errors
@@ -415,4 +423,34 @@ pub struct NameAs {
     pub devices: Vec<String>,
     /// It is durable once the journal is, up to here.
     pub end: u64,
+}
+
+/// What would be erased, or was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct ErasedLoad {
+    /// Entries of the journal.
+    pub entries: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Segments of the journal that have some.
+    pub segments: u64,
+    /// Records in history.
+    pub records: u64,
+    /// Frames in history.
+    pub frames: u64,
+    /// Events in history.
+    pub events: u64,
+    /// Files of tables that are written again, or go.
+    pub files: u64,
+    /// Days that these are of.
+    pub days: u64,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Erased {
+    /// How much.
+    pub load: ErasedLoad,
+    /// The order that was carried out; nothing: it was only looked at.
+    pub order: Option<u64>,
 }

@@ -5,10 +5,10 @@
 mod support;
 
 use odograph_fleet::Speech;
-use odograph_ingest::{Limits, Listener, State, Unknown};
+use odograph_ingest::{Limits, Listener, OfDevices, State, Unknown};
 use odograph_journal::{Kind, Reader};
 use odograph_model::Lsn;
-use odograph_protocols::Transport;
+use odograph_protocols::{Binding, Transport};
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -159,6 +159,37 @@ fn what_a_person_decides_holds_from_the_next_datagram_on() {
     trial.roster.decide(None, IMEI, State::Rejected, Lsn(0)).unwrap();
     sender.send(IMEI, 4);
     assert!(sender.is_acknowledged(OTHER, 5));
+}
+
+#[test]
+fn of_a_device_that_is_kept_out_nothing_is_taken_in_and_its_conversation_has_ended() {
+    let trial = start(|_| {}, Limits::default());
+    let (sender, other) = (Sender::to(trial.address), Sender::to(trial.address));
+    assert!(sender.is_acknowledged(IMEI, 1) && other.is_acknowledged(OTHER, 2));
+    trial.roster.bar("default", Some(IMEI), []);
+    let of_device: OfDevices = Arc::new(|binding: &Binding| binding.device == IMEI);
+    assert_eq!(trial.gateway.end(&of_device), Some(0));
+    // From another address, and from the same one, and in the other one's conversation.
+    Sender::to(trial.address).send(IMEI, 3);
+    sender.send(IMEI, 4);
+    other.send(IMEI, 5);
+    assert!(other.is_acknowledged(OTHER, 6), "the only answer, and to nobody else");
+    trial.roster.let_in("default", Some(IMEI));
+    assert!(sender.is_acknowledged(IMEI, 7), "the first answer since");
+    trial.gateway.stop().unwrap();
+    let reader = Reader::open(Arc::new(trial.disk.clone()), &support::folder()).unwrap();
+    let mut entries = reader.entries(Lsn(0), None).unwrap();
+    let (mut frames, mut closed, mut first) = (Vec::new(), None, None);
+    while let Some(entry) = entries.next().unwrap() {
+        first = first.or((entry.kind == Kind::FRAME).then_some(entry.stream));
+        closed = closed.or((entry.kind == Kind::CLOSE && Some(entry.stream) == first).then_some(frames.len()));
+        frames.extend((entry.kind == Kind::FRAME).then(|| entry.payload.to_vec()));
+    }
+    assert_eq!(closed, Some(2), "it ended when that was asked for");
+    let full = |imei, number| datagram(imei, number);
+    let none = Vec::new;
+    let expected = [full(IMEI, 1), full(OTHER, 2), none(), none(), none(), full(OTHER, 6), full(IMEI, 7)];
+    assert_eq!(frames, expected, "that it came, and not what it said");
 }
 
 #[test]

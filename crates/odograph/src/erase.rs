@@ -18,6 +18,7 @@ use crate::config::Config;
 use crate::exit::{Failure, Status};
 use anyhow::{Context as _, Result, bail};
 use compact_str::CompactString;
+pub(crate) use odograph_api::{Erased, ErasedLoad as Load};
 use odograph_catalog::{Access, Catalog, Error as CatalogError, TenantChange};
 use odograph_env::{Clock, LocalDisk};
 use odograph_ingest::{Roster, State};
@@ -66,31 +67,6 @@ pub(crate) struct EraseQuery {
     pub(crate) of: Of,
     /// Do it.
     pub(crate) yes: bool,
-}
-
-/// What would be erased, or was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub(crate) struct Load {
-    /// Entries of the journal.
-    pub(crate) entries: u64,
-    /// Their bytes.
-    pub(crate) bytes: u64,
-    pub(crate) segments: u64,
-    /// Rows of history.
-    pub(crate) records: u64,
-    pub(crate) frames: u64,
-    pub(crate) events: u64,
-    /// Files of tables that are written again, or go.
-    pub(crate) files: u64,
-    pub(crate) days: u64,
-}
-
-/// What came of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Erased {
-    pub(crate) load: Load,
-    /// The order that was carried out; nothing: it was only looked at.
-    pub(crate) order: Option<u64>,
 }
 
 /// What an erasure needs of a data folder.

@@ -1,10 +1,12 @@
 //! A device or a tenant is erased from a data folder: nothing of it is left in any file, whenever the server is killed, and
 //! everybody else's data and proofs are as they were; and what it sends meanwhile is there afterwards, or was never acknowledged.
 
+mod client;
 mod common;
 
+use client::Client;
 use common::{Device, Place, Server, errors, position};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -262,7 +264,6 @@ type Step = (&'static str, fn(&Path) -> bool);
 
 const STEPS: &[Step] = &[
     ("ordered", |data| !orders(data).is_empty()),
-    ("noted what goes", |data| orders(data).contains("leaf ")),
     ("out of the list of devices", |data| !orders(data).is_empty() && !has_line(&data.join("devices.jsonl"))),
     ("out of the journal", |data| {
         orders(data).contains("leaf ") && having(&data.join("journal"), MARK.as_bytes()).is_empty()
@@ -368,10 +369,20 @@ fn what_a_device_sends_meanwhile_is_erased_or_not_acknowledged_or_there() {
             std::thread::sleep(Duration::from_millis(1));
         }
     };
+    let under_way = || orders(&place.data()).contains("done -");
     let (all, done_at) = std::thread::scope(|scope| {
         let device = scope.spawn(|| persist(listeners.default, "867000000000041", &stop, &acknowledged));
         more();
-        place.text(&["device", "erase", "867000000000041", "--yes"]);
+        let mut erasing = place.command(&["device", "erase", "867000000000041", "--yes"]).spawn().expect("it runs");
+        let mut meanwhile = BTreeSet::new();
+        while erasing.try_wait().expect("a child").is_none() {
+            let (before, now, behind) = (under_way(), count(), under_way());
+            meanwhile.extend((before && behind).then_some(now));
+        }
+        assert!(erasing.wait().expect("a child").success());
+        // One that left before may just have been read.
+        let (least, greatest) = (meanwhile.first().expect("it takes a while"), meanwhile.last().expect("the same"));
+        assert!(greatest - least <= 1, "acknowledged between the order and its end: {meanwhile:?}");
         let done_at = count();
         more();
         stop.store(true, Ordering::Release);
@@ -463,6 +474,38 @@ fn a_backup_of_what_is_left_is_whole_and_has_nothing_of_it() {
     check_gone(&again, SHARED, "restored");
     assert_eq!(others(&again), before);
     verify(&again, "restored");
+}
+
+#[test]
+fn an_owner_erases_by_the_api_and_the_log_says_who() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    drop(send(listeners.default, ALONE, MARK, 0..5));
+    drop(send(listeners.default, OTHER, STAYS, 0..5));
+    assert_eq!(export(&place, "records", "default", Some(ALONE)).len(), 10);
+    let client = |role: &str| {
+        let made = place.text(&["token", "create", "--json", "--name", role, "--role", role]);
+        let made: Value = serde_json::from_str(&made).expect("JSON");
+        Client::with_token(server.http(), made["secret"].as_str().expect("a secret"))
+    };
+    let (owner, manager) = (client("owner"), client("manager"));
+    let path = format!("/api/v1/devices/{ALONE}/erase");
+    while owner.get(&format!("/api/v1/devices/{ALONE}")).status != 200 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    manager.post(&path, &json!({"yes": true})).of(403);
+    owner.post("/api/v1/devices/nobody/erase", &json!({"yes": true})).of(404);
+    let told = owner.post(&path, &json!({})).of(200);
+    assert_eq!((&told["order"], &told["load"]["records"]), (&Value::Null, &json!(10)), "{told}");
+    assert_eq!(export(&place, "records", "default", Some(ALONE)).len(), 10);
+    let told = owner.post(&path, &json!({"yes": true})).of(200);
+    assert_eq!((&told["order"], &told["load"]["records"]), (&json!(1), &json!(10)), "{told}");
+    check_gone(&place, ALONE, "by the API");
+    assert_eq!(export(&place, "records", "default", Some(OTHER)).len(), 10);
+    owner.get(&format!("/api/v1/devices/{ALONE}")).of(404);
+    let log = owner.get("/api/v1/audit").of(200).to_string();
+    assert!(log.contains("device.erase_asked") && log.contains("owner") && !log.contains(ALONE), "{log}");
+    assert!(server.stop().success());
 }
 
 #[test]

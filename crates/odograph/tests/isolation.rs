@@ -168,6 +168,7 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             (VIEWER, Some(json!({"sql": "SELECT * FROM records UNION ALL BY NAME SELECT * FROM last"})))
         }
         ("post", "/api/v1/devices") => (MANAGER, Some(json!({"ids": ["2"]}))),
+        ("post", "/api/v1/devices/{id}/erase") => (OWNER, Some(json!({"yes": false}))),
         ("patch", "/api/v1/devices/{id}") => (MANAGER, Some(json!({"plate": "X"}))),
         ("put", "/api/v1/devices/{id}/sensors/{name}") => (MANAGER, Some(json!({"formula": "1"}))),
         ("post", "/api/v1/devices/{id}/sensors/preview") => (LIMITED, Some(json!({"formula": "1"}))),

@@ -1146,6 +1146,90 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/erase": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Erase all that a device sent
+         * @description For owners. It goes from everywhere, and so does the device; meanwhile it is kept out, and what it sends afterwards counts. The
+         *     answer comes when all of it is done, which may take minutes; who does not wait for it ends nothing. Refused where the device shares
+         *     messages or a connection with others.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["EraseIt"];
+                };
+            };
+            responses: {
+                /** @description What was erased, or would be. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Erased"];
+                    };
+                };
+                /** @description Whoever asks is no owner. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is not erased, or not yet: the detail says which, and why. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/frames": {
         parameters: {
             query?: never;
@@ -4159,6 +4243,64 @@ export interface components {
              * @default null
              */
             phone?: string | null;
+        };
+        /** @description Whether it is meant. */
+        EraseIt: {
+            /** @description Erase it; without that, only say how much there is. */
+            yes?: boolean;
+        };
+        /** @description What came of it. */
+        Erased: {
+            /** @description How much. */
+            load: components["schemas"]["ErasedLoad"];
+            /**
+             * Format: int64
+             * @description The order that was carried out; nothing: it was only looked at.
+             */
+            order?: number | null;
+        };
+        /** @description What would be erased, or was. */
+        ErasedLoad: {
+            /**
+             * Format: int64
+             * @description Their bytes.
+             */
+            bytes: number;
+            /**
+             * Format: int64
+             * @description Days that these are of.
+             */
+            days: number;
+            /**
+             * Format: int64
+             * @description Entries of the journal.
+             */
+            entries: number;
+            /**
+             * Format: int64
+             * @description Events in history.
+             */
+            events: number;
+            /**
+             * Format: int64
+             * @description Files of tables that are written again, or go.
+             */
+            files: number;
+            /**
+             * Format: int64
+             * @description Frames in history.
+             */
+            frames: number;
+            /**
+             * Format: int64
+             * @description Records in history.
+             */
+            records: number;
+            /**
+             * Format: int64
+             * @description Segments of the journal that have some.
+             */
+            segments: number;
         };
         /** @description A group of devices. */
         Group: {

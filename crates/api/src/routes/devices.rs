@@ -1,8 +1,11 @@
 //! Devices, and the groups that they are in.
 
 use crate::body::{Asked, Body, Named};
-use crate::{Caller, Problem};
+use crate::server::Erased;
+use crate::stream::waiting;
+use crate::{Api, Caller, Problem};
 use axum::Json;
+use axum::extract::State;
 use axum::http::StatusCode;
 use odograph_catalog::{Device, DeviceFields, DeviceFilter, DeviceOrder, DevicePage, DeviceState, Group};
 use serde::{Deserialize, Serialize};
@@ -14,6 +17,7 @@ pub(super) fn routes() -> OpenApiRouter<crate::Api> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(one, change, delete))
+        .routes(routes!(erase))
         .routes(routes!(groups, create_group))
         .routes(routes!(rename_group, delete_group))
 }
@@ -124,6 +128,37 @@ async fn change(
 async fn delete(caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
     caller.within().delete_device(&id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether it is meant.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct EraseIt {
+    /// Erase it; without that, only say how much there is.
+    #[serde(default)]
+    yes: bool,
+}
+
+/// Erase all that a device sent
+///
+/// For owners. It goes from everywhere, and so does the device; meanwhile it is kept out, and what it sends afterwards counts. The
+/// answer comes when all of it is done, which may take minutes; who does not wait for it ends nothing. Refused where the device shares
+/// messages or a connection with others.
+#[utoipa::path(post, path = "/api/v1/devices/{id}/erase", tag = "devices", request_body = EraseIt,
+    params(("id" = String, Path, description = "The device's id, or one of its other names.")),
+    responses((status = 200, description = "What was erased, or would be.", body = Erased),
+        (status = 403, description = "Whoever asks is no owner.", body = crate::problem::ProblemBody),
+        (status = 404, description = "There is no such device.", body = crate::problem::ProblemBody),
+        (status = 409, description = "It is not erased, or not yet: the detail says which, and why.", body = crate::problem::ProblemBody)))]
+async fn erase(
+    State(api): State<Api>,
+    caller: Caller,
+    Named(id): Named<String>,
+    Body(EraseIt { yes }): Body<EraseIt>,
+) -> Result<Json<Erased>, Problem> {
+    let device = caller.within().ask_to_erase(&id, yes).await?.id;
+    let tenant = caller.tenant().to_owned();
+    waiting(&api, move |api| api.server.erase(&tenant, &device, yes)).await.map(Json)
 }
 
 /// Groups of devices

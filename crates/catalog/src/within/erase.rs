@@ -2,11 +2,27 @@
 
 use super::Within;
 use super::devices::{remove_device, visible_device};
-use crate::{Error, Role};
+use crate::{Device, Error, Role};
 
 const KIND: &str = "device";
 
 impl Within<'_> {
+    /// Somebody asks to erase all that a device sent: gives it, and where they mean it, that goes to the audit log, of which the
+    /// erasure leaves who did it and when. For owners.
+    ///
+    /// # Errors
+    ///
+    /// When that is not allowed, there is no such device, or the catalog cannot be written.
+    pub async fn ask_to_erase(&self, id: &str, yes: bool) -> Result<Device, Error> {
+        let mut change = self.scoped.change(Role::Owner).await?;
+        let device = visible_device(&mut change, id).await?;
+        if yes {
+            change.audit("device.erase_asked", (KIND, &device.id), None, None).await?;
+            change.commit().await?;
+        }
+        Ok(device)
+    }
+
     /// Deletes a device with its commands and sensors, and takes it out of what the audit log says of earlier changes. One that is
     /// not there is taken out of the log all the same. Whoever follows the catalog in other processes is told of it, if `tell`; else
     /// nothing is left that says that it was removed. Gives the ids that it had. For owners.

@@ -204,6 +204,10 @@ fn an_erased_device_is_named_nowhere_and_may_come_again() {
         within.create_device(ids(&["867000000000017", "alias-17"]), fields).await.unwrap();
         within.update_device("867000000000017", named("another")).await.unwrap();
         add(within, "2", DeviceFields::default()).await;
+        assert_eq!(within.ask_to_erase("alias-17", false).await.unwrap().id, "867000000000017");
+        assert_eq!(within.ask_to_erase("alias-17", true).await.unwrap().id, "867000000000017");
+        let managers = Access { role: Role::Manager, ..owner.clone() };
+        assert!(catalog.within(&managers).ask_to_erase("alias-17", true).await.is_err());
         assert_eq!(within.erase_device("alias-17", false).await.unwrap(), ["867000000000017", "alias-17"]);
         refused(within.device("867000000000017").await, "there is no device 867000000000017");
         let log = within.audit(&AuditFilter::default()).await.unwrap();
@@ -213,10 +217,10 @@ fn an_erased_device_is_named_nowhere_and_may_come_again() {
         }
         assert_eq!(
             log.iter().filter(|entry| entry.kind == "device").count(),
-            4,
+            5,
             "that something was done is still told"
         );
-        assert_eq!(log[0].action, "device.erase");
+        assert_eq!((&*log[0].action, &*log[1].action), ("device.erase", "device.erase_asked"));
         // One that is not there is no mistake: the log may speak of it.
         assert_eq!(within.erase_device("gone", true).await.unwrap(), ["gone"]);
         catalog.forget_deleted().await.unwrap();

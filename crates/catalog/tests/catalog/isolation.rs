@@ -79,6 +79,7 @@ const METHODS: &[Method] = methods! {
     };
     update_device: MANAGER, true, |within, things| within.update_device(&things.device, renamed());
     delete_device: MANAGER, true, |within, things| within.delete_device(&things.device);
+    ask_to_erase: OWNER, true, |within, things| within.ask_to_erase(&things.device, false);
     erase_device: OWNER, false, |within, things| within.erase_device(&things.device, false);
     commands: Needs::Nothing, true, |within, things| within.commands(&things.device, None, None, 1000);
     command: Needs::Nothing, true, |within, things| within.command(&things.device, things.command);

@@ -3,18 +3,20 @@
 use super::App;
 use crate::cli;
 use crate::commands::{self, NotTaken};
+use crate::erase::{EraseQuery, Of};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
 use odograph_api::{
-    Code, CommandType, Decode, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat, Records,
-    Server, Sql, SqlFormat, Stray, StrayQuery,
+    Code, CommandType, Decode, Erased, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat,
+    Records, Server, Sql, SqlFormat, Stray, StrayQuery,
 };
 use odograph_catalog::{Device, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_lake::{Limits, stored};
 use odograph_model::{Lsn, Record, Time};
 use std::io;
+use tokio::runtime::Handle;
 
 impl Server for App {
     fn now(&self) -> Time {
@@ -82,6 +84,12 @@ impl Server for App {
 
     fn name_unidentified(&self, request: &NameRequest) -> Result<NameAs, Problem> {
         self.name(request).map_err(|error| Problem::new(Code::Unprocessable, format!("{error:#}")))
+    }
+
+    fn erase(&self, tenant: &str, device: &str, yes: bool) -> Result<Erased, Problem> {
+        let of = Of { tenant: tenant.into(), device: Some(device.into()) };
+        let erased = App::erase(self, EraseQuery { of, yes }, &Handle::current());
+        erased.map_err(|error| Problem::new(Code::Conflict, format!("{error:#}")))
     }
 
     fn speaks(&self, tenant: &str, device: &str) -> Option<&'static str> {

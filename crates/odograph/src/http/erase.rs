@@ -13,7 +13,7 @@ use odograph_ingest::OfDevices;
 use odograph_journal::Erasure;
 use odograph_model::Lsn;
 use odograph_protocols::Binding;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::OwnedSemaphorePermit;
@@ -47,6 +47,11 @@ impl App {
         let _one = self.erasures.lock().unwrap_or_else(PoisonError::into_inner);
         let _alone = self.without_others()?;
         let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
+        // One that waits to be gone on with comes first: it may be of the same device.
+        for before in self.erasing.pending()? {
+            let what = || format!("order {} was given before, and cannot be done", before.order);
+            self.carry_out(&before, catalog, handle).with_context(what)?;
+        }
         self.roster.bar(&subject.of.tenant, subject.of.device.as_deref(), subject.ids.iter().cloned());
         let pending = match self.order(&mut subject) {
             Ok((order, until)) => Pending { order, until, subject },
@@ -68,7 +73,7 @@ impl App {
 
     /// Goes on with what was ordered and is not done, unless an erasure is under way.
     pub(super) fn erase_pending(&self, handle: &Handle) -> Result<()> {
-        let Ok(_one) = self.erasures.try_lock() else { return Ok(()) };
+        let Some(_one) = self.erasures_if_free() else { return Ok(()) };
         let all = self.erasing.pending()?;
         if all.is_empty() {
             return Ok(());
@@ -76,6 +81,15 @@ impl App {
         let _alone = self.without_others()?;
         let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
         all.iter().try_for_each(|pending| self.carry_out(pending, catalog, handle).map(drop))
+    }
+
+    /// The right to erase, or to be sure that nobody does; `None`: somebody does.
+    pub(super) fn erasures_if_free(&self) -> Option<MutexGuard<'_, ()>> {
+        match self.erasures.try_lock() {
+            Ok(free) => Some(free),
+            Err(TryLockError::Poisoned(free)) => Some(free.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
     }
 
     /// Waits for the end of what is done of an erasure when the server stops: what is left is for the next one.

@@ -35,7 +35,7 @@ impl App {
 
     fn take_in(&self, entries: &Entries<'_>, request: &NameRequest) -> Result<NameAs> {
         // What is taken in now could be of somebody who is kept out.
-        let Ok(_none) = self.erasures.try_lock() else {
+        let Some(_none) = self.erasures_if_free() else {
             anyhow::bail!("something is being erased: try again when that is done");
         };
         let now = Time(odograph_env::Clock::now(&odograph_env::SystemClock::new()));
