@@ -300,3 +300,6 @@ const DEFAULT: &str = "default";
 /// A minute: a segment of 256 MiB is hashed in some seconds.
 const SEAL_LOOKS: u32 = 1200;
 const SEAL_PAUSE: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;
