@@ -14,6 +14,7 @@ mod problem;
 mod routes;
 mod server;
 mod stream;
+mod system;
 
 pub use caller::{Caller, Origin};
 pub use description::description;
@@ -23,6 +24,7 @@ pub use server::{
     Attribute, CommandType, Decode, Direction, Frames, NameAs, NameRequest, Output, Page, Place, RecordFormat, Records,
     Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
 };
+pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

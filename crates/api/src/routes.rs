@@ -11,6 +11,7 @@ mod records;
 mod sensors;
 mod sessions;
 mod sql;
+mod system;
 mod tenants;
 mod tokens;
 mod unidentified;
@@ -38,6 +39,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(audit::routes())
+        .merge(system::routes())
 }
 
 /// For every other address.

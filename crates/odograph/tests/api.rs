@@ -197,3 +197,49 @@ fn a_state_is_live_and_outlives_the_program() {
     });
     assert_eq!(state["values"]["position.speed"], 7.0, "{state}");
 }
+
+#[test]
+fn owners_see_what_their_tables_take_and_who_manages_tenants_sees_all() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(7), "#ASD#1");
+    let viewer = Client::with_token(server.http(), &token(&place, &["--role", "viewer"]));
+    assert_eq!(viewer.get("/api/v1/system").problem(403), "forbidden");
+    let system = &["--role", "owner", "--system"];
+    let all = Client::with_token(server.http(), &token(&place, system)).get("/api/v1/system").of(200);
+    let journal = &all["installation"]["journal"];
+    assert_eq!((&journal["days"], &journal["bytes_per_day"]), (&json!([]), &Value::Null), "nothing is sealed yet");
+    // What waits becomes files, and the segment is sealed.
+    server.stop();
+    let again = place.serve();
+    let of = |more: &[&str]| Client::with_token(again.http(), &token(&place, more));
+    let tables = |of: &Value| -> Vec<String> {
+        let tables = of["tables"].as_array().expect("a list").iter();
+        tables.map(|it| format!("{} {}", it["tenant"].as_str().unwrap(), it["table"].as_str().unwrap())).collect()
+    };
+    let own = until("history", || {
+        let own = of(&["--role", "owner"]).get("/api/v1/system").of(200);
+        (tables(&own).len() == 2).then_some(own)
+    });
+    assert!(own["installation"].is_null() && own["tables"][0]["bytes"].as_u64() > Some(0), "{own}");
+    place.text(&["tenant", "create", "other"]);
+    let elsewhere = of(&["--role", "owner", "--tenant", "other"]).get("/api/v1/system").of(200);
+    assert_eq!((&elsewhere["tables"], &elsewhere["tables_left_out"]), (&json!([]), &json!(0)));
+    let all = of(system).get("/api/v1/system").of(200);
+    let (whole, bytes) = (&all["installation"], |of: &Value| of.as_u64().expect("a number"));
+    assert_eq!(tables(&all), tables(&own));
+    let sum: u64 = all["tables"].as_array().expect("a list").iter().map(|table| bytes(&table["bytes"])).sum();
+    assert_eq!((bytes(&whole["lake_bytes"]), &whole["lake_is_on_disk"]), (sum, &json!(true)));
+    let (disk, journal) = (&whole["disk"], &whole["journal"]);
+    assert!(bytes(&disk["free_bytes"]) <= bytes(&disk["total_bytes"]) && bytes(&disk["total_bytes"]) > 0, "{disk}");
+    assert!(bytes(&whole["catalog_bytes"]) > 0 && bytes(&journal["bytes"]) > 0, "{whole}");
+    let taken: u64 = journal["days"].as_array().expect("a list").iter().map(|day| bytes(&day["bytes"])).sum();
+    assert!(taken > 0, "{journal}");
+    // A minute's growth says nothing about a day's.
+    assert_eq!((&journal["bytes_per_day"], &disk["days_left"]), (&Value::Null, &Value::Null));
+    // What was seen is kept for a while.
+    let later = of(system).get("/api/v1/system").of(200);
+    assert_eq!(later["installation"], all["installation"]);
+}

@@ -2667,6 +2667,73 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the server takes
+         * @description Version, uptime, disk, journal, catalog and history. For owners, of their own tenant's tables; all of it for those who manage
+         *     tenants.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description As it was a moment ago. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["System"];
+                    };
+                };
+                /** @description Whoever asks is no owner. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is looked at for the first time. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -4117,6 +4184,25 @@ export interface components {
          * @enum {string}
          */
         Direction: "in" | "out";
+        /** @description A disk. */
+        DiskSize: {
+            /**
+             * Format: int64
+             * @description In how many days it is full if all that the journal takes in stayed there as it is. History takes less, so it is the least.
+             *     Nothing where `bytes_per_day` is not known, or is 0.
+             */
+            days_left?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that may still be written.
+             */
+            free_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes of all of it.
+             */
+            total_bytes: number;
+        };
         /** @description A driver. */
         Driver: {
             /**
@@ -4172,6 +4258,58 @@ export interface components {
         /** @description The name of a group. */
         GroupName: {
             name: string;
+        };
+        /** @description What all tenants share. */
+        Installation: {
+            /**
+             * Format: int64
+             * @description Bytes of the catalog's file; nothing where the catalog is on another machine.
+             */
+            catalog_bytes?: number | null;
+            disk?: components["schemas"]["DiskSize"] | null;
+            /** @description The journal of this node. */
+            journal: components["schemas"]["JournalSize"];
+            /**
+             * Format: int64
+             * @description Bytes of all tenants' history.
+             */
+            lake_bytes: number;
+            /** @description Whether these are on the disk of the data folder, not in an object store. */
+            lake_is_on_disk: boolean;
+            /**
+             * Format: int64
+             * @description When it was looked at, in milliseconds since 1970 UTC. It is looked at anew where that is 30 seconds ago or more.
+             */
+            looked: number;
+        };
+        /** @description A day of the journal. */
+        JournalDay: {
+            /**
+             * Format: int64
+             * @description Bytes that it took in.
+             */
+            bytes: number;
+            /** @description The day (UTC), as `2026-11-21`. */
+            day: string;
+        };
+        /** @description A journal. */
+        JournalSize: {
+            /**
+             * Format: int64
+             * @description Bytes of its files; nothing where they cannot be read.
+             */
+            bytes?: number | null;
+            /**
+             * Format: int64
+             * @description How much it takes in, in a day, on average over the last seven days or as much of them as is known. Nothing before a segment
+             *     is complete, or where that is less than an hour.
+             */
+            bytes_per_day?: number | null;
+            /**
+             * @description How much it took in, by day (UTC), the last 14 days as far as known: what has no day of its own, such as a segment over
+             *     midnight, is shared among its days by time.
+             */
+            days: components["schemas"]["JournalDay"][];
         };
         /** @description A token that was just made. */
         Made: components["schemas"]["Token"] & {
@@ -4457,6 +4595,36 @@ export interface components {
             transport: string;
             /** @description Why it ended: `undecided`, `undecided-bytes`, `refused`, `peer` and so on; `None` as long as it has not. */
             why?: string | null;
+        };
+        /** @description What the server takes, as it was a moment ago. */
+        System: {
+            installation?: components["schemas"]["Installation"] | null;
+            /** @description What history takes, by tenant and table, the largest first: of one's own tenant, or of all for those who manage them. */
+            tables: components["schemas"]["TableSize"][];
+            /**
+             * Format: int64
+             * @description How many more there are, where they are too many to be told.
+             */
+            tables_left_out: number;
+            /**
+             * Format: int64
+             * @description For how long it has served, in seconds.
+             */
+            uptime_s: number;
+            /** @description The version of the program. */
+            version: string;
+        };
+        /** @description What a table takes. */
+        TableSize: {
+            /**
+             * Format: int64
+             * @description Bytes of its files.
+             */
+            bytes: number;
+            /** @description The table: `records`, `frames` or `events`. */
+            table: string;
+            /** @description The tenant. */
+            tenant: string;
         };
         /** @description A tenant. */
         Tenant: components["schemas"]["Quotas"] & {

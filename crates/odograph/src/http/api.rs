@@ -8,7 +8,7 @@ use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
 use odograph_api::{
     Code, CommandType, Decode, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat, Records,
-    Server, Sql, SqlFormat, Stray, StrayQuery,
+    Server, Sql, SqlFormat, Stray, StrayQuery, System,
 };
 use odograph_catalog::{Device, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
@@ -97,6 +97,14 @@ impl Server for App {
             NotTaken::Wrong(error) => error.into(),
             NotTaken::Impossible(what) => Problem::new(Code::Unprocessable, what),
         })
+    }
+
+    fn system(&self) -> Result<System, Problem> {
+        self.looked()
+    }
+
+    fn system_of(&self, tenant: &str) -> System {
+        self.looked_of(tenant)
     }
 
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {
