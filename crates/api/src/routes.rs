@@ -10,6 +10,7 @@ mod protocols;
 mod records;
 mod sensors;
 mod sessions;
+pub(crate) mod shares;
 mod sql;
 mod system;
 mod tenants;
@@ -31,6 +32,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
+        .merge(shares::routes())
         .merge(sensors::routes())
         .merge(sql::routes())
         .merge(protocols::routes())

@@ -1596,6 +1596,211 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The links to a device
+         * @description For managers: those that hold, the latest first.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All that hold. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Share"][];
+                    };
+                };
+                /** @description Whoever asks is no manager. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Make a link to a device
+         * @description For managers. Whoever has it sees the device's name, where it is and was, speed, heading and temperatures, without signing in, and
+         *     nothing else, until it ends by itself or is taken back.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewShare"];
+                };
+            };
+            responses: {
+                /** @description It holds from now on. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MadeShare"];
+                    };
+                };
+                /** @description A time is out of its bounds. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks is no manager, or the tenant has too many. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take back a link
+         * @description For managers. It shows nothing from now on.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The link's id. */
+                    share: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Whoever asks is no manager. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device or link. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/state": {
         parameters: {
             query?: never;
@@ -2589,6 +2794,142 @@ export interface paths {
                 };
             };
         };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a link shows
+         * @description For whoever has a link: send its secret as `Authorization: Bearer odl_…`. Where it is not one, was taken back or has ended, there is
+         *     no such thing.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The device, as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Shared"];
+                    };
+                };
+                /** @description There is no such link, or it has ended. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is asked for too often. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/track": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The way that a link shows
+         * @description From the moment on that the link says.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Not before this moment: `2026-11-21T10:00:00Z`, or milliseconds since 1970. The way begins where the link says, in any case. */
+                    from?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Where it was. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SharedTrack"];
+                    };
+                };
+                /** @description There is no such link, or it has ended. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is asked for too often. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -4321,6 +4662,13 @@ export interface components {
             /** @description It is shown this once; nothing, where the owner chose one. */
             password?: string | null;
         };
+        /** @description A link that was just made. */
+        MadeShare: components["schemas"]["Share"] & {
+            /** @description The page that shows it, on this server. The secret stands behind the `#`, which browsers send to nobody. */
+            path: string;
+            /** @description What whoever opens it sends. It is shown this once. */
+            secret: string;
+        };
         /** @description What came of it. */
         NameAs: {
             /** @description The devices that were in it. */
@@ -4367,6 +4715,13 @@ export interface components {
         NewPassword: {
             /** @description Without one, one is made. */
             password?: string | null;
+        };
+        /** @description A link to be made. */
+        NewShare: {
+            /** @default null */
+            expires?: components["schemas"]["i64"] | null;
+            /** @default null */
+            since?: components["schemas"]["i64"] | null;
         };
         /** @description A tenant to be made. */
         NewTenant: {
@@ -4509,6 +4864,79 @@ export interface components {
             last_used: components["schemas"]["i64"];
             /** @description From which address. */
             peer?: string | null;
+        };
+        /** @description A link. */
+        Share: {
+            /** @description Since when it is there. */
+            created: components["schemas"]["i64"];
+            /** @description Who made it: a login, the name of a token, or `owner` of the data folder. */
+            created_by: string;
+            /** @description The device that it shows. */
+            device: string;
+            /** @description Until when it holds. */
+            expires: components["schemas"]["i64"];
+            /** @description Its id, which is no secret. */
+            id: string;
+            /** @description From when on it shows where the device was. */
+            since: components["schemas"]["i64"];
+        };
+        /** @description What a link shows. */
+        Shared: {
+            /**
+             * Format: int64
+             * @description Until when the link holds, in milliseconds since 1970.
+             */
+            expires: number;
+            /**
+             * Format: double
+             * @description Where it heads to, in degrees clockwise from north.
+             */
+            heading?: number | null;
+            /** @description The device's name, if it was given one. */
+            name?: string | null;
+            /** @description Where it is: longitude and latitude, in degrees. */
+            place?: number[] | null;
+            /**
+             * Format: int64
+             * @description From when on `/api/v1/shared/track` has its way, in milliseconds since 1970.
+             */
+            since: number;
+            /**
+             * Format: double
+             * @description Its speed in km/h.
+             */
+            speed_kph?: number | null;
+            /** @description `moving`, `stopped` or `no_signal`; nothing, where it has not sent anything. */
+            state?: string | null;
+            /** @description What it measures of its cargo. */
+            temperatures: components["schemas"]["SharedTemperature"][];
+            /** @description The time of the newest values. */
+            time?: string | null;
+        };
+        /** @description A point of the way. */
+        SharedPoint: {
+            /** @description Longitude and latitude, in degrees. */
+            place: number[];
+            /**
+             * Format: int64
+             * @description When it was there, in milliseconds since 1970.
+             */
+            time: number;
+        };
+        /** @description A temperature. */
+        SharedTemperature: {
+            /**
+             * Format: double
+             * @description In °C.
+             */
+            celsius: number;
+            /** @description Which one, as in records: `temperature.1`. */
+            name: string;
+        };
+        /** @description The way of a device. */
+        SharedTrack: {
+            /** @description In the order of their times; where there were very many, some of them. */
+            points: components["schemas"]["SharedPoint"][];
         };
         /** @description What a sensor shows. */
         Shown: {
