@@ -133,24 +133,24 @@ async fn shared(
 ) -> Result<Json<Shared>, Problem> {
     let of = opened(&api, origin, &headers).await?;
     let state = api.live.device(&of.tenant, &of.device, &Groups::All, api.server.now());
-    Ok(Json(Shared::of(of, state.filter(|state| state.received.is_some()))))
+    Ok(Json(Shared::of(of, state.as_ref().filter(|state| state.received.is_some()))))
 }
 
 impl Shared {
-    fn of(link: SharedDevice, state: Option<DeviceState>) -> Self {
+    fn of(link: SharedDevice, state: Option<&DeviceState>) -> Self {
         let known = |name: &str| {
-            let known = state.as_ref()?.values.iter().find(|known| known.key.to_string() == name)?;
+            let known = state?.values.iter().find(|known| known.key.to_string() == name)?;
             number(&known.value)
         };
         let (speed_kph, heading) = (known("position.speed"), known("position.direction"));
-        let temperatures = state.as_ref().map(temperatures).unwrap_or_default();
+        let temperatures = state.map(temperatures).unwrap_or_default();
         Self {
             name: Some(link.name).filter(|name| !name.is_empty()),
             since: link.since,
             expires: link.expires,
-            state: state.as_ref().map(|state| driving(state.state, speed_kph).name()),
-            time: state.as_ref().and_then(|state| state.time),
-            place: state.as_ref().and_then(|state| state.place).map(|place| [place.longitude, place.latitude]),
+            state: state.map(|state| driving(state.state, speed_kph).name()),
+            time: state.and_then(|state| state.time),
+            place: state.and_then(|state| state.place).map(|place| [place.longitude, place.latitude]),
             speed_kph,
             heading,
             temperatures,
@@ -412,7 +412,7 @@ mod tests {
             "heading": null, "temperatures": [
                 {"name": "temperature.1", "celsius": -18.5}, {"name": "reefer.return.air.temperature.1", "celsius": -20.0}],
         });
-        assert_eq!(serde_json::to_value(Shared::of(link, Some(state))).unwrap(), expected);
+        assert_eq!(serde_json::to_value(Shared::of(link, Some(&state))).unwrap(), expected);
         assert_eq!(driving(Driving::Alarm, Some(3.9)), Driving::Stopped);
         assert_eq!(driving(Driving::NoSignal, Some(90.0)), Driving::NoSignal);
     }

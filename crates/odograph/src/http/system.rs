@@ -68,8 +68,8 @@ impl App {
 
     fn look(&self) -> System {
         let lake = self.history.lake();
-        let tenants = lake.as_ref().map(|lake| lake.tenants()).unwrap_or_default();
-        let tables = self.tables(tenants.iter().map(|tenant| tenant.as_str()));
+        let tenants = lake.as_ref().map(odograph_lake::Lake::tenants).unwrap_or_default();
+        let tables = self.tables(tenants.iter().map(compact_str::CompactString::as_str));
         let journal = self.journal_size();
         let installation = Installation {
             looked: self.looks.clock.now(),
