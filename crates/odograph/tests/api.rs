@@ -157,6 +157,10 @@ fn history_comes_in_pages_and_streams() {
     // Questions.
     let count = api.post("/api/v1/sql", &json!({"sql": "SELECT count(*) AS n FROM records"}));
     assert_eq!(count.of(200), json!({"n": 250}));
+    // Ids have 64 bits, and whoever reads numbers of 53 reads text.
+    let ids =
+        api.post("/api/v1/sql", &json!({"sql": "SELECT id, CAST(id AS varchar) AS same FROM records LIMIT 1"})).of(200);
+    assert!(ids["id"].is_string() && ids["id"] == ids["same"], "{ids}");
     assert_eq!(api.post("/api/v1/sql", &json!({"sql": "SELECT wrong FROM records"})).problem(422), "unprocessable");
     assert_eq!(api.post("/api/v1/sql", &json!({"sql": "DROP TABLE records"})).problem(422), "unprocessable");
     assert_eq!(api.post("/api/v1/sql", &json!({"sq": ""})).problem(400), "invalid");

@@ -2947,7 +2947,7 @@ export interface paths {
         /**
          * Ask in SQL
          * @description Over the tenant's tables: `records`, `frames`, `events`, `last`, `devices`. It sees everything that was acknowledged before,
-         *     can change nothing, and ends at a limit of time, rows and memory. For those who see all devices of the tenant.
+         *     can change nothing, and ends at a limit of time, rows and memory. In JSON, the column `id` is text. For those who see all devices of the tenant.
          */
         post: {
             parameters: {
