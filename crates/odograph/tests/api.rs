@@ -5,6 +5,8 @@ mod common;
 
 use client::Client;
 use common::{Device, Place, Server, moment};
+use odograph_env::{Clock as _, SystemClock};
+use odograph_model::Time;
 use serde_json::{Value, json};
 
 /// A token that `odograph token create` makes.
@@ -246,4 +248,40 @@ fn owners_see_what_their_tables_take_and_who_manages_tenants_sees_all() {
     // What was seen is kept for a while.
     let later = of(system).get("/api/v1/system").of(200);
     assert_eq!(later["installation"], all["installation"]);
+}
+
+#[test]
+fn devices_are_found_by_what_is_live_of_them() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    // One of long ago, one that drives now, one that nobody has heard of, in the order of their ids.
+    let mut old = Device::connect(server.listener("tcp"));
+    assert_eq!((old.login("1"), old.position(7)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    let mut driving = Device::connect(server.listener("tcp"));
+    assert_eq!(driving.login("2"), "#AL#1");
+    let now = Time(SystemClock::new().now()).to_string();
+    let part = |from: usize, to: usize| now.get(from..to).expect("a part of a moment").replace(':', "");
+    let date = format!("{}{}{}", part(8, 10), part(5, 7), part(2, 4));
+    let line = format!("#SD#{date};{};5355.0926;N;02732.4096;E;61;2;300;7", part(11, 19));
+    assert_eq!(driving.say(&line), "#ASD#1");
+    api.post("/api/v1/devices", &json!({"ids": ["3"]})).of(201);
+    let found = |query: &str| -> Vec<String> {
+        let answer = api.get(&format!("/api/v1/devices?{query}")).of(200);
+        let devices = answer["devices"].as_array().expect("a list").iter();
+        devices.map(|device| device["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    until("both", || (found("live=moving") == ["2"] && found("live=no_signal") == ["1"]).then_some(()));
+    assert_eq!(found("live=unseen"), ["3"]);
+    assert_eq!(found("live=unseen,moving&order=name"), ["2", "3"]);
+    assert_eq!(found("live=unseen,moving&text=3"), ["3"]);
+    assert_eq!(found("live=alarm"), Vec::<String>::new());
+    assert_eq!(found("ignition=true"), Vec::<String>::new(), "none of them says so");
+    // Page by page, it is the same.
+    let first = api.get("/api/v1/devices?live=no_signal,unseen&limit=1").of(200);
+    assert_eq!(first["devices"][0]["id"], "1");
+    let next = first["next"].as_str().expect("a next one");
+    assert_eq!(found(&format!("live=no_signal,unseen&limit=1&cursor={next}")), ["3"]);
+    assert_eq!(api.get("/api/v1/devices?live=stale").problem(400), "invalid");
+    assert_eq!(api.get("/api/v1/devices?live=moving&count=true").problem(400), "invalid");
 }

@@ -365,6 +365,9 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
 /// What is live, and what commands of the folder's owner export of one tenant.
 fn check_streams(world: &World) {
     for role in &world.roles {
+        let answer = role.client.get("/api/v1/devices?live=moving,stopped,no_signal,alarm,unseen&limit=1000");
+        check_silent(role.name, &answer, "");
+        assert_eq!(answer.of(200)["devices"].as_array().map(Vec::len), Some(if role.limited { 1 } else { 2 }));
         let mut watcher = role.client.begin("GET", "/api/v1/live", None);
         assert_eq!(client::head(&mut watcher).0, 200);
         let mut seen = String::new();

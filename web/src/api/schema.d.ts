@@ -554,7 +554,8 @@ export interface paths {
         };
         /**
          * Devices
-         * @description Those of the tenant, as far as whoever asks may see them, page by page.
+         * @description Those of the tenant, as far as whoever asks may see them, page by page. With `live` or `ignition`, a page has fewer than `limit`, or
+         *     none, where many devices were looked through: there are more as long as there is `next`.
          */
         get: {
             parameters: {
@@ -567,13 +568,20 @@ export interface paths {
                     tag?: string;
                     /** @description Of which this was decided. */
                     state?: components["schemas"]["DeviceState"];
+                    /**
+                     * @description Of this live state: `moving`, `stopped`, `no_signal`, `alarm`, or `unseen` of those that have sent nothing yet. Several,
+                     *     separated by commas.
+                     */
+                    live?: string;
+                    /** @description With the ignition on, or off; those that never said so are neither. */
+                    ignition?: boolean;
                     /** @description By `id`, or by `name` as people sort. */
                     order?: components["schemas"]["DeviceOrder"];
                     /** @description `next` of the page before. */
                     cursor?: string;
                     /** @description So many on a page, at most 1,000. */
                     limit?: number;
-                    /** @description Whether `count` is wanted, which takes its time where there are very many. */
+                    /** @description Whether `count` is wanted, which takes its time where there are very many; not with `live` or `ignition`. */
                     count?: boolean;
                 };
                 header?: never;
