@@ -13,6 +13,7 @@ mod journal;
 mod replay;
 mod site;
 mod sql;
+mod system;
 mod tls;
 mod unidentified;
 
@@ -63,6 +64,7 @@ pub(crate) struct App {
     exports: Arc<Semaphore>,
     backups: Arc<Semaphore>,
     replays: Arc<Semaphore>,
+    looks: system::Looks,
     stopping: AtomicBool,
 }
 
@@ -97,6 +99,7 @@ impl App {
             exports,
             backups,
             replays,
+            looks: system::Looks::begun(),
             stopping,
         }
     }
