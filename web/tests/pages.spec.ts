@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import AxeBuilder from '@axe-core/playwright'
 import { expect, test, type Page } from '@playwright/test'
-import { PASSWORD, TRUCKS } from './server'
+import { drive, PASSWORD, TRUCKS } from './server'
 
 const site = () => process.env.SITE ?? ''
 const truck = (n: number) => `35000000000${String(n).padStart(4, '0')}`
@@ -199,6 +199,9 @@ test('who was not understood is there, and the system says that it is well', asy
   await isAccessible(page)
   await page.goto(`${site()}/system`)
   await expect(page.getByText('From socket to lake')).toBeVisible()
+  await expect(page.getByText(/^[\d.]+ [KMGT]iB free of [\d.]+ [KMGT]iB$/)).toBeVisible()
+  await expect(page.getByText(/^Catalog [\d.]+ [KM]iB$/)).toBeVisible()
+  await expect(page.getByText(/^Version \d+\.\d+\.\d+, serving for/)).toBeVisible()
   await isAccessible(page)
   expect(complaints).toEqual([])
 })
@@ -260,6 +263,63 @@ test('a token is shown once, and revoked', async ({ page }) => {
   await page.goto(`${site()}/settings`)
   await expect(page.getByRole('heading', { name: 'Account' })).toBeVisible()
   await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('a link shows a device to whoever has it, as it moves, until it is taken back', async ({ page, browser }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.request.patch(`${site()}/api/v1/devices/${truck(8)}`, { data: { name: 'Milk run', notes: 'for nobody else' } })
+  await page.goto(`${site()}/devices/${truck(8)}`)
+  await page.getByRole('button', { name: 'Share…' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Share Milk run' })
+  await dialog.getByLabel('Ends after').selectOption('8 h')
+  await dialog.getByLabel('Way begins').selectOption('1 h ago')
+  await dialog.getByRole('button', { name: 'Make a link' }).click()
+  const link = (await dialog.locator('output').textContent()) ?? ''
+  expect(link).toMatch(/\/share#odl_[\w-]{22}$/)
+  await expect(dialog.getByRole('listitem')).toHaveCount(1)
+  await isAccessible(page)
+
+  // Somebody else's telephone.
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true })
+  const guest = await context.newPage()
+  const theirs = watch(guest)
+  const answers: string[] = []
+  guest.on('response', (answer) => {
+    const path = new URL(answer.url()).pathname
+    if (path.startsWith('/api/')) void answer.text().then((text) => answers.push(`${path} ${text}`))
+  })
+  await guest.goto(link)
+  await expect(guest.getByRole('heading', { name: 'Milk run' })).toBeVisible()
+  await expect(guest.getByText(/^Temperature 1 /)).toContainText('°C')
+  await expect(guest.locator('.maplibregl-canvas')).toBeVisible()
+  await expect(guest.getByText(/^until /)).toBeVisible()
+  await isAccessible(guest)
+  const place = guest.locator('header .quiet-text span').first()
+  await expect(place).toHaveText(/\w/)
+  const was = (await place.textContent()) ?? ''
+  // The map stays while the device moves.
+  await guest.locator('.maplibregl-canvas').evaluate((canvas) => (canvas.dataset.first = 'yes'))
+  await drive(8, 300)
+  await expect(place).not.toHaveText(was)
+  await expect(guest.locator('.maplibregl-canvas[data-first]')).toBeVisible()
+  await expect(guest.getByText(/^76 km\/h NE$/)).toBeVisible()
+  expect(await guest.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+  expect(answers.length).toBeGreaterThan(1)
+  for (const answer of answers) {
+    expect(answer).toMatch(/^\/api\/v1\/shared/)
+    expect(answer).not.toContain(truck(8))
+    expect(answer).not.toContain('nobody else')
+  }
+  expect(theirs).toEqual([])
+
+  await dialog.getByRole('button', { name: 'Revoke' }).click()
+  await expect(dialog.getByRole('listitem')).toHaveCount(0)
+  await expect(guest.getByRole('heading', { name: 'This link shows nothing any more' })).toBeVisible()
+  await expect(guest.getByText('Milk run')).toHaveCount(0)
+  await isAccessible(guest)
+  await context.close()
   expect(complaints).toEqual([])
 })
 

@@ -101,6 +101,15 @@ function line(time: number, truck: number, minute: number): string {
   return `${date};${degrees(latitude, 2)};N;${degrees(longitude, 3)};E;${isStop ? 0 : 76};54;400;11;0.9;1;0;;NA;${parameters};`
 }
 
+/** A truck is somewhere else now: as many kilometres on as it would be that many minutes after its drive began. */
+export async function drive(truck: number, minute: number): Promise<void> {
+  const socket = await open(process.env.WIALON ?? '')
+  const send = conversation(socket)
+  await send(`#L#2.0;${imei(truck)};NA;`)
+  await send(`#D#${line(Date.now(), truck, minute)}`)
+  socket.destroy()
+}
+
 /** Wialon's checksum: CRC-16 of what lies between the kind and the sum. */
 function checksum(text: string): string {
   let sum = 0

@@ -36,7 +36,9 @@ pub(crate) fn parts() -> (Router<Api>, OpenApi) {
     if let Some(components) = &mut description.components {
         let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
         let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::caller::COOKIE)));
-        components.add_security_scheme("token", bearer);
+        components.add_security_scheme("token", bearer.clone());
+        // Of another kind: the secret of a link.
+        components.add_security_scheme("link", bearer);
         components.add_security_scheme("session", cookie);
     }
     for (path, item) in &mut description.paths.paths {

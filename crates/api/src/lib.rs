@@ -4,7 +4,7 @@
 //! [`Server`]. Problems are answers of one kind, with a code from one table ([`Code`]).
 //!
 //! **Invariant:** no handler names a tenant but the caller's, and none speaks of a device before the catalog has found it among
-//! those that the caller sees.
+//! those that the caller sees, or behind the link that they have.
 
 mod body;
 mod caller;
@@ -14,6 +14,7 @@ mod problem;
 mod routes;
 mod server;
 mod stream;
+mod system;
 
 pub use caller::{Caller, Origin};
 pub use description::description;
@@ -23,11 +24,12 @@ pub use server::{
     Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, NameAs, NameRequest, Output, Page, Place,
     RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
 };
+pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
-use axum::http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
 use odograph_catalog::Catalog;
 use odograph_live::Live;
@@ -43,6 +45,8 @@ pub struct Api {
     pub(crate) groups: GroupNumbers,
     /// Long answers that may still be begun.
     pub(crate) reading: Arc<Semaphore>,
+    /// The same, for those who look at a link.
+    pub(crate) sharing: Arc<Semaphore>,
     /// Whether browsers shall send the cookie by TLS alone.
     pub(crate) secure_cookies: bool,
 }
@@ -51,7 +55,8 @@ impl Api {
     /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
         let (catalog, reading) = (Arc::default(), Arc::new(Semaphore::new(stream::READING_MAX)));
-        Self { catalog, server, live, groups, reading, secure_cookies }
+        let sharing = Arc::new(Semaphore::new(routes::shares::SHARING_MAX));
+        Self { catalog, server, live, groups, reading, sharing, secure_cookies }
     }
 
     /// Gives it the catalog, once.
@@ -89,6 +94,7 @@ pub fn router(api: &Api) -> Router {
 async fn guarded(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }

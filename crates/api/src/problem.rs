@@ -168,6 +168,9 @@ impl From<Error> for Problem {
             Error::Invalid { .. } => Code::Invalid,
             Error::Forbidden { .. } => Code::Forbidden,
             Error::Quota { .. } => Code::Quota,
+            Error::TooMany { retry_after } | Error::TooOften { retry_after } => {
+                return Self::new(Code::TooMany, error.to_string()).retry_after(*retry_after);
+            }
             Error::Busy => return Self::new(Code::TooMany, error.to_string()).retry_after(Duration::from_secs(1)),
             _ => return Self::internal(&error),
         };

@@ -10,7 +10,9 @@ mod protocols;
 mod records;
 mod sensors;
 mod sessions;
+pub(crate) mod shares;
 mod sql;
+mod system;
 mod tenants;
 mod tokens;
 mod unidentified;
@@ -30,6 +32,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
+        .merge(shares::routes())
         .merge(sensors::routes())
         .merge(sql::routes())
         .merge(protocols::routes())
@@ -38,6 +41,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(audit::routes())
+        .merge(system::routes())
 }
 
 /// For every other address.

@@ -1,6 +1,6 @@
 //! What the rest of the process does for the API, which knows neither journal nor tables itself.
 
-use crate::Problem;
+use crate::{Problem, System};
 use odograph_catalog::{Device, NewCommand};
 use odograph_model::{Record, Time};
 use odograph_sensors::Sensor;
@@ -92,6 +92,16 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// When the query is wrong or takes too much, or whoever asks has gone.
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem>;
+
+    /// What the whole server takes, as it was a moment ago.
+    ///
+    /// # Errors
+    ///
+    /// While it is looked at for the first time.
+    fn system(&self) -> Result<System, Problem>;
+
+    /// The same, without what is not one tenant's.
+    fn system_of(&self, tenant: &str) -> System;
 }
 
 /// A command that a protocol can encode.

@@ -67,6 +67,17 @@ pub enum Actor {
     Server,
 }
 
+impl Actor {
+    /// As it stands beside what they made: a login, the name of a token, or `owner` of the data folder.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::User { login, .. } => login.clone(),
+            Self::Token { name, .. } => name.clone(),
+            Self::Owner | Self::Server => "owner".to_owned(),
+        }
+    }
+}
+
 /// Of what.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Scope {

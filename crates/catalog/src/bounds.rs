@@ -84,6 +84,14 @@ pub const COMMANDS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 pub const COMMAND_PAGE_MAX: u32 = 1_000;
 /// Characters that are kept of a device's answer; all of it is among its frames.
 pub const COMMAND_ANSWER_CHARS_MAX: usize = 10_000;
+/// Links to devices of a tenant that hold.
+pub const SHARES_MAX: i64 = 1_000;
+/// How long a link to a device holds where nothing else is said, in milliseconds: a day.
+pub const SHARE_MS: i64 = 24 * 60 * 60 * 1000;
+/// How long it holds at most: 30 days. Nobody remembers for longer what they gave away.
+pub const SHARE_MS_MAX: i64 = 30 * SHARE_MS;
+/// How long ago the way may begin that it shows: 30 days.
+pub const SHARE_PAST_MS_MAX: i64 = 30 * SHARE_MS;
 /// Bytes of a secret that is looked up: what we give out is shorter.
 pub const SECRET_BYTES_MAX: usize = 128;
 

@@ -10,6 +10,7 @@ use crate::failures::Failures;
 use crate::passwords::Passwords;
 use crate::scoped::Scoped;
 use crate::sql::Sql;
+use crate::visits::Visits;
 use crate::{Access, Error, Role, Scope, Tenants, Within};
 
 /// The catalog. Clones are the same catalog.
@@ -24,6 +25,7 @@ pub(crate) struct Inner {
     pub(crate) rng: Arc<dyn Rng>,
     pub(crate) passwords: Passwords,
     failures: Mutex<Failures>,
+    visits: Mutex<Visits>,
     /// Counts the changes of devices by this process.
     changes: watch::Sender<u64>,
     /// Counts the commands that were queued by this process.
@@ -36,8 +38,9 @@ impl Catalog {
     pub async fn open(url: &str, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, Error> {
         let database = Database::open(url).await?;
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
+        let visits = Mutex::new(Visits::new());
         let (changes, commands) = (watch::Sender::new(0), watch::Sender::new(0));
-        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures, changes, commands }) })
+        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures, visits, changes, commands }) })
     }
 
     /// A tenant's things, as this access may see and change them.
@@ -110,5 +113,10 @@ impl Inner {
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         // Every change to the counts is whole, so a panic elsewhere does not spoil them.
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks at links.
+    pub(crate) fn visits(&self) -> MutexGuard<'_, Visits> {
+        self.visits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -242,6 +242,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "usage", include_str!("../migrations/0004_usage.sql")),
     (5, "sensors", include_str!("../migrations/0005_sensors.sql")),
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
+    (7, "shares", include_str!("../migrations/0007_shares.sql")),
 ];
 
 #[cfg(test)]

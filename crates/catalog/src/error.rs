@@ -53,6 +53,12 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// Something that is for everyone was asked for too often.
+    #[error("that is asked for too often: try again in {} s", seconds(*.retry_after))]
+    TooOften {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The catalog's address is none.
     #[error("{address} is no address of a catalog: {reason}")]
     Address {

@@ -28,13 +28,13 @@ pub(crate) struct Failures {
 
 /// When all that was taken is there again.
 #[derive(Debug, Clone, Copy, Default)]
-struct Bucket {
+pub(crate) struct Bucket {
     full_at: Duration,
 }
 
 /// An address; of version 6, the network that one household has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Network(u128);
+pub(crate) struct Network(u128);
 
 impl Failures {
     pub(crate) fn new() -> Self {
@@ -62,12 +62,12 @@ impl Failures {
     pub(crate) fn forgive(&mut self, login: &str, peer: Option<IpAddr>, succeeded: bool) {
         let pair = (login.to_owned(), Network::of(peer));
         if let Some(bucket) = self.peers.get_mut(&pair.1) {
-            bucket.full_at = bucket.full_at.saturating_sub(PEER_INTERVAL);
+            bucket.give_back(PEER_INTERVAL);
         }
         if !self.proven.contains(&pair)
             && let Some(bucket) = self.logins.get_mut(login)
         {
-            bucket.full_at = bucket.full_at.saturating_sub(LOGIN_INTERVAL);
+            bucket.give_back(LOGIN_INTERVAL);
         }
         if succeeded {
             self.proven.put(pair, ());
@@ -76,16 +76,21 @@ impl Failures {
 }
 
 impl Bucket {
-    fn take(self, now: Duration, burst: u32, interval: Duration) -> Result<Self, Duration> {
+    pub(crate) fn take(self, now: Duration, burst: u32, interval: Duration) -> Result<Self, Duration> {
         let full_at = self.full_at.max(now) + interval;
         let wait = full_at.saturating_sub(now + interval * burst);
         if wait.is_zero() { Ok(Self { full_at }) } else { Err(wait) }
+    }
+
+    /// What was taken is there again.
+    pub(crate) fn give_back(&mut self, interval: Duration) {
+        self.full_at = self.full_at.saturating_sub(interval);
     }
 }
 
 impl Network {
     /// Whoever comes without an address comes by the control socket, which its owner alone can open.
-    fn of(peer: Option<IpAddr>) -> Self {
+    pub(crate) fn of(peer: Option<IpAddr>) -> Self {
         Self(match peer.map(|peer| peer.to_canonical()) {
             None => 0,
             Some(IpAddr::V4(address)) => u128::from(address.to_bits()) | (1 << 64),

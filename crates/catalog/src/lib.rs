@@ -1,4 +1,4 @@
-//! What people decide: tenants, users and their sessions, tokens, groups, devices, commands, and the log of who did what. SQLite in the data folder, or
+//! What people decide: tenants, users and their sessions, tokens, groups, devices, links to them, commands, and the log of who did what. SQLite in the data folder, or
 //! PostgreSQL where several machines share it, through one implementation.
 //!
 //! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
@@ -33,11 +33,13 @@ mod queue;
 mod register;
 mod scoped;
 mod secret;
+mod shared;
 mod sign_in;
 mod sql;
 mod tenants;
 mod totp;
 mod usage;
+mod visits;
 mod within;
 
 pub use access::{Access, Actor, Role, Scope};
@@ -51,14 +53,15 @@ pub use follow::{Changes, DeviceBinding, DeviceUpdate};
 pub use queue::{ANSWER_PATIENCE_MS, Claim, ClaimedCommand, CommandQueue, Recipient, Report};
 pub use register::{Registered, Registration, TenantLimits};
 pub use secret::Secret;
+pub use shared::SharedDevice;
 pub use sign_in::{SESSION_IDLE_MS, SESSION_MS};
 pub use tenants::{NewTenant, Quotas, Tenant, TenantChange, Tenants};
 pub use totp::TotpOffer;
 pub use usage::UsageOfNode;
 pub use within::{
     AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, DeviceSensor, Driver,
-    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewToken, NewUser, Session, StandingOf,
-    Standings, Token, UsageDay, UsageState, User, UserChange, Within,
+    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewShare, NewToken, NewUser, Session,
+    Share, StandingOf, Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

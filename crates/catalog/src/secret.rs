@@ -8,6 +8,8 @@ use odograph_env::Rng;
 pub(crate) const SESSION: &str = "ods_";
 /// What a token's secret begins with, so that people and programs that look for leaked secrets recognise it.
 pub(crate) const TOKEN: &str = "odo_";
+/// What the secret of a link begins with.
+pub(crate) const LINK: &str = "odl_";
 
 /// A secret. It does not show itself in logs.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,6 +24,13 @@ impl Secret {
     /// A secret that nobody guesses: 32 random bytes.
     pub(crate) fn new(prefix: &str, rng: &dyn Rng) -> Self {
         let mut bytes = [0; 32];
+        rng.fill(&mut bytes);
+        Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
+    }
+
+    /// The same of 16 bytes, for what stands in an address.
+    pub(crate) fn short(prefix: &str, rng: &dyn Rng) -> Self {
+        let mut bytes = [0; 16];
         rng.fill(&mut bytes);
         Self(format!("{prefix}{}", URL_SAFE_NO_PAD.encode(bytes)))
     }
@@ -47,7 +56,7 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// As a table keeps it. The secret has 256 random bits, so a fast hash does; looking up by the hash takes a time that says
+/// As a table keeps it. A secret has 128 random bits at the least, so a fast hash does; looking up by the hash takes a time that says
 /// nothing about the secret.
 pub(crate) fn hash(secret: &str) -> String {
     blake3::hash(secret.as_bytes()).to_hex().to_string()
@@ -82,6 +91,10 @@ mod tests {
         assert_eq!(format!("{one:?}"), "Secret(…)");
         assert_eq!(one.hash(), hash(one.reveal()));
         assert_eq!(one.hash().len(), 64);
+        let short = Secret::short(LINK, &rng);
+        assert!(short.reveal().starts_with("odl_"));
+        assert_eq!(short.reveal().len(), 4 + 22);
+        assert_ne!(short, Secret::short(LINK, &rng));
     }
 
     #[test]

@@ -175,14 +175,12 @@ impl Devices {
     fn insert(&mut self, here: Here) -> Option<Here> {
         let Self { here: table, hasher } = self;
         let of = whose(&here.binding);
-        match table.find_mut(hasher.hash_one(of), |other| whose(&other.binding) == of) {
-            Some(place) => Some(std::mem::replace(place, here)),
-            None => {
-                let hash = hasher.hash_one(of);
-                table.insert_unique(hash, here, |here| hasher.hash_one(whose(&here.binding)));
-                None
-            }
+        let hash = hasher.hash_one(of);
+        if let Some(place) = table.find_mut(hash, |other| whose(&other.binding) == of) {
+            return Some(std::mem::replace(place, here));
         }
+        table.insert_unique(hash, here, |here| hasher.hash_one(whose(&here.binding)));
+        None
     }
 
     fn remove(&mut self, of: Whose<'_>, stream: u64) {

@@ -1,5 +1,7 @@
 //! What is there: per segment and in total.
 
+use std::io::ErrorKind;
+
 use odograph_env::UnixMillis;
 use odograph_model::Lsn;
 
@@ -45,6 +47,20 @@ pub struct SegmentStat {
 }
 
 impl Reader {
+    /// How much disk the node's folder takes: all files in it, space that is reserved included. It has a few files for each
+    /// segment, and looks into none.
+    pub fn disk_bytes(&self) -> Result<u64, Error> {
+        let mut bytes = 0;
+        for path in self.disk().list(self.folder()).doing("list", self.folder())? {
+            match self.disk().inspect(&path) {
+                // Removed meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                found => bytes += found.doing("read", &path)?.bytes,
+            }
+        }
+        Ok(bytes)
+    }
+
     /// Counts what is there. What has no seal is read for it; what has one is taken from its index.
     pub fn stat(&self) -> Result<Stat, Error> {
         let seals = self.seals()?;

@@ -551,10 +551,19 @@ impl Lake {
 
     /// How many bytes a tenant's files have that are part of its tables.
     pub fn stored_bytes(&self, tenant: &str) -> u64 {
+        self.table_bytes(tenant).iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// The same, by table, of those that are there.
+    pub fn table_bytes(&self, tenant: &str) -> Vec<(&'static str, u64)> {
         let tables = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
         let Tenant { records, frames, events, .. } = tables.unwrap_or_default();
-        let views = [records.map(|it| it.files()), frames.map(|it| it.files()), events.map(|it| it.files())];
-        views.iter().flatten().map(|view| view.files.bytes()).sum()
+        let views = [
+            (RECORDS.name, records.map(|it| it.files())),
+            (FRAMES.name, frames.map(|it| it.files())),
+            (EVENTS.name, events.map(|it| it.files())),
+        ];
+        views.into_iter().filter_map(|(name, view)| Some((name, view?.files.bytes()))).collect()
     }
 
     /// Waits for something that runs on the lake's threads.

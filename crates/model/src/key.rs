@@ -153,6 +153,7 @@ dictionary! {
         PositionFixAge "position.fix.age" Float "s" "age of the fix when the record was made";
         TimeSource "time.source" Text "enum" "device, or received where the device gave no time or one outside the accepted window";
         DeviceTime "device.time" Text "UTC" "the time that the device claimed, kept where it was outside the accepted window";
+        DeviceIp "device.ip" Text "" "network address that the device sent it from; behind a balancer what the PROXY protocol says";
         GnssState "gnss.state" Text "enum" "fix kind as the device says it";
         GsmSignalStrength "gsm.signal.strength" Float "as sent" "signal strength on the scale that the device uses (0-31, dBm, percent)";
         GsmRoamingStatus "gsm.roaming.status" Bool "" "roaming";

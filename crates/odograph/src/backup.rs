@@ -90,6 +90,16 @@ impl Home {
         Ok(Self { folder, node, lake, catalog, configuration, clock, hold: Hold::default(), removing: Arc::default() })
     }
 
+    /// The folder itself.
+    pub(crate) const fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Where the catalog is, as [`Catalog::open`](odograph_catalog::Catalog::open) takes it.
+    pub(crate) fn catalog_url(&self) -> &str {
+        &self.catalog
+    }
+
     /// Makes a backup. Everything that is to be told goes to `out`, and so does an error. `durable` is a running server's mark.
     pub(crate) fn back_up(&self, query: &BackupQuery, durable: Option<&Mark>, out: &mut dyn Sink) -> Result<()> {
         let last = match self.make(query, durable, out) {

@@ -14,6 +14,7 @@ mod journal;
 mod replay;
 mod site;
 mod sql;
+mod system;
 mod tls;
 mod unidentified;
 
@@ -68,6 +69,7 @@ pub(crate) struct App {
     erasing: Erasing,
     /// One at a time.
     erasures: Mutex<()>,
+    looks: system::Looks,
     stopping: AtomicBool,
 }
 
@@ -105,6 +107,7 @@ impl App {
             replays,
             erasing,
             erasures: Mutex::default(),
+            looks: system::Looks::begun(),
             stopping,
         }
     }

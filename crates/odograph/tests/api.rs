@@ -5,6 +5,8 @@ mod common;
 
 use client::Client;
 use common::{Device, Place, Server, moment};
+use odograph_env::{Clock as _, SystemClock};
+use odograph_model::Time;
 use serde_json::{Value, json};
 
 /// A token that `odograph token create` makes.
@@ -157,6 +159,10 @@ fn history_comes_in_pages_and_streams() {
     // Questions.
     let count = api.post("/api/v1/sql", &json!({"sql": "SELECT count(*) AS n FROM records"}));
     assert_eq!(count.of(200), json!({"n": 250}));
+    // Ids have 64 bits, and whoever reads numbers of 53 reads text.
+    let ids =
+        api.post("/api/v1/sql", &json!({"sql": "SELECT id, CAST(id AS varchar) AS same FROM records LIMIT 1"})).of(200);
+    assert!(ids["id"].is_string() && ids["id"] == ids["same"], "{ids}");
     assert_eq!(api.post("/api/v1/sql", &json!({"sql": "SELECT wrong FROM records"})).problem(422), "unprocessable");
     assert_eq!(api.post("/api/v1/sql", &json!({"sql": "DROP TABLE records"})).problem(422), "unprocessable");
     assert_eq!(api.post("/api/v1/sql", &json!({"sq": ""})).problem(400), "invalid");
@@ -196,4 +202,86 @@ fn a_state_is_live_and_outlives_the_program() {
         (state.status == 200).then(|| state.json())
     });
     assert_eq!(state["values"]["position.speed"], 7.0, "{state}");
+}
+
+#[test]
+fn owners_see_what_their_tables_take_and_who_manages_tenants_sees_all() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(7), "#ASD#1");
+    let viewer = Client::with_token(server.http(), &token(&place, &["--role", "viewer"]));
+    assert_eq!(viewer.get("/api/v1/system").problem(403), "forbidden");
+    let system = &["--role", "owner", "--system"];
+    let all = Client::with_token(server.http(), &token(&place, system)).get("/api/v1/system").of(200);
+    let journal = &all["installation"]["journal"];
+    assert_eq!((&journal["days"], &journal["bytes_per_day"]), (&json!([]), &Value::Null), "nothing is sealed yet");
+    // What waits becomes files, and the segment is sealed.
+    server.stop();
+    let again = place.serve();
+    let of = |more: &[&str]| Client::with_token(again.http(), &token(&place, more));
+    let tables = |of: &Value| -> Vec<String> {
+        let tables = of["tables"].as_array().expect("a list").iter();
+        tables.map(|it| format!("{} {}", it["tenant"].as_str().unwrap(), it["table"].as_str().unwrap())).collect()
+    };
+    let own = until("history", || {
+        let own = of(&["--role", "owner"]).get("/api/v1/system").of(200);
+        (tables(&own).len() == 2).then_some(own)
+    });
+    assert!(own["installation"].is_null() && own["tables"][0]["bytes"].as_u64() > Some(0), "{own}");
+    place.text(&["tenant", "create", "other"]);
+    let elsewhere = of(&["--role", "owner", "--tenant", "other"]).get("/api/v1/system").of(200);
+    assert_eq!((&elsewhere["tables"], &elsewhere["tables_left_out"]), (&json!([]), &json!(0)));
+    let all = of(system).get("/api/v1/system").of(200);
+    let (whole, bytes) = (&all["installation"], |of: &Value| of.as_u64().expect("a number"));
+    assert_eq!(tables(&all), tables(&own));
+    let sum: u64 = all["tables"].as_array().expect("a list").iter().map(|table| bytes(&table["bytes"])).sum();
+    assert_eq!((bytes(&whole["lake_bytes"]), &whole["lake_is_on_disk"]), (sum, &json!(true)));
+    let (disk, journal) = (&whole["disk"], &whole["journal"]);
+    assert!(bytes(&disk["free_bytes"]) <= bytes(&disk["total_bytes"]) && bytes(&disk["total_bytes"]) > 0, "{disk}");
+    assert!(bytes(&whole["catalog_bytes"]) > 0 && bytes(&journal["bytes"]) > 0, "{whole}");
+    let taken: u64 = journal["days"].as_array().expect("a list").iter().map(|day| bytes(&day["bytes"])).sum();
+    assert!(taken > 0, "{journal}");
+    // A minute's growth says nothing about a day's.
+    assert_eq!((&journal["bytes_per_day"], &disk["days_left"]), (&Value::Null, &Value::Null));
+    // What was seen is kept for a while.
+    let later = of(system).get("/api/v1/system").of(200);
+    assert_eq!(later["installation"], all["installation"]);
+}
+
+#[test]
+fn devices_are_found_by_what_is_live_of_them() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    // One of long ago, one that drives now, one that nobody has heard of, in the order of their ids.
+    let mut old = Device::connect(server.listener("tcp"));
+    assert_eq!((old.login("1"), old.position(7)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    let mut driving = Device::connect(server.listener("tcp"));
+    assert_eq!(driving.login("2"), "#AL#1");
+    let now = Time(SystemClock::new().now()).to_string();
+    let part = |from: usize, to: usize| now.get(from..to).expect("a part of a moment").replace(':', "");
+    let date = format!("{}{}{}", part(8, 10), part(5, 7), part(2, 4));
+    let line = format!("#SD#{date};{};5355.0926;N;02732.4096;E;61;2;300;7", part(11, 19));
+    assert_eq!(driving.say(&line), "#ASD#1");
+    api.post("/api/v1/devices", &json!({"ids": ["3"]})).of(201);
+    let found = |query: &str| -> Vec<String> {
+        let answer = api.get(&format!("/api/v1/devices?{query}")).of(200);
+        let devices = answer["devices"].as_array().expect("a list").iter();
+        devices.map(|device| device["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    until("both", || (found("live=moving") == ["2"] && found("live=no_signal") == ["1"]).then_some(()));
+    assert_eq!(found("live=unseen"), ["3"]);
+    assert_eq!(found("live=unseen,moving&order=name"), ["2", "3"]);
+    assert_eq!(found("live=unseen,moving&text=3"), ["3"]);
+    assert_eq!(found("live=alarm"), Vec::<String>::new());
+    assert_eq!(found("ignition=true"), Vec::<String>::new(), "none of them says so");
+    // Page by page, it is the same.
+    let first = api.get("/api/v1/devices?live=no_signal,unseen&limit=1").of(200);
+    assert_eq!(first["devices"][0]["id"], "1");
+    let next = first["next"].as_str().expect("a next one");
+    assert_eq!(found(&format!("live=no_signal,unseen&limit=1&cursor={next}")), ["3"]);
+    assert_eq!(api.get("/api/v1/devices?live=stale").problem(400), "invalid");
+    assert_eq!(api.get("/api/v1/devices?live=moving&count=true").problem(400), "invalid");
 }

@@ -12,6 +12,10 @@ use std::time::Duration;
 /// Where the devices of the test are, in the network of the loopback.
 const DEVICE: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 
+/// One record of codec 8.
+const AVL: &[u8] = b"\x00\x00\x00\x00\x00\x00\x00\x21\x08\x01\x00\x00\x01\x8b\xcf\xe5\x68\x00\x00\x0f\x14\xf6\
+    \x40\x20\x9c\xc9\x10\x00\x64\x00\x00\x05\x00\x1e\x00\x00\x00\x00\x00\x00\x01\x00\x00\xbf\x89";
+
 const CONFIG: &str = "[ingest]\ndefault_ports = false\n\
     [[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"127.0.0.1\"]\n\
     [[listener]]\nprotocol = \"teltonika\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"127.0.0.1\"]\n";
@@ -88,7 +92,7 @@ fn count(server: &Server, begin: &str) -> f64 {
 }
 
 #[test]
-fn devices_have_their_own_addresses_in_journal_and_log() {
+fn devices_have_their_own_addresses_in_records_journal_and_log() {
     let place = Place::new();
     let path = place.write("odograph.toml", CONFIG);
     let server = place.serve_with(&["--config", path.to_str().expect("UTF-8")]);
@@ -100,6 +104,10 @@ fn devices_have_their_own_addresses_in_journal_and_log() {
     let mut answer = [0];
     second.read_exact(&mut answer).expect("an answer");
     assert_eq!(answer, [1]);
+    let mut answer = [0; 4];
+    std::io::Write::write_all(&mut second, AVL).expect("a record is sent");
+    second.read_exact(&mut answer).expect("an answer");
+    assert_eq!(answer, [0, 0, 0, 1]);
     // Noise: the log says whose.
     std::io::Write::write_all(&mut second, b"GET / HTTP/1.1\r\n\r\n").expect("noise is sent");
     let line = server.log_line(|line| line["reason"] == "garbage");
@@ -115,6 +123,12 @@ fn devices_have_their_own_addresses_in_journal_and_log() {
     assert_eq!(count(&server, "odograph_connections_refused_total"), 0.0);
     drop(balancer);
     assert!(server.stop().success());
+    // By either version of the header.
+    for (device, count) in [("1", 1), ("352093081452251", 1)] {
+        let records = place.records(&["--device", device]);
+        assert_eq!(records.len(), count, "{device}");
+        assert!(records.iter().all(|record| record["device.ip"] == "127.0.0.3"), "{records:?}");
+    }
     let dumped = place.text(&["journal", "dump", "--json"]);
     let peers: Vec<String> = dumped
         .lines()

@@ -220,6 +220,22 @@ fn serve(place: &Place) -> Server {
     place.serve_with(&arguments)
 }
 
+/// Waits until the server has noticed that all devices have left.
+fn gone(server: &Server) {
+    let count = || {
+        let (_, numbers) = server.get("/metrics");
+        let counts = numbers.lines().filter(|line| line.starts_with("odograph_connections{"));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum::<u64>()
+    };
+    for _ in 0..3000 {
+        if count() == 0 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    panic!("{} connections are still there", count());
+}
+
 /// How long the command of a kind is on the wire.
 fn length(place: &Place, kind: Kind, id: &str) -> usize {
     let wanted = (kind.wanted)();
@@ -355,6 +371,8 @@ fn an_expired_command_is_never_sent_and_a_repeatable_one_comes_again() {
         assert!(ended["reason"].as_str().expect("a reason").contains("nothing was sent"), "{ended}");
         tracker.come(NEVER, Duration::from_millis(500));
         assert_eq!(tracker.heard, 0);
+        // Else what follows might still be sent to the connection that has just gone.
+        gone(&server);
         wanted["ttl_s"] = json!(3600);
         wanted["repeatable"] = json!(true);
         let number = send(&api, id, &wanted);

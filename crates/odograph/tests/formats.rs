@@ -162,14 +162,18 @@ fn csv_has_the_same_columns_in_the_same_order_and_parquet_the_same_records() {
     assert_eq!(
         lines[0],
         "device,time,received,id,protocol,position_latitude,position_longitude,position_altitude,position_speed,\
-         position_direction,position_valid,position_satellites"
+         position_direction,position_valid,position_satellites,device_ip"
     );
     let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let of = |record: &Value| {
         let names = ["device", "time", "received", "id", "protocol", "position.latitude", "position.longitude"];
         let more =
             ["position.altitude", "position.speed", "position.direction", "position.valid", "position.satellites"];
-        let cells = names.iter().chain(&more).map(|name| record.get(*name).map(shown).unwrap_or_default());
+        let cells = names
+            .iter()
+            .chain(&more)
+            .chain(&["device.ip"])
+            .map(|name| record.get(*name).map(shown).unwrap_or_default());
         let quoted =
             |cell: String| if cell.contains('"') { format!("\"{}\"", cell.replace('"', "\"\"")) } else { cell };
         cells.map(quoted).collect::<Vec<_>>().join(",")

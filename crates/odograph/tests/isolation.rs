@@ -6,6 +6,8 @@ mod common;
 
 use client::{Answer, Client};
 use common::{Device, Place, Server};
+use odograph_env::{Clock as _, SystemClock};
+use odograph_model::Time;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -99,6 +101,7 @@ impl World {
         owner.ask("PUT", "/api/v1/devices/1/sensors/fuel", Some(&sensor)).of(200);
         let driver = json!({"name": format!("{word} driver"), "cards": ["01-1A"], "notes": word});
         owner.post("/api/v1/drivers", &driver).of(201);
+        owner.post("/api/v1/devices/1/shares", &json!({})).of(201);
         until(|| owner.get("/api/v1/devices/1/state").status == 200);
     }
 }
@@ -121,6 +124,7 @@ fn ids(owner: &Client) -> Ids {
     ids.insert("users", first("/api/v1/users"));
     ids.insert("drivers", first("/api/v1/drivers"));
     ids.insert("tokens", first("/api/v1/tokens"));
+    ids.insert("shares", first("/api/v1/devices/1/shares"));
     ids.insert(
         "tenants",
         owner.get("/api/v1/sessions/current").of(200)["tenant"].as_str().expect("a tenant").to_owned(),
@@ -159,6 +163,9 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             | "/api/v1/devices/{id}/sensors"
             | "/api/v1/devices/{id}/sensors/{name}",
         ) => (LIMITED, None),
+        ("get", "/api/v1/shared" | "/api/v1/shared/track") => (LIMITED, None),
+        ("get" | "delete", "/api/v1/devices/{id}/shares" | "/api/v1/devices/{id}/shares/{share}") => (MANAGER, None),
+        ("post", "/api/v1/devices/{id}/shares") => (MANAGER, Some(json!({}))),
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
         ("delete", "/api/v1/devices/{id}/commands/{number}") => (MANAGER, None),
         ("get", "/api/v1/live/view" | "/api/v1/live/counts") => (LIMITED, None),
@@ -180,7 +187,7 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             "get",
             "/api/v1/users" | "/api/v1/users/{id}" | "/api/v1/tokens" | "/api/v1/tokens/{id}" | "/api/v1/audit",
         ) => (OWNER, None),
-        ("get", "/api/v1/tenants/{id}/usage") => (OWNER, None),
+        ("get", "/api/v1/tenants/{id}/usage" | "/api/v1/system") => (OWNER, None),
         ("post", "/api/v1/users") => (OWNER, Some(json!({"login": "own-anna", "role": "viewer"}))),
         ("patch", "/api/v1/users/{id}") => (OWNER, Some(json!({"name": "Anna"}))),
         ("put", "/api/v1/users/{id}/password") => (OWNER, Some(json!({"password": "another horse"}))),
@@ -252,12 +259,13 @@ fn no_tenant_sees_another() {
         path.replace("{id}", ids.get(kind).map_or("none", String::as_str))
             .replace("{number}", "1")
             .replace("{name}", "fuel")
+            .replace("{share}", &ids["shares"])
     };
     let same = |role: &Role| -> Vec<Vec<u8>> {
         let gets = operations.iter().filter(|(method, path)| method == "get" && !is_left_out(method, path));
         let steady = gets.filter(|(_, path)| !path.starts_with("/api/v1/tokens") && path != "/api/v1/audit");
         // Counts are told a moment later, whoever asks.
-        let steady = steady.filter(|(_, path)| path != "/api/v1/tenants/{id}/usage");
+        let steady = steady.filter(|(_, path)| path != "/api/v1/tenants/{id}/usage" && path != "/api/v1/system");
         steady.map(|(_, path)| role.client.get(&path_of(path, &own_ids)).body).collect()
     };
     let before: Vec<_> = world.roles.iter().map(same).collect();
@@ -289,7 +297,7 @@ fn no_tenant_sees_another() {
                 check_silent(&format!("{case} at {foreign_path}"), &answer, asked);
                 if by_tenant {
                     assert_eq!(answer.status, 404, "{case} at {foreign_path}: {}", answer.text());
-                } else if path.contains("{id}") && !path.contains("devices") {
+                } else if path.contains("{share}") || (path.contains("{id}") && !path.contains("devices")) {
                     assert!(matches!(answer.status, 403 | 404), "{case} at {foreign_path}: {}", answer.text());
                 }
                 cases += 1;
@@ -298,11 +306,69 @@ fn no_tenant_sees_another() {
     }
     println!("{cases} cases");
     check_streams(&world);
+    check_links(&world, owner, &operations, &|path| path_of(path, &own_ids));
+}
+
+/// A position of that moment.
+fn line_of(moment: i64) -> String {
+    let text = Time(moment).to_string();
+    let part = |from: usize, to: usize| text.get(from..to).expect("a part of a moment").replace(':', "");
+    let date = format!("{}{}{}", part(8, 10), part(5, 7), part(2, 4));
+    format!("#SD#{date};{};5355.0926;N;02732.4096;E;61;2;300;7", part(11, 19))
+}
+
+/// A link shows one device, as much of it as is said, and nothing else; a foreign tenant cannot take it back.
+fn check_links(world: &World, owner: &Client, operations: &[(String, String)], path_of: &dyn Fn(&str) -> String) {
+    let make = |body: &Value| owner.post("/api/v1/devices/1/shares", body).of(201);
+    let holder = |made: &Value| Client::with_token(world.server.http(), made["secret"].as_str().expect("a secret"));
+    let now = SystemClock::new().now().div_euclid(1000) * 1000;
+    let made = make(&json!({"since": now - 60_000}));
+    let link = holder(&made);
+    // What it shows of the past begins where it says.
+    assert_eq!(link.get("/api/v1/shared/track").of(200), json!({"points": []}));
+    let mut device = Device::connect(world.listener(0));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.say(&line_of(now)), "#ASD#1");
+    until(|| link.get("/api/v1/shared").of(200)["speed_kph"] == 61.0);
+    let seen = link.get("/api/v1/shared");
+    check_silent("a link", &seen, "");
+    assert_eq!((seen.header("cache-control"), seen.header("referrer-policy")), (Some("no-store"), Some("no-referrer")));
+    let seen = seen.of(200);
+    let told: Vec<&str> = seen.as_object().expect("an object").keys().map(String::as_str).collect();
+    let all = ["expires", "heading", "name", "place", "since", "speed_kph", "state", "temperatures", "time"];
+    assert_eq!(told, all, "and nothing else");
+    assert_eq!((&seen["name"], &seen["heading"], &seen["since"]), (&json!("own 1"), &json!(2.0), &json!(now - 60_000)));
+    let track = link.get("/api/v1/shared/track");
+    check_silent("the way of a link", &track, "");
+    let points = track.of(200)["points"].clone();
+    assert_eq!(points, json!([{"time": now, "place": seen["place"]}]));
+    // What it opens is that, and no other address.
+    for (method, path) in operations.iter().filter(|(_, path)| !path.starts_with("/api/v1/shared")) {
+        if (method.as_str(), path.as_str()) != ("post", "/api/v1/sessions") {
+            let answer = link.ask(&method.to_uppercase(), &path_of(path), None);
+            assert_eq!(answer.problem(401), "unauthenticated", "{method} {path}");
+        }
+    }
+    let path = format!("/api/v1/devices/1/shares/{}", made["id"].as_str().expect("an id"));
+    assert_eq!(world.foreign.ask("DELETE", &path, None).problem(404), "not_found");
+    link.get("/api/v1/shared").of(200);
+    owner.ask("DELETE", &path, None).of(204);
+    let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 2000})));
+    ending.get("/api/v1/shared").of(200);
+    let nobody = Client::nobody(world.server.http());
+    until(|| ending.get("/api/v1/shared").status == 404);
+    for gone in [link, ending, nobody] {
+        assert_eq!(gone.get("/api/v1/shared").problem(404), "not_found");
+        assert_eq!(gone.get("/api/v1/shared/track").problem(404), "not_found");
+    }
 }
 
 /// What is live, and what commands of the folder's owner export of one tenant.
 fn check_streams(world: &World) {
     for role in &world.roles {
+        let answer = role.client.get("/api/v1/devices?live=moving,stopped,no_signal,alarm,unseen&limit=1000");
+        check_silent(role.name, &answer, "");
+        assert_eq!(answer.of(200)["devices"].as_array().map(Vec::len), Some(if role.limited { 1 } else { 2 }));
         let mut watcher = role.client.begin("GET", "/api/v1/live", None);
         assert_eq!(client::head(&mut watcher).0, 200);
         let mut seen = String::new();

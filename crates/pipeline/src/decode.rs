@@ -1,5 +1,6 @@
 //! What the journal's frames say: decoded again, or as it was decoded when they came.
 
+use crate::address::Address;
 use crate::replay::Resettle;
 use crate::streams::Streams;
 use crate::told::Told;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 #[derive(Default)]
 pub struct Decoder {
     /// Of the segment that is being read.
-    dialogues: Streams<Follower>,
+    dialogues: Streams<Talk>,
     /// What these dialogues have in common with each other: there are not many more than listeners.
     footings: HashSet<Arc<Footing>>,
     /// Where the next entry begins, unless it is in another segment.
@@ -28,6 +29,12 @@ pub struct Decoder {
     resettle: Option<Arc<dyn Resettle>>,
     out: Out<'static>,
     frames: FrameCounts,
+}
+
+/// One side of a conversation, and where it comes from.
+struct Talk {
+    follower: Follower,
+    address: Address,
 }
 
 /// How frames became records.
@@ -65,6 +72,8 @@ pub struct Decoded<'a> {
     pub protocol: &'static str,
     /// When.
     pub received: Time,
+    /// The network address that it came from.
+    pub(crate) address: &'a Address,
     /// What it says.
     pub records: Vec<Record>,
 }
@@ -166,7 +175,7 @@ impl Decoder {
     }
 
     /// Goes on from a context; nothing if it was not clear then which protocol is spoken.
-    fn resume(&mut self, context: &[u8], told: &Told) -> Result<Option<Follower>, ResumeError> {
+    fn resume(&mut self, context: &[u8], told: &Told) -> Result<Option<Talk>, ResumeError> {
         let mut context = Context::read(context).map_err(ResumeError::Context)?;
         if context.protocol == UNIDENTIFIED.name {
             return Ok(None);
@@ -178,7 +187,8 @@ impl Decoder {
                 resettle.device(protocol, binding);
             }
         }
-        let Context { transport, checksum, settings, binding, session, .. } = context;
+        let Context { transport, checksum, settings, binding, session, peer, .. } = context;
+        let address = Address::of(&peer);
         let footing = Footing { protocol, transport, checksum, settings: Arc::new(settings) };
         let footing = self.footings.get_or_insert_with(&footing, |footing| Arc::new(footing.clone())).clone();
         // The entry repeats whose it is, beside its context.
@@ -186,7 +196,7 @@ impl Decoder {
             Told::Bound(told, _) if **told == binding => told.clone(),
             _ => Arc::new(binding),
         });
-        Ok(Some(Follower::new(footing, binding, session)))
+        Ok(Some(Talk { follower: Follower::new(footing, binding, session), address }))
     }
 
     /// The reader went on behind damage, at `place`: what was known before still holds, until a device says otherwise.
@@ -207,7 +217,7 @@ impl Decoder {
             Some(_) => self.frames.live += 1,
             None => self.frames.redecoded += 1,
         }
-        let dialogue = self.dialogues.get_mut(entry.stream).ok_or(Undecoded::NoContext)?;
+        let Talk { follower, address } = self.dialogues.get_mut(entry.stream).ok_or(Undecoded::NoContext)?;
         let mut others = Others::default();
         let decided = match told {
             // Nobody's from here on: nothing was decided about a device.
@@ -219,24 +229,24 @@ impl Decoder {
                     None => binding.clone(),
                     Some(resettle) => {
                         let mut binding = (**binding).clone();
-                        resettle.device(dialogue.protocol(), &mut binding);
+                        resettle.device(follower.protocol(), &mut binding);
                         Arc::new(binding)
                     }
                 })
             }
         };
         // The first entry of a segment repeats whose the stream was: that begins nothing.
-        let decided = decided.filter(|decided| entry.context.is_none() || dialogue.binding() != Some(decided));
+        let decided = decided.filter(|decided| entry.context.is_none() || follower.binding() != Some(decided));
         let received = Time(entry.at);
-        let name = dialogue.protocol().name;
+        let name = follower.protocol().name;
         let (records, malformed) = if let Some(item) = item {
-            dialogue.follow(decided, item.state);
+            follower.follow(decided, item.state);
             (item.records, item.malformed)
         } else {
             // What was nobody's when it came, an older version may not have understood: who was there before did not say it.
             let unsure = match self.gap {
                 Gap::Lost => true,
-                Gap::Erased => dialogue.binding().is_none() || matches!(told, Told::Nobody),
+                Gap::Erased => follower.binding().is_none() || matches!(told, Told::Nobody),
                 Gap::None => matches!(told, Told::Nobody),
             };
             let (mut lost, resettle) = (false, self.resettle.as_deref());
@@ -244,7 +254,7 @@ impl Decoder {
                 let other_name = |id| resettle.is_some_and(|resettle| resettle.is_name_of(id, &bound.device));
                 ids.first().is_some_and(|id| *id == bound.device || other_name(id))
             };
-            let turn = dialogue.frame(entry.payload, received, &mut self.out, |named, bound| {
+            let turn = follower.frame(entry.payload, received, &mut self.out, |named, bound| {
                 let ids = named.ids;
                 // Under another of its names it may still be the same device, but nothing is given to a wrong one.
                 lost = unsure && decided.is_none() && !ids.is_empty() && bound.is_none_or(|bound| !is_its(ids, bound));
@@ -258,11 +268,12 @@ impl Decoder {
         if let Some(malformed) = malformed {
             return Err(Undecoded::Malformed(name.into(), malformed));
         }
-        Ok(dialogue.binding().filter(|_| !records.is_empty()).map(|binding| Decoded {
+        Ok(follower.binding().filter(|_| !records.is_empty()).map(|binding| Decoded {
             binding,
             others,
             protocol: name,
             received,
+            address,
             records,
         }))
     }

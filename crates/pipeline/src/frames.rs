@@ -5,7 +5,7 @@ use crate::told::Told;
 use crate::{Decoded, Decoder, FrameCounts, Undecoded, Window};
 use odograph_handover::{Item, Outlet};
 use odograph_journal::{Broken, Entries, Entry, Error, Kind};
-use odograph_model::{Lsn, Record, RecordId, RecordView, Time};
+use odograph_model::{Key, Lsn, Record, RecordId, RecordView, Time};
 use odograph_protocols::Binding;
 use std::sync::Arc;
 
@@ -203,10 +203,14 @@ fn give<T: Taker>(
         }
     };
     let (protocol, received) = (decoded.protocol, decoded.received);
+    let address = decoded.address.text();
     for mut record in decoded.records {
         let id = RecordId::new(&decoded.binding.device, &record, received);
         let claimed = record.time;
         window.apply(&mut record, received);
+        if let Some(address) = &address {
+            record.set(Key::DeviceIp, address.clone());
+        }
         // One that each device was not decided about by itself goes along with the frame's.
         let other = record.device.as_deref().and_then(|device| decoded.others.device(device));
         let (binding, record) = (&**other.unwrap_or(decoded.binding), &record);

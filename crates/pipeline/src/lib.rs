@@ -4,6 +4,7 @@
 //! hand, to save the work, and gives the same: a record that comes out here can always be made again, by anyone who has the
 //! journal.
 
+mod address;
 mod decode;
 mod dedup;
 mod frames;

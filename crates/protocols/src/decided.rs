@@ -52,8 +52,10 @@ impl From<Option<Arc<Binding>>> for Decided {
 }
 
 /// What is decided about devices that a frame has records of, beside the one that its conversation belongs to.
+///
+/// Nearly all frames have none, and take no memory for it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Others(Arc<[Other]>);
+pub struct Others(Option<Arc<[Other]>>);
 
 /// And about one of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,27 +81,33 @@ impl Others {
                 Other { binding: Arc::new(binding), ..other }
             }
         };
-        Self(all.into_iter().take(OTHERS_MAX).map(plain).take_while(fits).collect())
+        Self::from(all.into_iter().take(OTHERS_MAX).map(plain).take_while(fits).collect::<Vec<_>>())
     }
 
     /// Whether nothing was decided about any.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// All of them.
     pub fn iter(&self) -> impl Iterator<Item = &Other> {
-        self.0.iter()
+        self.0.iter().flat_map(|all| all.iter())
     }
 
     /// What is decided about the one that the frame calls so.
     pub fn called(&self, name: &str) -> Option<&Arc<Binding>> {
-        self.0.iter().find(|other| other.called == name).map(|other| &other.binding)
+        self.iter().find(|other| other.called == name).map(|other| &other.binding)
     }
 
     /// What is decided about the one that has this id.
     pub fn device(&self, id: &str) -> Option<&Arc<Binding>> {
-        self.0.iter().find(|other| other.binding.device == id).map(|other| &other.binding)
+        self.iter().find(|other| other.binding.device == id).map(|other| &other.binding)
+    }
+}
+
+impl From<Vec<Other>> for Others {
+    fn from(all: Vec<Other>) -> Self {
+        Self((!all.is_empty()).then(|| all.into()))
     }
 }
 
@@ -146,7 +154,7 @@ impl Binding {
             others.push(read_other(&mut c)?);
         }
         c.finish("binding")?;
-        Ok((binding, Others(others.into())))
+        Ok((binding, others.into()))
     }
 
     /// Reads what was decided for `device`, whatever was decided about others with it.

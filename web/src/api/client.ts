@@ -85,7 +85,8 @@ export async function ask(method: Method, path: string, asked: Loose = {}): Prom
   throw problem
 }
 
-async function problemOf(response: Response): Promise<Problem> {
+/** What is wrong, of an answer that says so. */
+export async function problemOf(response: Response): Promise<Problem> {
   try {
     const { status, code, title, detail } = (await response.json()) as Schemas['Problem']
     return new Problem(status, code, title, detail)

@@ -554,7 +554,8 @@ export interface paths {
         };
         /**
          * Devices
-         * @description Those of the tenant, as far as whoever asks may see them, page by page.
+         * @description Those of the tenant, as far as whoever asks may see them, page by page. With `live` or `ignition`, a page has fewer than `limit`, or
+         *     none, where many devices were looked through: there are more as long as there is `next`.
          */
         get: {
             parameters: {
@@ -567,13 +568,20 @@ export interface paths {
                     tag?: string;
                     /** @description Of which this was decided. */
                     state?: components["schemas"]["DeviceState"];
+                    /**
+                     * @description Of this live state: `moving`, `stopped`, `no_signal`, `alarm`, or `unseen` of those that have sent nothing yet. Several,
+                     *     separated by commas.
+                     */
+                    live?: string;
+                    /** @description With the ignition on, or off; those that never said so are neither. */
+                    ignition?: boolean;
                     /** @description By `id`, or by `name` as people sort. */
                     order?: components["schemas"]["DeviceOrder"];
                     /** @description `next` of the page before. */
                     cursor?: string;
                     /** @description So many on a page, at most 1,000. */
                     limit?: number;
-                    /** @description Whether `count` is wanted, which takes its time where there are very many. */
+                    /** @description Whether `count` is wanted, which takes its time where there are very many; not with `live` or `ignition`. */
                     count?: boolean;
                 };
                 header?: never;
@@ -1680,6 +1688,211 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/devices/{id}/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The links to a device
+         * @description For managers: those that hold, the latest first.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All that hold. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Share"][];
+                    };
+                };
+                /** @description Whoever asks is no manager. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Make a link to a device
+         * @description For managers. Whoever has it sees the device's name, where it is and was, speed, heading and temperatures, without signing in, and
+         *     nothing else, until it ends by itself or is taken back.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewShare"];
+                };
+            };
+            responses: {
+                /** @description It holds from now on. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["MadeShare"];
+                    };
+                };
+                /** @description A time is out of its bounds. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks is no manager, or the tenant has too many. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/devices/{id}/shares/{share}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Take back a link
+         * @description For managers. It shows nothing from now on.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The device's id, or one of its other names. */
+                    id: string;
+                    /** @description The link's id. */
+                    share: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Whoever asks is no manager. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such device or link. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices/{id}/state": {
         parameters: {
             query?: never;
@@ -2678,6 +2891,142 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/shared": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a link shows
+         * @description For whoever has a link: send its secret as `Authorization: Bearer odl_…`. Where it is not one, was taken back or has ended, there is
+         *     no such thing.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The device, as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Shared"];
+                    };
+                };
+                /** @description There is no such link, or it has ended. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is asked for too often. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shared/track": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The way that a link shows
+         * @description From the moment on that the link says.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description Not before this moment: `2026-11-21T10:00:00Z`, or milliseconds since 1970. The way begins where the link says, in any case. */
+                    from?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Where it was. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SharedTrack"];
+                    };
+                };
+                /** @description There is no such link, or it has ended. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is asked for too often. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sql": {
         parameters: {
             query?: never;
@@ -2690,7 +3039,7 @@ export interface paths {
         /**
          * Ask in SQL
          * @description Over the tenant's tables: `records`, `frames`, `events`, `last`, `devices`. It sees everything that was acknowledged before,
-         *     can change nothing, and ends at a limit of time, rows and memory. For those who see all devices of the tenant.
+         *     can change nothing, and ends at a limit of time, rows and memory. In JSON, the column `id` is text. For those who see all devices of the tenant.
          */
         post: {
             parameters: {
@@ -2745,6 +3094,73 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the server takes
+         * @description Version, uptime, disk, journal, catalog and history. For owners, of their own tenant's tables; all of it for those who manage
+         *     tenants.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description As it was a moment ago. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["System"];
+                    };
+                };
+                /** @description Whoever asks is no owner. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It is looked at for the first time. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -4201,6 +4617,25 @@ export interface components {
          * @enum {string}
          */
         Direction: "in" | "out";
+        /** @description A disk. */
+        DiskSize: {
+            /**
+             * Format: int64
+             * @description In how many days it is full if all that the journal takes in stayed there as it is. History takes less, so it is the least.
+             *     Nothing where `bytes_per_day` is not known, or is 0.
+             */
+            days_left?: number | null;
+            /**
+             * Format: int64
+             * @description Bytes that may still be written.
+             */
+            free_bytes: number;
+            /**
+             * Format: int64
+             * @description Bytes of all of it.
+             */
+            total_bytes: number;
+        };
         /** @description A driver. */
         Driver: {
             /**
@@ -4315,6 +4750,58 @@ export interface components {
         GroupName: {
             name: string;
         };
+        /** @description What all tenants share. */
+        Installation: {
+            /**
+             * Format: int64
+             * @description Bytes of the catalog's file; nothing where the catalog is on another machine.
+             */
+            catalog_bytes?: number | null;
+            disk?: components["schemas"]["DiskSize"] | null;
+            /** @description The journal of this node. */
+            journal: components["schemas"]["JournalSize"];
+            /**
+             * Format: int64
+             * @description Bytes of all tenants' history.
+             */
+            lake_bytes: number;
+            /** @description Whether these are on the disk of the data folder, not in an object store. */
+            lake_is_on_disk: boolean;
+            /**
+             * Format: int64
+             * @description When it was looked at, in milliseconds since 1970 UTC. It is looked at anew where that is 30 seconds ago or more.
+             */
+            looked: number;
+        };
+        /** @description A day of the journal. */
+        JournalDay: {
+            /**
+             * Format: int64
+             * @description Bytes that it took in.
+             */
+            bytes: number;
+            /** @description The day (UTC), as `2026-11-21`. */
+            day: string;
+        };
+        /** @description A journal. */
+        JournalSize: {
+            /**
+             * Format: int64
+             * @description Bytes of its files; nothing where they cannot be read.
+             */
+            bytes?: number | null;
+            /**
+             * Format: int64
+             * @description How much it takes in, in a day, on average over the last seven days or as much of them as is known. Nothing before a segment
+             *     is complete, or where that is less than an hour.
+             */
+            bytes_per_day?: number | null;
+            /**
+             * @description How much it took in, by day (UTC), the last 14 days as far as known: what has no day of its own, such as a segment over
+             *     midnight, is shared among its days by time.
+             */
+            days: components["schemas"]["JournalDay"][];
+        };
         /** @description A token that was just made. */
         Made: components["schemas"]["Token"] & {
             /** @description What programs send. It is shown this once. */
@@ -4324,6 +4811,13 @@ export interface components {
         MadePassword: {
             /** @description It is shown this once; nothing, where the owner chose one. */
             password?: string | null;
+        };
+        /** @description A link that was just made. */
+        MadeShare: components["schemas"]["Share"] & {
+            /** @description The page that shows it, on this server. The secret stands behind the `#`, which browsers send to nobody. */
+            path: string;
+            /** @description What whoever opens it sends. It is shown this once. */
+            secret: string;
         };
         /** @description What came of it. */
         NameAs: {
@@ -4371,6 +4865,13 @@ export interface components {
         NewPassword: {
             /** @description Without one, one is made. */
             password?: string | null;
+        };
+        /** @description A link to be made. */
+        NewShare: {
+            /** @default null */
+            expires?: components["schemas"]["i64"] | null;
+            /** @default null */
+            since?: components["schemas"]["i64"] | null;
         };
         /** @description A tenant to be made. */
         NewTenant: {
@@ -4514,6 +5015,79 @@ export interface components {
             /** @description From which address. */
             peer?: string | null;
         };
+        /** @description A link. */
+        Share: {
+            /** @description Since when it is there. */
+            created: components["schemas"]["i64"];
+            /** @description Who made it: a login, the name of a token, or `owner` of the data folder. */
+            created_by: string;
+            /** @description The device that it shows. */
+            device: string;
+            /** @description Until when it holds. */
+            expires: components["schemas"]["i64"];
+            /** @description Its id, which is no secret. */
+            id: string;
+            /** @description From when on it shows where the device was. */
+            since: components["schemas"]["i64"];
+        };
+        /** @description What a link shows. */
+        Shared: {
+            /**
+             * Format: int64
+             * @description Until when the link holds, in milliseconds since 1970.
+             */
+            expires: number;
+            /**
+             * Format: double
+             * @description Where it heads to, in degrees clockwise from north.
+             */
+            heading?: number | null;
+            /** @description The device's name, if it was given one. */
+            name?: string | null;
+            /** @description Where it is: longitude and latitude, in degrees. */
+            place?: number[] | null;
+            /**
+             * Format: int64
+             * @description From when on `/api/v1/shared/track` has its way, in milliseconds since 1970.
+             */
+            since: number;
+            /**
+             * Format: double
+             * @description Its speed in km/h.
+             */
+            speed_kph?: number | null;
+            /** @description `moving`, `stopped` or `no_signal`; nothing, where it has not sent anything. */
+            state?: string | null;
+            /** @description What it measures of its cargo. */
+            temperatures: components["schemas"]["SharedTemperature"][];
+            /** @description The time of the newest values. */
+            time?: string | null;
+        };
+        /** @description A point of the way. */
+        SharedPoint: {
+            /** @description Longitude and latitude, in degrees. */
+            place: number[];
+            /**
+             * Format: int64
+             * @description When it was there, in milliseconds since 1970.
+             */
+            time: number;
+        };
+        /** @description A temperature. */
+        SharedTemperature: {
+            /**
+             * Format: double
+             * @description In °C.
+             */
+            celsius: number;
+            /** @description Which one, as in records: `temperature.1`. */
+            name: string;
+        };
+        /** @description The way of a device. */
+        SharedTrack: {
+            /** @description In the order of their times; where there were very many, some of them. */
+            points: components["schemas"]["SharedPoint"][];
+        };
         /** @description What a sensor shows. */
         Shown: {
             unit: string;
@@ -4599,6 +5173,36 @@ export interface components {
             transport: string;
             /** @description Why it ended: `undecided`, `undecided-bytes`, `refused`, `peer` and so on; `None` as long as it has not. */
             why?: string | null;
+        };
+        /** @description What the server takes, as it was a moment ago. */
+        System: {
+            installation?: components["schemas"]["Installation"] | null;
+            /** @description What history takes, by tenant and table, the largest first: of one's own tenant, or of all for those who manage them. */
+            tables: components["schemas"]["TableSize"][];
+            /**
+             * Format: int64
+             * @description How many more there are, where they are too many to be told.
+             */
+            tables_left_out: number;
+            /**
+             * Format: int64
+             * @description For how long it has served, in seconds.
+             */
+            uptime_s: number;
+            /** @description The version of the program. */
+            version: string;
+        };
+        /** @description What a table takes. */
+        TableSize: {
+            /**
+             * Format: int64
+             * @description Bytes of its files.
+             */
+            bytes: number;
+            /** @description The table: `records`, `frames` or `events`. */
+            table: string;
+            /** @description The tenant. */
+            tenant: string;
         };
         /** @description A tenant. */
         Tenant: components["schemas"]["Quotas"] & {

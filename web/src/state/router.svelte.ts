@@ -8,6 +8,7 @@ export type Page =
   | { name: 'system' }
   | { name: 'admin'; section: string }
   | { name: 'settings' }
+  | { name: 'share' }
   | { name: 'nothing' }
 
 function parse(path: string): Page {
@@ -23,6 +24,7 @@ function parse(path: string): Page {
     case 'sql':
     case 'system':
     case 'settings':
+    case 'share':
       return { name: first }
     default:
       return { name: 'nothing' }

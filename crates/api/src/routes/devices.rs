@@ -1,5 +1,7 @@
 //! Devices, and the groups that they are in.
 
+mod living;
+
 use crate::body::{Asked, Body, Named};
 use crate::server::Erased;
 use crate::stream::waiting;
@@ -7,13 +9,15 @@ use crate::{Api, Caller, Problem};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use living::Wanted;
+use odograph_catalog::bounds::DEVICE_PAGE_MAX;
 use odograph_catalog::{Device, DeviceFields, DeviceFilter, DeviceOrder, DevicePage, DeviceState, Group};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) fn routes() -> OpenApiRouter<crate::Api> {
+pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(one, change, delete))
@@ -35,13 +39,18 @@ struct DevicesAsked {
     tag: Option<String>,
     /// Of which this was decided.
     state: Option<DeviceState>,
+    /// Of this live state: `moving`, `stopped`, `no_signal`, `alarm`, or `unseen` of those that have sent nothing yet. Several,
+    /// separated by commas.
+    live: Option<String>,
+    /// With the ignition on, or off; those that never said so are neither.
+    ignition: Option<bool>,
     /// By `id`, or by `name` as people sort.
     order: DeviceOrder,
     /// `next` of the page before.
     cursor: Option<String>,
     /// So many on a page, at most 1,000.
     limit: Option<u32>,
-    /// Whether `count` is wanted, which takes its time where there are very many.
+    /// Whether `count` is wanted, which takes its time where there are very many; not with `live` or `ignition`.
     count: bool,
 }
 
@@ -59,15 +68,30 @@ struct Devices {
 
 /// Devices
 ///
-/// Those of the tenant, as far as whoever asks may see them, page by page.
+/// Those of the tenant, as far as whoever asks may see them, page by page. With `live` or `ignition`, a page has fewer than `limit`, or
+/// none, where many devices were looked through: there are more as long as there is `next`.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(DevicesAsked),
     responses((status = 200, description = "A page.", body = Devices),
         (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody)))]
-async fn list(caller: Caller, Asked(asked): Asked<DevicesAsked>) -> Result<Json<Devices>, Problem> {
-    let DevicesAsked { text, group, tag, state, order, cursor, limit, count } = asked;
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    Asked(asked): Asked<DevicesAsked>,
+) -> Result<Json<Devices>, Problem> {
+    let DevicesAsked { text, group, tag, state, live, ignition, order, cursor, limit, count } = asked;
+    let wanted = Wanted::of(live.as_deref(), ignition)?;
     let filter = DeviceFilter { text, group, tag, state };
+    let limit = limit.unwrap_or(PAGE).clamp(1, DEVICE_PAGE_MAX);
+    if let Some(wanted) = wanted {
+        if count {
+            return Err(Problem::invalid("count", "is not told of devices by what is live: leave it out"));
+        }
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let found = living::page(&api, &caller, &filter, order, cursor, limit, &wanted).await?;
+        return Ok(Json(Devices { devices: found.devices, next: found.next, count: None }));
+    }
     let within = caller.within();
-    let DevicePage { devices, next } = within.devices(&filter, order, cursor.as_deref(), limit.unwrap_or(PAGE)).await?;
+    let DevicePage { devices, next } = within.devices(&filter, order, cursor.as_deref(), limit).await?;
     let count = if count { Some(within.count_devices(&filter).await?) } else { None };
     Ok(Json(Devices { devices, next, count }))
 }

@@ -189,6 +189,13 @@ impl DeviceFilter {
 }
 
 /// Where a page ended, as text that nobody needs to understand.
+impl Device {
+    /// What gets the devices behind this one, as [`DevicePage::next`] does behind the last of a page.
+    pub fn place(&self) -> String {
+        place(&self.sort_key(), &self.id)
+    }
+}
+
 fn place(key: &str, id: &str) -> String {
     URL_SAFE_NO_PAD.encode(json(&(key, id)))
 }

@@ -8,7 +8,7 @@ use crate::bounds::{self, TOKENS_MAX};
 use crate::scoped::shown;
 use crate::secret::{self, new_id};
 use crate::sql::{Columns as _, json};
-use crate::{Actor, Error, Needed, Role, Secret, UnixMillis};
+use crate::{Error, Needed, Role, Secret, UnixMillis};
 
 /// A token.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -99,11 +99,7 @@ impl Within<'_> {
         if new.expires.is_some_and(|expires| expires <= change.now()) {
             return Err(Error::invalid("expires", "is in the past"));
         }
-        let created_by = match &access.actor {
-            Actor::User { login, .. } => login.clone(),
-            Actor::Token { name, .. } => name.clone(),
-            Actor::Owner | Actor::Server => "owner".to_owned(),
-        };
+        let created_by = access.actor.name();
         let rng = &*self.scoped.catalog().rng;
         let (id, secret) = (new_id(rng), Secret::new(secret::TOKEN, rng));
         let NewToken { name, role, system, groups, expires } = new;

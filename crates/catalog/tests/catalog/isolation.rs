@@ -7,7 +7,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use odograph_catalog::{
     Access, AccountChange, AuditFilter, Catalog, DeviceFields, DeviceFilter, DeviceOrder, DeviceRow, DeviceState,
-    DriverFields, Error, ImportMode, NewCommand, NewToken, NewUser, Registered, Role, UserChange, Within,
+    DriverFields, Error, ImportMode, NewCommand, NewShare, NewToken, NewUser, Registered, Role, UserChange, Within,
 };
 
 use odograph_sensors::Definition;
@@ -41,13 +41,14 @@ struct Things {
     group: String,
     device: String,
     driver: String,
+    share: String,
     /// The number of a command for the device.
     command: i64,
 }
 
 impl Things {
-    fn ids(&self) -> [&str; 6] {
-        [&self.user, &self.token, &self.session, &self.group, &self.device, &self.driver]
+    fn ids(&self) -> [&str; 7] {
+        [&self.user, &self.token, &self.session, &self.group, &self.device, &self.driver, &self.share]
     }
 }
 
@@ -99,6 +100,9 @@ const METHODS: &[Method] = methods! {
     sensor: Needs::Nothing, true, |within, things| within.sensor(&things.device, "one");
     set_sensor: MANAGER, true, |within, things| within.set_sensor(&things.device, one());
     delete_sensor: MANAGER, true, |within, things| within.delete_sensor(&things.device, "one");
+    shares: MANAGER, true, |within, things| within.shares(&things.device);
+    create_share: MANAGER, true, |within, things| within.create_share(&things.device, NewShare::default());
+    revoke_share: MANAGER, true, |within, things| within.revoke_share(&things.device, &things.share);
     tenant: Needs::Nothing, false, |within, things| within.tenant();
     users: OWNER, false, |within, things| within.users();
     user: OWNER, true, |within, things| within.user(&things.user);
@@ -171,6 +175,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
     let device = within.create_device(vec![format!("d{number}")], fields).await.unwrap().id;
     within.set_sensor(&device, one()).await.unwrap();
     let driver = within.create_driver(called("driver")).await.unwrap().id;
+    let share = within.create_share(&device, NewShare::default()).await.unwrap().0.id;
     let command = within.create_command(&device, stop()).await.unwrap().number;
     let mut session = String::new();
     if let Some(login) = login {
@@ -178,7 +183,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
         let sessions = catalog.within(&access).sessions().await.unwrap();
         session = sessions.into_iter().find(|session| session.current).unwrap().id;
     }
-    Things { user, token, session, group, device, driver, command }
+    Things { user, token, session, group, device, driver, share, command }
 }
 
 /// All that the catalog has of a tenant.
@@ -190,7 +195,11 @@ async fn dump(catalog: &Catalog, tenant: &str) -> String {
     let devices = devices.unwrap();
     assert_eq!(devices.next, None);
     let drivers = within.drivers(None).await.unwrap();
-    let things = format!("{users:#?} {tokens:#?} {groups:#?} {devices:#?} {drivers:#?}");
+    let shares = match devices.devices.iter().find(|device| device.id == "d9999") {
+        Some(device) => within.shares(&device.id).await.unwrap(),
+        None => Vec::new(),
+    };
+    let things = format!("{shares:#?} {users:#?} {tokens:#?} {groups:#?} {devices:#?} {drivers:#?}");
     format!("{:?} {things} {:#?}", within.tenant().await.unwrap(), within.audit(&ALL).await.unwrap())
 }
 
@@ -250,9 +259,9 @@ fn nothing_of_another_tenant_is_to_be_had() {
         });
         catalog.register(&twins.collect::<Vec<_>>()).await.unwrap();
         let before = dump(&catalog, "south").await;
-        let nobody = ["u1", "t1", "s1", "g1", "d0", "x1"].map(ToOwned::to_owned);
-        let [user, token, session, group_id, device, driver] = nobody;
-        let nobody = Things { user, token, session, group: group_id, device, driver, command: 0 };
+        let nobody = ["u1", "t1", "s1", "g1", "d0", "x1", "l1"].map(ToOwned::to_owned);
+        let [user, token, session, group_id, device, driver, share] = nobody;
+        let nobody = Things { user, token, session, group: group_id, device, driver, share, command: 0 };
         let mut number = 0;
         for (login, access, is_user) in &actors {
             for method in METHODS {
@@ -324,6 +333,7 @@ fn few_files_reach_across_tenants() {
         "queue.rs",
         "register.rs",
         "scoped.rs",
+        "shared.rs",
         "sign_in.rs",
         "sql.rs",
         "tenants.rs",

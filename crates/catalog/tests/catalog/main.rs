@@ -13,6 +13,7 @@ mod isolation;
 mod postgres;
 mod register;
 mod sensors;
+mod shares;
 mod sign_in;
 mod support;
 mod tenants;

@@ -1,8 +1,10 @@
 //! What is appended comes back, in its place, whole and attributable.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
+use odograph_env::Disk as _;
 use odograph_journal::{APPEND_BYTES_MAX, AppendError, ENTRY_BYTES_MAX, Kind, NewEntry, Step};
 use odograph_model::Lsn;
 use odograph_testkit::{FaultDisk, SeededRng};
@@ -254,4 +256,7 @@ fn counts_agree_with_what_is_there() {
     assert_eq!(bench.journal.stats().entries, all.len() as u64);
     assert!(stat.segments.windows(2).all(|pair| pair[0].end == pair[1].base));
     assert!(stat.segments.iter().all(|segment| segment.times == Some((NOW, NOW + 1)) && segment.devices <= 4));
+    let beside = ["chain", "removed", "signing.key"]
+        .map(|name| bench.disk.inspect(&Path::new(FOLDER).join(name)).unwrap().bytes);
+    assert_eq!(bench.reader().disk_bytes().unwrap(), stat.bytes + beside.iter().sum::<u64>());
 }

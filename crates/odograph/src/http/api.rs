@@ -9,7 +9,7 @@ use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
 use odograph_api::{
     Code, CommandType, Decode, Erased, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat,
-    Records, Server, Sql, SqlFormat, Stray, StrayQuery,
+    Records, Server, Sql, SqlFormat, Stray, StrayQuery, System,
 };
 use odograph_catalog::{Device, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
@@ -107,6 +107,14 @@ impl Server for App {
         })
     }
 
+    fn system(&self) -> Result<System, Problem> {
+        self.looked()
+    }
+
+    fn system_of(&self, tenant: &str) -> System {
+        self.looked_of(tenant)
+    }
+
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {
         // Taken now: whatever was acknowledged before is in the answer.
         let durable = self.journal.durable();
@@ -116,7 +124,7 @@ impl Server for App {
                 if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
             })?;
         let format = match query.format {
-            SqlFormat::Jsonl => sql::SqlFormat::Json,
+            SqlFormat::Jsonl => sql::SqlFormat::JsonTextIds,
             SqlFormat::Csv => sql::SqlFormat::Csv,
             SqlFormat::Parquet => sql::SqlFormat::Parquet,
         };

@@ -27,6 +27,7 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         _ => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
     };
     match found {
+        Some((file, _)) if name == SHARE => hidden(answer(file, false, &headers)),
         Some((file, kept)) => answer(file, kept, &headers),
         None if odograph_web::is_built() => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
         None => (StatusCode::NOT_FOUND, NOT_BUILT).into_response(),
@@ -76,6 +77,15 @@ fn answer(file: File, kept: bool, headers: &HeaderMap) -> Response {
     response
 }
 
+/// The page of whoever has a link: no cache keeps it, no other site learns of it, and no search engine has it.
+fn hidden(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert("x-robots-tag", HeaderValue::from_static("noindex, nofollow"));
+    response
+}
+
 fn tag(file: &File) -> String {
     let mut tag = String::from("\"");
     for byte in file.hash.iter().take(16) {
@@ -84,6 +94,9 @@ fn tag(file: &File) -> String {
     tag.push('"');
     tag
 }
+
+/// Where links lead. Which one it is stands behind a `#`, which no browser sends.
+const SHARE: &str = "share";
 
 /// Files whose names change with their content.
 const KEPT: &str = "assets/";
@@ -120,6 +133,24 @@ mod tests {
         ] {
             assert_eq!(is_file(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn the_page_of_a_link_is_kept_nowhere() {
+        let file = || File {
+            bytes: b"<!doctype html>".as_slice().into(),
+            encoding: None,
+            media_type: "text/html",
+            hash: [7; 32],
+        };
+        let of =
+            |response: &Response, name: &str| response.headers().get(name).map(|it| it.to_str().unwrap().to_owned());
+        let page = answer(file(), false, &HeaderMap::new());
+        assert_eq!(of(&page, "referrer-policy").as_deref(), Some("same-origin"));
+        let page = hidden(page);
+        assert_eq!(of(&page, "cache-control").as_deref(), Some("no-store"));
+        assert_eq!(of(&page, "referrer-policy").as_deref(), Some("no-referrer"));
+        assert_eq!(of(&page, "x-robots-tag").as_deref(), Some("noindex, nofollow"));
     }
 
     #[test]

@@ -62,7 +62,8 @@ const FIXED: &[(&str, &str, &str)] = &[
     (
         "id",
         "bigint",
-        "what the record is known by; the same record sent again has the same. Exports write its 64 bits as 16 hexadecimal digits",
+        "what the record is known by; the same record sent again has the same. Exports write its 64 bits as 16 hexadecimal digits, \
+         JSON answers of `/api/v1/sql` as text",
     ),
     ("protocol", "text", "what it came by"),
     ("day", "date", "the day of `time`, UTC: what the table is partitioned by"),

@@ -7,7 +7,7 @@ use odograph_env::{Clock as _, Disk};
 use odograph_handover::ring;
 use odograph_ingest::{Connection, Devices, Intake, Limits, Listener, Now, Peers, Scratch};
 use odograph_journal::{Committer, Entry, Journal, Kind, Options, Reader};
-use odograph_model::{Lsn, Record, RecordId, Time};
+use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_pipeline::{Again, Decoder, FrameCounts, Records, Resettle, Window};
 use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{
@@ -17,7 +17,7 @@ use odograph_simtest::{Book, Historian};
 use odograph_testkit::vectors::{Paragraph, parse};
 use odograph_testkit::{FaultDisk, PowerCut, SeededRng, TestClock};
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -241,7 +241,7 @@ impl Gateway {
     fn call<'p>(&mut self, paragraph: &'p Paragraph) -> Caller<'p> {
         let Variant { protocol, transport, feeding, common, .. } = self.variant;
         self.callers += 1;
-        let address = SocketAddr::from(([192, 0, 2, 1], self.callers));
+        let address = SocketAddr::from((PEER, self.callers));
         let spoken = if common { &UNIDENTIFIED } else { protocol };
         let mut listener = Listener::new(spoken, transport, ([127, 0, 0, 1], 1).into()).unwrap();
         listener.checksum = paragraph.options.checksum;
@@ -510,6 +510,7 @@ fn ids(frames: &[Frame]) -> Vec<(RecordId, CompactString, Record)> {
             if seen.insert(id) {
                 let mut record = record.clone();
                 Window::default().apply(&mut record, frame.received);
+                record.set(Key::DeviceIp, CompactString::from(PEER.to_string()));
                 let device = record.device.clone().unwrap_or_else(|| frame.binding.device.clone());
                 all.push((id, device, record));
             }
@@ -525,6 +526,9 @@ fn first_difference(expected: &[&Frame], found: &[Frame]) -> String {
         None => format!("live {} frames, again {}", expected.len(), found.len()),
     }
 }
+
+/// Where all devices are.
+const PEER: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
 fn folder() -> PathBuf {
     PathBuf::from("data/journal/0")

@@ -9,6 +9,7 @@ pub(super) fn end(bytes: &[u8]) -> Result<Extent, Wrong> {
     for _ in 0..=CHUNKS_MAX {
         match walk.chunk()? {
             Step::Chunk(_) => {}
+            Step::Unended(_) => return Err(Wrong::Chunk),
             Step::Last => return walk.trailers(),
             Step::Needs(length, _) => return Ok(Extent::Needs(length)),
         }
@@ -27,7 +28,8 @@ pub(super) fn begun(bytes: &[u8], body_max: usize) -> (Vec<u8>, bool) {
     loop {
         let (chunk, goes_on) = match walk.chunk() {
             Ok(Step::Chunk(chunk)) => (chunk, true),
-            Ok(Step::Needs(_, part)) => (part, false),
+            // What was seen of a chunk stays seen when its end turns out to be none.
+            Ok(Step::Needs(_, part) | Step::Unended(part)) => (part, false),
             Ok(Step::Last) => return (joined, true),
             Err(_) => return (joined, false),
         };
@@ -46,6 +48,8 @@ struct Walk<'a> {
 
 enum Step<'a> {
     Chunk(&'a [u8]),
+    /// All bytes of a chunk, and no line end behind them.
+    Unended(&'a [u8]),
     /// The chunk of no bytes, after which the trailers come.
     Last,
     /// So many bytes at least, and what has come of the chunk that is not whole.
@@ -69,7 +73,10 @@ impl<'a> Walk<'a> {
             return Ok(Step::Needs(end, come.get(..size).unwrap_or(come)));
         };
         self.at = end;
-        chunk.strip_suffix(LINE_END).map(Step::Chunk).ok_or(Wrong::Chunk)
+        Ok(match chunk.strip_suffix(LINE_END) {
+            Some(chunk) => Step::Chunk(chunk),
+            None => Step::Unended(chunk.get(..size).unwrap_or(chunk)),
+        })
     }
 
     fn trailers(&mut self) -> Result<Extent, Wrong> {

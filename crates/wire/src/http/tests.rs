@@ -229,6 +229,7 @@ fn a_request_shows_what_has_come_of_it() {
         ("3\r\nlat\r\n2;x", "lat"),
         ("3\r\nlat\r\n2\r\n=1\r\n0\r\n\r\nGET /", "lat=1"),
         ("3\r\nlatx", "lat"),
+        ("3\r\nlatxy", "lat"),
         ("3\r\nlat\r\nx\r\n=1", "lat"),
     ] {
         assert_eq!(chunked(body), whole(come, come.len() == 5), "{body:?}");

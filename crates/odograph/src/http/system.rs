@@ -1,0 +1,276 @@
+//! What the server takes: looked at when somebody asks, and kept for a while, so that asking often costs nothing.
+
+use super::App;
+use anyhow::Result;
+use odograph_api::{Code, DiskSize, Installation, JournalDay, JournalSize, Problem, System, TableSize};
+use odograph_env::{Clock as _, Disk as _, LocalDisk, SystemClock, UnixMillis};
+use odograph_model::Time;
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// What was seen last.
+pub(super) struct Looks {
+    clock: SystemClock,
+    /// When the server began to serve.
+    begun: Duration,
+    last: Mutex<Last>,
+}
+
+#[derive(Default)]
+struct Last {
+    seen: Option<(Duration, System)>,
+    /// Somebody is looking: who else asks gets what was seen before.
+    is_looking: bool,
+}
+
+impl Looks {
+    pub(super) fn begun() -> Self {
+        let clock = SystemClock::new();
+        Self { begun: clock.monotonic(), clock, last: Mutex::default() }
+    }
+
+    fn uptime_s(&self) -> u64 {
+        self.clock.monotonic().saturating_sub(self.begun).as_secs()
+    }
+
+    fn held(&self) -> MutexGuard<'_, Last> {
+        // Every change is whole, so a panic elsewhere does not spoil it.
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl App {
+    /// Everything, at most [`FRESH`] old.
+    pub(super) fn looked(&self) -> Result<System, Problem> {
+        let now = self.looks.clock.monotonic();
+        let mut last = self.looks.held();
+        let fresh = last.seen.as_ref().is_some_and(|(at, _)| now.saturating_sub(*at) < FRESH);
+        if !fresh && !last.is_looking {
+            last.is_looking = true;
+            drop(last);
+            let _looking = Looking(&self.looks);
+            let seen = self.look();
+            self.looks.held().seen = Some((now, seen.clone()));
+            return Ok(seen);
+        }
+        let seen = last.seen.as_ref().map(|(_, seen)| System { uptime_s: self.looks.uptime_s(), ..seen.clone() });
+        seen.ok_or_else(|| Problem::new(Code::Unavailable, "it is looked at for the first time").retry_after(AGAIN))
+    }
+
+    /// What one tenant takes.
+    pub(super) fn looked_of(&self, tenant: &str) -> System {
+        let tables = largest(self.tables(std::iter::once(tenant)));
+        self.system(None, tables)
+    }
+
+    fn look(&self) -> System {
+        let lake = self.history.lake();
+        let tenants = lake.as_ref().map(odograph_lake::Lake::tenants).unwrap_or_default();
+        let tables = self.tables(tenants.iter().map(compact_str::CompactString::as_str));
+        let journal = self.journal_size();
+        let installation = Installation {
+            looked: self.looks.clock.now(),
+            disk: disk(self.home.folder().path(), journal.bytes_per_day),
+            journal,
+            catalog_bytes: catalog_bytes(self.home.catalog_url()),
+            lake_bytes: tables.iter().map(|table| table.bytes).sum(),
+            lake_is_on_disk: lake.is_none_or(|lake| lake.requests().is_none()),
+        };
+        self.system(Some(installation), largest(tables))
+    }
+
+    fn system(&self, installation: Option<Installation>, (tables, tables_left_out): (Vec<TableSize>, u64)) -> System {
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        System { version, uptime_s: self.looks.uptime_s(), installation, tables, tables_left_out }
+    }
+
+    fn tables<'t>(&self, tenants: impl Iterator<Item = &'t str>) -> Vec<TableSize> {
+        let Some(lake) = self.history.lake() else { return Vec::new() };
+        let of = |tenant: &str| {
+            let sized = lake.table_bytes(tenant).into_iter();
+            sized
+                .map(|(table, bytes)| TableSize { tenant: tenant.to_owned(), table: table.to_owned(), bytes })
+                .collect::<Vec<_>>()
+        };
+        tenants.flat_map(of).collect()
+    }
+
+    fn journal_size(&self) -> JournalSize {
+        let pieces = self.pieces().unwrap_or_else(|error| {
+            tracing::warn!("how the journal grows cannot be told: {error:#}");
+            Vec::new()
+        });
+        let now = self.looks.clock.now();
+        let bytes_per_day = bytes_per_day(&pieces, now);
+        JournalSize { bytes: self.reader.disk_bytes().ok(), bytes_per_day, days: days(&pieces, now) }
+    }
+
+    /// What the journal took in, as far as it was sealed, and what came since.
+    fn pieces(&self) -> Result<Vec<Piece>> {
+        let durable = self.journal.durable();
+        let seals: Vec<_> = self.reader.seals()?.into_iter().flatten().collect();
+        let rest = seals.last().map(|last| {
+            let (from, to) = (last.sealed_at, self.looks.clock.now());
+            Piece { from, to, bytes: durable.0.saturating_sub(last.end.0) }
+        });
+        let sealed = seals.iter().map(|seal| Piece {
+            from: seal.created_at,
+            to: seal.sealed_at,
+            bytes: seal.end.0.saturating_sub(seal.base.0),
+        });
+        Ok(sealed.chain(rest).collect())
+    }
+}
+
+/// Somebody who looks, until they are done or panic.
+struct Looking<'l>(&'l Looks);
+
+impl Drop for Looking<'_> {
+    fn drop(&mut self) {
+        self.0.held().is_looking = false;
+    }
+}
+
+/// The largest tables, as many as are told, and how many there are besides.
+fn largest(mut tables: Vec<TableSize>) -> (Vec<TableSize>, u64) {
+    tables.sort_by(|a, b| (Reverse(a.bytes), &a.tenant, &a.table).cmp(&(Reverse(b.bytes), &b.tenant, &b.table)));
+    let left_out = tables.len().saturating_sub(TABLES_MAX) as u64;
+    tables.truncate(TABLES_MAX);
+    (tables, left_out)
+}
+
+fn disk(folder: &Path, bytes_per_day: Option<u64>) -> Option<DiskSize> {
+    let stat = rustix::fs::statvfs(folder).ok()?;
+    let (free_bytes, total_bytes) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
+    let days_left = bytes_per_day.and_then(|per_day| free_bytes.checked_div(per_day));
+    Some(DiskSize { free_bytes, total_bytes, days_left })
+}
+
+/// The catalog's file, with what SQLite keeps beside it.
+fn catalog_bytes(address: &str) -> Option<u64> {
+    let path = address.strip_prefix("sqlite:")?;
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let bytes = |end: &str| LocalDisk.inspect(&PathBuf::from(format!("{path}{end}"))).ok().map(|found| found.bytes);
+    Some(bytes("")? + ["-wal", "-shm"].into_iter().filter_map(bytes).sum::<u64>())
+}
+
+/// What the journal took in between two moments.
+#[derive(Debug, Clone, Copy)]
+struct Piece {
+    from: UnixMillis,
+    to: UnixMillis,
+    bytes: u64,
+}
+
+impl Piece {
+    /// What part of it came between these moments, if it came evenly. What took no time came at its end.
+    fn within(&self, from: UnixMillis, to: UnixMillis) -> u64 {
+        let whole = self.to.saturating_sub(self.from);
+        if whole <= 0 {
+            return if (from..to).contains(&self.to) { self.bytes } else { 0 };
+        }
+        let part = self.to.min(to).saturating_sub(self.from.max(from)).max(0);
+        let share = u128::from(self.bytes) * part.unsigned_abs() as u128 / whole.unsigned_abs() as u128;
+        u64::try_from(share).unwrap_or(u64::MAX)
+    }
+}
+
+/// How much comes in a day, lately; nothing where too little is known.
+fn bytes_per_day(pieces: &[Piece], now: UnixMillis) -> Option<u64> {
+    let first = pieces.first()?.from;
+    let from = first.max(now.saturating_sub(RATE_DAYS * DAY_MS));
+    let known = now.saturating_sub(from);
+    if known < KNOWN_MS_MIN {
+        return None;
+    }
+    let bytes: u64 = pieces.iter().map(|piece| piece.within(from, now.saturating_add(1))).sum();
+    let per_day = u128::from(bytes) * DAY_MS.unsigned_abs() as u128 / known.unsigned_abs() as u128;
+    Some(u64::try_from(per_day).unwrap_or(u64::MAX))
+}
+
+/// How much came on each of the last days, from the first one on of which something is known.
+fn days(pieces: &[Piece], now: UnixMillis) -> Vec<JournalDay> {
+    let Some(first) = pieces.iter().map(|piece| piece.from.min(piece.to)).min() else { return Vec::new() };
+    let today = now.div_euclid(DAY_MS);
+    let first = first.div_euclid(DAY_MS).max(today - (DAYS - 1));
+    let mut days: BTreeMap<i64, u64> = (first..=today).map(|day| (day, 0)).collect();
+    for (day, bytes) in &mut days {
+        *bytes = pieces.iter().map(|piece| piece.within(day * DAY_MS, (day + 1) * DAY_MS)).sum();
+    }
+    days.into_iter().map(|(day, bytes)| JournalDay { day: date(day), bytes }).collect()
+}
+
+fn date(day: i64) -> String {
+    Time(day * DAY_MS).to_string().chars().take(10).collect()
+}
+
+/// For so long nobody looks again: pages ask every few seconds, and each look asks for the length of the journal's files.
+const FRESH: Duration = Duration::from_secs(30);
+/// A look takes milliseconds.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Tables that are told: nobody reads more, and a server may have 100,000 tenants.
+const TABLES_MAX: usize = 1000;
+/// The days of the journal that are told.
+const DAYS: i64 = 14;
+/// Over so many days it is measured how much comes in a day: weekends are among them.
+const RATE_DAYS: i64 = 7;
+/// From less, nobody should conclude what a day brings.
+const KNOWN_MS_MIN: i64 = 60 * 60 * 1000;
+const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR_MS: i64 = 60 * 60 * 1000;
+    /// 2026-11-21T00:00:00Z.
+    const MIDNIGHT: i64 = 20_778 * DAY_MS;
+
+    fn piece(from: i64, to: i64, bytes: u64) -> Piece {
+        Piece { from, to, bytes }
+    }
+
+    fn told(pieces: &[Piece], now: i64) -> Vec<(String, u64)> {
+        days(pieces, now).into_iter().map(|day| (day.day, day.bytes)).collect()
+    }
+
+    #[test]
+    fn a_segment_over_midnight_is_shared_among_its_days() {
+        let pieces = [piece(MIDNIGHT - HOUR_MS, MIDNIGHT + 3 * HOUR_MS, 400), piece(MIDNIGHT, MIDNIGHT, 7)];
+        let expected = vec![("2026-11-20".to_owned(), 100), ("2026-11-21".to_owned(), 307)];
+        assert_eq!(told(&pieces, MIDNIGHT + 4 * HOUR_MS), expected);
+        assert_eq!(told(&[], MIDNIGHT), vec![]);
+    }
+
+    #[test]
+    fn only_the_last_days_are_told_and_those_without_anything_too() {
+        let pieces = [piece(MIDNIGHT - 400 * DAY_MS, MIDNIGHT - 400 * DAY_MS + 1, 5), piece(MIDNIGHT, MIDNIGHT + 1, 9)];
+        let told = told(&pieces, MIDNIGHT + 2);
+        assert_eq!(told.len(), usize::try_from(DAYS).unwrap());
+        assert_eq!(told.first(), Some(&("2026-11-08".to_owned(), 0)));
+        assert_eq!(told.last(), Some(&("2026-11-21".to_owned(), 9)));
+    }
+
+    #[test]
+    fn a_day_brings_what_the_last_week_did() {
+        let now = MIDNIGHT;
+        assert_eq!(bytes_per_day(&[], now), None);
+        let hour = piece(now - HOUR_MS, now, 100);
+        assert_eq!(bytes_per_day(&[hour], now), Some(2400));
+        assert_eq!(bytes_per_day(&[piece(now - HOUR_MS + 1, now, 100)], now), None, "less than an hour");
+        let week = piece(now - 7 * DAY_MS, now, 7000);
+        assert_eq!(bytes_per_day(&[piece(now - 30 * DAY_MS, now - 7 * DAY_MS, 1_000_000), week], now), Some(1000));
+        assert_eq!(bytes_per_day(&[piece(now - 2 * DAY_MS, now - DAY_MS, 0)], now), Some(0), "silence is known too");
+    }
+
+    #[test]
+    fn the_largest_tables_are_told() {
+        let table = |bytes| TableSize { tenant: format!("t{bytes}"), table: "frames".to_owned(), bytes };
+        let (told, left_out) = largest((0..TABLES_MAX as u64 + 2).map(table).collect());
+        assert_eq!((told.len(), left_out), (TABLES_MAX, 2));
+        assert_eq!((told.first(), told.last()), (Some(&table(TABLES_MAX as u64 + 1)), Some(&table(2))));
+    }
+}
