@@ -132,6 +132,8 @@ fn ids(owner: &Client) -> Ids {
     ids
 }
 
+const ALL_RECORDS: &str = "SELECT * FROM records UNION ALL BY NAME SELECT * FROM last";
+
 /// What an operation needs at least, and what is sent with it. Every operation of the description stands here.
 fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
     const LIMITED: u8 = 0;
@@ -171,9 +173,7 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
         ("get", "/api/v1/live/view" | "/api/v1/live/counts") => (LIMITED, None),
         ("get", "/api/v1/protocols" | "/api/v1/parameters") => (LIMITED, None),
         ("post", "/api/v1/decode") => (LIMITED, Some(json!({"messages": ["00"]}))),
-        ("post", "/api/v1/sql") => {
-            (VIEWER, Some(json!({"sql": "SELECT * FROM records UNION ALL BY NAME SELECT * FROM last"})))
-        }
+        ("post", "/api/v1/sql") => (VIEWER, Some(json!({"sql": ALL_RECORDS}))),
         ("post", "/api/v1/devices") => (MANAGER, Some(json!({"ids": ["2"]}))),
         ("post", "/api/v1/devices/{id}/erase") => (OWNER, Some(json!({"yes": false}))),
         ("patch", "/api/v1/devices/{id}") => (MANAGER, Some(json!({"plate": "X"}))),
