@@ -1,3 +1,5 @@
+//! Nothing is overwritten before everyone who reads the journal is behind it.
+
 use super::*;
 use odograph_env::SystemClock;
 use odograph_journal::{Journal, Kind, NewEntry, Options};
