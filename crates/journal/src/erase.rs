@@ -65,13 +65,16 @@ impl Reader {
         Ok(Erasures::read(self.disk(), self.folder())?.orders)
     }
 
-    /// Gives an order, durably: from now on it is to be carried out, whatever happens. All before `until` must be sealed.
+    /// Gives an order about so many devices, durably: from now on it is to be carried out, whatever happens. All before `until` must be
+    /// sealed.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
-    pub fn order_erasure(&self, at: UnixMillis, until: Lsn, subject: &[u8]) -> Result<u64, Error> {
+    /// When the disk refuses, or [`Error::ErasuresFull`].
+    pub fn order_erasure(&self, at: UnixMillis, until: Lsn, subject: &[u8], devices: usize) -> Result<u64, Error> {
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
+        // At most one of each device in each segment that there ever was.
+        erasures.has_room(self.seals()?.len().saturating_mul(devices))?;
         let order = erasures.orders.last().map_or(1, |last| last.order + 1);
         let (subject, done) = (subject.to_vec(), None);
         erasures.orders.push(Erasure { order, at, until, subject, done, entries: 0, bytes: 0, segments: 0 });

@@ -93,6 +93,15 @@ impl Erasures {
         durable_file::replace(disk, folder, &paths::erasures(folder), self.text().as_bytes())
     }
 
+    /// Whether so many leaves more can be read again: looked at before anything is erased, because behind the order there is no way back.
+    pub(crate) fn has_room(&self, leaves: usize) -> Result<(), Error> {
+        let leaves = self.leaves.len().saturating_add(leaves);
+        match leaves.checked_mul(LEAF_BYTES_MAX).is_some_and(|bytes| bytes <= FILE_BYTES_MAX / 2) {
+            true => Ok(()),
+            false => Err(Error::ErasuresFull { leaves_max: FILE_BYTES_MAX / 2 / LEAF_BYTES_MAX }),
+        }
+    }
+
     /// What was erased of a segment, by the places of leaves. `but`: an order that is not looked at.
     pub(crate) fn of_segment(&self, base: u64, but: Option<u64>) -> Vec<ErasedLeaf> {
         let own = self.leaves.iter().filter(|leaf| leaf.base == base && Some(leaf.order) != but);
@@ -202,8 +211,10 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 }
 
 const HEAD: &str = "odograph erasures 1";
-/// A hundred bytes for each segment that a device was in: half a million of them.
-const FILE_BYTES_MAX: usize = 64 << 20;
+/// So much is read at most. Leaves take half of it, so that there is room for orders.
+const FILE_BYTES_MAX: usize = 128 << 20;
+/// A line with the longest numbers.
+const LEAF_BYTES_MAX: usize = 240;
 
 #[cfg(test)]
 mod tests {
@@ -247,6 +258,9 @@ mod tests {
         assert_eq!(read.of_segment(1024, None), [leaf(2, 0, 2, false), leaf(2, 3, 8, false)], "the last order knows");
         assert_eq!(read.of_segment(1024, Some(2)), [leaf(1, 3, 4, true)]);
         assert!(read.is_under_way(1024) && !read.is_under_way(0));
+        assert!(read.has_room(200_000).is_ok());
+        assert!(matches!(read.has_room(300_000), Err(Error::ErasuresFull { .. })));
+        assert!(matches!(read.has_room(usize::MAX), Err(Error::ErasuresFull { .. })));
         let path = paths::erasures(folder);
         for at in 0..disk.content(&path).unwrap().len() {
             let other = disk.kill_image();

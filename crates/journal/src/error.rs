@@ -54,6 +54,14 @@ pub enum Error {
     /// An entry that should be there cannot be read.
     #[error(transparent)]
     Broken(#[from] Broken),
+    /// What is kept of erasures would become too much.
+    #[error(
+        "at most {leaves_max} pairs of a device and a segment can be erased in all: erase devices one by one, or let retention do it"
+    )]
+    ErasuresFull {
+        /// So many, with those that were erased before.
+        leaves_max: usize,
+    },
     /// Whoever asked for it did not want it to go on. What was done stays done.
     #[error("it was not to go on")]
     Interrupted,

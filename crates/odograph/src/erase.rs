@@ -96,7 +96,9 @@ impl Erasing {
 
     /// Gives the order, durably. All before `until` is sealed, and in history.
     pub(crate) fn order(&self, subject: &Subject, until: Lsn) -> Result<u64> {
-        let order = self.reader.order_erasure(self.clock.now(), until, &serde_json::to_vec(subject)?)?;
+        // Of a tenant, each of its devices; one has one leaf in a segment, whatever it is called.
+        let devices = subject.of.device.as_ref().map_or(subject.ids.len(), |_| 1);
+        let order = self.reader.order_erasure(self.clock.now(), until, &serde_json::to_vec(subject)?, devices)?;
         tracing::warn!(order, tenant = %subject.of.tenant, "an erasure is ordered: it is carried out, whatever happens");
         Ok(order)
     }

@@ -157,7 +157,7 @@ fn read(disk: &FaultDisk) -> (Vec<String>, Totals) {
 fn erase(disk: &FaultDisk) -> u64 {
     let reader = reader(disk);
     let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
-    let order = reader.order_erasure(NOW, end, b"whose").unwrap();
+    let order = reader.order_erasure(NOW, end, b"whose", 1).unwrap();
     let belongs = |identity: Identity<'_>| identity.device == GONE;
     let whose = Whose { device: Some(GONE), belongs: &belongs, removed: &|_, _| Part::All, goes_on: &|| true };
     let done = reader.erase(order, &whose).unwrap();

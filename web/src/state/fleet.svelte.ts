@@ -1,5 +1,4 @@
 // The fleet: what people say of devices (the catalog) and what they do now (the live stream), as one list.
-import { SvelteMap } from 'svelte/reactivity'
 import { api, Problem, type Schemas } from '../api/client'
 import { LiveStream, type DeviceStateName, type LiveDevice } from '../api/live'
 
@@ -8,6 +7,9 @@ export type Device = Schemas['Device']
 /** More devices than these are not all kept in the browser: search finds the others. */
 export const DEVICES_MAX = 10_000
 const PAGE = 1000
+/** With more devices than these, what depends on all of them is worked out once in a while only. */
+const LARGE = 1000
+const LARGE_PAUSE_MS = 1000
 /** Two values of one device are compared for a trend if they are so far apart. */
 const TREND_MS = 5 * 60_000
 
@@ -21,11 +23,15 @@ export type Trend = 'up' | 'down' | 'level' | undefined
 class Fleet {
   devices = $state.raw<Device[]>([])
   groups = $state.raw<Schemas['Group'][]>([])
-  live = new SvelteMap<string, LiveDevice>()
   isLoaded = $state(false)
   isConnected = $state(true)
   isCapped = $state(false)
   problem = $state<Problem | undefined>()
+  #live = new Map<string, LiveDevice>()
+  // One signal for all: with one for each device, what counts ten thousand of them has as many to ask whenever one changes.
+  #told = $state(0)
+  #toldAt = -Infinity
+  #telling: ReturnType<typeof setTimeout> | undefined
   #stream: LiveStream | undefined
   #parameters = ''
   #before = new Map<string, { at: number; value: number; trend: Trend }>()
@@ -41,19 +47,48 @@ class Fleet {
     if (!this.isLoaded) void this.load()
     this.#stream = new LiveStream({ parameters }, {
       batch: (batch) => {
-        if (batch.full) this.live.clear()
-        for (const id of batch.left ?? []) this.live.delete(id)
+        if (batch.full) this.#live.clear()
+        for (const id of batch.left ?? []) this.#live.delete(id)
         let isNew = false
         for (const device of batch.devices) {
-          isNew ||= !this.live.has(device.device) && !this.#known.has(device.device)
-          this.live.set(device.device, device)
+          const isListed = this.#known.has(device.device)
+          // Of those that the list does not have, nothing is shown.
+          if (this.isCapped && !isListed) continue
+          isNew ||= !isListed && !this.#live.has(device.device)
+          this.#live.set(device.device, device)
           this.#remember(device, value)
         }
+        this.#tell()
         // A device that registered itself has an entry in the catalog a moment later.
         if (isNew && this.isLoaded && !this.isCapped) this.#later()
       },
       connected: (is) => (this.isConnected = is)
     })
+  }
+
+  /** What a device does now, as far as it has said so. */
+  live(id: string): LiveDevice | undefined {
+    void this.#told
+    return this.#live.get(id)
+  }
+
+  /** How many devices have said so. */
+  get liveCount(): number {
+    void this.#told
+    return this.#live.size
+  }
+
+  #tell(): void {
+    if (this.#telling !== undefined) return
+    const pause = this.#live.size <= LARGE ? 0 : this.#toldAt + LARGE_PAUSE_MS - performance.now()
+    if (pause <= 0) {
+      this.#toldAt = performance.now()
+      this.#told += 1
+    } else
+      this.#telling = setTimeout(() => {
+        this.#telling = undefined
+        this.#tell()
+      }, pause)
   }
 
   #known = new Set<string>()
@@ -72,6 +107,7 @@ class Fleet {
       this.groups = groups
       this.isCapped = cursor !== undefined
       this.#known = new Set(devices.map(({ id }) => id))
+      if (this.isCapped) for (const id of this.#live.keys()) if (!this.#known.has(id)) this.#live.delete(id)
       this.devices = devices
       this.problem = undefined
       this.isLoaded = true
@@ -89,7 +125,8 @@ class Fleet {
   /** Forgets all of it: another tenant's is asked for. */
   forget(): void {
     this.stop()
-    this.live.clear()
+    this.#live.clear()
+    this.#told += 1
     this.#before.clear()
     this.devices = []
     this.groups = []
@@ -101,10 +138,12 @@ class Fleet {
     this.#stream?.close()
     this.#stream = undefined
     clearTimeout(this.#reload)
+    clearTimeout(this.#telling)
+    this.#telling = undefined
   }
 
   state(id: string): DeviceStateName | 'unseen' {
-    return (this.live.get(id)?.state as DeviceStateName | undefined) ?? 'unseen'
+    return (this.live(id)?.state as DeviceStateName | undefined) ?? 'unseen'
   }
 
   trend(id: string): Trend {

@@ -23,8 +23,8 @@ impl Within<'_> {
         Ok(device)
     }
 
-    /// Deletes a device with its commands and sensors, and takes it out of what the audit log says of earlier changes. One that is
-    /// not there is taken out of the log all the same. Whoever follows the catalog in other processes is told of it, if `tell`; else
+    /// Deletes a device with its commands and sensors, and takes it out of what the audit log says of earlier changes of devices, their
+    /// sensors, links and drivers: what was said there goes, that something was done stays. One that is not there is taken out of the log all the same. Whoever follows the catalog in other processes is told of it, if `tell`; else
     /// nothing is left that says that it was removed. Gives the ids that it had. For owners.
     ///
     /// # Errors
@@ -45,16 +45,21 @@ impl Within<'_> {
                 let told = change.sql("DELETE FROM devices_removed WHERE tenant = $1 AND id = $2");
                 change.execute(told.bind(id.clone())).await?;
             }
-            let named = change.sql(
-                "UPDATE audit SET object = '', was = NULL, became = NULL WHERE tenant = $1 AND kind = 'device' AND object = $2",
+            let own = change.sql(
+                "UPDATE audit SET object = '', was = NULL, became = NULL WHERE tenant = $1 AND \
+                 ((kind = 'device' AND object = $2) OR (kind = 'sensor' AND substr(object, 1, length($2) + 1) = $2 || '/'))",
             );
-            change.execute(named.bind(id.clone())).await?;
+            change.execute(own.bind(id.clone())).await?;
+            // A whole value in what was said of another device, or of a link to this one: before what may stand behind a value, and not
+            // behind a name.
+            let quoted = serde_json::Value::from(id.as_str()).to_string();
             let spoken = change.sql(
-                "UPDATE audit SET was = NULL, became = NULL WHERE tenant = $1 AND \
-                 (replace(coalesce(was, ''), $2, '') <> coalesce(was, '') \
-                 OR replace(coalesce(became, ''), $2, '') <> coalesce(became, ''))",
+                "UPDATE audit SET was = NULL, became = NULL WHERE tenant = $1 AND kind IN ('device', 'sensor', 'share', 'driver') AND \
+                 (replace(replace(replace(coalesce(was, ''), $2, ''), $3, ''), $4, '') <> coalesce(was, '') \
+                 OR replace(replace(replace(coalesce(became, ''), $2, ''), $3, ''), $4, '') <> coalesce(became, ''))",
             );
-            change.execute(spoken.bind(id.clone())).await?;
+            let [next, last, last_of_list] = [",", "}", "]"].map(|behind| format!("{quoted}{behind}"));
+            change.execute(spoken.bind(next).bind(last).bind(last_of_list)).await?;
         }
         change.audit("device.erase", (KIND, ""), None, None).await?;
         change.commit().await?;

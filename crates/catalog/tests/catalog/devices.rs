@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use odograph_catalog::{
-    Access, AuditFilter, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceState, NewTenant, NewToken,
-    Quotas, Role, Within,
+    Access, AuditEntry, AuditFilter, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceState, NewTenant,
+    NewToken, Quotas, Role, Within,
 };
 
 use crate::support::{NOON, refused, user, with_catalog};
@@ -221,6 +221,14 @@ fn an_erased_device_is_named_nowhere_and_may_come_again() {
             "that something was done is still told"
         );
         assert_eq!((&*log[0].action, &*log[1].action), ("device.erase", "device.erase_asked"));
+        // Others' entries stay as they are, also those that have its id within a word, as a name, or as something else.
+        let spoken = |log: &[AuditEntry]| log.iter().filter(|entry| entry.became.is_some()).count();
+        add(within, "e", DeviceFields::default()).await;
+        add(within, "name", DeviceFields::default()).await;
+        let before = spoken(&within.audit(&AuditFilter::default()).await.unwrap());
+        within.erase_device("e", false).await.unwrap();
+        within.erase_device("name", false).await.unwrap();
+        assert_eq!(spoken(&within.audit(&AuditFilter::default()).await.unwrap()), before - 2, "only their own");
         // One that is not there is no mistake: the log may speak of it.
         assert_eq!(within.erase_device("gone", true).await.unwrap(), ["gone"]);
         catalog.forget_deleted().await.unwrap();

@@ -78,7 +78,7 @@ fn erase(disk: &FaultDisk, name: Option<&str>, belongs: &dyn Fn(Identity<'_>) ->
         Some(order) => order.order,
         None => {
             let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
-            reader.order_erasure(NOW, end, b"whose").unwrap()
+            reader.order_erasure(NOW, end, b"whose", 1).unwrap()
         }
     };
     let done =
@@ -247,7 +247,7 @@ fn of_segments_that_were_removed_the_name_goes() {
     let reader = reader(&kept);
     let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
     for (part, is_named) in [(Part::Nothing, true), (Part::Some, true), (Part::All, false)] {
-        let order = reader.order_erasure(NOW, end, b"whose").unwrap();
+        let order = reader.order_erasure(NOW, end, b"whose", 1).unwrap();
         reader
             .erase(order, &Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| part, goes_on: &|| true })
             .unwrap();

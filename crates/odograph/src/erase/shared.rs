@@ -40,8 +40,10 @@ impl Erasing {
         if shared.entries == 0 {
             return Ok(());
         }
-        let named: Vec<String> =
-            shared.others.iter().map(|(tenant, device)| format!("{device} of tenant {tenant}")).collect();
+        // Whose other tenants' are is nothing to whoever asks.
+        let (own, foreign): (Vec<_>, Vec<_>) = shared.others.iter().partition(|(tenant, _)| *tenant == of.tenant);
+        let mut named: Vec<&str> = own.into_iter().map(|(_, device)| device.as_str()).collect();
+        named.extend((!foreign.is_empty()).then_some("devices of other tenants"));
         let more = if shared.more { ", and more" } else { "" };
         let what = format!(
             "nothing was changed: {} entries hold what others sent as well, or belong to connections that others used in the same \

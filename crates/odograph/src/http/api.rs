@@ -89,7 +89,11 @@ impl Server for App {
     fn erase(&self, tenant: &str, device: &str, yes: bool) -> Result<Erased, Problem> {
         let of = Of { tenant: tenant.into(), device: Some(device.into()) };
         let erased = App::erase(self, EraseQuery { of, yes }, &Handle::current());
-        erased.map_err(|error| Problem::new(Code::Conflict, format!("{error:#}")))
+        erased.map_err(|error| {
+            // What is behind it may name paths, and other people's orders: that is for the log.
+            tracing::warn!(tenant, device, "not erased: {error:#}");
+            Problem::new(Code::Conflict, error.to_string())
+        })
     }
 
     fn speaks(&self, tenant: &str, device: &str) -> Option<&'static str> {

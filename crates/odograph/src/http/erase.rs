@@ -35,6 +35,10 @@ impl App {
         erase::check_default(&of)?;
         let of = erase::resolved(&self.roster, of)?;
         self.refuse_bound(&of)?;
+        // A look reads all there is, too.
+        let Some(_one) = self.erasures_if_free() else {
+            bail!("an erasure is under way, or a look at what one would take: try again when it is done");
+        };
         let mut subject = Subject { ids: erase::ids(&self.roster, &of), of, received_to: None };
         // What waits in memory becomes files, so that it is counted.
         let durable = self.journal.durable();
@@ -44,7 +48,6 @@ impl App {
         if !yes {
             return Ok(Erased { load, order: None });
         }
-        let _one = self.erasures.lock().unwrap_or_else(PoisonError::into_inner);
         let _alone = self.without_others()?;
         let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
         // One that waits to be gone on with comes first: it may be of the same device.
