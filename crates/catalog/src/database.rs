@@ -46,8 +46,23 @@ impl Database {
             None if url.starts_with("postgres:") || url.starts_with("postgresql:") => postgres(url).await?,
             None => return Err(address(url, "it begins neither with sqlite: nor with postgres:")),
         };
-        migrations(database.kind).run(&database.write).await?;
+        database.migrate().await?;
         Ok(database)
+    }
+
+    /// Brings the tables to this version. Of many that begin at once, one does it, and the others wait.
+    async fn migrate(&self) -> Result<(), Error> {
+        let migrations = migrations(self.kind);
+        match self.kind {
+            // There is no other lock than this: the migrations of another process show when it has ended.
+            Kind::Sqlite => {
+                let mut transaction = self.begin().await?;
+                migrations.run_direct(None, &mut *transaction, false).await?;
+                transaction.commit().await
+            }
+            // It takes an advisory lock.
+            Kind::Postgres => Ok(migrations.run(&self.write).await?),
+        }
     }
 
     /// Begins to write. In SQLite nobody else writes until it ends.
