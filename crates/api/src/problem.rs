@@ -168,6 +168,10 @@ impl From<Error> for Problem {
             Error::Invalid { .. } => Code::Invalid,
             Error::Forbidden { .. } => Code::Forbidden,
             Error::Quota { .. } => Code::Quota,
+            Error::Full { source } => {
+                tracing::warn!(%source, "{error}");
+                Code::Full
+            }
             Error::TooMany { retry_after } | Error::TooOften { retry_after } => {
                 return Self::new(Code::TooMany, error.to_string()).retry_after(*retry_after);
             }

@@ -52,7 +52,7 @@ impl Catalog {
         }
         let mut transaction = self.inner().database.begin().await?;
         let added = add_tenant(&mut transaction, tenant, self.inner().clock.now()).await?;
-        transaction.commit().await.map_err(Error::writing)?;
+        transaction.commit().await?;
         Ok(added)
     }
 

@@ -1,6 +1,7 @@
 //! The catalog: its database, and what else its parts share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use odograph_env::{Clock, Rng};
 use tokio::sync::watch;
@@ -12,6 +13,9 @@ use crate::scoped::Scoped;
 use crate::sql::Sql;
 use crate::visits::Visits;
 use crate::{Access, Error, Role, Scope, Tenants, Within};
+
+/// Whoever asks how the catalog is waits so long at most for a connection: what they were told before still holds.
+const TRIAL_PATIENCE: Duration = Duration::from_secs(1);
 
 /// The catalog. Clones are the same catalog.
 #[derive(Clone)]
@@ -78,6 +82,30 @@ impl Catalog {
     /// When the file cannot be written, or is read for too long.
     pub async fn forget_deleted(&self) -> Result<(), Error> {
         self.inner.database.forget_deleted().await
+    }
+
+    /// Why nothing can be written: the last that was tried failed, and nothing was written since. That it is over shows here,
+    /// too: whoever asks has it tried, now and then.
+    pub async fn trouble(&self) -> Option<String> {
+        let standing = self.inner.database.standing();
+        if standing.is_due(self.inner.clock.monotonic()) {
+            // What it meets, the standing knows.
+            let _ = self.try_to_write().await;
+        }
+        standing.trouble()
+    }
+
+    /// Writes something, and takes it back at once: what changes nothing, a database does not write.
+    async fn try_to_write(&self) -> Result<(), Error> {
+        let Some(mut transaction) = self.inner.database.begin_within(TRIAL_PATIENCE).await else { return Ok(()) };
+        for text in [
+            "UPDATE revisions SET audited = audited + 1 WHERE tenant = (SELECT min(tenant) FROM revisions)",
+            "UPDATE revisions SET audited = audited - 1 WHERE tenant = (SELECT min(tenant) FROM revisions)",
+        ] {
+            let done = Sql::new(text).execute(&mut *transaction).await;
+            done.map_err(|error| transaction.noticed(error))?;
+        }
+        transaction.commit().await
     }
 
     /// Ends all connections, once what they do is done. What is asked after that fails.

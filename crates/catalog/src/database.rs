@@ -4,15 +4,17 @@
 //! PostgreSQL has one set of connections for both.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
 use odograph_env::{Disk as _, LocalDisk};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
-use sqlx::{Any, AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _};
+use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _};
 
 use crate::Error;
+use crate::transaction::{Standing, Transaction, is_whole};
 
 /// Connections that read from SQLite's file.
 const SQLITE_READERS: u32 = 4;
@@ -21,14 +23,12 @@ const POSTGRES_CONNECTIONS: u32 = 16;
 /// How long somebody waits for a connection before the database counts as out of reach.
 const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A transaction.
-pub(crate) type Transaction = sqlx::Transaction<'static, Any>;
-
 /// Connections to the database.
 pub(crate) struct Database {
     write: AnyPool,
     read: AnyPool,
     kind: Kind,
+    standing: Arc<Standing>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +46,23 @@ impl Database {
             None if url.starts_with("postgres:") || url.starts_with("postgresql:") => postgres(url).await?,
             None => return Err(address(url, "it begins neither with sqlite: nor with postgres:")),
         };
-        migrations(database.kind).run(&database.write).await?;
+        database.migrate().await?;
         Ok(database)
+    }
+
+    /// Brings the tables to this version. Of many that begin at once, one does it, and the others wait.
+    async fn migrate(&self) -> Result<(), Error> {
+        let migrations = migrations(self.kind);
+        match self.kind {
+            // There is no other lock than this: the migrations of another process show when it has ended.
+            Kind::Sqlite => {
+                let mut transaction = self.begin().await?;
+                migrations.run_direct(None, &mut *transaction, false).await?;
+                transaction.commit().await
+            }
+            // It takes an advisory lock.
+            Kind::Postgres => Ok(migrations.run(&self.write).await?),
+        }
     }
 
     /// Begins to write. In SQLite nobody else writes until it ends.
@@ -57,12 +72,20 @@ impl Database {
             Kind::Sqlite => self.write.begin_with("BEGIN IMMEDIATE").await,
             Kind::Postgres => self.write.begin().await,
         };
-        begun.map_err(Error::writing)
+        match begun {
+            Ok(begun) => Ok(Transaction::new(begun, self.standing.clone())),
+            Err(source) => Err(self.standing.failed(Error::writing(source))),
+        }
     }
 
     /// Begins to write, unless that takes longer than this.
     pub(crate) async fn begin_within(&self, patience: Duration) -> Option<Transaction> {
         tokio::time::timeout(patience, self.begin()).await.ok()?.ok()
+    }
+
+    /// Why nothing can be written, if the last that was tried failed, and nothing was written since.
+    pub(crate) fn standing(&self) -> &Standing {
+        &self.standing
     }
 
     /// Connections to read from.
@@ -132,19 +155,35 @@ async fn sqlite(path: &str) -> Result<Database, Error> {
     create(&path)?;
     let options = sqlite_options(&path)?;
     try_out(&options, SQLITE_WRITER).await?;
-    // Never pinged, never replaced: it is a file.
+    // Not pinged before it is used, and not replaced for its age: it is a file.
     let pool = || {
         let pool = AnyPoolOptions::new().acquire_timeout(CONNECTION_PATIENCE).test_before_acquire(false);
         pool.idle_timeout(None).max_lifetime(None)
     };
+    let standing = Arc::new(Standing::default());
     let writer = pool().max_connections(1).after_connect(|connection, _| {
         async { sqlx::raw_sql(SQLITE_WRITER).execute(connection).await.map(drop) }.boxed()
+    });
+    // But for one on which a transaction was ended by SQLite: that one is closed, and the next who writes has another.
+    let writer = writer.after_release({
+        let standing = standing.clone();
+        move |connection, _| {
+            let standing = standing.clone();
+            async move {
+                let is_whole = is_whole(connection).await?;
+                if !is_whole {
+                    standing.ended();
+                }
+                Ok(is_whole)
+            }
+            .boxed()
+        }
     });
     let reader = pool().max_connections(SQLITE_READERS).after_connect(|connection, _| {
         async { sqlx::raw_sql(SQLITE_READER).execute(connection).await.map(drop) }.boxed()
     });
     let (write, read) = (writer.connect_lazy_with(options.clone()), reader.connect_lazy_with(options));
-    Ok(Database { write, read, kind: Kind::Sqlite })
+    Ok(Database { write, read, kind: Kind::Sqlite, standing })
 }
 
 /// Connects once, because the pools try again and again, and in the end do not say what was wrong.
@@ -187,7 +226,7 @@ async fn postgres(url: &str) -> Result<Database, Error> {
     try_out(&options, "SELECT 1").await?;
     let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(CONNECTION_PATIENCE);
     let pool = pool.connect_lazy_with(options);
-    Ok(Database { write: pool.clone(), read: pool, kind: Kind::Postgres })
+    Ok(Database { write: pool.clone(), read: pool, kind: Kind::Postgres, standing: Arc::default() })
 }
 
 fn options(url: &str) -> Result<AnyConnectOptions, Error> {
@@ -248,6 +287,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sql::{Columns as _, Sql};
 
     #[test]
     fn an_address_is_shown_without_its_password() {
@@ -260,5 +300,74 @@ mod tests {
     fn paths_are_escaped() {
         let path: String = "/a b/ü?#%.sqlite".bytes().map(escaped).collect();
         assert_eq!(path, "/a%20b/%C3%BC%3F%23%25.sqlite");
+    }
+
+    fn with_database(test: impl AsyncFn(Database)) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async { test(Database::open(&url).await.expect("it opens")).await });
+    }
+
+    async fn tenant(transaction: &mut Transaction, id: &str, name_bytes: usize) -> Result<i64, Error> {
+        let insert = Sql::new("INSERT INTO tenants (id, name, created) VALUES ($1, $2, 0)");
+        insert.bind(id.to_owned()).bind("x".repeat(name_bytes)).execute(&mut **transaction).await
+    }
+
+    /// The connection that writes may not make the file any longer: as on a full disk.
+    async fn no_more_room(database: &Database) {
+        let mut transaction = database.begin().await.expect("it begins");
+        Sql::new("PRAGMA max_page_count = 1").row(&mut *transaction).await.expect("a limit is set");
+    }
+
+    async fn tenants(database: &Database) -> Vec<String> {
+        let rows = Sql::new("SELECT id FROM tenants ORDER BY id").rows(database.reader()).await.expect("rows");
+        rows.iter().map(|row| row.text("id").expect("an id")).collect()
+    }
+
+    #[test]
+    fn a_transaction_that_sqlite_ended_is_left_on_no_connection() {
+        with_database(async |database| {
+            no_more_room(&database).await;
+            let mut transaction = database.begin().await.expect("it begins");
+            tenant(&mut transaction, "half", 1).await.expect("there is room in a page");
+            let error = tenant(&mut transaction, "large", 1 << 20).await.expect_err("there is no room");
+            assert!(matches!(error, Error::Full { .. }), "{error:?}");
+            // Nobody who wrote has told of it, and it shows all the same.
+            drop(transaction);
+            let mut transaction = database.begin().await.expect("it begins again");
+            assert!(database.standing().trouble().is_some());
+            tenant(&mut transaction, "whole", 1 << 20).await.expect("another connection has no such limit");
+            transaction.commit().await.expect("it is written");
+            assert_eq!(tenants(&database).await, ["whole"]);
+            assert_eq!(database.standing().trouble(), None);
+        });
+    }
+
+    #[test]
+    fn a_commit_of_what_sqlite_ended_fails() {
+        with_database(async |database| {
+            no_more_room(&database).await;
+            let mut transaction = database.begin().await.expect("it begins");
+            tenant(&mut transaction, "half", 1).await.expect("there is room in a page");
+            tenant(&mut transaction, "large", 1 << 20).await.expect_err("there is no room");
+            transaction.commit().await.expect_err("nothing is there to be written");
+            database.begin().await.expect("it begins again").commit().await.expect("it is written");
+            assert_eq!(tenants(&database).await, Vec::<String>::new());
+        });
+    }
+
+    #[test]
+    fn what_was_to_be_written_is_no_trouble() {
+        with_database(async |database| {
+            let mut transaction = database.begin().await.expect("it begins");
+            tenant(&mut transaction, "a", 1).await.expect("it is made");
+            let error = tenant(&mut transaction, "a", 1).await.expect_err("it is there");
+            transaction.noticed(error);
+            assert_eq!(database.standing().trouble(), None);
+            // That did not end the transaction.
+            transaction.commit().await.expect("it is written");
+            assert_eq!(tenants(&database).await, ["a"]);
+        });
     }
 }

@@ -86,6 +86,12 @@ pub enum Error {
         /// What the database says.
         source: sqlx::Error,
     },
+    /// The database has no room on its disk: nothing of what was asked is done.
+    #[error("no room on the disk of the catalog, and nothing was changed. Make space and try again")]
+    Full {
+        /// What the database says.
+        source: sqlx::Error,
+    },
     /// A row holds what no version wrote.
     #[error("the catalog's column {column} holds what cannot be read: {reason}")]
     Damaged {
@@ -151,6 +157,9 @@ impl Error {
         let code = source.as_database_error().and_then(sqlx::error::DatabaseError::code);
         if code.as_deref() == Some(NO_SUCH_TEXT) {
             return Self::invalid("text", "has the character \\0 in it, which no text here has");
+        }
+        if crate::transaction::is_full(&source) {
+            return Self::Full { source };
         }
         Self::Database { doing, source }
     }

@@ -38,6 +38,7 @@ mod sign_in;
 mod sql;
 mod tenants;
 mod totp;
+mod transaction;
 mod usage;
 mod visits;
 mod within;

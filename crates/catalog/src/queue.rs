@@ -259,7 +259,7 @@ impl CommandQueue {
         );
         let mut transaction = self.catalog.inner().database.begin().await?;
         let deleted = delete.bind(old).bind(ROWS).execute(&mut *transaction).await?;
-        transaction.commit().await.map_err(Error::writing)?;
+        transaction.commit().await?;
         Ok(deleted)
     }
 

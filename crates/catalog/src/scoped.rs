@@ -13,8 +13,8 @@ use sqlx::{Encode, Type};
 
 use crate::bounds::AUDIT_JSON_BYTES_MAX;
 use crate::catalog::Inner;
-use crate::database::Transaction;
 use crate::sql::{Columns as _, Sql};
+use crate::transaction::Transaction;
 use crate::{Access, Actor, Error, Role, Tenant, tenants};
 
 /// A tenant's things, as far as somebody may see them.
@@ -181,16 +181,19 @@ impl Change<'_> {
     }
 
     pub(crate) async fn rows(&mut self, statement: Statement) -> Result<Vec<AnyRow>, Error> {
-        self.scoped.checked(statement).rows(&mut *self.transaction).await
+        let rows = self.scoped.checked(statement).rows(&mut *self.transaction).await;
+        rows.map_err(|error| self.transaction.noticed(error))
     }
 
     pub(crate) async fn row(&mut self, statement: Statement) -> Result<Option<AnyRow>, Error> {
-        self.scoped.checked(statement).row(&mut *self.transaction).await
+        let row = self.scoped.checked(statement).row(&mut *self.transaction).await;
+        row.map_err(|error| self.transaction.noticed(error))
     }
 
     /// Says how many rows it changed.
     pub(crate) async fn execute(&mut self, statement: Statement) -> Result<i64, Error> {
-        self.scoped.checked(statement).execute(&mut *self.transaction).await
+        let count = self.scoped.checked(statement).execute(&mut *self.transaction).await;
+        count.map_err(|error| self.transaction.noticed(error))
     }
 
     /// The revision of the devices that it writes.
@@ -260,7 +263,7 @@ impl Change<'_> {
         let counts = self.sql("UPDATE revisions SET audited = $2, changed = $3 WHERE tenant = $1");
         let counts = counts.bind(self.audited).bind(self.changed);
         self.execute(counts).await?;
-        self.transaction.commit().await.map_err(Error::writing)?;
+        self.transaction.commit().await?;
         if self.devices_changed {
             self.scoped.catalog.devices_changed();
         }

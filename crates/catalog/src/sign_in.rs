@@ -163,7 +163,7 @@ impl Catalog {
     async fn write_use(&self, update: Sql) {
         let Some(mut transaction) = self.inner().database.begin_within(USE_PATIENCE).await else { return };
         let done = match update.execute(&mut *transaction).await {
-            Ok(_) => transaction.commit().await.map_err(Error::writing),
+            Ok(_) => transaction.commit().await,
             Err(error) => Err(error),
         };
         if let Err(error) = done {

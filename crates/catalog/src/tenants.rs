@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use crate::bounds::{self, TENANTS_MAX};
-use crate::database::Transaction;
 use crate::scoped::{Change, Scoped, shown};
 use crate::sql::{Columns as _, Sql};
+use crate::transaction::Transaction;
 use crate::{Error, Role, UnixMillis};
 
 /// A tenant.

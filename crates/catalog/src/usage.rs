@@ -67,7 +67,7 @@ impl Catalog {
         }
         let mut transaction = self.inner().database.begin().await?;
         write.push(UPSERT).execute(&mut *transaction).await?;
-        transaction.commit().await.map_err(Error::writing)
+        transaction.commit().await
     }
 
     /// What all tenants may have, by id.

@@ -290,7 +290,7 @@ const BLOCKING_SPARE: usize = 4;
 async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> Result<()> {
     match open(config, folder).await {
         Ok(catalog) => have(api, app, catalog),
-        Err(error @ Error::Database { .. }) if config.catalog.url.is_some() => {
+        Err(error @ (Error::Database { .. } | Error::Full { .. })) if config.catalog.url.is_some() => {
             let (api, app, config, folder) = (api.clone(), app.clone(), config.clone(), folder.clone());
             tracing::error!("{:#}: tried again", anyhow::Error::from(error));
             tokio::spawn(async move {

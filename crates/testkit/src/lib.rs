@@ -1,12 +1,14 @@
-//! Test tools: a fault-injecting disk, a settable clock, a repeatable source of randomness, the vectors harness, pages.
+//! Test tools: a fault-injecting disk and a small one, a settable clock, a repeatable source of randomness, the vectors harness, pages.
 
 mod clock;
 pub mod disk;
 pub mod fuzz;
 pub mod pages;
 mod rng;
+mod small_disk;
 pub mod vectors;
 
 pub use clock::TestClock;
 pub use disk::{FaultDisk, Moment, PowerCut};
 pub use rng::SeededRng;
+pub use small_disk::SmallDisk;

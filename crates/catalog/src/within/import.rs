@@ -134,7 +134,8 @@ impl Import<'_, '_> {
             let before = known.remove(&id);
             let outcome = match self.becomes(row, before.as_ref(), &owners).await {
                 Ok(device) => self.outcome(device, before, &mut written),
-                Err(error @ Error::Database { .. }) => return Err(error),
+                // Not of this row: after it there is no transaction any more.
+                Err(error @ (Error::Database { .. } | Error::Full { .. })) => return Err(error),
                 Err(error) => {
                     self.report.failed += 1;
                     ImportOutcome::Failed { reason: error.to_string() }

@@ -8,6 +8,7 @@ mod commands;
 mod devices;
 mod drivers;
 mod follow;
+mod full_disk;
 mod import;
 mod isolation;
 mod postgres;

@@ -1,5 +1,7 @@
 //! Tenants, who manages them, and what a new process finds.
 
+use std::sync::Arc;
+
 use odograph_catalog::{Access, Catalog, NewTenant, NewToken, NewUser, Quotas, Role, TenantChange};
 
 use crate::support::{NOON, PASSWORD, on_both, refused, user, with_catalog};
@@ -195,3 +197,31 @@ fn what_cannot_be_opened_says_why() {
         assert!(cause.contains("refused"), "{cause}");
     });
 }
+
+#[test]
+fn many_that_begin_at_once_on_an_empty_folder_find_one_catalog() {
+    for _ in 0..ROUNDS {
+        on_both(async |place| {
+            // Each with connections and a thread of its own, as processes have.
+            let begin = || {
+                let (url, clock, rng) = (place.url.clone(), place.clock.clone(), place.rng.clone());
+                std::thread::spawn(move || {
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    runtime.block_on(async {
+                        let catalog = Catalog::open(&url, Arc::new(clock), rng).await.unwrap();
+                        let made = catalog.ensure_tenant("default").await.unwrap();
+                        catalog.close().await;
+                        made
+                    })
+                })
+            };
+            let all: Vec<_> = (0..AT_ONCE).map(|_| begin()).collect();
+            let made = all.into_iter().map(|one| one.join().unwrap()).filter(|made| *made);
+            assert_eq!(made.count(), 1);
+        });
+    }
+}
+
+/// Where nothing keeps them apart, two meet in one of a few rounds.
+const ROUNDS: usize = 20;
+const AT_ONCE: usize = 4;

@@ -31,7 +31,8 @@ async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Deci
     if known.as_ref().is_none_or(|known| known.state != Decided::Configured)
         && let Err(error) = catalog::decide(catalog, known.as_ref(), &id, state).await
     {
-        return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{:#}", anyhow::Error::from(error)));
+        let full = matches!(error, odograph_catalog::Error::Full { .. });
+        return problem(failed(full), &format!("{:#}", anyhow::Error::from(error)));
     }
     // Writes to the disk, so not on the thread that answers everyone.
     let decided = tokio::task::spawn_blocking(move || {
@@ -42,11 +43,15 @@ async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Deci
         Ok(Ok((before, device))) => Json(json!({ "before": before, "device": device })).into_response(),
         Ok(Err(error)) => {
             let full = matches!(error, RosterError::Full { .. });
-            let status = if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::INTERNAL_SERVER_ERROR };
-            problem(status, &format!("{:#}", anyhow::Error::from(error)))
+            problem(failed(full), &format!("{:#}", anyhow::Error::from(error)))
         }
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),
     }
+}
+
+/// The status where something could not be written.
+const fn failed(full: bool) -> StatusCode {
+    if full { StatusCode::INSUFFICIENT_STORAGE } else { StatusCode::INTERNAL_SERVER_ERROR }
 }
 
 /// An error, as RFC 9457 has it.

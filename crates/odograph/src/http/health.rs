@@ -20,13 +20,13 @@ pub(super) fn routes(router: Router<Arc<App>>) -> Router<Arc<App>> {
 
 async fn healthz(State(app): State<Arc<App>>) -> Response {
     let health = app.gateway.health();
-    (status(health.healthy), Json(told(&app, health))).into_response()
+    (status(health.healthy), Json(told(&app, health).await)).into_response()
 }
 
 async fn readyz(State(app): State<Arc<App>>) -> Response {
     let mut health = app.gateway.health();
     health.ready = health.ready && !app.is_stopping();
-    (status(health.ready), Json(told(&app, health))).into_response()
+    (status(health.ready), Json(told(&app, health).await)).into_response()
 }
 
 /// How the parts are, and what a person has to look at besides.
@@ -36,6 +36,10 @@ struct Told {
     health: Health,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alarms: Vec<&'static str>,
+    /// Why nothing can be changed that people decide. Devices are served all the same, and a new start would only disturb
+    /// them: so it changes no status either.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    catalog_unwritable: Option<String>,
     /// Devices are served all the same, and the journal keeps what they send: so it changes no status.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_stuck: Option<Stuck>,
@@ -69,12 +73,17 @@ struct DamagedFile {
     why: String,
 }
 
-fn told(app: &App, health: Health) -> Told {
+async fn told(app: &App, health: Health) -> Told {
     let history_stuck = app.history.stuck(app.journal.durable());
     let broken = app.history.broken_tables().into_iter();
     let broken = broken.map(|BrokenTable { tenant, table, why }| Broken { tenant: tenant.into(), table, why });
     let (alarms, history_broken) = (app.alarms.told(), broken.collect());
-    Told { health, alarms, history_stuck, history_broken, history_damaged: damaged(app) }
+    let catalog_unwritable = catalog_trouble(app).await;
+    Told { health, alarms, catalog_unwritable, history_stuck, history_broken, history_damaged: damaged(app) }
+}
+
+async fn catalog_trouble(app: &App) -> Option<String> {
+    app.catalog.get()?.trouble().await
 }
 
 fn damaged(app: &App) -> Option<Damaged> {
@@ -94,6 +103,7 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     // Asked for here: whoever fills history may hang.
     let stuck = app.history.stuck(app.journal.durable()).is_some();
     gauge!("odograph_pipeline_stuck").set(f64::from(u8::from(stuck)));
+    gauge!("odograph_catalog_unwritable").set(f64::from(u8::from(catalog_trouble(&app).await.is_some())));
     for ((tenant, table), is_broken) in app.history.measured_broken() {
         gauge!("odograph_lake_broken_table", "tenant" => tenant.to_string(), "table" => table)
             .set(f64::from(u8::from(is_broken)));
