@@ -164,6 +164,7 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             | "/api/v1/devices/{id}/sensors/{name}",
         ) => (LIMITED, None),
         ("get", "/api/v1/shared" | "/api/v1/shared/track") => (LIMITED, None),
+        ("get", "/api/v1/shares") => (MANAGER, None),
         ("get" | "delete", "/api/v1/devices/{id}/shares" | "/api/v1/devices/{id}/shares/{share}") => (MANAGER, None),
         ("post", "/api/v1/devices/{id}/shares") => (MANAGER, Some(json!({}))),
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
@@ -351,6 +352,12 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
     let path = format!("/api/v1/devices/1/shares/{}", made["id"].as_str().expect("an id"));
     assert_eq!(world.foreign.ask("DELETE", &path, None).problem(404), "not_found");
     link.get("/api/v1/shared").of(200);
+    let listed = owner.get("/api/v1/shares?limit=1").of(200);
+    assert_eq!((&listed["shares"][0]["id"], &listed["shares"][0]["created_by"]), (&made["id"], &json!("own")));
+    let next = listed["next"].as_str().expect("a next page");
+    let rest = owner.get(&format!("/api/v1/shares?cursor={next}")).of(200);
+    assert!(rest["next"].is_null() && !rest.to_string().contains(made["id"].as_str().expect("an id")), "{rest}");
+    assert!(!world.foreign.get("/api/v1/shares").text().contains(made["id"].as_str().expect("an id")));
     owner.ask("DELETE", &path, None).of(204);
     let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 2000})));
     ending.get("/api/v1/shared").of(200);
