@@ -103,7 +103,7 @@ impl Server for App {
         self.looked()
     }
 
-    fn system_of(&self, tenant: &str) -> System {
+    fn system_of(&self, tenant: &str) -> Result<System, Problem> {
         self.looked_of(tenant)
     }
 
