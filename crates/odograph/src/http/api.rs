@@ -116,7 +116,7 @@ impl Server for App {
                 if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
             })?;
         let format = match query.format {
-            SqlFormat::Jsonl => sql::SqlFormat::JsonTextIds,
+            SqlFormat::Jsonl => sql::SqlFormat::JsonText,
             SqlFormat::Csv => sql::SqlFormat::Csv,
             SqlFormat::Parquet => sql::SqlFormat::Parquet,
         };
