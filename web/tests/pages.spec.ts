@@ -288,7 +288,7 @@ test('a link shows a device to whoever has it, as it moves, until it is taken ba
   const answers: string[] = []
   guest.on('response', (answer) => {
     const path = new URL(answer.url()).pathname
-    if (path.startsWith('/api/')) void answer.text().then((text) => answers.push(`${path} ${text}`))
+    if (path.startsWith('/api/')) void answer.text().then((text) => answers.push(`${path} ${text}`), () => undefined)
   })
   await guest.goto(link)
   await expect(guest.getByRole('heading', { name: 'Milk run' })).toBeVisible()
@@ -319,6 +319,12 @@ test('a link shows a device to whoever has it, as it moves, until it is taken ba
   await expect(guest.getByRole('heading', { name: 'This link shows nothing any more' })).toBeVisible()
   await expect(guest.getByText('Milk run')).toHaveCount(0)
   await isAccessible(guest)
+
+  // Another link in the same tab, where only what is behind the # differs.
+  await page.request.patch(`${site()}/api/v1/devices/${truck(9)}`, { data: { name: 'Bread run' } })
+  const other = (await (await page.request.post(`${site()}/api/v1/devices/${truck(9)}/shares`, { data: {} })).json()) as { path: string }
+  await guest.goto(site() + other.path)
+  await expect(guest.getByRole('heading', { name: 'Bread run' })).toBeVisible()
   await context.close()
   expect(complaints).toEqual([])
 })
