@@ -429,6 +429,7 @@ export const en = {
   'admin.tokens': 'Tokens',
   'admin.groups': 'Groups',
   'admin.tenants': 'Tenants',
+  'admin.links': 'Links',
   'admin.audit': 'Audit',
   'admin.account': 'Own account',
   'admin.login': 'Login',
