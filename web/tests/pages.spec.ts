@@ -255,7 +255,7 @@ test('a token is shown once, and revoked', async ({ page }) => {
   await page.getByRole('button', { name: 'Revoke' }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
   await expect(page.getByText(/revoked/)).toBeVisible()
-  for (const section of ['users', 'groups', 'tenants', 'use', 'audit']) {
+  for (const section of ['users', 'groups', 'tenants', 'use', 'links', 'audit']) {
     await page.goto(`${site()}/admin/${section}`)
     await expect(page.getByRole('table')).toBeVisible()
     await isAccessible(page)
@@ -288,7 +288,7 @@ test('a link shows a device to whoever has it, as it moves, until it is taken ba
   const answers: string[] = []
   guest.on('response', (answer) => {
     const path = new URL(answer.url()).pathname
-    if (path.startsWith('/api/')) void answer.text().then((text) => answers.push(`${path} ${text}`))
+    if (path.startsWith('/api/')) void answer.text().then((text) => answers.push(`${path} ${text}`), () => undefined)
   })
   await guest.goto(link)
   await expect(guest.getByRole('heading', { name: 'Milk run' })).toBeVisible()
@@ -319,6 +319,21 @@ test('a link shows a device to whoever has it, as it moves, until it is taken ba
   await expect(guest.getByRole('heading', { name: 'This link shows nothing any more' })).toBeVisible()
   await expect(guest.getByText('Milk run')).toHaveCount(0)
   await isAccessible(guest)
+
+  // Another link in the same tab, where only what is behind the # differs.
+  await page.request.patch(`${site()}/api/v1/devices/${truck(9)}`, { data: { name: 'Bread run' } })
+  const other = (await (await page.request.post(`${site()}/api/v1/devices/${truck(9)}/shares`, { data: {} })).json()) as { path: string }
+  await guest.goto(site() + other.path)
+  await expect(guest.getByRole('heading', { name: 'Bread run' })).toBeVisible()
+
+  // Owners see all of them, and take them back.
+  await page.goto(`${site()}/admin/links`)
+  const row = page.getByRole('row').filter({ hasText: truck(9) })
+  await expect(row).toContainText('admin')
+  await isAccessible(page)
+  await row.getByRole('button', { name: 'Revoke' }).click()
+  await expect(row).toHaveCount(0)
+  await expect(guest.getByRole('heading', { name: 'This link shows nothing any more' })).toBeVisible()
   await context.close()
   expect(complaints).toEqual([])
 })
@@ -341,7 +356,7 @@ test('everything works on a phone and in the dark', async ({ browser }) => {
   const page = await context.newPage()
   const complaints = watch(page)
   await signIn(page)
-  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, '/unidentified', '/sql', '/system', '/admin', '/admin/use', '/admin/audit', '/settings']) {
+  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, '/unidentified', '/sql', '/system', '/admin', '/admin/use', '/admin/links', '/admin/audit', '/settings']) {
     await page.goto(site() + path)
     await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
     await page.waitForLoadState('networkidle').catch(() => undefined)

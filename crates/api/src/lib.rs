@@ -12,6 +12,7 @@ mod description;
 mod groups;
 mod problem;
 mod routes;
+mod seats;
 mod server;
 mod stream;
 mod system;
@@ -33,6 +34,7 @@ use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS}
 use axum::response::Response;
 use odograph_catalog::Catalog;
 use odograph_live::Live;
+use seats::Seats;
 use std::sync::{Arc, OnceLock};
 use tokio::sync::Semaphore;
 
@@ -45,8 +47,10 @@ pub struct Api {
     pub(crate) groups: GroupNumbers,
     /// Long answers that may still be begun.
     pub(crate) reading: Arc<Semaphore>,
-    /// The same, for those who look at a link.
-    pub(crate) sharing: Arc<Semaphore>,
+    /// Who reads the way of a link.
+    pub(crate) sharing: Seats,
+    /// Who looks for devices by what is live of them.
+    pub(crate) looking: Seats,
     /// Whether browsers shall send the cookie by TLS alone.
     pub(crate) secure_cookies: bool,
 }
@@ -55,8 +59,8 @@ impl Api {
     /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
         let (catalog, reading) = (Arc::default(), Arc::new(Semaphore::new(stream::READING_MAX)));
-        let sharing = Arc::new(Semaphore::new(routes::shares::SHARING_MAX));
-        Self { catalog, server, live, groups, reading, sharing, secure_cookies }
+        let (sharing, looking) = Default::default();
+        Self { catalog, server, live, groups, reading, sharing, looking, secure_cookies }
     }
 
     /// Gives it the catalog, once.

@@ -101,7 +101,11 @@ pub trait Server: Send + Sync + 'static {
     fn system(&self) -> Result<System, Problem>;
 
     /// The same, without what is not one tenant's.
-    fn system_of(&self, tenant: &str) -> System;
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Server::system`].
+    fn system_of(&self, tenant: &str) -> Result<System, Problem>;
 }
 
 /// A command that a protocol can encode.

@@ -25,7 +25,7 @@ pub(crate) async fn waiting<T: Send + 'static>(
 }
 
 /// For whoever comes while as much is made as may be.
-pub(crate) fn too_many() -> Problem {
+fn too_many() -> Problem {
     let what = format!("{READING_MAX} long answers are being made: try again when one of them has ended");
     Problem::new(Code::TooMany, what).retry_after(std::time::Duration::from_secs(1))
 }

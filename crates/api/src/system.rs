@@ -43,8 +43,8 @@ pub struct DiskSize {
     pub free_bytes: u64,
     /// Bytes of all of it.
     pub total_bytes: u64,
-    /// In how many days it is full if all that the journal takes in stayed there as it is. History takes less, so it is the least.
-    /// Nothing where `bytes_per_day` is not known, or is 0.
+    /// An estimate of the journal alone: in how many days it is full if so much came each day as the journal takes in, and nothing went.
+    /// History comes besides, and what retention gives up makes room. Nothing where `bytes_per_day` is not known, or is 0.
     pub days_left: Option<u64>,
 }
 

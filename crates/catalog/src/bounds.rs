@@ -86,6 +86,8 @@ pub const COMMAND_PAGE_MAX: u32 = 1_000;
 pub const COMMAND_ANSWER_CHARS_MAX: usize = 10_000;
 /// Links to devices of a tenant that hold.
 pub const SHARES_MAX: i64 = 1_000;
+/// Links in one page of a list.
+pub const SHARE_PAGE_MAX: u32 = 1_000;
 /// How long a link to a device holds where nothing else is said, in milliseconds: a day.
 pub const SHARE_MS: i64 = 24 * 60 * 60 * 1000;
 /// How long it holds at most: 30 days. Nobody remembers for longer what they gave away.

@@ -62,7 +62,7 @@ pub use usage::UsageOfNode;
 pub use within::{
     AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, DeviceSensor, Driver,
     DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewShare, NewToken, NewUser, Session,
-    Share, StandingOf, Standings, Token, UsageDay, UsageState, User, UserChange, Within,
+    Share, SharePage, StandingOf, Standings, Token, UsageDay, UsageState, User, UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -12,6 +12,8 @@ use crate::{Catalog, Error, UnixMillis};
 /// What a link shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedDevice {
+    /// The link's id, for the server alone.
+    pub link: String,
     /// The tenant, for the server alone.
     pub tenant: String,
     /// The device's id, for the server alone.
@@ -30,24 +32,38 @@ impl Catalog {
     ///
     /// # Errors
     ///
-    /// Where too many links were tried from this address, or this one is asked for too often.
+    /// Where there is none and too many such were tried from this address, or where this one is asked for too often: whoever has
+    /// a link is never refused for what others try.
     pub async fn shared(&self, secret: &str, peer: Option<IpAddr>) -> Result<Option<SharedDevice>, Error> {
-        let (clock, too_many) = (&self.inner().clock, |retry_after| Error::TooOften { retry_after });
-        self.inner().visits().admit(peer, clock.monotonic()).map_err(too_many)?;
+        let found = self.still_shared(secret).await?;
+        let now = self.inner().clock.monotonic();
+        let counted = match &found {
+            Some(found) => self.inner().visits().found(&found.link, now),
+            None => self.inner().visits().wrong(peer, now),
+        };
+        counted.map_err(|retry_after| Error::TooOften { retry_after })?;
+        Ok(found)
+    }
+
+    /// The same, for a link that was looked at just now: it is not counted.
+    ///
+    /// # Errors
+    ///
+    /// When the catalog cannot be reached.
+    pub async fn still_shared(&self, secret: &str) -> Result<Option<SharedDevice>, Error> {
         if secret.len() > SECRET_BYTES_MAX || !secret.starts_with(secret::LINK) {
             return Ok(None);
         }
-        let hash = hash(secret);
-        let found = Sql::new(BY_HASH).bind(hash.clone()).bind(clock.now());
-        let Some(row) = found.row(self.inner().database.reader()).await? else { return Ok(None) };
-        self.inner().visits().found(&hash, peer, clock.monotonic()).map_err(too_many)?;
-        SharedDevice::from_row(&row).map(Some)
+        let found = Sql::new(BY_HASH).bind(hash(secret)).bind(self.inner().clock.now());
+        let row = found.row(self.inner().database.reader()).await?;
+        row.as_ref().map(SharedDevice::from_row).transpose()
     }
 }
 
 impl SharedDevice {
     fn from_row(row: &AnyRow) -> Result<Self, Error> {
         Ok(Self {
+            link: row.text("id")?,
             tenant: row.text("tenant")?,
             device: row.text("device")?,
             name: row.text("name")?,
@@ -57,6 +73,6 @@ impl SharedDevice {
     }
 }
 
-const BY_HASH: &str = "SELECT s.tenant, s.device, s.since, s.expires, d.name FROM shares s \
+const BY_HASH: &str = "SELECT s.id, s.tenant, s.device, s.since, s.expires, d.name FROM shares s \
     JOIN devices d ON d.tenant = s.tenant AND d.id = s.device JOIN tenants t ON t.id = s.tenant \
     WHERE s.hash = $1 AND s.expires > $2 AND t.disabled IS NULL AND d.state NOT IN ('quarantined', 'rejected')";

@@ -24,7 +24,7 @@ pub use drivers::{Driver, DriverFields};
 pub use groups::Group;
 pub use import::{DeviceRow, ImportMode, ImportOutcome, ImportReport, ImportedRow};
 pub use sensors::DeviceSensor;
-pub use shares::{NewShare, Share};
+pub use shares::{NewShare, Share, SharePage};
 pub use tokens::{NewToken, Token};
 pub use usage::{StandingOf, Standings, UsageDay, UsageState};
 pub use users::{NewUser, User, UserChange};

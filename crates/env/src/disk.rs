@@ -34,6 +34,11 @@ pub trait Disk: Send + Sync {
     /// What is at a path.
     fn inspect(&self, path: &Path) -> io::Result<Inspected>;
 
+    /// The same of a link itself, not of what it leads to, where the disk has links.
+    fn inspect_entry(&self, path: &Path) -> io::Result<Inspected> {
+        self.inspect(path)
+    }
+
     /// Removes a file.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
@@ -119,10 +124,11 @@ impl Disk for LocalDisk {
     }
 
     fn inspect(&self, path: &Path) -> io::Result<Inspected> {
-        let found = std::fs::metadata(path)?;
-        let since = found.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        let modified = UnixMillis::try_from(since.as_millis()).unwrap_or(UnixMillis::MAX);
-        Ok(Inspected { is_folder: found.is_dir(), bytes: found.len(), modified })
+        inspected(&std::fs::metadata(path)?)
+    }
+
+    fn inspect_entry(&self, path: &Path) -> io::Result<Inspected> {
+        inspected(&std::fs::symlink_metadata(path)?)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
@@ -133,6 +139,12 @@ impl Disk for LocalDisk {
     fn sync_folder(&self, folder: &Path) -> io::Result<()> {
         File::open(folder)?.sync_all()
     }
+}
+
+fn inspected(found: &std::fs::Metadata) -> io::Result<Inspected> {
+    let since = found.modified()?.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let modified = UnixMillis::try_from(since.as_millis()).unwrap_or(UnixMillis::MAX);
+    Ok(Inspected { is_folder: found.is_dir(), bytes: found.len(), modified })
 }
 
 /// [`Disk::rename_new`] on a file system without it: a second name fails where a new one would, and the old one can go.
@@ -225,6 +237,10 @@ mod tests {
         let expected = Inspected { is_folder: false, bytes: 5, modified: 1_700_000_000_123 };
         assert_eq!(LocalDisk.inspect(&path).unwrap(), expected);
         assert!(LocalDisk.inspect(folder.path()).unwrap().is_folder);
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink("nowhere", &link).unwrap();
+        assert_eq!(LocalDisk.inspect(&link).unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert_eq!(LocalDisk.inspect_entry(&link).unwrap().bytes, "nowhere".len() as u64);
         let below = LocalDisk.inspect(&path.join("below")).unwrap_err();
         assert_eq!(below.kind(), io::ErrorKind::NotADirectory);
     }

@@ -52,7 +52,8 @@ impl Reader {
     pub fn disk_bytes(&self) -> Result<u64, Error> {
         let mut bytes = 0;
         for path in self.disk().list(self.folder()).doing("list", self.folder())? {
-            match self.disk().inspect(&path) {
+            // What a link leads to is elsewhere, and perhaps on another disk.
+            match self.disk().inspect_entry(&path) {
                 // Removed meanwhile.
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 found => bytes += found.doing("read", &path)?.bytes,

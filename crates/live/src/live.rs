@@ -33,6 +33,7 @@ struct Shared {
     /// How many tenants there ever were.
     made: AtomicU64,
     is_closed: AtomicBool,
+    is_complete: AtomicBool,
     totals: Totals,
 }
 
@@ -165,6 +166,7 @@ impl Live {
             tenants: RwLock::default(),
             made: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
+            is_complete: AtomicBool::new(false),
             totals: Totals::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -359,6 +361,16 @@ impl Live {
             let applied = self.tenant(tenant).lock().join(device, Packed(packed), room);
             self.apply(applied) != Outcome::Refused
         })
+    }
+
+    /// Says that whatever was kept of earlier runs has been taken in: from now on, what is not here was not heard.
+    pub fn complete(&self) {
+        self.shared.is_complete.store(true, Relaxed);
+    }
+
+    /// Whether that was said. Before, a device that is missing may well have sent something.
+    pub fn is_complete(&self) -> bool {
+        self.shared.is_complete.load(Relaxed)
     }
 
     /// What there is, and what was done so far.

@@ -384,6 +384,7 @@ impl Run {
             if flushed {
                 let before = pipeline.progress().frames;
                 caught_up = pipeline.read_live(durable, outlet)?;
+                self.place.watch.iter().filter(|_| caught_up).for_each(Watch::complete);
                 self.history.publish(None, &pipeline, durable);
                 measure_handover(before, pipeline.progress().frames, outlet);
             }

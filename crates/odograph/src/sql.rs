@@ -1,19 +1,22 @@
 //! Answers of queries as text: for people, and for programs.
 
+mod whole;
+
 use crate::cli::table::visible;
 use crate::export::{Encoder as _, Parquet, Sink, Totals};
 use anyhow::Result;
 use odograph_lake::Answer;
 use odograph_lake::arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
-use odograph_lake::arrow::compute::cast;
 use odograph_lake::arrow::csv::WriterBuilder;
 use odograph_lake::arrow::datatypes::{DataType, Field, Schema};
 use odograph_lake::arrow::json::LineDelimitedWriter;
+use odograph_lake::arrow::json::writer::WriterBuilder as JsonBuilder;
 use odograph_lake::arrow::util::display::{ArrayFormatter, FormatOptions};
 use odograph_lake::arrow::util::pretty::pretty_format_batches_with_schema;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Write};
 use std::sync::Arc;
+use whole::TextBeyond;
 
 /// A query, as it is sent to a server.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,9 +39,9 @@ pub(crate) enum SqlFormat {
     /// One JSON object a line.
     #[default]
     Json,
-    /// The same with ids as text, for those who have no whole numbers of 64 bits, such as browsers.
+    /// The same with whole numbers as text where they are too large for those who have 53 bits for one, such as browsers.
     #[serde(skip)]
-    JsonTextIds,
+    JsonText,
     Csv,
     /// Columns for people.
     Table,
@@ -50,11 +53,15 @@ pub(crate) enum SqlFormat {
 pub(crate) fn write(answer: &mut Answer, format: SqlFormat, out: &mut dyn Sink) -> Result<Totals> {
     let mut given = 0;
     match format {
-        SqlFormat::Json | SqlFormat::JsonTextIds => {
-            let mut writer = LineDelimitedWriter::new(Into(out));
+        SqlFormat::Json | SqlFormat::JsonText => {
+            let mut writer: LineDelimitedWriter<_> = match format {
+                SqlFormat::JsonText => JsonBuilder::new().with_encoder_factory(Arc::new(TextBeyond)),
+                _ => JsonBuilder::new(),
+            }
+            .build(Into(out));
             while let Some(rows) = answer.next_rows()? {
                 given += rows.num_rows() as u64;
-                writer.write(&if format == SqlFormat::Json { rows } else { with_text_ids(rows)? })?;
+                writer.write(&rows)?;
             }
             writer.finish()?;
         }
@@ -78,23 +85,6 @@ pub(crate) fn write(answer: &mut Answer, format: SqlFormat, out: &mut dyn Sink) 
         }
     }
     Ok(Totals { given, ..Totals::default() })
-}
-
-/// The rows with the column `id` as text, letter for letter as it is compared in a query: many read a JSON number as one of 53 bits.
-fn with_text_ids(rows: RecordBatch) -> Result<RecordBatch> {
-    let schema = rows.schema();
-    let is_id = |field: &Field| field.name() == ID && field.data_type().is_integer();
-    if !schema.fields().iter().any(|field| is_id(field)) {
-        return Ok(rows);
-    }
-    let (mut fields, mut columns) = (Vec::new(), Vec::new());
-    for (field, column) in schema.fields().iter().zip(rows.columns()) {
-        let wanted = if is_id(field) { DataType::Utf8 } else { field.data_type().clone() };
-        columns.push(cast(column, &wanted)?);
-        fields.push(Field::new(field.name(), wanted, field.is_nullable()));
-    }
-    let options = RecordBatchOptions::new().with_row_count(Some(rows.num_rows()));
-    Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), columns, &options)?)
 }
 
 /// The rows as texts that cannot steer the terminal, nor look like other rows. Plans have lines, and are nobody's words.
@@ -156,8 +146,6 @@ pub(crate) fn default_tenant() -> String {
     "default".to_owned()
 }
 
-/// The column of what records are known by.
-const ID: &str = "id";
 /// The columns of an answer to EXPLAIN.
 const PLAN: [&str; 2] = ["plan_type", "plan"];
 
@@ -177,7 +165,6 @@ impl Write for Into<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use odograph_lake::arrow::array::Int64Array;
     use odograph_lake::arrow::util::pretty::pretty_format_batches;
 
     fn table(names: [&str; 2], cells: [&str; 2]) -> String {
@@ -201,25 +188,6 @@ mod tests {
             "+-----------------+-----------------+",
         ];
         assert_eq!(told, expected.join("\n"));
-    }
-
-    #[test]
-    fn ids_are_text_to_the_last_digit() {
-        let numbers = |numbers: Vec<Option<i64>>| Arc::new(Int64Array::from(numbers)) as ArrayRef;
-        let ids = numbers(vec![Some(i64::MAX), None, Some(i64::MIN)]);
-        let names = Arc::new(StringArray::from(vec!["a", "b", "c"])) as ArrayRef;
-        let columns = [("id", ids.clone()), ("n", ids), ("name", names.clone())];
-        let rows =
-            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
-        let mut writer = LineDelimitedWriter::new(Vec::new());
-        writer.write(&with_text_ids(rows).unwrap()).unwrap();
-        writer.finish().unwrap();
-        let expected = "{\"id\":\"9223372036854775807\",\"n\":9223372036854775807,\"name\":\"a\"}\n{\"name\":\"b\"}\n\
-            {\"id\":\"-9223372036854775808\",\"n\":-9223372036854775808,\"name\":\"c\"}\n";
-        assert_eq!(String::from_utf8(writer.into_inner()).unwrap(), expected);
-        // An id of one's own making is what it is.
-        let own = RecordBatch::try_from_iter([("id", names)]).unwrap();
-        assert_eq!(with_text_ids(own.clone()).unwrap(), own);
     }
 
     #[test]

@@ -608,6 +608,24 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description With `live` or `ignition`: the tenant looks for as many already as it may at a time. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description With `live` or `ignition`: the server has just begun. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description Any other problem: see the codes. */
                 default: {
                     headers: {
@@ -2939,6 +2957,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description The server has just begun. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description Any other problem: see the codes. */
                 default: {
                     headers: {
@@ -2999,8 +3026,88 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description It is asked for too often. */
+                /** @description It is asked for too often, or is being read for somebody else. */
                 429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description History is behind. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/shares": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All links
+         * @description For managers: those that hold, to all devices that they may see, the latest first, whoever made them.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /** @description `next` of the page before. */
+                    cursor?: string;
+                    /** @description So many on a page, at most 1,000. */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A page. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Shares"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks is no manager. */
+                403: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3039,7 +3146,7 @@ export interface paths {
         /**
          * Ask in SQL
          * @description Over the tenant's tables: `records`, `frames`, `events`, `last`, `devices`. It sees everything that was acknowledged before,
-         *     can change nothing, and ends at a limit of time, rows and memory. In JSON, the column `id` is text. For those who see all devices of the tenant.
+         *     can change nothing, and ends at a limit of time, rows and memory. In JSON, whole numbers beyond ±2⁵³ and those of the column `id` are text. For those who see all devices of the tenant.
          */
         post: {
             parameters: {
@@ -4621,8 +4728,8 @@ export interface components {
         DiskSize: {
             /**
              * Format: int64
-             * @description In how many days it is full if all that the journal takes in stayed there as it is. History takes less, so it is the least.
-             *     Nothing where `bytes_per_day` is not known, or is 0.
+             * @description An estimate of the journal alone: in how many days it is full if so much came each day as the journal takes in, and nothing went.
+             *     History comes besides, and what retention gives up makes room. Nothing where `bytes_per_day` is not known, or is 0.
              */
             days_left?: number | null;
             /**
@@ -5087,6 +5194,12 @@ export interface components {
         SharedTrack: {
             /** @description In the order of their times; where there were very many, some of them. */
             points: components["schemas"]["SharedPoint"][];
+        };
+        /** @description A page of links. */
+        Shares: {
+            /** @description The cursor of the next page; absent on the last one. */
+            next?: string | null;
+            shares: components["schemas"]["Share"][];
         };
         /** @description What a sensor shows. */
         Shown: {

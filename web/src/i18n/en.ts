@@ -394,7 +394,7 @@ export const en = {
 
   'share.do': 'Share…',
   'share.title': 'Share {name}',
-  'share.lead': 'Whoever has a link sees its name, where it is and its way so far, speed and temperatures, without signing in. Nothing else.',
+  'share.lead': 'Whoever has a link sees its name, where it is and its way so far, speed and temperatures, without signing in. Nothing else. A link holds until it ends or is revoked, also when whoever made it has left.',
   'share.for': 'Ends after',
   'share.from': 'Way begins',
   'share.now': 'now',
@@ -412,8 +412,8 @@ export const en = {
 
   'space.title': 'Space',
   'space.free_of': '{free} free of {total}',
-  'space.left.one': 'full in {n} day at the least, at this rate',
-  'space.left.other': 'full in {n} days at the least, at this rate',
+  'space.left.one': 'full in about {n} day by the journal’s growth alone',
+  'space.left.other': 'full in about {n} days by the journal’s growth alone',
   'space.journal': 'Journal',
   'space.history': 'History',
   'space.catalog': 'Catalog',
@@ -429,6 +429,7 @@ export const en = {
   'admin.tokens': 'Tokens',
   'admin.groups': 'Groups',
   'admin.tenants': 'Tenants',
+  'admin.links': 'Links',
   'admin.audit': 'Audit',
   'admin.account': 'Own account',
   'admin.login': 'Login',

@@ -2,6 +2,7 @@
 
 mod living;
 
+use super::live::known;
 use crate::body::{Asked, Body, Named};
 use crate::server::Erased;
 use crate::stream::waiting;
@@ -72,7 +73,10 @@ struct Devices {
 /// none, where many devices were looked through: there are more as long as there is `next`.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(DevicesAsked),
     responses((status = 200, description = "A page.", body = Devices),
-        (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody)))]
+        (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody),
+        (status = 429, description = "With `live` or `ignition`: the tenant looks for as many already as it may at a time.",
+            body = crate::problem::ProblemBody),
+        (status = 503, description = "With `live` or `ignition`: the server has just begun.", body = crate::problem::ProblemBody)))]
 async fn list(
     State(api): State<Api>,
     caller: Caller,
@@ -86,6 +90,8 @@ async fn list(
         if count {
             return Err(Problem::invalid("count", "is not told of devices by what is live: leave it out"));
         }
+        known(&api.live)?;
+        let _seat = living::seat(&api.looking, caller.tenant())?;
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let found = living::page(&api, &caller, &filter, order, cursor, limit, &wanted).await?;
         return Ok(Json(Devices { devices: found.devices, next: found.next, count: None }));

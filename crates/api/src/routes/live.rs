@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use odograph_live::{Area, Filter, Groups, Mark, SubscribeError, Subscription};
+use odograph_live::{Area, Filter, Groups, Live, Mark, SubscribeError, Subscription};
 use odograph_model::Key;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -66,6 +66,16 @@ impl Watched {
             ..Filter::all(tenant)
         })
     }
+}
+
+/// Refuses to say anything of live state before it is what it was when the server ended: a device that is not there yet would be
+/// taken for one that never sent.
+pub(super) fn known(live: &Live) -> Result<(), Problem> {
+    let not_yet = || {
+        let what = "the server has just begun, and still reads what devices sent before: try again in a second";
+        Problem::new(Code::Unavailable, what).retry_after(Duration::from_secs(1))
+    };
+    if live.is_complete() { Ok(()) } else { Err(not_yet()) }
 }
 
 fn list(text: Option<&str>) -> Option<Vec<String>> {
@@ -336,6 +346,14 @@ mod tests {
         for wrong in ["", "1,2,3", "1,2,3,4,5", "a,2,3,4", "0,50,1,40", "0,0,1,91"] {
             assert!(area(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn nothing_is_said_before_what_was_kept_is_known() {
+        let live = Live::new(1, odograph_live::Options::default());
+        assert_eq!(known(&live).unwrap_err().code(), Code::Unavailable);
+        live.complete();
+        known(&live).unwrap();
     }
 
     #[test]

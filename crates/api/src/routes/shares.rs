@@ -2,25 +2,33 @@
 //!
 //! What a link shows is put together here, value by value: nothing of the device gets into it unless it is named here.
 
+mod way;
+
+use super::live::known;
 use super::records::moment;
 use crate::body::{Asked, Body, Named};
 use crate::caller::bearer;
-use crate::server::{Place, RecordFormat, Records};
-use crate::stream::{too_many, waiting};
+use crate::seats::{Seat, Seats};
+use crate::server::{RecordFormat, Records};
+use crate::stream::waiting;
 use crate::{Api, Caller, Code, Origin, Problem};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::{Extension, Json};
-use odograph_catalog::{NewShare, Share, SharedDevice};
+use odograph_catalog::{NewShare, Share, SharePage, SharedDevice};
 use odograph_live::{DeviceState, Groups, Known, State as Driving};
 use odograph_model::{Time, Value};
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
+use way::{PARAMETERS, Waypoints};
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::new()
+        .routes(routes!(all))
         .routes(routes!(list, create))
         .routes(routes!(revoke))
         .routes(routes!(shared))
@@ -36,6 +44,41 @@ struct MadeShare {
     secret: String,
     /// The page that shows it, on this server. The secret stands behind the `#`, which browsers send to nobody.
     path: String,
+}
+
+/// Which links, and how many at a time.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct SharesAsked {
+    /// `next` of the page before.
+    cursor: Option<String>,
+    /// So many on a page, at most 1,000.
+    limit: Option<u32>,
+}
+
+/// A page of links.
+#[derive(Serialize, ToSchema)]
+struct Shares {
+    shares: Vec<Share>,
+    /// The cursor of the next page; absent on the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+/// All links
+///
+/// For managers: those that hold, to all devices that they may see, the latest first, whoever made them.
+#[utoipa::path(get, path = "/api/v1/shares", tag = "devices", params(SharesAsked),
+    responses((status = 200, description = "A page.", body = Shares),
+        (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody),
+        (status = 403, description = "Whoever asks is no manager.", body = crate::problem::ProblemBody)))]
+async fn all(
+    caller: Caller,
+    Asked(SharesAsked { cursor, limit }): Asked<SharesAsked>,
+) -> Result<Json<Shares>, Problem> {
+    let SharePage { shares, next } = caller.within().all_shares(cursor.as_deref(), limit.unwrap_or(PAGE)).await?;
+    Ok(Json(Shares { shares, next }))
 }
 
 /// The links to a device
@@ -125,13 +168,15 @@ struct SharedTemperature {
 #[utoipa::path(get, path = "/api/v1/shared", tag = "devices", security(("link" = [])),
     responses((status = 200, description = "The device, as it is now.", body = Shared),
         (status = 404, description = "There is no such link, or it has ended.", body = crate::problem::ProblemBody),
-        (status = 429, description = "It is asked for too often.", body = crate::problem::ProblemBody)))]
+        (status = 429, description = "It is asked for too often.", body = crate::problem::ProblemBody),
+        (status = 503, description = "The server has just begun.", body = crate::problem::ProblemBody)))]
 async fn shared(
     State(api): State<Api>,
     Extension(origin): Extension<Origin>,
     headers: HeaderMap,
 ) -> Result<Json<Shared>, Problem> {
     let of = opened(&api, origin, &headers).await?;
+    known(&api.live)?;
     let state = api.live.device(&of.tenant, &of.device, &Groups::All, api.server.now());
     Ok(Json(Shared::of(of, state.as_ref().filter(|state| state.received.is_some()))))
 }
@@ -216,7 +261,8 @@ struct SharedPoint {
 #[utoipa::path(get, path = "/api/v1/shared/track", tag = "devices", security(("link" = [])), params(TrackAsked),
     responses((status = 200, description = "Where it was.", body = SharedTrack),
         (status = 404, description = "There is no such link, or it has ended.", body = crate::problem::ProblemBody),
-        (status = 429, description = "It is asked for too often.", body = crate::problem::ProblemBody)))]
+        (status = 429, description = "It is asked for too often, or is being read for somebody else.", body = crate::problem::ProblemBody),
+        (status = 503, description = "History is behind.", body = crate::problem::ProblemBody)))]
 async fn track(
     State(api): State<Api>,
     Extension(origin): Extension<Origin>,
@@ -225,13 +271,27 @@ async fn track(
 ) -> Result<Json<SharedTrack>, Problem> {
     let of = opened(&api, origin, &headers).await?;
     let from = moment("from", asked.from.as_deref())?.map_or(of.since, |from| from.0.max(of.since));
-    // Whoever looks at links leaves most of the seats to those who have signed in.
-    let seat = api.sharing.clone().try_acquire_owned().map_err(|_| too_many())?;
-    waiting(&api, move |api| {
+    let seat = seat(&api.sharing, &of)?;
+    let (asker, _here) = oneshot::channel();
+    let track = waiting(&api, move |api| {
         let _seat = seat;
-        way(api, &of, Time(from)).map(Json)
+        way(api, &of, Time(from), asker)
+    });
+    let track = track.await?;
+    // Reading takes its time, and the link may have ended meanwhile.
+    let secret = bearer(&headers).unwrap_or_default();
+    api.catalog()?.still_shared(secret).await?.ok_or_else(no_link)?;
+    Ok(Json(track))
+}
+
+/// A seat for whoever reads a way, so that one link, or all of a tenant's, leave room for others.
+fn seat(seats: &Seats, of: &SharedDevice) -> Result<Seat, Problem> {
+    let (tenant, link) = (format!("tenant {}", of.tenant), format!("link {}", of.link));
+    let seat = seats.take([(String::new(), WAYS_MAX), (tenant, TENANT_WAYS_MAX), (link, LINK_WAYS_MAX)]);
+    seat.ok_or_else(|| {
+        let what = "the way is being read for somebody else who has this link, or as many others are as may be: try again in a second";
+        Problem::new(Code::TooMany, what).retry_after(AGAIN)
     })
-    .await
 }
 
 /// What the link shows that somebody has.
@@ -244,88 +304,34 @@ async fn opened(api: &Api, origin: Origin, headers: &HeaderMap) -> Result<Shared
         Some(secret) => api.catalog()?.shared(secret, peer).await?,
         None => None,
     };
-    found.ok_or_else(|| Problem::new(Code::NotFound, "there is no such link, or it has ended"))
+    found.ok_or_else(no_link)
 }
 
-fn way(api: &Api, of: &SharedDevice, from: Time) -> Result<SharedTrack, Problem> {
+fn no_link() -> Problem {
+    Problem::new(Code::NotFound, "there is no such link, or it has ended")
+}
+
+/// Why there is no way now is told to those who run the server, not to whoever has a link.
+fn not_now(problem: Problem) -> Problem {
+    match problem.code() {
+        Code::Internal => problem,
+        _ => Problem::new(Code::Unavailable, "not now: try again in a moment").retry_after(AGAIN),
+    }
+}
+
+fn way(api: &Api, of: &SharedDevice, from: Time, asker: oneshot::Sender<()>) -> Result<SharedTrack, Problem> {
     let query = Records {
         tenant: of.tenant.clone(),
         device: of.device.clone(),
         from: Some(from),
         to: None,
-        parameters: ["position.longitude", "position.latitude", "position.valid"].map(ToOwned::to_owned).to_vec(),
+        parameters: PARAMETERS.map(ToOwned::to_owned).to_vec(),
         sensors: Vec::new(),
-        format: RecordFormat::Json,
+        format: RecordFormat::Jsonl,
     };
-    let mut way = Way::default();
-    let mut after: Option<Place> = None;
-    for _ in 0..PAGES_MAX {
-        let page = api.server.page(&query, after, PAGE_RECORDS)?;
-        let records: Vec<Position> =
-            serde_json::from_str(&format!("[{}]", page.records)).map_err(|error| Problem::internal(&error))?;
-        records.iter().filter_map(Position::point).for_each(|point| way.push(point));
-        after = page.last;
-        if after.is_none() {
-            break;
-        }
-    }
-    Ok(SharedTrack { points: way.points() })
-}
-
-/// A record, as far as it says where.
-#[derive(Deserialize)]
-struct Position {
-    time: String,
-    #[serde(rename = "position.longitude")]
-    longitude: Option<f64>,
-    #[serde(rename = "position.latitude")]
-    latitude: Option<f64>,
-    #[serde(rename = "position.valid")]
-    valid: Option<bool>,
-}
-
-impl Position {
-    fn point(&self) -> Option<SharedPoint> {
-        let place = [self.longitude?, self.latitude?];
-        let time = Time::parse(&self.time)?.0;
-        (self.valid != Some(false)).then_some(SharedPoint { time, place })
-    }
-}
-
-/// A way in bounded memory: once it has many points, every other one goes, and of those that follow as many are left out.
-#[derive(Default)]
-struct Way {
-    kept: Vec<SharedPoint>,
-    last: Option<SharedPoint>,
-    /// One of so many is kept; 0 stands for each.
-    step: usize,
-    count: usize,
-}
-
-impl Way {
-    fn push(&mut self, point: SharedPoint) {
-        self.step = self.step.max(1);
-        if self.count.is_multiple_of(self.step) {
-            self.kept.push(point);
-        }
-        (self.last, self.count) = (Some(point), self.count + 1);
-        if self.kept.len() > POINTS_MAX {
-            let mut number = 0;
-            self.kept.retain(|_| {
-                number += 1;
-                number % 2 == 1
-            });
-            self.step *= 2;
-        }
-    }
-
-    /// The points, and the last one in any case.
-    fn points(mut self) -> Vec<SharedPoint> {
-        if let Some(last) = self.last.filter(|last| self.kept.last() != Some(last)) {
-            self.kept.push(last);
-        }
-        self.kept
-    }
+    let mut waypoints = Waypoints::of(asker);
+    api.server.records(&query, &mut waypoints).map_err(not_now)?;
+    Ok(waypoints.track())
 }
 
 /// Parameters that a link shows as temperatures begin with these: what is measured of the cargo, not of engine or tires.
@@ -334,14 +340,17 @@ const TEMPERATURES: &[&str] = &["temperature.", "reefer.supply.air.temperature."
 const MOVING_KPH: f64 = 4.0;
 /// A temperature this much older than the newest record is none of now.
 const OLD_MS: i64 = 60 * 60 * 1000;
-/// Points of a way, before half of them go: more than a screen has pixels to draw it with.
-const POINTS_MAX: usize = 4000;
-/// Records that are read at a time.
-const PAGE_RECORDS: usize = 10_000;
-/// What is read of a way at most: a record each five seconds, for thirty days.
-const PAGES_MAX: usize = 52;
-/// Ways that are read at a time.
-pub(crate) const SHARING_MAX: usize = 2;
+/// Links on a page where nothing else is asked for.
+const PAGE: u32 = 100;
+/// When to ask again for what is not to be had at this moment.
+const AGAIN: Duration = Duration::from_secs(1);
+/// Ways that are read at a time: whoever looks at links leaves most of [`READING_MAX`](crate::stream::READING_MAX) to those who have
+/// signed in.
+const WAYS_MAX: usize = 8;
+/// Of these, such of one tenant.
+const TENANT_WAYS_MAX: usize = 4;
+/// Of these, such of one link: reading a month takes seconds, and a page asks once.
+const LINK_WAYS_MAX: usize = 1;
 
 #[cfg(test)]
 mod tests {
@@ -350,29 +359,38 @@ mod tests {
     use odograph_model::Key;
     use serde_json::json;
 
-    fn point(time: i64) -> SharedPoint {
-        SharedPoint { time, place: [1.0, 2.0] }
-    }
-
-    #[track_caller]
-    fn check(count: usize, kept: usize, step: i64) {
-        let mut way = Way::default();
-        (0..count).for_each(|time| way.push(point(time as i64)));
-        let points = way.points();
-        assert_eq!(points.len(), kept);
-        assert_eq!(points.last().map(|last| last.time), count.checked_sub(1).map(|last| last as i64));
-        assert!(points.windows(2).rev().skip(1).all(|pair| pair[1].time - pair[0].time == step));
+    fn link(tenant: &str, link: &str) -> SharedDevice {
+        SharedDevice {
+            link: link.into(),
+            tenant: tenant.into(),
+            device: "352093081452251".into(),
+            name: String::new(),
+            since: 5,
+            expires: 7,
+        }
     }
 
     #[test]
-    fn a_way_of_any_length_has_so_many_points() {
-        check(0, 0, 1);
-        check(1, 1, 1);
-        check(POINTS_MAX, POINTS_MAX, 1);
-        // Every other one goes: the first stays, and the last is there.
-        check(POINTS_MAX + 1, POINTS_MAX / 2 + 1, 2);
-        check(POINTS_MAX + 2, POINTS_MAX / 2 + 2, 2);
-        check(4 * POINTS_MAX + 1, POINTS_MAX / 2 + 1, 8);
+    fn links_leave_room_for_others() {
+        let (seats, mut held) = (Seats::default(), Vec::new());
+        let mut take = |tenant: &str, id: &str| {
+            let seat = seat(&seats, &link(tenant, id));
+            seat.map(|seat| held.push(seat)).map_err(|problem| problem.code())
+        };
+        assert_eq!(take("north", "1"), Ok(()));
+        assert_eq!(take("north", "1"), Err(Code::TooMany), "one a link");
+        for id in ["2", "3", "4"] {
+            assert_eq!(take("north", id), Ok(()));
+        }
+        assert_eq!(take("north", "5"), Err(Code::TooMany), "four a tenant");
+        assert_eq!(take("south", "6"), Ok(()));
+    }
+
+    #[test]
+    fn why_there_is_no_way_is_not_for_whoever_has_a_link() {
+        let behind = Problem::new(Code::Unavailable, "history is 7 bytes behind at /srv/odograph");
+        assert!(!not_now(behind).to_json().contains("history"));
+        assert_eq!(not_now(Problem::new(Code::Internal, "x")).code(), Code::Internal);
     }
 
     #[test]
@@ -400,13 +418,7 @@ mod tests {
                 known("reefer.return.air.temperature.1", -20.0, now),
             ],
         };
-        let link = SharedDevice {
-            tenant: "north".into(),
-            device: "352093081452251".into(),
-            name: String::new(),
-            since: 5,
-            expires: 7,
-        };
+        let link = link("north", "4711");
         let expected = json!({
             "name": null, "since": 5, "expires": 7, "state": "moving", "time": "2026-11-28T12:00:00.000Z", "place": null, "speed_kph": 61.0,
             "heading": null, "temperatures": [
@@ -415,15 +427,5 @@ mod tests {
         assert_eq!(serde_json::to_value(Shared::of(link, Some(&state))).unwrap(), expected);
         assert_eq!(driving(Driving::Alarm, Some(3.9)), Driving::Stopped);
         assert_eq!(driving(Driving::NoSignal, Some(90.0)), Driving::NoSignal);
-    }
-
-    #[test]
-    fn what_is_no_fix_is_no_point() {
-        let of = |text: &str| serde_json::from_str::<Position>(text).unwrap().point();
-        let time = r#""time":"1970-01-01T00:00:07.000Z""#;
-        assert_eq!(of(&format!(r#"{{{time},"position.longitude":1.0,"position.latitude":2}}"#)), Some(point(7000)));
-        assert_eq!(of(&format!(r#"{{{time},"position.longitude":1.0}}"#)), None);
-        let stale = format!(r#"{{{time},"position.longitude":1.0,"position.latitude":2.0,"position.valid":false}}"#);
-        assert_eq!(of(&stale), None);
     }
 }

@@ -29,7 +29,7 @@ struct Query {
 /// Ask in SQL
 ///
 /// Over the tenant's tables: `records`, `frames`, `events`, `last`, `devices`. It sees everything that was acknowledged before,
-/// can change nothing, and ends at a limit of time, rows and memory. In JSON, the column `id` is text. For those who see all devices of the tenant.
+/// can change nothing, and ends at a limit of time, rows and memory. In JSON, whole numbers beyond ±2⁵³ and those of the column `id` are text. For those who see all devices of the tenant.
 #[utoipa::path(post, path = "/api/v1/sql", tag = "history", request_body = Query,
     responses((status = 200, description = "The rows: a JSON object a line, or as asked for.",
             content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),

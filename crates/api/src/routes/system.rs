@@ -26,5 +26,5 @@ async fn system(State(api): State<Api>, caller: Caller) -> Result<Json<System>, 
         return waiting(&api, |api| api.server.system()).await.map(Json);
     }
     let tenant = caller.tenant().to_owned();
-    waiting(&api, move |api| Ok(api.server.system_of(&tenant))).await.map(Json)
+    waiting(&api, move |api| api.server.system_of(&tenant)).await.map(Json)
 }

@@ -5,7 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::Within;
 use super::devices::visible_device;
-use crate::bounds::{SHARE_MS, SHARE_MS_MAX, SHARE_PAST_MS_MAX, SHARES_MAX};
+use crate::bounds::{SHARE_MS, SHARE_MS_MAX, SHARE_PAGE_MAX, SHARE_PAST_MS_MAX, SHARES_MAX};
 use crate::scoped::shown;
 use crate::secret::{self, new_id};
 use crate::sql::Columns as _;
@@ -38,6 +38,15 @@ pub struct NewShare {
     pub expires: Option<UnixMillis>,
 }
 
+/// Some links.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharePage {
+    /// The latest first.
+    pub shares: Vec<Share>,
+    /// What gets the next page, if there is one.
+    pub next: Option<String>,
+}
+
 const KIND: &str = "share";
 const COLUMNS: &str = "id, device, since, created, created_by, expires";
 
@@ -50,6 +59,30 @@ impl Within<'_> {
         let all = self.scoped.sql("SELECT ").push(COLUMNS).push(" FROM shares WHERE tenant = $1 AND device = $2");
         let all = all.bind(device).push(" AND expires > ").push_bind(now).push(" ORDER BY created DESC, id");
         self.scoped.rows(all).await?.iter().map(Share::from_row).collect()
+    }
+
+    /// A page of the links that hold to devices that are visible, the latest first; `after` is [`SharePage::next`] of the page before.
+    /// For managers.
+    pub async fn all_shares(&self, after: Option<&str>, limit: u32) -> Result<SharePage, Error> {
+        self.scoped.access().needs(Role::Manager)?;
+        let limit = limit.clamp(1, SHARE_PAGE_MAX);
+        let now = self.scoped.catalog().clock.now();
+        let some = self.scoped.sql("SELECT ").push(COLUMNS).push(" FROM shares WHERE tenant = $1 AND expires > ");
+        let some = some.push_bind(now).push(" AND device IN (SELECT id FROM devices WHERE tenant = $1");
+        let mut some = self.scoped.visible(some).push(")");
+        if let Some(after) = after {
+            let (created, id) = place_of(after)?;
+            some = some.push(" AND (created < ").push_bind(created).push(" OR (created = ").push_bind(created);
+            some = some.push(" AND id > ").push_bind(id).push("))");
+        }
+        // One more, to know whether there are more.
+        let some = some.push(" ORDER BY created DESC, id LIMIT ").push_bind(i64::from(limit) + 1);
+        let shares: Result<Vec<_>, Error> = self.scoped.rows(some).await?.iter().map(Share::from_row).collect();
+        let (mut shares, limit) = (shares?, limit as usize);
+        let more = shares.len() > limit;
+        shares.truncate(limit);
+        let next = shares.last().filter(|_| more).map(|last| format!("{}.{}", last.created, last.id));
+        Ok(SharePage { shares, next })
     }
 
     /// Makes a link, whose secret is given back and nowhere else to be had. For managers.
@@ -95,6 +128,12 @@ impl Within<'_> {
         change.audit("share.revoke", (KIND, id), Some(shown(&was)), None).await?;
         change.commit().await
     }
+}
+
+/// The place of a link among all, as a page before gave it.
+fn place_of(text: &str) -> Result<(UnixMillis, String), Error> {
+    let place = text.split_once('.').and_then(|(created, id)| Some((created.parse().ok()?, id.to_owned())));
+    place.ok_or_else(|| Error::invalid("cursor", "is not what the page before gave as the next one"))
 }
 
 impl NewShare {

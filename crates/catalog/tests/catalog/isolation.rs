@@ -101,6 +101,7 @@ const METHODS: &[Method] = methods! {
     set_sensor: MANAGER, true, |within, things| within.set_sensor(&things.device, one());
     delete_sensor: MANAGER, true, |within, things| within.delete_sensor(&things.device, "one");
     shares: MANAGER, true, |within, things| within.shares(&things.device);
+    all_shares: MANAGER, false, |within, things| within.all_shares(None, 100);
     create_share: MANAGER, true, |within, things| within.create_share(&things.device, NewShare::default());
     revoke_share: MANAGER, true, |within, things| within.revoke_share(&things.device, &things.share);
     tenant: Needs::Nothing, false, |within, things| within.tenant();

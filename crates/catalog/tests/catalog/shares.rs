@@ -31,6 +31,7 @@ fn a_link_shows_one_device_until_it_ends() {
         assert_eq!((share.device.as_str(), share.created_by.as_str()), ("1", "anna"));
         assert_eq!(north.shares("1").await.unwrap(), std::slice::from_ref(&share));
         let expected = SharedDevice {
+            link: share.id.clone(),
             tenant: "north".into(),
             device: "1".into(),
             name: "north truck".into(),
@@ -64,6 +65,7 @@ fn a_link_that_is_taken_back_shows_nothing_and_who_did_what_is_known() {
         let (other, kept) = north.create_share("1", NewShare::default()).await.unwrap();
         refused(north.revoke_share("2", &share.id).await, &format!("there is no share {}", share.id));
         north.revoke_share("1", &share.id).await.unwrap();
+        assert_eq!(catalog.still_shared(secret.reveal()).await.unwrap(), None);
         assert_eq!(catalog.shared(secret.reveal(), None).await.unwrap(), None);
         assert!(catalog.shared(kept.reveal(), None).await.unwrap().is_some());
         assert_eq!(north.shares("1").await.unwrap(), std::slice::from_ref(&other));
@@ -143,10 +145,62 @@ fn nobody_tries_many_links() {
             tried += 1;
         }
         assert_eq!(tried, 60);
-        let wait = "that is asked for too often: try again in 5 s";
-        refused(catalog.shared(secret.reveal(), from("192.0.2.1")).await, wait);
-        assert!(catalog.shared(secret.reveal(), from("192.0.2.2")).await.unwrap().is_some());
+        refused(catalog.shared(wrong, from("192.0.2.1")).await, "that is asked for too often: try again in 5 s");
+        refused(catalog.shared("none", from("192.0.2.1")).await, "that is asked for too often: try again in 5 s");
+        // Whoever has a link is not in the way of those who have none, nor they in theirs; many at the same moment neither.
+        let look = async || catalog.shared(secret.reveal(), from("192.0.2.1")).await;
+        for _ in 0..60 {
+            let ((a, b), (c, d)) =
+                tokio::join!(async { tokio::join!(look(), look()) }, async { tokio::join!(look(), look()) });
+            assert!([a, b, c, d].into_iter().all(|found| found.unwrap().is_some()));
+        }
+        assert!(look().await.is_err(), "240 at once");
+        assert!(catalog.still_shared(secret.reveal()).await.unwrap().is_some(), "that does not count");
+        place.clock.advance(std::time::Duration::from_millis(50));
+        assert!(look().await.unwrap().is_some());
+        assert!(look().await.is_err());
         place.clock.advance(std::time::Duration::from_secs(5));
-        assert!(catalog.shared(secret.reveal(), from("192.0.2.1")).await.unwrap().is_some());
+        assert_eq!(catalog.shared(wrong, from("192.0.2.1")).await.unwrap(), None);
+    });
+}
+
+#[test]
+fn managers_see_all_links_to_the_devices_that_they_see_page_by_page() {
+    with_catalog(async |place, catalog| {
+        device(&catalog, "north", "1").await;
+        device(&catalog, "north", "2").await;
+        device(&catalog, "south", "1").await;
+        let owner = Access::owner("north");
+        let north = catalog.within(&owner);
+        let group = north.create_group("cold").await.unwrap().id;
+        let grouped = DeviceFields { group: Some(Some(group.clone())), ..DeviceFields::default() };
+        north.update_device("1", grouped).await.unwrap();
+        let elsewhere = Access::owner("south");
+        catalog.within(&elsewhere).create_share("1", NewShare::default()).await.unwrap();
+        let (_, _, anna) = user(&catalog, "north", "anna", Role::Manager, Some(vec![group])).await;
+        let create = async |access: &Access, device: &str| {
+            catalog.within(access).create_share(device, NewShare::default()).await.unwrap().0
+        };
+        let mut made = vec![create(&anna, "1").await, create(&owner, "2").await];
+        // Two of the same moment, and one that came later.
+        made.sort_by(|a, b| a.id.cmp(&b.id));
+        place.clock.advance(std::time::Duration::from_secs(1));
+        made.insert(0, create(&owner, "1").await);
+        let all = north.all_shares(None, 1000).await.unwrap();
+        assert_eq!((&all.shares, &all.next), (&made, &None));
+        let (mut paged, mut after) = (Vec::new(), None);
+        for _ in 0..3 {
+            let page = north.all_shares(after.as_deref(), 1).await.unwrap();
+            assert_eq!(page.shares.len(), 1);
+            paged.extend(page.shares);
+            after = page.next;
+        }
+        assert_eq!((paged, after), (made.clone(), None));
+        let seen = catalog.within(&anna).all_shares(None, 1000).await.unwrap().shares;
+        assert_eq!(seen.iter().map(|share| share.device.as_str()).collect::<Vec<_>>(), ["1", "1"]);
+        assert!(seen.iter().any(|share| share.created_by == "anna"));
+        refused(north.all_shares(Some("x"), 1).await, "cursor: is not what the page before gave as the next one");
+        place.clock.set_now(NOON + SHARE_MS);
+        assert_eq!(north.all_shares(None, 1000).await.unwrap().shares, made[..1], "those that hold");
     });
 }

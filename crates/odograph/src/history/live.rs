@@ -68,6 +68,11 @@ impl Watch {
         Ok(())
     }
 
+    /// Says that all of it is taken in, and what the journal has behind it.
+    pub(super) fn complete(&self) {
+        self.live.complete();
+    }
+
     /// Keeps it, for the next start.
     pub(super) fn save(&self) {
         if let Err(error) = self.write() {

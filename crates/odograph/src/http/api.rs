@@ -115,7 +115,7 @@ impl Server for App {
         self.looked()
     }
 
-    fn system_of(&self, tenant: &str) -> System {
+    fn system_of(&self, tenant: &str) -> Result<System, Problem> {
         self.looked_of(tenant)
     }
 
@@ -128,7 +128,7 @@ impl Server for App {
                 if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
             })?;
         let format = match query.format {
-            SqlFormat::Jsonl => sql::SqlFormat::JsonTextIds,
+            SqlFormat::Jsonl => sql::SqlFormat::JsonText,
             SqlFormat::Csv => sql::SqlFormat::Csv,
             SqlFormat::Parquet => sql::SqlFormat::Parquet,
         };

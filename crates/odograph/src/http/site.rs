@@ -27,11 +27,23 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         _ => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
     };
     match found {
-        Some((file, _)) if name == SHARE => hidden(answer(file, false, &headers)),
+        Some((file, _)) if is_share(name) => hidden(answer(file, false, &headers)),
         Some((file, kept)) => answer(file, kept, &headers),
         None if odograph_web::is_built() => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
         None => (StatusCode::NOT_FOUND, NOT_BUILT).into_response(),
     }
+}
+
+/// Whether the page shows what a link does: as it reads its address, whatever follows the first part.
+fn is_share(name: &str) -> bool {
+    let mut first = name.split('/').next().unwrap_or_default().bytes();
+    let mut decoded = Vec::new();
+    while let Some(byte) = first.next() {
+        let digits = (byte == b'%').then(|| first.by_ref().take(2).collect::<Vec<_>>());
+        let hex = |digits: Vec<u8>| u8::from_str_radix(str::from_utf8(&digits).ok()?, 16).ok();
+        decoded.push(digits.map_or(Some(byte), hex).unwrap_or(b'%'));
+    }
+    decoded == SHARE.as_bytes()
 }
 
 fn is_file(name: &str) -> bool {
@@ -132,6 +144,24 @@ mod tests {
             ("sql", false),
         ] {
             assert_eq!(is_file(name), expected, "{name}");
+        }
+    }
+
+    #[test]
+    fn whatever_the_page_takes_for_a_link_is_one() {
+        for (name, expected) in [
+            ("share", true),
+            ("share/", true),
+            ("share/more", true),
+            ("%73hare", true),
+            ("s%68are/x", true),
+            ("shares", false),
+            ("devices/share", false),
+            ("share%", false),
+            ("%", false),
+            ("", false),
+        ] {
+            assert_eq!(is_share(name), expected, "{name}");
         }
     }
 

@@ -6,64 +6,82 @@ use odograph_api::{Code, DiskSize, Installation, JournalDay, JournalSize, Proble
 use odograph_env::{Clock as _, Disk as _, LocalDisk, SystemClock, UnixMillis};
 use odograph_model::Time;
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// What was seen last.
+/// What was seen last, of everything and of single tenants.
 pub(super) struct Looks {
     clock: SystemClock,
     /// When the server began to serve.
     begun: Duration,
-    last: Mutex<Last>,
+    /// By tenant; nothing stands for everything.
+    last: Mutex<HashMap<Option<String>, Last>>,
+    /// Somebody who looked is done.
+    done: Condvar,
 }
 
 #[derive(Default)]
 struct Last {
     seen: Option<(Duration, System)>,
-    /// Somebody is looking: who else asks gets what was seen before.
+    /// Somebody is looking: who else asks gets what was seen before, or waits for them.
     is_looking: bool,
 }
 
 impl Looks {
     pub(super) fn begun() -> Self {
         let clock = SystemClock::new();
-        Self { begun: clock.monotonic(), clock, last: Mutex::default() }
+        Self { begun: clock.monotonic(), clock, last: Mutex::default(), done: Condvar::new() }
     }
 
     fn uptime_s(&self) -> u64 {
         self.clock.monotonic().saturating_sub(self.begun).as_secs()
     }
 
-    fn held(&self) -> MutexGuard<'_, Last> {
+    fn held(&self) -> MutexGuard<'_, HashMap<Option<String>, Last>> {
         // Every change is whole, so a panic elsewhere does not spoil it.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What was seen, at most [`FRESH`] ago unless somebody is looking, or what `look` sees now.
+    fn seen(&self, whose: Option<&str>, look: impl FnOnce() -> System) -> Result<System, Problem> {
+        let (whose, now) = (whose.map(ToOwned::to_owned), self.clock.monotonic());
+        let mut all = self.held();
+        loop {
+            let last = all.entry(whose.clone()).or_default();
+            let known = last.seen.as_ref().filter(|(at, _)| last.is_looking || now.saturating_sub(*at) < FRESH);
+            if let Some((_, seen)) = known {
+                return Ok(System { uptime_s: self.uptime_s(), ..seen.clone() });
+            }
+            if !last.is_looking {
+                last.is_looking = true;
+                break;
+            }
+            let left = (now + PATIENCE).saturating_sub(self.clock.monotonic());
+            if left.is_zero() {
+                return Err(Problem::new(Code::Unavailable, "it is looked at for the first time").retry_after(AGAIN));
+            }
+            all = self.done.wait_timeout(all, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        drop(all);
+        let looking = Looking { looks: self, whose: &whose };
+        let seen = look();
+        self.held().entry(whose.clone()).or_default().seen = Some((now, seen.clone()));
+        drop(looking);
+        Ok(seen)
     }
 }
 
 impl App {
-    /// Everything, at most [`FRESH`] old.
+    /// Everything.
     pub(super) fn looked(&self) -> Result<System, Problem> {
-        let now = self.looks.clock.monotonic();
-        let mut last = self.looks.held();
-        let fresh = last.seen.as_ref().is_some_and(|(at, _)| now.saturating_sub(*at) < FRESH);
-        if !fresh && !last.is_looking {
-            last.is_looking = true;
-            drop(last);
-            let _looking = Looking(&self.looks);
-            let seen = self.look();
-            self.looks.held().seen = Some((now, seen.clone()));
-            return Ok(seen);
-        }
-        let seen = last.seen.as_ref().map(|(_, seen)| System { uptime_s: self.looks.uptime_s(), ..seen.clone() });
-        seen.ok_or_else(|| Problem::new(Code::Unavailable, "it is looked at for the first time").retry_after(AGAIN))
+        self.looks.seen(None, || self.look())
     }
 
     /// What one tenant takes.
-    pub(super) fn looked_of(&self, tenant: &str) -> System {
-        let tables = largest(self.tables(std::iter::once(tenant)));
-        self.system(None, tables)
+    pub(super) fn looked_of(&self, tenant: &str) -> Result<System, Problem> {
+        self.looks.seen(Some(tenant), || self.system(None, largest(self.tables(std::iter::once(tenant)))))
     }
 
     fn look(&self) -> System {
@@ -126,11 +144,24 @@ impl App {
 }
 
 /// Somebody who looks, until they are done or panic.
-struct Looking<'l>(&'l Looks);
+struct Looking<'l> {
+    looks: &'l Looks,
+    whose: &'l Option<String>,
+}
 
 impl Drop for Looking<'_> {
     fn drop(&mut self) {
-        self.0.held().is_looking = false;
+        let now = self.looks.clock.monotonic();
+        let mut all = self.looks.held();
+        if let Some(last) = all.get_mut(self.whose) {
+            last.is_looking = false;
+        }
+        // What is old is of no use to anyone: only those who asked lately take memory.
+        all.retain(|_, last| {
+            last.is_looking || last.seen.as_ref().is_some_and(|(at, _)| now.saturating_sub(*at) < FRESH)
+        });
+        drop(all);
+        self.looks.done.notify_all();
     }
 }
 
@@ -209,7 +240,9 @@ fn date(day: i64) -> String {
 
 /// For so long nobody looks again: pages ask every few seconds, and each look asks for the length of the journal's files.
 const FRESH: Duration = Duration::from_secs(30);
-/// A look takes milliseconds.
+/// A look takes milliseconds, and longer where the disk is slow: whoever comes in the meantime waits so long for its end.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// After that, they may come again.
 const AGAIN: Duration = Duration::from_secs(1);
 /// Tables that are told: nobody reads more, and a server may have 100,000 tenants.
 const TABLES_MAX: usize = 1000;
@@ -224,6 +257,7 @@ const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::mpsc;
 
     const HOUR_MS: i64 = 60 * 60 * 1000;
     /// 2026-11-21T00:00:00Z.
@@ -264,6 +298,47 @@ mod tests {
         let week = piece(now - 7 * DAY_MS, now, 7000);
         assert_eq!(bytes_per_day(&[piece(now - 30 * DAY_MS, now - 7 * DAY_MS, 1_000_000), week], now), Some(1000));
         assert_eq!(bytes_per_day(&[piece(now - 2 * DAY_MS, now - DAY_MS, 0)], now), Some(0), "silence is known too");
+    }
+
+    fn system(uptime_s: u64) -> System {
+        System { version: String::new(), uptime_s, installation: None, tables: Vec::new(), tables_left_out: uptime_s }
+    }
+
+    #[test]
+    fn who_comes_while_somebody_looks_for_the_first_time_waits_for_what_they_see() {
+        let (looks, (begun, has_begun)) = (Looks::begun(), mpsc::channel());
+        let (done, is_done) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let looks = &looks;
+            let first = scope.spawn(move || {
+                let look = || {
+                    begun.send(()).unwrap();
+                    is_done.recv().unwrap();
+                    system(7)
+                };
+                looks.seen(None, look).unwrap()
+            });
+            has_begun.recv().unwrap();
+            let second = scope.spawn(|| looks.seen(None, || panic!("somebody looks already")).unwrap());
+            // What is another tenant's is not in anyone's way.
+            assert_eq!(looks.seen(Some("north"), || system(1)).unwrap().tables_left_out, 1);
+            done.send(()).unwrap();
+            assert_eq!(first.join().unwrap(), system(7));
+            assert_eq!(second.join().unwrap().tables_left_out, 7);
+        });
+    }
+
+    #[test]
+    fn each_tenants_tables_are_looked_at_now_and_then_however_often_it_asks() {
+        let looks = Looks::begun();
+        for (tenant, told) in [("north", 1), ("south", 2), ("north", 3), ("south", 4)] {
+            let seen = looks.seen(Some(tenant), || system(told)).unwrap();
+            assert_eq!(seen.tables_left_out, if tenant == "north" { 1 } else { 2 });
+        }
+        // A look that failed is none: the next one looks again.
+        let panics = || looks.seen(None, || panic!("on purpose")).map(drop);
+        assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics)).is_err());
+        assert_eq!(looks.seen(None, || system(5)).unwrap(), system(5));
     }
 
     #[test]

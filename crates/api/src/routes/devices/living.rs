@@ -1,10 +1,12 @@
 //! Devices by what is live of them, which the catalog does not know: its pages are looked through.
 
-use crate::{Api, Caller, Problem};
+use crate::seats::{Seat, Seats};
+use crate::{Api, Caller, Code, Problem};
 use odograph_catalog::{Device, DeviceFilter, DeviceOrder, DevicePage};
 use odograph_live::{DeviceState, Filter, State};
 use odograph_model::{Key, Value};
 use std::collections::HashMap;
+use std::time::Duration;
 
 /// What is wanted of a device's live state.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -42,6 +44,15 @@ fn named(name: &str) -> Result<Option<State>, Problem> {
     let found = State::ALL.into_iter().find(|state| state.name() == name);
     let what = || Problem::invalid("live", format!("{name:?} is none of moving, stopped, no_signal, alarm, unseen"));
     found.map(Some).ok_or_else(what)
+}
+
+/// A seat for whoever looks through the devices of a tenant: up to 20,000 of them are read for an answer.
+pub(super) fn seat(seats: &Seats, tenant: &str) -> Result<Seat, Problem> {
+    let seat = seats.take([(String::new(), LOOKING_MAX), (format!("tenant {tenant}"), TENANT_LOOKING_MAX)]);
+    seat.ok_or_else(|| {
+        let what = "as many look for devices by what is live of them as may at a time: try again in a second";
+        Problem::new(Code::TooMany, what).retry_after(AGAIN)
+    })
 }
 
 /// A page of devices that are like that. It has fewer than `limit`, and a next one nevertheless, where very many were looked through.
@@ -95,6 +106,12 @@ const UNSEEN: &str = "unseen";
 const PAGE: u32 = 1000;
 /// How often, for one answer.
 const PAGES_MAX: usize = 20;
+/// Answers that are looked for at a time: each keeps the catalog and a core busy.
+const LOOKING_MAX: usize = 8;
+/// Of these, such of one tenant: a page asks once at a time.
+const TENANT_LOOKING_MAX: usize = 4;
+/// A look takes less.
+const AGAIN: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {
@@ -115,6 +132,16 @@ mod tests {
             place: None,
             values: ignition.map(known).into_iter().collect(),
         }
+    }
+
+    #[test]
+    fn a_tenant_leaves_room_for_others() {
+        let seats = Seats::default();
+        let held: Vec<_> = (0..TENANT_LOOKING_MAX).map(|_| seat(&seats, "north").unwrap()).collect();
+        assert_eq!(seat(&seats, "north").map(drop).unwrap_err().code(), Code::TooMany);
+        seat(&seats, "south").unwrap();
+        drop(held);
+        seat(&seats, "north").unwrap();
     }
 
     #[test]

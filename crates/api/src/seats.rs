@@ -1,0 +1,65 @@
+//! Who may do something at the same time: so many of each name, so that one tenant or link leaves room for all others.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Seats, by the names that they are counted under. Only those that are taken have memory.
+#[derive(Clone, Default)]
+pub(crate) struct Seats(Arc<Mutex<HashMap<String, usize>>>);
+
+/// A seat, under all of its names, until it is dropped.
+pub(crate) struct Seat {
+    seats: Seats,
+    names: Vec<String>,
+}
+
+impl Seats {
+    /// Takes a seat under each of these names, where fewer than so many are taken under every one of them.
+    pub(crate) fn take<const N: usize>(&self, names: [(String, usize); N]) -> Option<Seat> {
+        let mut taken = self.held();
+        if names.iter().any(|(name, max)| taken.get(name).is_some_and(|count| count >= max)) {
+            return None;
+        }
+        let names = names.map(|(name, _)| name).to_vec();
+        names.iter().for_each(|name| *taken.entry(name.clone()).or_default() += 1);
+        Some(Seat { seats: self.clone(), names })
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+        // Every change is whole, so a panic elsewhere does not spoil it.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.held();
+        for name in &self.names {
+            if let Some(count) = taken.get_mut(name) {
+                *count -= 1;
+            }
+        }
+        taken.retain(|_, count| *count > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_name_has_so_many_and_a_refusal_takes_none() {
+        let seats = Seats::default();
+        let take = |tenant: &str, link: &str| seats.take([("".into(), 4), (format!("t{tenant}"), 2), (link.into(), 1)]);
+        let first = take("north", "a").unwrap();
+        assert!(take("north", "a").is_none(), "one a link");
+        let second = take("north", "b").unwrap();
+        assert!(take("north", "c").is_none(), "two a tenant");
+        let (third, fourth) = (take("south", "d").unwrap(), take("south", "e").unwrap());
+        assert!(take("east", "f").is_none(), "four in all");
+        drop(first);
+        let fifth = take("north", "a").unwrap();
+        drop((second, third, fourth, fifth));
+        assert!(seats.held().is_empty(), "what nobody has takes no memory");
+    }
+}
