@@ -14,7 +14,7 @@ const DISK_KB: u32 = 4096;
 const FULL: &str = "no room on the disk of the catalog, and nothing was changed. Make space and try again";
 
 /// A test with a catalog on a disk that it can fill.
-fn on_small_disk(test: impl AsyncFn(Place, Catalog, &SmallDisk)) {
+fn on_small_disk(test: impl AsyncFnOnce(Place, Catalog, &SmallDisk)) {
     let folder = tempfile::tempdir().expect("a folder");
     let Some(disk) = SmallDisk::mount(folder.path(), DISK_KB) else { return };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
