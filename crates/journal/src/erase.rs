@@ -69,8 +69,9 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// When the disk refuses; [`Error::Damaged`] where it is not known of all before `until` where it is sealed.
     pub fn order_erasure(&self, at: UnixMillis, until: Lsn, subject: &[u8]) -> Result<u64, Error> {
+        self.all_sealed(until)?;
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
         let order = erasures.orders.last().map_or(1, |last| last.order + 1);
         let (subject, done) = (subject.to_vec(), None);
@@ -141,7 +142,7 @@ impl Reader {
     pub fn erase(&self, order: u64, whose: &Whose<'_>) -> Result<Erasure, Error> {
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
         let until = erasures.orders.iter().find(|one| one.order == order).map_or(Lsn(0), |one| one.until);
-        let seals: Vec<SealRecord> = self.seals()?.into_iter().flatten().collect();
+        let seals = self.all_sealed(until)?;
         let mut noted: BTreeSet<(u64, u32)> = BTreeSet::new();
         noted.extend(erasures.leaves.iter().filter(|leaf| leaf.order == order).map(|leaf| (leaf.base, leaf.place)));
         let before = erasures.leaves.len();
@@ -164,6 +165,32 @@ impl Reader {
         }
         let done = Erasures::read(self.disk(), self.folder())?.orders.into_iter().find(|one| one.order == order);
         done.ok_or_else(|| Error::Damaged { path: paths::erasures(self.folder()), what: "without the order" })
+    }
+
+    /// The seals, if all before `until` has one: without it nobody knows what a segment had, nor what is left of one that was removed.
+    ///
+    /// # Errors
+    ///
+    /// When files cannot be read; [`Error::Damaged`] where one is missing or cannot be read.
+    pub fn all_sealed(&self, until: Lsn) -> Result<Vec<SealRecord>, Error> {
+        let mut records = self.chain()?;
+        // There is room already for the one that comes next.
+        records.pop_if(|last| last.is_none());
+        let is_whole = records.iter().all(Option::is_some);
+        let seals: Vec<SealRecord> = records.into_iter().flatten().filter_map(|record| record.seal()).collect();
+        let end = seals.last().map_or(Lsn(0), |last| last.end);
+        if !is_whole || end < until {
+            let what = "a seal cannot be read: nothing can be erased before that is mended";
+            return Err(Error::Damaged { path: paths::chain(self.folder()), what });
+        }
+        let is_sealed = |base: u64| seals.binary_search_by_key(&base, |seal| seal.base.0).is_ok();
+        match self.listing()?.segments.into_iter().find(|base| *base < until.0 && !is_sealed(*base)) {
+            Some(base) => {
+                let what = "has no seal: nothing can be erased before that is mended";
+                Err(Error::Damaged { path: paths::segment(self.folder(), base), what })
+            }
+            None => Ok(seals),
+        }
     }
 
     /// The leaves of a sealed segment of which something is to go.
