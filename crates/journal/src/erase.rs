@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use odograph_env::{DiskFile, UnixMillis};
 use odograph_model::Lsn;
 
-use crate::chain::SealRecord;
+use crate::chain::{Record, SealRecord};
 use crate::entry::{self, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, u64_at};
 use crate::erasures::{ErasedLeaf, Erasure, Erasures};
 use crate::error::{Error, IoContext as _};
@@ -177,7 +177,7 @@ impl Reader {
         // There is room already for the one that comes next.
         records.pop_if(|last| last.is_none());
         let is_whole = records.iter().all(Option::is_some);
-        let seals: Vec<SealRecord> = records.into_iter().flatten().filter_map(|record| record.seal()).collect();
+        let seals: Vec<SealRecord> = records.into_iter().flatten().filter_map(Record::seal).collect();
         let end = seals.last().map_or(Lsn(0), |last| last.end);
         if !is_whole || end < until {
             let what = "a seal cannot be read: nothing can be erased before that is mended";
