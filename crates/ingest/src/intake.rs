@@ -162,10 +162,11 @@ impl Scratch {
             decided
         });
         self.tally.passes_on = self.out.passes_on();
-        let is_barred =
-            |binding: &Arc<Binding>| binding.decision == Decision::Refused && intake.devices.is_barred(binding);
-        // That it came, and nothing of what it says.
-        let range = if turn.begun.as_ref().is_some_and(is_barred) { range.start..range.start } else { range };
+        // That it came, and nothing of what it says. Who was refused before is not decided about again, and what names nobody by
+        // his line is taken for his.
+        let of = turn.begun.as_ref().or(dialogue.binding());
+        let is_barred = of.is_some_and(|of| of.decision == Decision::Refused && intake.devices.is_barred(of));
+        let range = if is_barred { range.start..range.start } else { range };
         let meant = match &turn.begun {
             _ if self.out.ends() => Meant::Over,
             _ if turn.malformed.is_some() => Meant::Malformed,

@@ -170,9 +170,14 @@ fn of_a_device_that_is_kept_out_nothing_is_taken_in_and_its_conversation_has_end
     let of_device: OfDevices = Arc::new(|binding: &Binding| binding.device == IMEI);
     assert_eq!(trial.gateway.end(&of_device), Some(0));
     // From another address, and from the same one, and in the other one's conversation.
-    Sender::to(trial.address).send(IMEI, 3);
+    let another = Sender::to(trial.address);
+    another.send(IMEI, 3);
     sender.send(IMEI, 4);
     other.send(IMEI, 5);
+    // Whose these conversations are is decided already; and what cannot be read comes by one of them.
+    another.send(IMEI, 8);
+    sender.send(IMEI, 9);
+    sender.0.send(b"it says that it is 350000000000001").unwrap();
     assert!(other.is_acknowledged(OTHER, 6), "the only answer, and to nobody else");
     trial.roster.let_in("default", Some(IMEI));
     assert!(sender.is_acknowledged(IMEI, 7), "the first answer since");
@@ -188,7 +193,8 @@ fn of_a_device_that_is_kept_out_nothing_is_taken_in_and_its_conversation_has_end
     assert_eq!(closed, Some(2), "it ended when that was asked for");
     let full = |imei, number| datagram(imei, number);
     let none = Vec::new;
-    let expected = [full(IMEI, 1), full(OTHER, 2), none(), none(), none(), full(OTHER, 6), full(IMEI, 7)];
+    let expected =
+        [full(IMEI, 1), full(OTHER, 2), none(), none(), none(), none(), none(), none(), full(OTHER, 6), full(IMEI, 7)];
     assert_eq!(frames, expected, "that it came, and not what it said");
 }
 

@@ -94,6 +94,30 @@ fn requests_in_a_row_are_answered_in_their_order() {
 }
 
 #[test]
+fn of_a_device_that_is_kept_out_no_request_is_kept() {
+    let trial = start(|_| {});
+    trial.roster.bar("default", Some("kept-out"), []);
+    let mut client = Client::of(&trial);
+    for number in 0..3 {
+        client.says(&get("kept-out", number));
+        client.hears(&unwelcome());
+    }
+    // What names nobody by its line is taken for its own, and another one's is that one's.
+    client.says("POST / HTTP/1.1\r\nX-Device: kept-out\r\nContent-Length: 1\r\n\r\n{");
+    client.hears(&refusal("400 Bad Request", "", "body at byte 58: expected JSON"));
+    client.says(&get("2", 1));
+    client.hears(OK);
+    trial.gateway.stop().unwrap();
+    let reader = Reader::open(Arc::new(trial.disk.clone()), &support::folder()).unwrap();
+    let (mut entries, mut frames) = (reader.entries(Lsn(0), None).unwrap(), Vec::new());
+    while let Some(entry) = entries.next().unwrap() {
+        frames.extend((entry.kind == Kind::FRAME).then(|| String::from_utf8(entry.payload.to_vec()).unwrap()));
+    }
+    let none = String::new;
+    assert_eq!(frames, [none(), none(), none(), none(), get("2", 1)]);
+}
+
+#[test]
 fn a_request_is_answered_once_it_is_durable() {
     let trial = start(|_| {});
     let mut client = Client::of(&trial);

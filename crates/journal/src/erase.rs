@@ -11,7 +11,7 @@ use hashbrown::HashMap;
 use odograph_env::{DiskFile, UnixMillis};
 use odograph_model::Lsn;
 
-use crate::chain::SealRecord;
+use crate::chain::{Record, SealRecord};
 use crate::entry::{self, ENTRY_BYTES_MAX, Entry, HEADER_BYTES, Identity, u64_at};
 use crate::erasures::{ErasedLeaf, Erasure, Erasures};
 use crate::error::{Error, IoContext as _};
@@ -70,8 +70,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When the disk refuses, or [`Error::ErasuresFull`].
+    /// When the disk refuses; [`Error::Damaged`] where it is not known of all before `until` where it is sealed; or
+    /// [`Error::ErasuresFull`].
     pub fn order_erasure(&self, at: UnixMillis, until: Lsn, subject: &[u8], devices: usize) -> Result<u64, Error> {
+        self.all_sealed(until)?;
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
         // At most one of each device in each segment that there ever was.
         erasures.has_room(self.seals()?.len().saturating_mul(devices))?;
@@ -144,7 +146,7 @@ impl Reader {
     pub fn erase(&self, order: u64, whose: &Whose<'_>) -> Result<Erasure, Error> {
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
         let until = erasures.orders.iter().find(|one| one.order == order).map_or(Lsn(0), |one| one.until);
-        let seals: Vec<SealRecord> = self.seals()?.into_iter().flatten().collect();
+        let seals = self.all_sealed(until)?;
         let mut noted: BTreeSet<(u64, u32)> = BTreeSet::new();
         noted.extend(erasures.leaves.iter().filter(|leaf| leaf.order == order).map(|leaf| (leaf.base, leaf.place)));
         let before = erasures.leaves.len();
@@ -167,6 +169,32 @@ impl Reader {
         }
         let done = Erasures::read(self.disk(), self.folder())?.orders.into_iter().find(|one| one.order == order);
         done.ok_or_else(|| Error::Damaged { path: paths::erasures(self.folder()), what: "without the order" })
+    }
+
+    /// The seals, if all before `until` has one: without it nobody knows what a segment had, nor what is left of one that was removed.
+    ///
+    /// # Errors
+    ///
+    /// When files cannot be read; [`Error::Damaged`] where one is missing or cannot be read.
+    pub fn all_sealed(&self, until: Lsn) -> Result<Vec<SealRecord>, Error> {
+        let mut records = self.chain()?;
+        // There is room already for the one that comes next.
+        records.pop_if(|last| last.is_none());
+        let is_whole = records.iter().all(Option::is_some);
+        let seals: Vec<SealRecord> = records.into_iter().flatten().filter_map(Record::seal).collect();
+        let end = seals.last().map_or(Lsn(0), |last| last.end);
+        if !is_whole || end < until {
+            let what = "a seal cannot be read: nothing can be erased before that is mended";
+            return Err(Error::Damaged { path: paths::chain(self.folder()), what });
+        }
+        let is_sealed = |base: u64| seals.binary_search_by_key(&base, |seal| seal.base.0).is_ok();
+        match self.listing()?.segments.into_iter().find(|base| *base < until.0 && !is_sealed(*base)) {
+            Some(base) => {
+                let what = "has no seal: nothing can be erased before that is mended";
+                Err(Error::Damaged { path: paths::segment(self.folder(), base), what })
+            }
+            None => Ok(seals),
+        }
     }
 
     /// The leaves of a sealed segment of which something is to go.

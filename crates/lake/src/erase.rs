@@ -3,7 +3,7 @@
 //!
 //! Nobody may write meanwhile: the lake is closed. Each step can be repeated.
 
-use crate::frames::{DECISION, NODE, SEGMENT, STREAM};
+use crate::frames::{CONTEXT, DECISION, NODE, SEGMENT, STREAM};
 use crate::latest::{Checkpoint, Devices, SHARDS, Summary as _, save};
 use crate::maintenance::is_data;
 use crate::place::Place;
@@ -135,8 +135,8 @@ impl Place {
     }
 
     /// Goes through the rows of frames that may be in no journal any more: those of other nodes, and of this node's segments before a
-    /// place, as long as it `goes_on`. Tells `decided` each decision that begins with the byte `several`, with the tenant and the device that its row belongs
-    /// to; and gives what conversations of a device, or of all of a tenant, have of others in the same segments.
+    /// place, as long as it `goes_on`. Tells `noted` each decision that begins with the byte `several`, and each context, with the tenant and
+    /// the device that its row belongs to; and gives what conversations of a device, or of all of a tenant, have of others in the same segments.
     ///
     /// # Errors
     ///
@@ -148,7 +148,7 @@ impl Place {
         of: ErasedOf<'_>,
         several: u8,
         goes_on: &dyn Fn() -> bool,
-        decided: &mut dyn FnMut(&str, &str, &[u8]),
+        noted: &mut dyn FnMut(&str, &str, Noted<'_>),
     ) -> Result<SharedLines, Error> {
         let lake = Lake::of_frames(self)?;
         let gone = col(SEGMENT).lt(lit(before.0.cast_signed())).or(col(NODE).not_eq(lit(i32::from(node))));
@@ -161,7 +161,10 @@ impl Place {
         for tenant in lake.tenants() {
             each_line(&lake, &tenant, &gone, goes_on, |row| {
                 if let Some(decision) = row.decision.filter(|decision| decision.first() == Some(&several)) {
-                    decided(&tenant, row.device, decision);
+                    noted(&tenant, row.device, Noted::Decision(decision));
+                }
+                if let Some(context) = row.context {
+                    noted(&tenant, row.device, Noted::Context(context));
                 }
                 if !row.device.is_empty() && !row.is_of(of, &tenant) && own.contains(&row.line) {
                     shared.rows += 1;
@@ -187,6 +190,15 @@ impl Place {
     }
 }
 
+/// What a row has that may name others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted<'a> {
+    /// What was decided about the devices of its frame.
+    Decision(&'a [u8]),
+    /// The state of its conversation before it.
+    Context(&'a [u8]),
+}
+
 /// What conversations have of others.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SharedLines {
@@ -204,6 +216,7 @@ struct LineRow<'a> {
     device: &'a str,
     line: Line,
     decision: Option<&'a [u8]>,
+    context: Option<&'a [u8]>,
 }
 
 impl LineRow<'_> {
@@ -228,6 +241,7 @@ fn each_line(
             cast(col(SEGMENT), DataType::Int64),
             cast(col(STREAM), DataType::Int64),
             cast(col(DECISION), DataType::Binary),
+            cast(col(CONTEXT), DataType::Binary),
         ];
         let mut batches = rows.select(columns)?.execute_stream().await?;
         while let Some(batch) = batches.try_next().await? {
@@ -237,11 +251,12 @@ fn each_line(
             let names = batch.column(0).as_string::<i32>();
             let nodes = batch.column(1).as_primitive::<Int32Type>().values();
             let [segments, streams] = [2, 3].map(|place| batch.column(place).as_primitive::<Int64Type>().values());
-            let decisions = batch.column(4).as_binary::<i32>().iter();
+            let [decisions, contexts] = [4, 5].map(|place| batch.column(place).as_binary::<i32>().iter());
             let lines =
                 nodes.iter().zip(segments).zip(streams).map(|((node, segment), stream)| (*node, *segment, *stream));
-            for ((device, line), decision) in names.iter().map(Option::unwrap_or_default).zip(lines).zip(decisions) {
-                take(LineRow { device, line, decision });
+            let names = names.iter().map(Option::unwrap_or_default);
+            for (((device, line), decision), context) in names.zip(lines).zip(decisions).zip(contexts) {
+                take(LineRow { device, line, decision, context });
             }
         }
         Ok(())

@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_env::Disk;
-use odograph_lake::{ErasedOf, FrameRow, Options, Place, Row};
+use odograph_lake::{ErasedOf, FrameRow, Noted, Options, Place, Row};
 use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, Moment, PowerCut};
 use std::path::Path;
@@ -157,10 +157,10 @@ fn what_was_received_later_stays_and_is_all_that_is_known() {
 #[test]
 fn lines_that_others_used_are_found_in_frames() {
     let disk = filled();
-    let mut decided = 0;
+    let mut noted = 0;
     let mut lines = |before: u64, device: &str| {
         let of = ErasedOf { device: Some(device), ..DEVICE };
-        let none = &mut |_: &str, _: &str, _: &[u8]| decided += 1;
+        let none = &mut |_: &str, _: &str, _: Noted<'_>| noted += 1;
         place(&disk).lines_of_frames(0, Lsn(before), of, 2, &|| true, none).unwrap()
     };
     let found = lines(1, GONE);
@@ -168,7 +168,7 @@ fn lines_that_others_used_are_found_in_frames() {
     assert_eq!((found.rows, found.others), (60, others.into()), "all of them have one stream");
     assert_eq!(lines(0, GONE).rows, 0, "these the journal has");
     assert_eq!(lines(1, "nobody").rows, 0);
-    assert_eq!(decided, 0);
+    assert_eq!(noted, 0);
 
     let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
     let frame = FrameRow {
@@ -186,15 +186,21 @@ fn lines_that_others_used_are_found_in_frames() {
     writer.push_frame("another", &frame).unwrap();
     let alone = FrameRow { place: Lsn(200_001), decision: Some(&[1, 9]), ..frame };
     writer.push_frame("another", &alone).unwrap();
+    let first = FrameRow { place: Lsn(200_002), decision: None, context: Some(&[7, 7]), device: "a phone", ..frame };
+    writer.push_frame("another", &first).unwrap();
     writer.flush(Lsn(300_000), true).unwrap();
     drop(writer);
     let mut all = Vec::new();
-    let mut told = |tenant: &str, device: &str, decision: &[u8]| {
-        all.push((tenant.to_owned(), device.to_owned(), decision.to_vec()));
+    let mut told = |tenant: &str, device: &str, noted: Noted<'_>| match noted {
+        Noted::Decision(bytes) => all.push((tenant.to_owned(), device.to_owned(), "decision", bytes.to_vec())),
+        Noted::Context(bytes) => all.push((tenant.to_owned(), device.to_owned(), "context", bytes.to_vec())),
     };
     let found = place(&disk).lines_of_frames(0, Lsn(u64::MAX >> 1), DEVICE, 2, &|| true, &mut told).unwrap();
     assert_eq!(found.rows, 60);
-    assert_eq!(all, [("another".to_owned(), "a concentrator".to_owned(), vec![2, 9])]);
+    let told = |device: &str, what, bytes| ("another".to_owned(), device.to_owned(), what, bytes);
+    all.sort();
+    let expected = [told("a concentrator", "decision", vec![2, 9]), told("a phone", "context", vec![7, 7])];
+    assert_eq!(all, expected);
 }
 
 #[test]

@@ -276,7 +276,7 @@ fn remove_folder(path: &Path) -> Result<()> {
 
 /// Where the sealed segments end.
 pub(crate) fn sealed_end(reader: &Reader) -> Result<Lsn> {
-    Ok(reader.seals()?.into_iter().flatten().last().map_or(Lsn(0), |seal| seal.end))
+    Ok(reader.all_sealed(Lsn(0))?.last().map_or(Lsn(0), |seal| seal.end))
 }
 
 /// Waits until everything before a place is sealed.

@@ -172,7 +172,8 @@ impl Server {
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
         let erasing = place.erasing(&folder, config.journal.node, clock.clone(), home.removing.clone());
         // Before anyone reads it: what a kill left half erased cannot be read.
-        let left = erase_left(&erasing);
+        let alarms = Arc::<Alarms>::default();
+        let left = erase_left(&erasing, &alarms);
         let (roster, mark) = folder.roster(config, Some(&reader))?;
         let roster = Arc::new(roster);
         // Before anyone comes.
@@ -192,7 +193,6 @@ impl Server {
         let http = doors.http.bind(&folder)?;
         let successor = Some(bind_succession(&folder)?);
         let workers = config.ingest.workers.unwrap_or_else(cores);
-        let alarms = Arc::<Alarms>::default();
         let parts = keeper::Parts {
             roster: roster.clone(),
             mark,
@@ -423,10 +423,14 @@ fn lost() -> anyhow::Error {
 }
 
 /// Goes on with the erasures that were ordered and not done, as far as the journal is concerned and everyone has read it. What is left
-/// or fails is done while the server runs.
-fn erase_left(erasing: &Erasing) -> Vec<Pending> {
+/// or fails is done while the server runs. Where orders cannot be read, nobody can be kept out for them: that is an alarm, and nothing
+/// is erased before they can.
+fn erase_left(erasing: &Erasing, alarms: &Alarms) -> Vec<Pending> {
     let pending = erasing.pending().unwrap_or_else(|error| {
-        tracing::error!("it cannot be read what was ordered to be erased: nothing of it is done: {error:#}");
+        tracing::error!(
+            "it cannot be read what was ordered to be erased: nobody is kept out, and nothing is erased: {error:#}"
+        );
+        alarms.set_erasures_unread();
         Vec::new()
     });
     for one in &pending {

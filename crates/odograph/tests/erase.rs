@@ -458,6 +458,105 @@ fn where_a_line_is_shared_nothing_is_erased() {
 }
 
 #[test]
+fn whose_a_line_was_before_counts_as_shared_where_the_next_segment_says_it() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    let mut line = TcpStream::connect(listeners.osmand).expect("as it was made");
+    line.set_read_timeout(Some(PATIENCE)).expect("as it was made");
+    post(&mut line, "phone-one", 1);
+    // More than a segment.
+    drop(send(listeners.default, OTHER, STAYS, 0..200));
+    post(&mut line, "phone-two", 2);
+    let check = || {
+        let refused = place.run(&["device", "erase", "phone-one", "--yes"]);
+        let told = errors(&refused);
+        assert!(told.contains("nothing was changed") && told.contains("phone-two of tenant default"), "{told}");
+    };
+    check();
+    assert!(server.stop().success());
+    let (server, _) = serve(&place);
+    check();
+    assert_eq!(orders(&place.data()), "");
+    // Nothing of who came first is with who came next.
+    place.text(&["device", "erase", "phone-two", "--yes"]);
+    assert_eq!(having(&place.data(), b"phone-two"), Vec::<String>::new());
+    assert_eq!(export(&place, "records", "default", Some("phone-one")).len(), 1);
+    // Then nobody else has anything of it.
+    place.text(&["device", "erase", "phone-one", "--yes"]);
+    assert_eq!(having(&place.data(), b"phone-one"), Vec::<String>::new());
+    assert!(server.stop().success());
+}
+
+/// Waits for what takes its time.
+fn wait_until(is_it: impl Fn() -> bool) {
+    for _ in 0..PATIENCE.as_secs() * 20 {
+        if is_it() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    panic!("it never came");
+}
+
+#[test]
+fn what_an_id_sent_before_it_was_another_devices_is_not_left_behind() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    for device in [ALONE, OTHER] {
+        drop(send(listeners.default, device, MARK, 0..3));
+    }
+    let made = place.text(&["token", "create", "--json", "--name", "owner", "--role", "owner"]);
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    let owner = Client::with_token(server.http(), made["secret"].as_str().expect("a secret"));
+    let path = |device: &str| format!("/api/v1/devices/{device}");
+    for device in [ALONE, OTHER] {
+        wait_until(|| owner.get(&path(device)).status == 200);
+    }
+    assert!(owner.ask("DELETE", &path(OTHER), None).status < 300);
+    owner.ask("PATCH", &path(ALONE), Some(&json!({"ids": [ALONE, OTHER]}))).of(200);
+    // As long as the list does not have the news, it is another device: so it is asked what there is, and nothing more.
+    let in_the_way = format!("{OTHER} is an id of {ALONE} now");
+    wait_until(|| errors(&place.run(&["device", "erase", ALONE])).contains(&in_the_way));
+    let refused = place.run(&["device", "erase", ALONE, "--yes"]);
+    assert!(errors(&refused).contains("nothing was changed") && !refused.status.success(), "{}", errors(&refused));
+    assert_eq!(orders(&place.data()), "");
+    for device in [ALONE, OTHER] {
+        let count = sql(&place, &format!("SELECT count(*) FROM records WHERE device = '{device}'"));
+        assert_eq!(count.lines().last(), Some("6"), "{device}");
+    }
+    owner.ask("PATCH", &path(ALONE), Some(&json!({"ids": [ALONE]}))).of(200);
+    for device in [OTHER, ALONE] {
+        wait_until(|| place.run(&["device", "erase", device, "--yes"]).status.success());
+    }
+    check_gone(&place, ALONE, "both of them");
+    check_gone(&place, OTHER, "both of them");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn orders_that_cannot_be_read_are_told_and_nothing_is_erased() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    drop(send(listeners.default, ALONE, MARK, 0..3));
+    place.text(&["device", "erase", ALONE, "--yes"]);
+    assert!(server.stop().success());
+    // One that was not done, of a version that says more.
+    let (path, done) = (place.data().join("journal/0/erasures"), orders(&place.data()));
+    let (before, _) = done.split_once(" done ").expect("as it was made");
+    let rest = done.split_once(" done ").and_then(|(_, rest)| rest.split_once('\n')).expect("as it was made").1;
+    let text = format!("{} subject 7b7d done -\n{rest}", before.split_once(" subject ").expect("as it was made").0);
+    std::fs::write(&path, text).expect("as it was made");
+    let (server, listeners) = serve(&place);
+    drop(send(listeners.default, OTHER, STAYS, 0..3));
+    let health = Client::nobody(server.http()).get("/healthz").of(200).to_string();
+    assert!(health.contains("it cannot be read what was ordered to be erased"), "{health}");
+    let refused = place.run(&["device", "erase", OTHER, "--yes"]);
+    assert!(!refused.status.success());
+    assert_eq!(export(&place, "records", "default", Some(OTHER)).len(), 6);
+    assert!(server.stop().success());
+}
+
+#[test]
 fn a_backup_of_what_is_left_is_whole_and_has_nothing_of_it() {
     let place = Place::new();
     let (server, listeners) = serve(&place);

@@ -24,6 +24,6 @@ pub use owners::{DEFAULT_TENANT, Owner};
 pub use pipeline::{Amended, Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};
 pub use records::{REMEMBERED_MAX, Records, Totals};
 pub use replay::{Again, Came, Resettle};
-pub use shared::{SHARED_NAMES_MAX, Shared, others_of};
+pub use shared::{SHARED_NAMES_MAX, Shared, is_of_meant, others_of};
 pub use told::Told;
 pub use window::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Window};

@@ -9,7 +9,7 @@ use compact_str::CompactString;
 use hashbrown::HashMap;
 use odograph_journal::{Entries, Entry, Error};
 use odograph_model::Lsn;
-use odograph_protocols::Others;
+use odograph_protocols::{Context, Decision, Others};
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 
@@ -147,6 +147,28 @@ impl Look<'_> {
     }
 }
 
+impl Look<'_> {
+    /// The first entry of a conversation in a segment says whose it was before, which stays or goes with that entry.
+    fn context(&mut self, entry: &Entry<'_>, owner: Option<&(CompactString, CompactString)>) {
+        let Some((tenant, device)) = owner.filter(|(tenant, device)| !(self.is_meant)(tenant, device)) else { return };
+        match entry.context.map(Context::read) {
+            Some(Ok(context)) if is_of_meant(&context, self.is_meant) => self.note(entry.lsn, &[(tenant, device)]),
+            Some(Err(malformed)) => {
+                self.found
+                    .cannot_read(|| format!("what is kept of a conversation at place {}: {malformed}", entry.lsn));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether what is kept of a conversation names one of those that are meant, because it was theirs.
+pub fn is_of_meant(context: &Context, is_meant: &dyn Fn(&str, &str) -> bool) -> bool {
+    // Of one that was refused, what is noted of its conversation stays, like all that it sent.
+    let before = context.binding.as_ref().filter(|before| before.decision != Decision::Refused);
+    before.is_some_and(|before| is_meant(&before.tenant, &before.device))
+}
+
 impl Taker for Look<'_> {
     type Error = Infallible;
 
@@ -168,6 +190,7 @@ impl Taker for Look<'_> {
                 self.note(entry.lsn, &others);
             }
         }
+        self.context(entry, owner.as_ref());
         if let Some((tenant, device)) = owner {
             let line = self.lines.entry(entry.stream).or_default();
             if (self.is_meant)(&tenant, &device) {

@@ -187,6 +187,14 @@ fn shared(disk: &FaultDisk) -> Shared {
     Shared::of(&mut entries, &|tenant, device| tenant == "default" && device == GONE, &|| true).unwrap()
 }
 
+/// How many files have a text.
+fn having(disk: &FaultDisk, text: &str) -> usize {
+    let has = |path: &std::path::PathBuf| {
+        disk.content(path).unwrap().windows(text.len()).any(|bytes| bytes == text.as_bytes())
+    };
+    disk.files().iter().filter(|path| has(path)).count()
+}
+
 #[test]
 fn what_is_shared_with_others_is_found() {
     assert_eq!(shared(&busy(true)), Shared::default());
@@ -209,6 +217,24 @@ fn what_is_shared_with_others_is_found() {
     bench.login(&mut line, SECOND, SECOND);
     let found = shared(&bench.finish());
     assert_eq!((found.entries, found.others), (4, [other(SECOND)].into()), "two frames with their answers");
+
+    // One device in one segment and another one in the next: the first entry there says whose the line was.
+    for (begins, goes_on, expected) in [(GONE, SECOND, 1), (SECOND, GONE, 0), (SECOND, ALIASED, 0)] {
+        let mut bench = Bench::new();
+        let (mut line, mut filler) = (bench.open(), bench.open());
+        bench.login(&mut line, begins, begins);
+        bench.login(&mut filler, ALIASED, ALIASED);
+        (0..20).for_each(|second| bench.position(&mut filler, second));
+        bench.login(&mut line, goes_on, goes_on);
+        let disk = bench.finish();
+        let found = shared(&disk);
+        assert_eq!((found.entries, found.unread), (expected, None), "{begins}, then {goes_on}");
+        assert_eq!(found.others.contains(&other(SECOND)), expected > 0);
+        if expected == 0 {
+            erase(&disk);
+            assert_eq!(having(&disk, GONE), 0, "{begins}, then {goes_on}");
+        }
+    }
 
     // More than are named.
     let mut bench = Bench::new();

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use odograph_journal::{
-    Identity, Kind, NewEntry, NoObserver, Part, Proof, ProofError, Reader, Stream, Whose, check_proof, retention,
+    Error, Identity, Kind, NewEntry, NoObserver, Part, Proof, ProofError, Reader, SEAL_RECORD_BYTES, Stream, Whose,
+    check_proof, retention,
 };
 use odograph_model::Lsn;
 use odograph_testkit::FaultDisk;
@@ -276,6 +277,44 @@ fn an_index_that_is_lost_afterwards_is_made_again() {
     let disk = bench.finish();
     assert_eq!(disk.content(&index).unwrap(), was);
     check_erased(&disk, &before, "made again");
+}
+
+#[test]
+fn without_a_seal_nothing_is_ordered_and_what_is_ordered_is_not_done() {
+    let whole = busy();
+    let chain = std::path::Path::new(FOLDER).join("chain");
+    let end = reader(&whole).seals().unwrap().into_iter().flatten().last().unwrap().end;
+    let ordered = whole.kill_image();
+    let order = reader(&ordered).order_erasure(NOW, end, b"whose", 1).unwrap();
+    let bytes = whole.content(&chain).unwrap();
+    let mut places = Vec::new();
+    for (number, record) in bytes.chunks(SEAL_RECORD_BYTES).enumerate() {
+        places.extend(record.iter().any(|byte| *byte != 0).then_some(number * SEAL_RECORD_BYTES));
+    }
+    assert!(places.len() > 3);
+    let whose = Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| Part::All, goes_on: &|| true };
+    let is_refused = |done: Result<(), Error>| assert!(matches!(done, Err(Error::Damaged { .. })), "{done:?}");
+    for place in places {
+        let disk = whole.kill_image();
+        disk.flip_bit(&chain, place as u64 + 50, 0);
+        is_refused(reader(&disk).order_erasure(NOW, end, b"whose", 1).map(drop));
+        assert_eq!(reader(&disk).erasures().unwrap(), []);
+        let disk = ordered.kill_image();
+        disk.flip_bit(&chain, place as u64 + 50, 0);
+        is_refused(reader(&disk).erase(order, &whose).map(drop));
+        assert!(reader(&disk).erasures().unwrap()[0].done.is_none());
+        assert_eq!(all(&disk), all(&whole), "nothing was overwritten");
+        // Mended, it goes on.
+        disk.put(&chain, &bytes);
+        erase(&disk, Some(GONE), &|_| true);
+        check_erased(&disk, &whole, "mended");
+    }
+    // A segment that the chain does not tell of.
+    let disk = ordered.kill_image();
+    let stray = files(&whole, "segment").first().unwrap().with_file_name(format!("{:020}.segment", end.0 - 1));
+    disk.put(&stray, &whole.content(&files(&whole, "segment")[0]).unwrap());
+    is_refused(reader(&disk).erase(order, &whose).map(drop));
+    is_refused(reader(&disk).order_erasure(NOW, end, b"whose", 1).map(drop));
 }
 
 #[test]

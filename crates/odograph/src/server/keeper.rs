@@ -12,7 +12,7 @@ use odograph_meter::Standing;
 use odograph_model::{Lsn, Time};
 use std::io;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -54,6 +54,8 @@ pub(crate) struct Alarms {
     budget: AtomicU8,
     /// How the tenant stands to a quota that stands worst: a [`Standing`].
     quotas: AtomicU8,
+    /// What was ordered to be erased cannot be read, so that nobody is kept out for it.
+    erasures: AtomicBool,
 }
 
 /// How the journal's disk budget is.
@@ -92,7 +94,15 @@ impl Alarms {
             QUOTA_REACHED => Some("a tenant has reached a quota: devices of it are refused"),
             _ => None,
         };
-        budget.into_iter().chain(quotas).collect()
+        let erasures = self.erasures.load(Ordering::Acquire).then_some(
+            "it cannot be read what was ordered to be erased: nobody is kept out for it, and nothing is erased",
+        );
+        budget.into_iter().chain(quotas).chain(erasures).collect()
+    }
+
+    /// At the start, it could not be read what was ordered to be erased.
+    pub(super) fn set_erasures_unread(&self) {
+        self.erasures.store(true, Ordering::Release);
     }
 
     /// How the tenant stands to a quota that stands worst.
