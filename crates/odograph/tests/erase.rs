@@ -400,7 +400,8 @@ fn what_a_device_sends_meanwhile_is_erased_or_not_acknowledged_or_there() {
     let expected: BTreeSet<u32> = all.iter().copied().filter(|number| *number >= first).collect();
     let lost: Vec<_> = expected.difference(&there).collect();
     assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
-    for gone in (0..first).filter(|number| number % 7 == 0) {
+    // Some of them: each is looked for in all files, and a quick machine sends thousands.
+    for gone in (0..first).step_by(usize::try_from(first / 20).expect("a number").max(1)) {
         let text = format!("number {gone} of it");
         assert_eq!(having(&place.data(), text.as_bytes()), Vec::<String>::new());
     }
