@@ -145,9 +145,7 @@ impl Look<'_> {
         }
         self.found.name(others.iter().copied());
     }
-}
 
-impl Look<'_> {
     /// The first entry of a conversation in a segment says whose it was before, which stays or goes with that entry.
     fn context(&mut self, entry: &Entry<'_>, owner: Option<&(CompactString, CompactString)>) {
         let Some((tenant, device)) = owner.filter(|(tenant, device)| !(self.is_meant)(tenant, device)) else { return };

@@ -456,6 +456,9 @@ fn who_is_barred_is_refused_also_as_a_stranger_and_nobody_else_is() {
     );
     let of = |tenant: &str, device: &str| Binding { tenant: tenant.into(), device: device.into(), ..(*known).clone() };
     assert!(!roster.is_paused(&of("north", "1")), "another tenant's is another one");
+    assert!(roster.is_barred(&known));
+    assert!(!roster.is_barred(&of("north", "1")), "every byte of another tenant's is kept");
+    assert!(roster.is_barred(&Binding { decision: Decision::Refused, ..of("north", "1") }), "a stranger may be it");
     // What was known of it goes meanwhile.
     roster.erase("default", Some("1"), Lsn(1)).expect("the disk is well");
     for called in ["1", "its other name"] {
