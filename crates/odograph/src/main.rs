@@ -20,11 +20,7 @@ mod server;
 mod sql;
 mod unidentified;
 
-/// Many threads take memory in bursts, to sort and encode rows and to answer questions. The C library's own allocator keeps
-/// what each of them once had, twenty times what is in use; this one gives it back.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
+    odograph_allocator::give_back_at_once();
     cli::run()
 }

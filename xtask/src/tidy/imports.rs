@@ -120,6 +120,7 @@ const TABLE: &[Row] = &[
     only("wire", &[]),
     only("protocols", &["model", "wire"]),
     only("rules", &["model"]),
+    only("allocator", &[]),
     only("env", &[]),
     only("journal", &["model", "env"]),
     only("handover", &["model", "wire"]),
