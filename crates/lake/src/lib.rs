@@ -26,6 +26,7 @@ mod pinned;
 mod place;
 mod query;
 mod questions;
+mod rehearsal;
 mod remote;
 mod replace;
 mod rows;
@@ -59,6 +60,7 @@ pub use pinned::{Need, Pinned, PinnedObject};
 pub use place::{Owner, Place};
 pub use query::Limits;
 pub use questions::{Answer, Stop};
+pub use rehearsal::rehearse;
 pub use remote::{Requests, StoreConfig, Trouble, TroubleKind, check_store, is_secret_option};
 pub use replace::{
     DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,

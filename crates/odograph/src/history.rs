@@ -342,6 +342,9 @@ enum Woken {
 impl Run {
     /// Begins again after whatever goes wrong: the journal has it all. Not where that would do harm.
     fn run(&self, mut outlet: Outlet) {
+        if let Err(error) = caught(|| Ok(odograph_lake::rehearse(&self.place.clock)?)) {
+            tracing::error!("history cannot be written even in memory: {error:#}");
+        }
         let mut pause = AGAIN;
         loop {
             let begun = self.place.clock.monotonic();
