@@ -114,6 +114,15 @@ struct Inner {
     waited: HashSet<(CompactString, CompactString)>,
 }
 
+/// What the file lacks.
+struct Unsaved {
+    devices: Vec<Known>,
+    /// The ids of the devices that the configuration announces.
+    announced: Arc<BTreeSet<CompactString>>,
+    /// How many devices there are.
+    known: usize,
+}
+
 impl Roster {
     /// Opens the file in `folder`, or begins one. Says from which place of the journal on devices may have registered
     /// that the file does not have.
@@ -322,8 +331,9 @@ impl Roster {
             return Ok(Some(State::Configured));
         }
         let decided = decided(tenant, id, state, before.clone());
-        let (mut lines, announced) = self.take_unsaved();
+        let Unsaved { devices: mut lines, announced, known } = self.take_unsaved();
         lines.push(decided.clone());
+        file.grown(known);
         if let Err(error) = file.write(&lines, durable, &announced) {
             lines.pop();
             self.change().unsaved.splice(0..0, lines);
@@ -354,10 +364,11 @@ impl Roster {
     fn write(&self, durable: Lsn, mark_alone: bool) -> Result<bool, RosterError> {
         // Before what is unsaved is taken: else another's mark could stand in the file while ours is on its way.
         let mut file = self.lock_file();
-        let (unsaved, announced) = self.take_unsaved();
+        let Unsaved { devices: unsaved, announced, known } = self.take_unsaved();
         if unsaved.is_empty() && !mark_alone && !file.lacks(&announced) {
             return Ok(false);
         }
+        file.grown(known);
         if let Err(error) = file.write(&unsaved, durable, &announced) {
             // Kept for the next time.
             self.change().unsaved.splice(0..0, unsaved);
@@ -366,10 +377,10 @@ impl Roster {
         Ok(true)
     }
 
-    /// What the file lacks, and the devices that the configuration announces.
-    fn take_unsaved(&self) -> (Vec<Known>, Arc<BTreeSet<CompactString>>) {
+    fn take_unsaved(&self) -> Unsaved {
         let mut inner = self.change();
-        (std::mem::take(&mut inner.unsaved), inner.announced.clone())
+        let (devices, announced) = (std::mem::take(&mut inner.unsaved), inner.announced.clone());
+        Unsaved { devices, announced, known: inner.registered }
     }
 
     fn lock_file(&self) -> MutexGuard<'_, File> {

@@ -78,6 +78,11 @@ impl File {
         self.doubtful || !Arc::ptr_eq(&self.configured, configured)
     }
 
+    /// So many devices are known by now. Each has a line that counts: a file that only grew with them need not be replaced.
+    pub(super) fn grown(&mut self, devices: usize) {
+        self.lines_max = self.lines_max.max(lines_max(devices));
+    }
+
     /// Writes lines and a mark behind them. When it fails, the file says what it said before.
     pub(super) fn write(
         &mut self,

@@ -4,7 +4,7 @@ use super::*;
 use odograph_protocols::{Transport, find};
 use odograph_testkit::disk::{Action, Moment};
 use odograph_testkit::{FaultDisk, PowerCut};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const FOLDER: &str = "data";
 
@@ -484,4 +484,27 @@ fn who_is_barred_is_refused_also_as_a_stranger_and_nobody_else_is() {
     assert_eq!((decision(&["2"]), decision(&["5"])), (Decision::Refused, Decision::Refused));
     roster.let_in("default", None);
     assert_eq!((decision(&["2"]), decision(&["5"])), (Decision::Accepted, Decision::Accepted));
+}
+
+#[test]
+fn a_file_that_grows_with_its_devices_is_not_replaced() {
+    let disk = empty();
+    let (roster, _) = open(&disk);
+    let replaced = Arc::new(AtomicUsize::new(0));
+    disk.on_operation({
+        let replaced = replaced.clone();
+        move |_, operation| {
+            let whole = operation.action == Action::Create && operation.moment == Moment::Before;
+            replaced.fetch_add(usize::from(whole), Ordering::Relaxed);
+        }
+    });
+    for number in 0..5000_u64 {
+        let id = format!("device-{number}");
+        roster.decide(None, &id, State::Accepted, Lsn(number)).expect("the disk is well");
+    }
+    assert_eq!(replaced.load(Ordering::Relaxed), 0, "every line counts");
+    for number in 0..7000_u64 {
+        roster.decide(None, "device-1", State::Rejected, Lsn(5000 + number)).expect("the disk is well");
+    }
+    assert_eq!(replaced.load(Ordering::Relaxed), 1, "most do not count any more");
 }
