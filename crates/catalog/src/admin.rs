@@ -50,6 +50,7 @@ impl Catalog {
         if known.row(self.inner().database.reader()).await?.is_some() {
             return Ok(false);
         }
+        bounds::folder("tenant", tenant)?;
         let mut transaction = self.inner().database.begin().await?;
         let added = add_tenant(&mut transaction, tenant, self.inner().clock.now()).await?;
         transaction.commit().await?;

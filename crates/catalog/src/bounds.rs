@@ -106,6 +106,26 @@ pub(crate) fn id(field: &'static str, text: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Something that people may call a tenant: an id as others name it by.
+///
+/// # Errors
+///
+/// When nothing can be called so.
+pub fn check_id(field: &'static str, text: &str) -> Result<(), Error> {
+    id(field, text)
+}
+
+/// A new tenant's id, which folders and addresses are made of. Those that were made before this was held stay as they are.
+pub(crate) fn folder(field: &'static str, text: &str) -> Result<(), Error> {
+    if matches!(text, "." | "..") {
+        return Err(Error::invalid(field, "means another folder"));
+    }
+    match text.chars().find(|c| matches!(c, '/' | '\\')) {
+        Some(odd) => Err(Error::invalid(field, format!("has {odd} in it, which is between folders"))),
+        None => Ok(()),
+    }
+}
+
 /// A line of text.
 pub(crate) fn line(field: &'static str, text: &str, chars_max: usize) -> Result<(), Error> {
     chars(field, text, 0, chars_max)?;
@@ -197,6 +217,17 @@ mod tests {
         check(id("id", "a\u{1b}b"), "id: has the character \\u{1b} in it, which cannot be seen");
         check(id("id", "a\u{202e}b"), "id: has the character \\u{202e} in it, which cannot be seen");
         check(id("id", "a\0"), "id: has the character \\u{0} in it, which cannot be seen");
+    }
+
+    #[test]
+    fn a_tenant_is_no_way_to_another_folder() {
+        for text in ["north", "North.7", "...", "Жук-7", "a..b"] {
+            check(folder("id", text), "");
+        }
+        check(folder("id", "."), "id: means another folder");
+        check(folder("id", ".."), "id: means another folder");
+        check(folder("id", "a/b"), "id: has / in it, which is between folders");
+        check(folder("id", "..\\b"), "id: has \\ in it, which is between folders");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The catalog: its database, and what else its parts share.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use odograph_env::{Clock, Rng};
@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use crate::database::Database;
 use crate::failures::Failures;
+use crate::kept_out::KeptOutNow;
 use crate::passwords::Passwords;
 use crate::scoped::Scoped;
 use crate::sql::Sql;
@@ -34,6 +35,7 @@ pub(crate) struct Inner {
     changes: watch::Sender<u64>,
     /// Counts the commands that were queued by this process.
     commands: watch::Sender<u64>,
+    pub(crate) kept_out: OnceLock<KeptOutNow>,
 }
 
 impl Catalog {
@@ -44,7 +46,9 @@ impl Catalog {
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
         let visits = Mutex::new(Visits::new());
         let (changes, commands) = (watch::Sender::new(0), watch::Sender::new(0));
-        Ok(Self { inner: Arc::new(Inner { database, clock, rng, passwords, failures, visits, changes, commands }) })
+        let kept_out = OnceLock::new();
+        let inner = Inner { database, clock, rng, passwords, failures, visits, changes, commands, kept_out };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A tenant's things, as this access may see and change them.

@@ -70,7 +70,13 @@ impl Catalog {
             }
         }
         for (tenant, devices) in by_tenant {
-            self.ensure_tenant(tenant).await?;
+            match self.ensure_tenant(tenant).await {
+                Err(Error::Invalid { .. }) => {
+                    done.refused.extend(devices.iter().map(|device| (device.tenant.clone(), device.id.clone())));
+                    continue;
+                }
+                ensured => drop(ensured?),
+            }
             for some in devices.chunks(REGISTER_ROWS) {
                 let added = self.register_in(tenant, some).await?;
                 done.added += added;

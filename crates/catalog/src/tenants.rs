@@ -101,6 +101,8 @@ impl<'c> Tenants<'c> {
     /// Makes one.
     pub async fn create(&self, new: NewTenant) -> Result<Tenant, Error> {
         bounds::id("id", &new.id)?;
+        bounds::folder("id", &new.id)?;
+        self.scoped.catalog().refuse_kept_out_tenant(&new.id)?;
         let name = if new.name.is_empty() { new.id.clone() } else { new.name };
         let mut change = self.change().await?;
         let now = change.now();

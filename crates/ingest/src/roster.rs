@@ -452,9 +452,8 @@ impl Devices for Roster {
     fn is_barred(&self, binding: &Binding) -> bool {
         let Binding { tenant, device, decision, .. } = binding;
         // An accepted one with the same id is another tenant's, and everything of it is kept.
-        let is_stranger = *decision == Decision::Refused;
-        self.barred.has(tenant, device)
-            || (is_stranger && self.barred.has_stranger(tenant, std::slice::from_ref(device)))
+        let is_refused = *decision == Decision::Refused;
+        self.barred.has(tenant, device) || (is_refused && self.barred.has_refused(tenant, device))
     }
 
     fn refusal(&self, device: &str, listener: &Listener) -> String {

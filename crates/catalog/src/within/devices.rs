@@ -8,6 +8,7 @@ use super::Within;
 use super::groups::Group;
 use crate::bounds::{self, DEVICE_PAGE_MAX, SEARCH_CHARS_MAX};
 use crate::devices::{Device, DeviceFields, DeviceState, check_ids};
+use crate::kept_out;
 use crate::scoped::{Change, Statement};
 use crate::sql::{Columns as _, json};
 use crate::{Error, Needed, Role};
@@ -108,6 +109,7 @@ impl Within<'_> {
         self.scoped.access().needs(Role::Manager)?;
         check_ids(&ids)?;
         bounds::id("ids", &ids[0])?;
+        kept_out::refuse(&self.scoped.catalog().kept_out_now(), self.scoped.tenant(), &ids)?;
         let mut change = self.scoped.change(Role::Manager).await?;
         let blank = Device::blank(ids, DeviceState::Accepted, change.now());
         let fields = DeviceFields { ids: None, if_revision: None, ..fields };
@@ -134,6 +136,8 @@ impl Within<'_> {
         device.updated = change.now();
         device.revision = change.revision();
         if device.ids != was.ids {
+            let new = device.ids.iter().filter(|id| !was.ids.contains(id));
+            kept_out::refuse(&self.scoped.catalog().kept_out_now(), self.scoped.tenant(), new)?;
             take_ids(&mut change, &device, &was.ids).await?;
         }
         write_devices(&mut change, std::slice::from_ref(&device)).await?;

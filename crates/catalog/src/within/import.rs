@@ -9,6 +9,7 @@ use super::devices::{device_quota, may_add_devices, taken_id, write_ids};
 use super::{WRITE_ROWS, Within, write_devices};
 use crate::bounds::{self, IMPORT_AUDIT_IDS_MAX, IMPORT_ROWS_MAX};
 use crate::devices::{Device, DeviceFields, DeviceState, check_ids};
+use crate::kept_out::{self, KeptOut};
 use crate::scoped::Change;
 use crate::sql::Columns as _;
 use crate::{Error, Role};
@@ -90,6 +91,8 @@ struct Import<'i, 'c> {
     groups: HashMap<String, String>,
     /// All ids of the rows so far, with the number of the row.
     seen: HashMap<String, usize>,
+    /// What cannot be made now.
+    kept_out: Vec<KeptOut>,
     report: ImportReport,
     written_ids: Vec<String>,
 }
@@ -104,7 +107,8 @@ impl Within<'_> {
         let mut change = self.scoped.change(Role::Manager).await?;
         let quota = device_quota(&mut change).await?;
         let (seen, report, written_ids) = (HashMap::new(), ImportReport::default(), Vec::new());
-        let mut import = Import { within: self, change, groups, seen, report, written_ids };
+        let kept_out = self.scoped.catalog().kept_out_now();
+        let mut import = Import { within: self, change, groups, seen, kept_out, report, written_ids };
         for chunk in rows.chunks(WRITE_ROWS) {
             import.take(chunk).await?;
         }
@@ -208,6 +212,8 @@ impl Import<'_, '_> {
                 return Err(Error::conflict(format!("row {other} has the id {own} too")));
             }
         }
+        let is_new = |own: &&String| before.is_none_or(|before| !before.ids.contains(own));
+        kept_out::refuse(&self.kept_out, self.within.scoped.tenant(), device.ids.iter().filter(is_new))?;
         if let Some(name) = name {
             device.group = Some(self.group(name).await?);
         } else if clears_group {

@@ -1,10 +1,12 @@
 //! Devices as people manage them, and what those see of them who are limited to groups.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use odograph_catalog::{
-    Access, AuditEntry, AuditFilter, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceState, NewTenant,
-    NewToken, Quotas, Role, Within,
+    Access, AuditEntry, AuditFilter, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceRow, DeviceState,
+    Error, ImportMode, KeptOut, NewTenant, NewToken, Quotas, Role, Within,
 };
 
 use crate::support::{NOON, refused, user, with_catalog};
@@ -234,6 +236,46 @@ fn an_erased_device_is_named_nowhere_and_may_come_again() {
         catalog.forget_deleted().await.unwrap();
         add(within, "867000000000017", DeviceFields::default()).await;
         assert_eq!(within.device("2").await.unwrap().id, "2");
+    });
+}
+
+#[test]
+fn what_is_being_erased_is_not_made_anew() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        add(within, "there", named("before")).await;
+        let under_way = Arc::new(AtomicBool::new(true));
+        let is_under_way = under_way.clone();
+        catalog.keep_out(move || {
+            let of = |tenant: &str, ids: Option<&[&str]>| KeptOut { tenant: tenant.into(), ids: ids.map(self::ids) };
+            let all = [of("north", Some(&["100", "200"])), of("gone", None), of("default", Some(&["300"]))];
+            all.into_iter().filter(|_| is_under_way.load(Ordering::Acquire)).collect()
+        });
+        let is_refused = |done: Result<(), Error>, what: &str| {
+            let told = done.expect_err("it is being erased").to_string();
+            assert!(told.starts_with(what) && told.contains("is being erased"), "{told}");
+        };
+        for called in [&["100"][..], &["new", "200"]] {
+            let made = within.create_device(ids(called), DeviceFields::default()).await;
+            is_refused(made.map(drop), &format!("the device {}", called[called.len() - 1]));
+        }
+        let renamed = DeviceFields { ids: Some(ids(&["there", "100"])), ..DeviceFields::default() };
+        is_refused(within.update_device("there", renamed.clone()).await.map(drop), "the device 100");
+        let rows: Vec<DeviceRow> =
+            ["100", "300"].map(|id| DeviceRow { ids: ids(&[id]), fields: DeviceFields::default() }).into();
+        let mode = ImportMode { dry_run: false, skip_bad: true };
+        let report = within.import_devices(&rows, mode).await.unwrap();
+        assert_eq!((report.created, report.failed), (1, 1), "another tenant's is another one: {report:?}");
+        let access = Access::owner("default");
+        let gone = NewTenant { id: "gone".into(), ..NewTenant::default() };
+        is_refused(catalog.tenants(&access).create(gone.clone()).await.map(drop), "the tenant gone");
+        // All else goes on, and so does that when it is done.
+        within.update_device("there", named("after")).await.unwrap();
+        under_way.store(false, Ordering::Release);
+        add(within, "200", DeviceFields::default()).await;
+        within.update_device("there", renamed).await.unwrap();
+        catalog.tenants(&access).create(gone).await.unwrap();
     });
 }
 

@@ -1,6 +1,7 @@
 //! Devices that are kept out for a while, because what they sent is being erased: nothing of theirs is taken in, so that they keep
 //! what they have and send it when that is over.
 
+use super::DEFAULT_TENANT;
 use compact_str::CompactString;
 use hashbrown::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,6 +47,15 @@ impl Barred {
     /// Whether a device is barred that is known.
     pub(super) fn has(&self, tenant: &str, device: &str) -> bool {
         self.any(|one| one.tenant == tenant && one.device.as_ref().is_none_or(|own| own == device))
+    }
+
+    /// Whether one that was refused may be of those whose data goes: of their tenant, or of none, where a device's tenant is found by its id
+    /// and is forgotten by now. What another tenant's listener refuses is another tenant's.
+    pub(super) fn has_refused(&self, tenant: &str, device: &str) -> bool {
+        self.any(|one| {
+            (one.tenant == tenant && one.device.is_none())
+                || ((one.tenant == tenant || tenant == DEFAULT_TENANT) && one.ids.contains(device))
+        })
     }
 
     /// Whether a stranger is barred who calls himself `ids` and would become a device of `tenant`.

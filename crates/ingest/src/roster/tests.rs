@@ -443,6 +443,28 @@ fn devices_of_a_paused_tenant_are_refused_and_stay_what_they_are() {
 }
 
 #[test]
+fn bytes_of_another_tenants_device_that_is_refused_are_kept() {
+    let (roster, _) = open(&empty());
+    let known = admit(&roster, Unknown::Register, &["1"]);
+    let refused = |tenant: &str, device: &str| Binding {
+        tenant: tenant.into(),
+        device: device.into(),
+        decision: Decision::Refused,
+        ..(*known).clone()
+    };
+    let barred = |tenant: &str, device: &str| roster.is_barred(&refused(tenant, device));
+    roster.bar("north", Some("1"), [CompactString::from("its other name")]);
+    assert_eq!(["1", "its other name", "2"].map(|device| barred("north", device)), [true, true, false]);
+    assert_eq!(["1", "its other name", "2"].map(|device| barred("south", device)), [false; 3]);
+    assert_eq!(["1", "2"].map(|device| barred("default", device)), [true, false], "whose it was is forgotten there");
+    roster.let_in("north", Some("1"));
+    roster.bar("north", None, [CompactString::from("1")]);
+    assert_eq!(["1", "2"].map(|device| barred("north", device)), [true, true], "all of them");
+    assert_eq!(["1", "2"].map(|device| barred("south", device)), [false, false]);
+    assert_eq!(["1", "2"].map(|device| barred("default", device)), [true, false]);
+}
+
+#[test]
 fn who_is_barred_is_refused_also_as_a_stranger_and_nobody_else_is() {
     let (roster, _) = open(&empty());
     let known = admit(&roster, Unknown::Register, &["1"]);
@@ -458,7 +480,9 @@ fn who_is_barred_is_refused_also_as_a_stranger_and_nobody_else_is() {
     assert!(!roster.is_paused(&of("north", "1")), "another tenant's is another one");
     assert!(roster.is_barred(&known));
     assert!(!roster.is_barred(&of("north", "1")), "every byte of another tenant's is kept");
-    assert!(roster.is_barred(&Binding { decision: Decision::Refused, ..of("north", "1") }), "a stranger may be it");
+    let refused = |tenant: &str, device: &str| Binding { decision: Decision::Refused, ..of(tenant, device) };
+    assert!(roster.is_barred(&refused("default", "1")) && roster.is_barred(&refused("default", "its other name")));
+    assert!(!roster.is_barred(&refused("default", "2")) && !roster.is_barred(&refused("north", "1")));
     // What was known of it goes meanwhile.
     roster.erase("default", Some("1"), Lsn(1)).expect("the disk is well");
     for called in ["1", "its other name"] {
