@@ -11,6 +11,7 @@ mod erase;
 mod export;
 mod health;
 mod journal;
+mod pace;
 mod replay;
 mod site;
 mod sql;
@@ -246,7 +247,7 @@ impl Bound {
             .worker_threads(THREADS)
             .thread_name("http")
             .enable_all()
-            .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
+            .max_blocking_threads(blocking_threads(seats.control))
             .build()
             .context("cannot start the HTTP server")?;
         let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.public.tls.is_some());
@@ -282,8 +283,15 @@ impl Bound {
 /// How long what is being answered has to end.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
-/// Threads for what reads files besides exports.
-const BLOCKING_SPARE: usize = 4;
+/// A thread for each of those that may wait at the same time, whoever they are: so nobody who reads slowly is in the way of those who
+/// sign in, of what tenants use being counted, or of a certificate that changed. One that nobody needs ends after some seconds.
+const fn blocking_threads(control: usize) -> usize {
+    odograph_api::READING_THREADS_MAX + EXPORTS_MAX + control + BLOCKING_SPARE
+}
+
+/// Threads for what has no seat, and never more than one at a time: passwords (two), accounts, certificates, erasures that are gone on
+/// with, names of other machines.
+const BLOCKING_SPARE: usize = 8;
 
 /// Opens the catalog, and makes its first user. One that is on another machine and cannot be reached is waited for: devices
 /// are served meanwhile, and whoever asks hears so.
@@ -330,6 +338,23 @@ async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
         println!("Sign in as `admin` with the password {} (it is shown this once).", made.reveal());
     }
     Ok(catalog)
+}
+
+/// The help texts of the metrics here.
+pub(crate) fn describe() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!(
+        "odograph_api_seats_refused_total",
+        "Answers that were refused because as many were under way as may be, of the tenant or of all, by kind."
+    );
+    describe_counter!(
+        "odograph_http_slow_readers_total",
+        "Answers that were given up because whoever asked for them took too little for a minute."
+    );
+    describe_gauge!(
+        "odograph_catalog_unwritable",
+        "1: what people decide cannot be changed, because the catalog's database writes nothing; devices are served all the same."
+    );
 }
 
 /// What people and programs ask takes little; what takes long has threads of its own.

@@ -407,6 +407,7 @@ fn describe() {
     history::describe();
     accountant::describe();
     commander::describe();
+    crate::http::describe();
 }
 
 fn bind_succession(folder: &Folder) -> Result<std::os::unix::net::UnixListener> {
