@@ -59,6 +59,12 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// One person or token changes too much.
+    #[error("too many changes: try again in {} s, or bring many devices along by one import", seconds(*.retry_after))]
+    ChangesTooOften {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The catalog's address is none.
     #[error("{address} is no address of a catalog: {reason}")]
     Address {

@@ -27,13 +27,13 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Accountant, Alarms, Commander, Follower, Shares, http_tls};
+use crate::server::{Accountant, Alarms, Commander, Follower, Shares, auditor, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
-use odograph_catalog::{Catalog, Error};
+use odograph_catalog::{AuditKept, Catalog, Error};
 use odograph_ingest::{Gateway, Given, Roster, Tls};
 use odograph_journal::{Journal, Reader};
 use odograph_live::Live;
@@ -297,7 +297,7 @@ const BLOCKING_SPARE: usize = 8;
 /// are served meanwhile, and whoever asks hears so.
 async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> Result<()> {
     match open(config, folder).await {
-        Ok(catalog) => have(api, app, catalog),
+        Ok(catalog) => have(api, app, catalog, config.catalog.audit()),
         Err(error @ (Error::Database { .. } | Error::Full { .. })) if config.catalog.url.is_some() => {
             let (api, app, config, folder) = (api.clone(), app.clone(), config.clone(), folder.clone());
             tracing::error!("{:#}: tried again", anyhow::Error::from(error));
@@ -305,7 +305,7 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
                 loop {
                     tokio::time::sleep(AGAIN).await;
                     match open(&config, &folder).await {
-                        Ok(catalog) => return have(&api, &app, catalog),
+                        Ok(catalog) => return have(&api, &app, catalog, config.catalog.audit()),
                         Err(error) => tracing::warn!("{:#}: tried again", anyhow::Error::from(error)),
                     }
                 }
@@ -316,13 +316,14 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
     Ok(())
 }
 
-fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
+fn have(api: &Api, app: &Arc<App>, catalog: Catalog, audit: AuditKept) {
     let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
     tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
     let (roster, history, reader, alarms) =
         (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
     tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
     let holder = format!("node-{}", app.history.node());
+    tokio::spawn(auditor::keep(catalog.clone(), audit));
     tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());

@@ -1,6 +1,7 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod accountant;
+pub(crate) mod auditor;
 mod commander;
 mod doors;
 mod files;
@@ -406,6 +407,7 @@ fn describe() {
     keeper::describe();
     history::describe();
     accountant::describe();
+    auditor::describe();
     commander::describe();
     crate::http::describe();
 }
