@@ -26,7 +26,7 @@ pub use server::{
     RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
 };
 pub use stream::READING_THREADS_MAX;
-pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize};
+pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize, Trouble};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;

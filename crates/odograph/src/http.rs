@@ -366,7 +366,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 fn public(app: &Arc<App>, api: &Api) -> Router {
     let pages = Router::new().fallback(site::serve);
-    health::routes(Router::new()).with_state(app.clone()).merge(odograph_api::router(api)).merge(pages)
+    health::routes(app, api).merge(odograph_api::router(api)).merge(pages)
 }
 
 fn control(app: &Arc<App>, api: &Api) -> Router {
