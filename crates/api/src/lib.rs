@@ -25,7 +25,8 @@ pub use server::{
     Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, NameAs, NameRequest, Output, Page, Place,
     RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
 };
-pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize};
+pub use stream::READING_THREADS_MAX;
+pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize, Trouble};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -36,7 +37,6 @@ use odograph_catalog::Catalog;
 use odograph_live::Live;
 use seats::Seats;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -45,8 +45,8 @@ pub struct Api {
     pub(crate) server: Arc<dyn Server>,
     pub(crate) live: Live,
     pub(crate) groups: GroupNumbers,
-    /// Long answers that may still be begun.
-    pub(crate) reading: Arc<Semaphore>,
+    /// Who has answers made that take their time.
+    pub(crate) reading: Seats,
     /// Who reads the way of a link.
     pub(crate) sharing: Seats,
     /// Who looks for devices by what is live of them.
@@ -58,8 +58,7 @@ pub struct Api {
 impl Api {
     /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
-        let (catalog, reading) = (Arc::default(), Arc::new(Semaphore::new(stream::READING_MAX)));
-        let (sharing, looking) = Default::default();
+        let (catalog, reading, sharing, looking) = Default::default();
         Self { catalog, server, live, groups, reading, sharing, looking, secure_cookies }
     }
 

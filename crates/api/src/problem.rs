@@ -172,7 +172,9 @@ impl From<Error> for Problem {
                 tracing::warn!(%source, "{error}");
                 Code::Full
             }
-            Error::TooMany { retry_after } | Error::TooOften { retry_after } => {
+            Error::TooMany { retry_after }
+            | Error::TooOften { retry_after }
+            | Error::ChangesTooOften { retry_after } => {
                 return Self::new(Code::TooMany, error.to_string()).retry_after(*retry_after);
             }
             Error::Busy => return Self::new(Code::TooMany, error.to_string()).retry_after(Duration::from_secs(1)),

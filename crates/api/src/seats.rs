@@ -25,6 +25,11 @@ impl Seats {
         Some(Seat { seats: self.clone(), names })
     }
 
+    /// How many are taken under a name.
+    pub(crate) fn taken(&self, name: &str) -> usize {
+        self.held().get(name).copied().unwrap_or_default()
+    }
+
     fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         // Every change is whole, so a panic elsewhere does not spoil it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

@@ -1,5 +1,7 @@
-//! Answers that are sent while they are made, as fast as whoever asked reads them, in bounded memory.
+//! Answers that are sent while they are made, as fast as whoever asked reads them, in bounded memory. A tenant has a share of the
+//! threads on which they are made, so that others find room however slowly its programs read.
 
+use crate::seats::Seat;
 use crate::{Api, Code, Output, Problem};
 use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
@@ -7,14 +9,16 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
 use std::io;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
-/// Does something on a thread that may wait, as many at a time as there may be.
+/// Does something for a tenant on a thread that may wait, as many at a time as there may be.
 pub(crate) async fn waiting<T: Send + 'static>(
     api: &Api,
+    tenant: &str,
     work: impl FnOnce(&Api) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let seat = api.reading.clone().try_acquire_owned().map_err(|_| too_many())?;
+    let seat = seat(api, WORKS, WORKS_MAX, tenant, TENANT_WORKS_MAX)?;
     let api = api.clone();
     let done = tokio::task::spawn_blocking(move || {
         let done = work(&api);
@@ -24,10 +28,20 @@ pub(crate) async fn waiting<T: Send + 'static>(
     done.await.map_err(|error| Problem::internal(&error))?
 }
 
-/// For whoever comes while as much is made as may be.
-fn too_many() -> Problem {
-    let what = format!("{READING_MAX} long answers are being made: try again when one of them has ended");
-    Problem::new(Code::TooMany, what).retry_after(std::time::Duration::from_secs(1))
+/// A seat for whoever has something done, in which one tenant leaves room for all others.
+fn seat(api: &Api, of: &'static str, max: usize, tenant: &str, tenant_max: usize) -> Result<Seat, Problem> {
+    let tenants = format!("{of} of {tenant}");
+    if let Some(seat) = api.reading.take([(of.to_owned(), max), (tenants.clone(), tenant_max)]) {
+        return Ok(seat);
+    }
+    metrics::counter!("odograph_api_seats_refused_total", "of" => of).increment(1);
+    let what = match api.reading.taken(&tenants) >= tenant_max {
+        true => {
+            format!("the tenant has {tenant_max} {of} under way, as many as it may: read one to its end, or end it")
+        }
+        false => format!("as many {of} are under way as may be at a time: try again in a moment"),
+    };
+    Err(Problem::new(Code::TooMany, what).retry_after(AGAIN))
 }
 
 /// What a streamed answer is.
@@ -41,10 +55,11 @@ pub(crate) struct Kind {
 /// takes a part for the whole.
 pub(crate) async fn streamed(
     api: &Api,
+    tenant: &str,
     kind: Kind,
     make: impl FnOnce(&Api, &mut dyn Output) -> Result<(), Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let seat = api.reading.clone().try_acquire_owned().map_err(|_| too_many())?;
+    let seat = seat(api, STREAMS, STREAMS_MAX, tenant, TENANT_STREAMS_MAX)?;
     let (sender, mut receiver) = mpsc::channel(PIECES);
     let api = api.clone();
     tokio::task::spawn_blocking(move || {
@@ -124,5 +139,25 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that wait for a slow reader.
 const PIECES: usize = 4;
 
-/// Long answers at a time: each has a thread, and reads the disk that devices wait for.
-pub(crate) const READING_MAX: usize = 16;
+/// What seats are counted under, and how whoever gets none reads of it.
+const STREAMS: &str = "streamed answers";
+const WORKS: &str = "answers";
+
+/// Streamed answers at a time: each has a thread, and reads the disk that devices wait for; a query among them may take 512 MiB.
+const STREAMS_MAX: usize = 16;
+
+/// Of these, such of one tenant: a program that takes its history away day by day needs one, and how long each takes is up to
+/// whoever reads it.
+const TENANT_STREAMS_MAX: usize = 4;
+
+/// Answers at a time that are made before they are sent, so that no reader draws them out: pages of the interface ask several at once.
+const WORKS_MAX: usize = 32;
+
+/// Of these, such of one tenant.
+const TENANT_WORKS_MAX: usize = 8;
+
+/// Threads that may wait which these need in all: whoever runs the API must have so many for it.
+pub const READING_THREADS_MAX: usize = STREAMS_MAX + WORKS_MAX;
+
+/// When to come again for a seat.
+const AGAIN: Duration = Duration::from_secs(1);

@@ -34,6 +34,20 @@ pub struct Installation {
     pub lake_bytes: u64,
     /// Whether these are on the disk of the data folder, not in an object store.
     pub lake_is_on_disk: bool,
+    /// What is wrong at this moment that a person has to look at.
+    pub troubles: Vec<Trouble>,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Trouble {
+    /// Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), or a `file` of it.
+    pub part: String,
+    /// Whose table it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// What is wrong, and where.
+    pub what: String,
 }
 
 /// A disk.

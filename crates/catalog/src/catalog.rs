@@ -6,6 +6,7 @@ use std::time::Duration;
 use odograph_env::{Clock, Rng};
 use tokio::sync::watch;
 
+use crate::changing::Changing;
 use crate::database::Database;
 use crate::failures::Failures;
 use crate::kept_out::KeptOutNow;
@@ -31,6 +32,7 @@ pub(crate) struct Inner {
     pub(crate) passwords: Passwords,
     failures: Mutex<Failures>,
     visits: Mutex<Visits>,
+    changing: Mutex<Changing>,
     /// Counts the changes of devices by this process.
     changes: watch::Sender<u64>,
     /// Counts the commands that were queued by this process.
@@ -44,10 +46,10 @@ impl Catalog {
     pub async fn open(url: &str, clock: Arc<dyn Clock>, rng: Arc<dyn Rng>) -> Result<Self, Error> {
         let database = Database::open(url).await?;
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
-        let visits = Mutex::new(Visits::new());
+        let (visits, changing) = (Mutex::new(Visits::new()), Mutex::new(Changing::new()));
         let (changes, commands) = (watch::Sender::new(0), watch::Sender::new(0));
         let kept_out = OnceLock::new();
-        let inner = Inner { database, clock, rng, passwords, failures, visits, changes, commands, kept_out };
+        let inner = Inner { database, clock, rng, passwords, failures, visits, changing, changes, commands, kept_out };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -145,6 +147,11 @@ impl Inner {
     pub(crate) fn failures(&self) -> MutexGuard<'_, Failures> {
         // Every change to the counts is whole, so a panic elsewhere does not spoil them.
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who changed something lately.
+    pub(crate) fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Looks at links.

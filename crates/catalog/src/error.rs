@@ -59,6 +59,12 @@ pub enum Error {
         /// How long to wait.
         retry_after: Duration,
     },
+    /// One person or token changes too much.
+    #[error("too many changes: try again in {} s, or bring many devices along by one import", seconds(*.retry_after))]
+    ChangesTooOften {
+        /// How long to wait.
+        retry_after: Duration,
+    },
     /// The catalog's address is none.
     #[error("{address} is no address of a catalog: {reason}")]
     Address {
@@ -101,6 +107,33 @@ pub enum Error {
         reason: String,
     },
 }
+
+impl Error {
+    /// Whether it is of the thing that was asked about, and whoever asks about another one can go on: a row that holds what cannot be
+    /// read, or that the database does not take. It fails the same way when it is tried again.
+    pub fn is_of_one(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::NotFound { .. } | Self::Conflict { .. } | Self::Invalid { .. } => true,
+            Self::Database { source, .. } => match source {
+                sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) | sqlx::Error::Encode(_) => true,
+                sqlx::Error::Database(error) => {
+                    let code = error.code().unwrap_or_default();
+                    error.kind() != sqlx::error::ErrorKind::Other || ROWS_FAULT.contains(&&*code) || is_data(&code)
+                }
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+}
+
+/// Whether it is one of PostgreSQL's "data exceptions", whose codes have five characters.
+fn is_data(code: &str) -> bool {
+    code.len() == 5 && code.starts_with("22")
+}
+
+/// SQLite's codes for what is too big, and of the wrong type.
+const ROWS_FAULT: [&str; 2] = ["18", "20"];
 
 /// PostgreSQL's code for text that it cannot have: only a zero gets there.
 const NO_SUCH_TEXT: &str = "22021";

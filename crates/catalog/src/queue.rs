@@ -4,6 +4,7 @@
 //! then, and the holder itself finds it again when it starts anew.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -13,7 +14,7 @@ use crate::bounds::{COMMAND_ANSWER_CHARS_MAX, COMMANDS_KEPT_MS, COMMANDS_WAITING
 use crate::commands::{Happened, OWN_TEXT_ATTRIBUTE};
 use crate::scoped::{Change, Scoped};
 use crate::sql::{Columns as _, Sql};
-use crate::within::{audit_outcome, open_command_of, read_command, write_command};
+use crate::within::{audit_outcome, open_command_of, read_command, spoil_command, write_command};
 use crate::{Access, Catalog, CommandState, DeviceCommand, Error, UnixMillis};
 
 /// How often the database is asked for commands of other processes, where others share it.
@@ -33,6 +34,7 @@ pub struct CommandQueue {
     /// Up to which number each tenant's commands were told.
     seen: BTreeMap<String, i64>,
     read_all: Option<Instant>,
+    spoilt: AtomicU64,
 }
 
 /// A device with commands that wait.
@@ -91,7 +93,8 @@ impl Catalog {
     /// The commands that wait, for the server of this name.
     pub fn command_queue(&self, holder: &str) -> CommandQueue {
         let here = self.inner().watch_commands();
-        CommandQueue { catalog: self.clone(), holder: holder.to_owned(), here, seen: BTreeMap::new(), read_all: None }
+        let (seen, read_all, spoilt) = (BTreeMap::new(), None, AtomicU64::new(0));
+        CommandQueue { catalog: self.clone(), holder: holder.to_owned(), here, seen, read_all, spoilt }
     }
 }
 
@@ -104,8 +107,7 @@ impl CommandQueue {
         for row in &rows {
             let (tenant, number) = (row.text("tenant")?, row.number("number")?);
             let lost = "the server stopped while it was on its way";
-            recovered +=
-                usize::from(self.happened(&tenant, number, Happened::Lost(lost), |_, _| true).await?.is_some());
+            recovered += usize::from(self.ended(&tenant, number, Happened::Lost(lost)).await?);
         }
         Ok(recovered)
     }
@@ -242,7 +244,7 @@ impl CommandQueue {
             let rows = question.bind(before).bind(ROWS).rows(self.catalog.inner().database.reader()).await?;
             for row in &rows {
                 let (tenant, device) = (row.text("tenant")?, row.text("device")?);
-                if self.happened(&tenant, row.number("number")?, happened, |_, _| true).await?.is_some() {
+                if self.ended(&tenant, row.number("number")?, happened).await? {
                     swept.insert(Recipient { tenant, device });
                 }
             }
@@ -261,6 +263,39 @@ impl CommandQueue {
         let deleted = delete.bind(old).bind(ROWS).execute(&mut *transaction).await?;
         transaction.commit().await?;
         Ok(deleted)
+    }
+
+    /// How many commands were ended because nothing could be done with them.
+    pub fn spoilt(&self) -> u64 {
+        self.spoilt.load(Relaxed)
+    }
+
+    /// Something happened to a command that others wait behind. One that cannot be read or written is ended whatever is kept of it, and
+    /// where that fails as well, left as it is: it is in nobody else's way. Whether anything came of it.
+    async fn ended(&self, tenant: &str, number: i64, happened: Happened<'_>) -> Result<bool, Error> {
+        match self.happened(tenant, number, happened, |_, _| true).await {
+            Ok(state) => return Ok(state.is_some()),
+            Err(error) if error.is_of_one() => {
+                tracing::error!(tenant, number, "a command is ended, because nothing can be done with it: {error}");
+            }
+            Err(error) => return Err(error),
+        }
+        match self.spoil(tenant, number).await {
+            Ok(()) => self.spoilt.fetch_add(1, Relaxed),
+            Err(error) if error.is_of_one() => {
+                tracing::error!(tenant, number, "a command cannot be ended: {error}");
+                return Ok(false);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(true)
+    }
+
+    async fn spoil(&self, tenant: &str, number: i64) -> Result<(), Error> {
+        let access = Access::server(tenant);
+        let Some(mut change) = self.change(&access).await? else { return Ok(()) };
+        spoil_command(&mut change, number).await?;
+        change.commit_of_machine().await
     }
 
     /// Something happened to a command, which `also` may change as well, or say that it is not meant.

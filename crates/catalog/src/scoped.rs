@@ -75,6 +75,9 @@ impl<'c> Scoped<'c> {
 
     /// Begins a change that no role is needed for: one of the user's own account.
     pub(crate) async fn change_of_own(&self) -> Result<Change<'c>, Error> {
+        let now = self.catalog.clock.monotonic();
+        let admitted = self.catalog.changing().admit(&self.access.actor, now);
+        admitted.map_err(|retry_after| Error::ChangesTooOften { retry_after })?;
         let mut transaction = self.catalog.database.begin().await?;
         let held = self.sql("UPDATE revisions SET audited = audited WHERE tenant = $1 RETURNING audited, changed");
         let row = self.checked(held).row(&mut *transaction).await?;

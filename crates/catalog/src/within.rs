@@ -29,7 +29,9 @@ pub use tokens::{NewToken, Token};
 pub use usage::{StandingOf, Standings, UsageDay, UsageState};
 pub use users::{NewUser, User, UserChange};
 
-pub(crate) use commands::{audit_outcome, open_of as open_command_of, read as read_command, write as write_command};
+pub(crate) use commands::{
+    audit_outcome, open_of as open_command_of, read as read_command, spoil as spoil_command, write as write_command,
+};
 pub(crate) use devices::{COLUMNS as DEVICE_COLUMNS, WRITE_ROWS, remove_device, write_devices, write_ids};
 pub(crate) use users::login_of;
 

@@ -227,7 +227,15 @@ impl Place {
     pub(crate) fn found_damaged(&self, file: &str, why: &str) {
         let mut damaged = self.damaged.lock().expect("nobody panics holding it");
         if damaged.len() < DAMAGED_FILES_MAX {
-            damaged.entry(file.to_owned()).or_insert_with(|| why.to_owned());
+            damaged.entry(self.whole_name(file)).or_insert_with(|| why.to_owned());
+        }
+    }
+
+    /// A file's name as a person finds it: a store's own names have no `/` before them, of files neither.
+    pub(crate) fn whole_name(&self, file: &str) -> String {
+        match &self.home {
+            Home::Folder { .. } => format!("/{}", file.trim_start_matches('/')),
+            Home::Remote { .. } => file.to_owned(),
         }
     }
 

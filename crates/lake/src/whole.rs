@@ -81,9 +81,10 @@ impl CheckedFiles {
             Err(error) => match place.explained(since, error) {
                 error if error.may_pass() => passing = Some(error),
                 Error::Damaged { file, why } => {
+                    let file = place.whole_name(&file);
                     self.damaged.push(DamagedFile { tenant: tenant.to_owned(), table: shape.name, file, why });
                 }
-                error => self.damaged.push(damaged(file.location.to_string(), &error)),
+                error => self.damaged.push(damaged(place.whole_name(file.location.as_ref()), &error)),
             },
         };
         table.provider()?.check(each).await;

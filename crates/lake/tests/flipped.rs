@@ -54,6 +54,7 @@ fn number(below: usize) -> usize {
 }
 
 /// As errors name it.
+/// As errors of stores name it.
 fn named(file: &Path) -> String {
     file.display().to_string().trim_start_matches('/').to_owned()
 }
@@ -91,7 +92,11 @@ fn every_flipped_bit_is_found_in_every_kind_of_file() {
             let found = checked(&disk).damaged;
             let what = format!("bit {bit} of byte {offset} of {}", file.display());
             assert_eq!(found.len(), 1, "{what}: {found:?}");
-            assert_eq!((&*found[0].tenant, found[0].table, &found[0].file), ("default", table, &named(file)), "{what}");
+            assert_eq!(
+                (&*found[0].tenant, found[0].table, &found[0].file),
+                ("default", table, &file.display().to_string()),
+                "{what}"
+            );
             assert_eq!(found[0].why, "its checksum is not the one that it was written with", "{what}");
             flip();
         }
@@ -120,7 +125,10 @@ fn what_is_gone_is_found_and_a_lost_log_too() {
     let CheckedFiles { sound, damaged, .. } = checked(&disk);
     let found: Vec<_> = damaged.iter().map(|found| (found.table, found.file.clone())).collect();
     let of_log = ("events", "/data/lake/default/events/_delta_log".to_owned());
-    assert!(found.contains(&("frames", named(&file))) && found.contains(&of_log) && found.len() == 2, "{found:?}");
+    assert!(
+        found.contains(&("frames", file.display().to_string())) && found.contains(&of_log) && found.len() == 2,
+        "{found:?}"
+    );
     assert_eq!(sound, 3);
 }
 
@@ -138,7 +146,7 @@ fn a_flipped_bit_is_not_merged() {
     }
     let merged = disk.files().iter().filter(|path| path.to_string_lossy().contains("/merged-")).count();
     assert_eq!(merged, 4, "the others are merged as before: twice of each table");
-    let mut expected = files.each_ref().map(|file| named(file)).to_vec();
+    let mut expected = files.each_ref().map(|file| file.display().to_string()).to_vec();
     expected.sort();
     let found: Vec<String> = writer.lake().damaged_files().into_iter().map(|unread| unread.file).collect();
     assert_eq!(found, expected);

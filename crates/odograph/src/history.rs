@@ -17,7 +17,6 @@ use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
-use compact_str::CompactString;
 use course::Course;
 use erase::{Aside, SetAside};
 use live::{Saving, Watch};
@@ -178,7 +177,7 @@ pub(crate) struct History {
     aside: Arc<Mutex<Option<Aside>>>,
     clock: Arc<dyn Clock>,
     /// What was said of tables that cannot be opened.
-    told_broken: Mutex<BTreeMap<(CompactString, &'static str), bool>>,
+    told_broken: Mutex<BTreeMap<&'static str, usize>>,
 }
 
 struct State {
@@ -214,13 +213,13 @@ impl History {
         self.lake().map(|lake| lake.broken_tables()).unwrap_or_default()
     }
 
-    /// The same, and those that could not be opened when this was asked before: each with whether that is so now.
-    pub(crate) fn measured_broken(&self) -> BTreeMap<(CompactString, &'static str), bool> {
-        let now = self.broken_tables().into_iter().map(|broken| ((broken.tenant, broken.table), true));
+    /// How many these are of each kind, also of kinds of which there were some when this was asked before. Whose they are is not for
+    /// everyone who may read numbers.
+    pub(crate) fn measured_broken(&self) -> BTreeMap<&'static str, usize> {
         let mut told = self.told_broken.lock().expect("nobody panics holding it");
-        let all: BTreeMap<_, _> = told.keys().cloned().map(|table| (table, false)).chain(now).collect();
-        told.clone_from(&all);
-        all
+        told.values_mut().for_each(|count| *count = 0);
+        self.broken_tables().into_iter().for_each(|broken| *told.entry(broken.table).or_default() += 1);
+        told.clone()
     }
 
     /// The node whose journal fills it.
@@ -570,12 +569,12 @@ pub(crate) fn describe() {
         "1: history has not got on for two minutes although there is something to read; `/readyz` says why."
     );
     describe_gauge!(
-        "odograph_lake_broken_table",
-        "1: the table of the tenant cannot be opened, and what comes for it waits in the journal; `/healthz` says why."
+        "odograph_lake_broken_tables",
+        "Tables that cannot be opened, by kind: what comes for them waits in the journal; `/healthz` says whose and why to whoever may know."
     );
     describe_gauge!(
         "odograph_lake_damaged_files",
-        "Files of history that were found damaged since the start; `/healthz` names some."
+        "Files of history that were found damaged since the start; `/healthz` names some to whoever may know."
     );
     describe_gauge!("odograph_pipeline_refused", "1: history waits for a person, as the log says.");
     describe_counter!("odograph_lake_requests_total", "Requests to the object store, by kind.");

@@ -11,6 +11,7 @@ mod erase;
 mod export;
 mod health;
 mod journal;
+mod pace;
 mod replay;
 mod site;
 mod sql;
@@ -26,13 +27,13 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::ports;
-use crate::server::{Accountant, Alarms, Commander, Follower, Shares, http_tls};
+use crate::server::{Accountant, Alarms, Commander, Follower, Shares, auditor, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
-use odograph_catalog::{Catalog, Error};
+use odograph_catalog::{AuditKept, Catalog, Error};
 use odograph_ingest::{Gateway, Given, Roster, Tls};
 use odograph_journal::{Journal, Reader};
 use odograph_live::Live;
@@ -249,7 +250,7 @@ impl Bound {
             .worker_threads(THREADS)
             .thread_name("http")
             .enable_all()
-            .max_blocking_threads(EXPORTS_MAX + BLOCKING_SPARE)
+            .max_blocking_threads(blocking_threads(seats.control))
             .build()
             .context("cannot start the HTTP server")?;
         let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.public.tls.is_some());
@@ -285,14 +286,21 @@ impl Bound {
 /// How long what is being answered has to end.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
-/// Threads for what reads files besides exports.
-const BLOCKING_SPARE: usize = 4;
+/// A thread for each of those that may wait at the same time, whoever they are: so nobody who reads slowly is in the way of those who
+/// sign in, of what tenants use being counted, or of a certificate that changed. One that nobody needs ends after some seconds.
+const fn blocking_threads(control: usize) -> usize {
+    odograph_api::READING_THREADS_MAX + EXPORTS_MAX + control + BLOCKING_SPARE
+}
+
+/// Threads for what has no seat, and never more than one at a time: passwords (two), accounts, certificates, erasures that are gone on
+/// with, names of other machines.
+const BLOCKING_SPARE: usize = 8;
 
 /// Opens the catalog, and makes its first user. One that is on another machine and cannot be reached is waited for: devices
 /// are served meanwhile, and whoever asks hears so.
 async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> Result<()> {
     match open(config, folder).await {
-        Ok(catalog) => have(api, app, catalog),
+        Ok(catalog) => have(api, app, catalog, config.catalog.audit()),
         Err(error @ (Error::Database { .. } | Error::Full { .. })) if config.catalog.url.is_some() => {
             let (api, app, config, folder) = (api.clone(), app.clone(), config.clone(), folder.clone());
             tracing::error!("{:#}: tried again", anyhow::Error::from(error));
@@ -300,7 +308,7 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
                 loop {
                     tokio::time::sleep(AGAIN).await;
                     match open(&config, &folder).await {
-                        Ok(catalog) => return have(&api, &app, catalog),
+                        Ok(catalog) => return have(&api, &app, catalog, config.catalog.audit()),
                         Err(error) => tracing::warn!("{:#}: tried again", anyhow::Error::from(error)),
                     }
                 }
@@ -311,13 +319,14 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
     Ok(())
 }
 
-fn have(api: &Api, app: &Arc<App>, catalog: Catalog) {
+fn have(api: &Api, app: &Arc<App>, catalog: Catalog, audit: AuditKept) {
     let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
     tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
     let (roster, history, reader, alarms) =
         (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
     tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
     let holder = format!("node-{}", app.history.node());
+    tokio::spawn(auditor::keep(catalog.clone(), audit));
     tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
@@ -335,6 +344,23 @@ async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
     Ok(catalog)
 }
 
+/// The help texts of the metrics here.
+pub(crate) fn describe() {
+    use metrics::{describe_counter, describe_gauge};
+    describe_counter!(
+        "odograph_api_seats_refused_total",
+        "Answers that were refused because as many were under way as may be, of the tenant or of all, by kind."
+    );
+    describe_counter!(
+        "odograph_http_slow_readers_total",
+        "Answers that were given up because whoever asked for them took too little for a minute."
+    );
+    describe_gauge!(
+        "odograph_catalog_unwritable",
+        "1: what people decide cannot be changed, because the catalog's database writes nothing; devices are served all the same."
+    );
+}
+
 /// What people and programs ask takes little; what takes long has threads of its own.
 const THREADS: usize = 2;
 
@@ -343,7 +369,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 
 fn public(app: &Arc<App>, api: &Api) -> Router {
     let pages = Router::new().fallback(site::serve);
-    health::routes(Router::new()).with_state(app.clone()).merge(odograph_api::router(api)).merge(pages)
+    health::routes(app, api).merge(odograph_api::router(api)).merge(pages)
 }
 
 fn control(app: &Arc<App>, api: &Api) -> Router {

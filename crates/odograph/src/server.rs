@@ -1,6 +1,7 @@
 //! The server: everything that `odograph serve` puts together, runs, and ends in good order.
 
 mod accountant;
+pub(crate) mod auditor;
 mod commander;
 mod doors;
 mod files;
@@ -406,7 +407,9 @@ fn describe() {
     keeper::describe();
     history::describe();
     accountant::describe();
+    auditor::describe();
     commander::describe();
+    crate::http::describe();
 }
 
 fn bind_succession(folder: &Folder) -> Result<std::os::unix::net::UnixListener> {

@@ -388,6 +388,44 @@ fn an_expired_command_is_never_sent_and_a_repeatable_one_comes_again() {
     }
 }
 
+/// Writes over what is kept of a command, so that nobody can read it.
+fn damage(place: &Place, number: i64) {
+    use sqlx::Connection as _;
+    sqlx::any::install_default_drivers();
+    let url = format!("sqlite:{}", place.data().join("catalog.sqlite").display());
+    let update = format!("UPDATE commands SET attributes = '{{' WHERE number = {number}");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async {
+        let mut connection = sqlx::AnyConnection::connect(&url).await.expect("the catalog opens");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(update)).execute(&mut connection).await.expect("it is written");
+        connection.close().await.expect("the catalog closes");
+    });
+}
+
+#[test]
+fn a_command_that_cannot_be_read_holds_nobody_up() {
+    let place = Place::new();
+    let server = serve(&place);
+    let (api, kind) = (owner(&place, &server), KINDS[0]);
+    let ids = ["352093086400001", "352093086400002"];
+    ids.iter().for_each(|id| new_device(&api, kind, id));
+    let spoilt = send(&api, ids[0], &json!({"type": "engineStop", "ttl_s": 20}));
+    damage(&place, spoilt);
+    let numbers = ids.map(|id| send(&api, id, &(kind.wanted)()));
+    for (id, number) in ids.into_iter().zip(numbers) {
+        let mut tracker = Tracker::new(kind, id.to_owned(), listener(&server, kind.protocol), length(&place, kind, id));
+        assert!(tracker.come(NEVER, PATIENCE), "{id} hears its command, and answers");
+        becomes(&api, id, number, &["answered"]);
+    }
+    // Its time runs out like any other's, and that it ended is told.
+    let path = format!("/api/v1/devices/{}/commands/{spoilt}", ids[0]);
+    let ended = until("its end", || Some(api.get(&path)).filter(|answer| answer.status == 200)).of(200);
+    assert_eq!((&ended["state"], &ended["attempts"]), (&json!("failed"), &json!(0)));
+    assert_eq!(ended["reason"], "what is kept of it cannot be read or written");
+    let (_, numbers) = server.get("/metrics");
+    assert!(numbers.lines().any(|line| line == "odograph_commands_spoilt_total 1"), "{numbers}");
+}
+
 /// When a server is killed.
 #[derive(Debug, Clone, Copy)]
 enum Kill {

@@ -38,7 +38,11 @@ fn a_full_disk_of_the_catalog_needs_space_and_no_restart() {
     assert_eq!((refused.json()["detail"].as_str(), refused.problem(507)), (Some(expected), "full".to_owned()));
     assert_eq!(create("again").problem(507), "full");
     for path in ["/healthz", "/readyz"] {
-        assert_eq!(catalog_of(&server, path), (200, json!(expected), true), "devices are served all the same");
+        let told = "what people decide cannot be changed: the catalog's database writes nothing";
+        assert_eq!(catalog_of(&server, path), (200, json!(told), true), "devices are served all the same");
+        let (_, text) = common::control(&place.data(), path);
+        let full: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!(full["catalog_unwritable"], json!(expected));
     }
     let mut device = Device::connect(server.listener("tcp"));
     assert_eq!((device.login("before"), device.position(1)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));

@@ -1,7 +1,9 @@
 //! History: what devices sent can be asked for in SQL, at once, once, and after any number of kills.
 
+mod client;
 mod common;
 
+use client::Client;
 use common::{Device, Place, Server, errors};
 use serde_json::{Value, json};
 
@@ -290,10 +292,34 @@ fn files_that_are_not_merged_because_they_are_damaged_are_told_by_health() {
     });
     let (status, health, text) = told.expect("health never told of it");
     assert_eq!((status, &health["history_damaged"]["files"]), (200, &json!(1)), "{text}");
-    let named = health["history_damaged"]["first"][0]["file"].as_str().expect("a path");
-    assert!(file.display().to_string().ends_with(named), "{text}");
+    let path = file.display().to_string();
+    assert!(!text.contains(&path[1..]) && health["see"].is_string(), "a path is not for everyone: {text}");
+    let (_, full) = common::control(&place.data(), "/healthz");
+    let full: Value = serde_json::from_str(&full).expect("JSON");
+    assert_eq!((&full["history_damaged"]["first"][0]["file"], &full["see"]), (&json!(path), &Value::Null), "{full}");
     let (_, numbers) = server.get("/metrics");
     assert!(numbers.lines().any(|line| line == "odograph_lake_damaged_files 1"), "{numbers}");
+}
+
+/// Whoever may know whose it is reads it: by the control socket, and as somebody who manages tenants.
+fn check_told(place: &Place, server: &Server) {
+    let secret = |more: &[&str]| {
+        let made = place.text(&[&["token", "create", "--json", "--role", "owner"], more].concat());
+        serde_json::from_str::<Value>(&made).expect("JSON")["secret"].as_str().expect("a secret").to_owned()
+    };
+    let asked = |secret: &str, path: &str| Client::with_token(server.http(), secret).get(path).of(200);
+    let (system, owner) = (secret(&["--system"]), secret(&[]));
+    let (_, control) = common::control(&place.data(), "/readyz");
+    let control: Value = serde_json::from_str(&control).expect("JSON");
+    for full in [control, asked(&system, "/readyz")] {
+        let broken = &full["history_broken"][0];
+        assert_eq!((&broken["tenant"], &broken["table"]), (&json!("two"), &json!("records")), "{full}");
+        assert!(broken["why"].as_str().is_some_and(|why| why.len() > "it cannot be opened".len()), "{full}");
+    }
+    assert_eq!(asked(&owner, "/readyz")["history_broken"][0]["tenant"], Value::Null, "an owner of another tenant");
+    let troubles = asked(&system, "/api/v1/system")["installation"]["troubles"].clone();
+    assert_eq!((&troubles[0]["part"], &troubles[0]["tenant"]), (&json!("records"), &json!("two")), "{troubles}");
+    assert_eq!(troubles[1], Value::Null, "{troubles}");
 }
 
 #[test]
@@ -338,15 +364,16 @@ fn a_tenants_damaged_log_costs_nobody_else_and_is_mended_by_putting_it_back() {
         let (status, text) = server.get("/readyz");
         let health: Value = serde_json::from_str(&text).expect("JSON");
         let broken = &health["history_broken"];
-        assert_eq!(
-            (status, &broken[0]["tenant"], &broken[0]["table"]),
-            (200, &json!("two"), &json!("records")),
-            "{text}"
+        let expected = json!([{"table": "records", "why": "it cannot be opened"}]);
+        assert_eq!((status, broken, &health["history_stuck"]), (200, &expected, &Value::Null), "{text}");
+        assert!(
+            !text.contains("\"two\"") && !text.contains("_delta_log"),
+            "whose it is, and where, is not for everyone: {text}"
         );
-        assert!(broken[0]["why"].is_string() && broken[1].is_null() && health["history_stuck"].is_null(), "{text}");
         let (_, numbers) = server.get("/metrics");
-        let number = "odograph_lake_broken_table{tenant=\"two\",table=\"records\"} 1";
-        assert!(numbers.lines().any(|line| line == number), "{numbers}");
+        let number = "odograph_lake_broken_tables{table=\"records\"} 1";
+        assert!(numbers.lines().any(|line| line == number) && !numbers.contains("\"two\""), "{numbers}");
+        check_told(&place, &server);
         assert!(server.stop().success());
     }
     std::fs::write(&entry, kept).expect("it is written");

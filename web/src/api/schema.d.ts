@@ -4888,6 +4888,8 @@ export interface components {
              * @description When it was looked at, in milliseconds since 1970 UTC. It is looked at anew where that is 30 seconds ago or more.
              */
             looked: number;
+            /** @description What is wrong at this moment that a person has to look at. */
+            troubles: components["schemas"]["Trouble"][];
         };
         /** @description A day of the journal. */
         JournalDay: {
@@ -5461,6 +5463,15 @@ export interface components {
         ToldView: components["schemas"]["ToldCrowds"] & {
             /** @description Devices that stand alone. */
             devices: components["schemas"]["ToldDevice"][];
+        };
+        /** @description Something that is wrong. */
+        Trouble: {
+            /** @description Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), or a `file` of it. */
+            part: string;
+            /** @description Whose table it is. */
+            tenant?: string | null;
+            /** @description What is wrong, and where. */
+            what: string;
         };
         /** @description What a tenant used. */
         Usage: {

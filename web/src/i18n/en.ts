@@ -379,6 +379,7 @@ export const en = {
   'system.protocols': 'By protocol',
   'system.problems': 'What to do',
   'system.problem.full': 'The disk of the journal is full: no device is acknowledged. Free space, or give the data folder a larger disk; it goes on by itself.',
+  'system.problem.catalog': 'What people decide cannot be changed: the catalog’s database writes nothing. Make space on its disk; the server’s log says what it met.',
   'system.problem.stuck': 'The pipeline stands: something cannot be read or written. The server’s log says what; “odograph doctor” checks the machine.',
   'system.problem.budget': 'The journal reached its budget and drops what is still needed. Raise journal.disk_budget, or find what holds it up.',
   'system.problem.lag': 'The pipeline is {size} behind the journal. Live values are late; nothing is lost. If it grows, the machine is too small.',

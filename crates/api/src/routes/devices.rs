@@ -190,7 +190,7 @@ async fn erase(
 ) -> Result<Json<Erased>, Problem> {
     let device = caller.within().ask_to_erase(&id, yes).await?.id;
     let tenant = caller.tenant().to_owned();
-    waiting(&api, move |api| api.server.erase(&tenant, &device, yes)).await.map(Json)
+    waiting(&api, caller.tenant(), move |api| api.server.erase(&tenant, &device, yes)).await.map(Json)
 }
 
 /// Groups of devices

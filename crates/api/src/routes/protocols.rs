@@ -67,7 +67,7 @@ async fn parameters(_caller: Caller) -> Json<Vec<ToldParameter>> {
         (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody)))]
 async fn decode(
     State(api): State<Api>,
-    _caller: Caller,
+    caller: Caller,
     Body(request): Body<Decode>,
 ) -> Result<Json<Vec<Value>>, Problem> {
     if request.messages.len() > MESSAGES_MAX {
@@ -76,7 +76,7 @@ async fn decode(
             format!("are {}, at most {MESSAGES_MAX} are read at a time", request.messages.len()),
         ));
     }
-    waiting(&api, move |api| api.server.decode(&request)).await.map(Json)
+    waiting(&api, caller.tenant(), move |api| api.server.decode(&request)).await.map(Json)
 }
 
 /// Messages that are read at a time.

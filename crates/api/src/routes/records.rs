@@ -85,11 +85,11 @@ async fn records(
         }
         let file = Some(format!("{device}.{}", format.extension()));
         let kind = Kind { media_type: format.media_type(), file };
-        return streamed(&api, kind, move |api, out| api.server.records(&query, out)).await;
+        return streamed(&api, caller.tenant(), kind, move |api, out| api.server.records(&query, out)).await;
     }
     let limit = limit(asked.limit)?;
     let after = asked.cursor.as_deref().map(place).transpose()?;
-    let page = waiting(&api, move |api| api.server.page(&query, after, limit)).await?;
+    let page = waiting(&api, caller.tenant(), move |api| api.server.page(&query, after, limit)).await?;
     Ok(([(CONTENT_TYPE, "application/json")], written(&page)).into_response())
 }
 
@@ -140,7 +140,8 @@ async fn frames(
     };
     let media_type = if raw { "application/octet-stream" } else { "application/x-ndjson" };
     let file = raw.then(|| format!("{device}.bin"));
-    streamed(&api, Kind { media_type, file }, move |api, out| api.server.frames(&query, out)).await
+    let kind = Kind { media_type, file };
+    streamed(&api, caller.tenant(), kind, move |api, out| api.server.frames(&query, out)).await
 }
 
 /// A moment of the query.

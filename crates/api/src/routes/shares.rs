@@ -273,7 +273,8 @@ async fn track(
     let from = moment("from", asked.from.as_deref())?.map_or(of.since, |from| from.0.max(of.since));
     let seat = seat(&api.sharing, &of)?;
     let (asker, _here) = oneshot::channel();
-    let track = waiting(&api, move |api| {
+    let tenant = of.tenant.clone();
+    let track = waiting(&api, &tenant, move |api| {
         let _seat = seat;
         way(api, &of, Time(from), asker)
     });
@@ -344,10 +345,9 @@ const OLD_MS: i64 = 60 * 60 * 1000;
 const PAGE: u32 = 100;
 /// When to ask again for what is not to be had at this moment.
 const AGAIN: Duration = Duration::from_secs(1);
-/// Ways that are read at a time: whoever looks at links leaves most of [`READING_MAX`](crate::stream::READING_MAX) to those who have
-/// signed in.
+/// Ways that are read at a time: whoever looks at links leaves most of what may be read at a time to those who have signed in.
 const WAYS_MAX: usize = 8;
-/// Of these, such of one tenant.
+/// Of these, such of one tenant: half of what it may have read at a time is left to those who have signed in.
 const TENANT_WAYS_MAX: usize = 4;
 /// Of these, such of one link: reading a month takes seconds, and a page asks once.
 const LINK_WAYS_MAX: usize = 1;

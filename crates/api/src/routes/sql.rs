@@ -46,8 +46,8 @@ async fn ask(
         return Err(Problem::invalid("sql", format!("has more than {SQL_BYTES_MAX} bytes")));
     }
     let query = Sql { tenant: caller.tenant().to_owned(), text: sql, format };
-    streamed(&api, Kind { media_type: format.media_type(), file: None }, move |api, out| api.server.sql(&query, out))
-        .await
+    let kind = Kind { media_type: format.media_type(), file: None };
+    streamed(&api, caller.tenant(), kind, move |api, out| api.server.sql(&query, out)).await
 }
 
 /// Bytes of a query.

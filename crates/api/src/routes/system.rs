@@ -23,8 +23,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 async fn system(State(api): State<Api>, caller: Caller) -> Result<Json<System>, Problem> {
     caller.access.needs(Role::Owner)?;
     if caller.access.system {
-        return waiting(&api, |api| api.server.system()).await.map(Json);
+        return waiting(&api, caller.tenant(), |api| api.server.system()).await.map(Json);
     }
     let tenant = caller.tenant().to_owned();
-    waiting(&api, move |api| api.server.system_of(&tenant)).await.map(Json)
+    waiting(&api, caller.tenant(), move |api| api.server.system_of(&tenant)).await.map(Json)
 }

@@ -43,7 +43,7 @@ async fn list(
     caller.access.needs_system()?;
     let from = moment("from", asked.from.as_deref())?.map(|time| time.0);
     let query = StrayQuery { from, limit: asked.limit.unwrap_or(STRAYS).min(STRAYS_MAX) };
-    waiting(&api, move |api| api.server.unidentified(&query)).await.map(Json)
+    waiting(&api, caller.tenant(), move |api| api.server.unidentified(&query)).await.map(Json)
 }
 
 /// What one of them is.
@@ -86,7 +86,7 @@ async fn name(
     let set = settings.into_iter().collect();
     let tenant = caller.tenant().to_owned();
     let request = NameRequest { id, protocol, device, tenant, set, unsealed, again };
-    waiting(&api, move |api| api.server.name_unidentified(&request)).await.map(Json)
+    waiting(&api, caller.tenant(), move |api| api.server.name_unidentified(&request)).await.map(Json)
 }
 
 /// So many are told where nothing else is asked for.

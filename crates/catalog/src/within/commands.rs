@@ -1,6 +1,6 @@
 //! Commands for devices, as people want them and see what became of them.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Within;
 use super::devices::visible_device;
@@ -9,7 +9,7 @@ use crate::bounds::{
 };
 use crate::commands::{Happened, Next};
 use crate::scoped::{Change, Statement};
-use crate::sql::{Columns as _, json};
+use crate::sql::{Columns as _, json as written};
 use crate::{Actor, CommandState, DeviceCommand, DeviceState, Error, NewCommand, Role};
 
 const COLUMNS: &str = "number, device, name, attributes, content, repeatable, state, created, expires, sent, answered, \
@@ -146,7 +146,8 @@ async fn insert(change: &mut Change<'_>, command: &DeviceCommand) -> Result<(), 
          expires, attempts, holder, reason) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 0, '', '')",
     );
     let insert = insert.bind(command.number).bind(command.device.clone()).bind(command.kind.clone());
-    let insert = insert.bind(json(&command.attributes)).bind(command.text.clone()).bind(i64::from(command.repeatable));
+    let insert =
+        insert.bind(written(&command.attributes)).bind(command.text.clone()).bind(i64::from(command.repeatable));
     let insert = insert.bind(command.state.name().to_owned()).bind(command.created).bind(command.by.clone());
     change.execute(insert.bind(command.expires)).await.map(drop)
 }
@@ -166,12 +167,41 @@ pub(crate) async fn read(change: &mut Change<'_>, number: i64) -> Result<Option<
     change.row(one.push_bind(number)).await?.map(|row| DeviceCommand::from_row(&row)).transpose()
 }
 
-/// A device's commands that have not come to an end, in their order.
+/// A device's commands that have not come to an end, in their order. One that cannot be read is left out: the others are not to wait
+/// for it, and its time runs out.
 pub(crate) async fn open_of(change: &mut Change<'_>, device: &str, limit: i64) -> Result<Vec<DeviceCommand>, Error> {
     let open = change.sql("SELECT ").push(COLUMNS).push(" FROM commands WHERE tenant = $1 AND device = ");
     let open = open.push_bind(device.to_owned()).push(" AND ended IS NULL ORDER BY number LIMIT ").push_bind(limit);
-    change.rows(open).await?.iter().map(DeviceCommand::from_row).collect()
+    let mut commands = Vec::new();
+    for row in &change.rows(open).await? {
+        match DeviceCommand::from_row(row) {
+            Ok(command) => commands.push(command),
+            Err(error) => {
+                let number = row.number("number")?;
+                tracing::error!(device, number, "a command is left out, because it cannot be read: {error}");
+            }
+        }
+    }
+    Ok(commands)
 }
+
+/// Ends a command that nothing can be done with, whatever is kept of it.
+pub(crate) async fn spoil(change: &mut Change<'_>, number: i64) -> Result<(), Error> {
+    let row = change.sql("SELECT device FROM commands WHERE tenant = $1 AND ended IS NULL AND number = ");
+    let Some(row) = change.row(row.push_bind(number)).await? else { return Ok(()) };
+    let (device, state) = (row.text("device")?, CommandState::Failed);
+    // Without what cannot be read, so that the device's other commands can be.
+    let end = change.sql(
+        "UPDATE commands SET state = $2, reason = $3, ended = $4, attributes = '{}' WHERE tenant = $1 AND number = $5",
+    );
+    let end = end.bind(state.name().to_owned()).bind(SPOILT.to_owned()).bind(change.now()).bind(number);
+    change.execute(end).await?;
+    let outcome = json!({"command": number, "state": state, "reason": SPOILT});
+    change.audit(state.action(), ("device", &device), None, Some(outcome)).await
+}
+
+/// Why.
+const SPOILT: &str = "what is kept of it cannot be read or written";
 
 /// Writes what a command becomes.
 pub(crate) async fn write(change: &mut Change<'_>, command: &mut DeviceCommand, next: Next) -> Result<(), Error> {

@@ -8,6 +8,8 @@ use odograph_catalog::{
     DeviceFields, DeviceState, NewCommand, Recipient, Report, Role, Within,
 };
 
+use sqlx::Connection as _;
+
 use crate::support::{NOON, Place, refused, user, with_catalog};
 
 const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -50,6 +52,48 @@ async fn log(within: Within<'_>) -> Vec<String> {
         format!("{} {number} by {}", entry.action, entry.actor_kind)
     });
     shown.collect()
+}
+
+/// Writes over what is kept of a command.
+async fn damage(place: &Place, number: i64, set: &'static str) {
+    // As the library wants it: ours takes a path as it is.
+    let url = place.url.replace('?', "%3F").replace('#', "%23");
+    let url = if place.is_sqlite() { url } else { place.url.clone() };
+    let mut connection = sqlx::AnyConnection::connect(&url).await.unwrap();
+    let update = format!("UPDATE commands SET {set} WHERE tenant = 'north' AND number = {number}");
+    sqlx::raw_sql(sqlx::AssertSqlSafe(update)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[test]
+fn a_command_that_cannot_be_read_is_in_nobodys_way() {
+    with_catalog(async |place, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        add(within, "truck").await;
+        let queue = catalog.command_queue("node-0");
+        let mut numbers = Vec::new();
+        for _ in 0..3 {
+            numbers.push(within.create_command("truck", stop()).await.unwrap().number);
+        }
+        damage(&place, numbers[0], "attributes = '{'").await;
+        assert_eq!(claim(&queue).await, Some(numbers[1]), "the next one");
+        damage(&place, numbers[1], "state = 'sent', attributes = 'x'").await;
+        // The server ends, and finds what it had set out to send.
+        let queue = catalog.command_queue("node-0");
+        assert_eq!((queue.recover().await.unwrap(), queue.spoilt()), (1, 1));
+        assert_eq!(claim(&queue).await, Some(numbers[2]));
+        place.clock.set_now(NOON + HOUR_MS);
+        assert_eq!(queue.sweep().await.unwrap(), [truck()].into());
+        assert_eq!(queue.spoilt(), 2);
+        assert_eq!(queue.sweep().await.unwrap(), [].into(), "it has come to an end");
+        let told = within.commands("truck", None, None, 10).await.unwrap();
+        let told: Vec<_> = told.iter().map(|one| (one.number, one.state, one.reason.as_deref())).collect();
+        let why = Some("what is kept of it cannot be read or written");
+        assert_eq!(told[1..], [(numbers[1], CommandState::Failed, why), (numbers[0], CommandState::Failed, why)]);
+        let log = log(within).await;
+        assert_eq!(log.iter().filter(|line| line.starts_with("command.failed")).count(), 2, "{log:?}");
+    });
 }
 
 #[test]

@@ -331,6 +331,7 @@ fn few_files_reach_across_tenants() {
         // Copies the whole file, for a backup.
         "database.rs",
         "follow.rs",
+        "kept.rs",
         "queue.rs",
         "register.rs",
         "scoped.rs",

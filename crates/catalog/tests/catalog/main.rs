@@ -11,6 +11,7 @@ mod follow;
 mod full_disk;
 mod import;
 mod isolation;
+mod kept;
 mod postgres;
 mod register;
 mod sensors;

@@ -3,6 +3,7 @@
 use super::setting::{BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
 use compact_str::CompactString;
 use ipnet::IpNet;
+use odograph_catalog::AuditKept;
 use odograph_ingest::{Limits, Other, UNKNOWN_DEVICES_MAX, Unknown};
 use odograph_lake::StoreConfig;
 use odograph_protocols::{Checksum, Protocol};
@@ -40,9 +41,25 @@ pub(crate) struct Http {
 }
 
 /// Where users, tokens and devices are.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct CatalogConfig {
     pub(crate) url: Option<CatalogUrl>,
+    pub(crate) audit_days: usize,
+    pub(crate) audit_entries_max: usize,
+}
+
+impl Default for CatalogConfig {
+    fn default() -> Self {
+        let AuditKept { days, entries_max } = AuditKept::default();
+        Self { url: None, audit_days: days, audit_entries_max: entries_max }
+    }
+}
+
+impl CatalogConfig {
+    /// How much of the audit log is kept.
+    pub(crate) const fn audit(&self) -> AuditKept {
+        AuditKept { days: self.audit_days, entries_max: self.audit_entries_max }
+    }
 }
 
 /// Where backups are.
@@ -437,6 +454,24 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.catalog.url,
         "the file `DATA/catalog.sqlite`",
         "Where users, tokens and devices are, for machines that share them: `postgres://USER@HOST/DATABASE`. Its password can come from the variable `PGPASSWORD`.",
+    ),
+    within(
+        1,
+        36_500,
+        &key(
+            "catalog.audit_days",
+            |c| &mut c.catalog.audit_days,
+            "Entries of the audit log that are older go, the oldest first. What is gone shows: the numbers of those that stay do not change.",
+        ),
+    ),
+    within(
+        1000,
+        1_000_000_000,
+        &key(
+            "catalog.audit_entries_max",
+            |c| &mut c.catalog.audit_entries_max,
+            "So many entries of the audit log are kept of each tenant at most: beyond that, the oldest go.",
+        ),
     ),
     free(
         "backup.to",

@@ -1,11 +1,13 @@
 //! Takes connections, within bounds: so many at a time, so long for a request's head. Also where no more files may be open.
 
+use super::pace::{PACE_TIME, Pace, TAKEN_MIN};
 use super::tls;
 use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use odograph_api::Origin;
+use odograph_env::{Clock as _, SystemClock};
 use odograph_ingest::Tls;
 use rustix::io::Errno;
 use std::fs::File;
@@ -25,7 +27,7 @@ use tokio::time::Sleep;
 pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, seats: usize) {
     let mut seated: Vec<Seated> = Vec::new();
     let mut spare = Spare::default();
-    let moves = Arc::<AtomicU64>::default();
+    let (moves, clock) = (Arc::<AtomicU64>::default(), SystemClock::new());
     loop {
         let accepted = spare.with(listener.accept()).await;
         seated.retain(|one| !one.task.is_finished());
@@ -47,8 +49,10 @@ pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Ro
         }
         // Small answers should not wait for others.
         let _ = stream.set_nodelay(true);
+        // Less is on its way then of an answer that nobody takes, and it is noticed sooner.
+        let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BYTES);
         let last = Arc::new(AtomicU64::new(moves.fetch_add(1, Relaxed)));
-        let stream = Watched { stream, moves: moves.clone(), last: last.clone(), stalled: None };
+        let stream = Watched::new(stream, moves.clone(), last.clone(), clock);
         let router = router.clone().layer(Extension(Origin::Network(peer)));
         let task = match tls.clone() {
             Some(tls) => tokio::spawn(async move {
@@ -86,32 +90,48 @@ impl Seated {
     }
 }
 
-/// A connection that says when something moves, and ends when its other side takes nothing for long.
+/// A connection that says when something moves, and ends when its other side takes too little for long.
 struct Watched {
     stream: TcpStream,
     /// Moves of all connections.
     moves: Arc<AtomicU64>,
     last: Arc<AtomicU64>,
-    stalled: Option<Pin<Box<Sleep>>>,
+    clock: SystemClock,
+    pace: Pace,
+    /// Until when a write waits at most that cannot go on now.
+    waits: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
-    fn moved(&mut self) {
-        self.stalled = None;
+    fn new(stream: TcpStream, moves: Arc<AtomicU64>, last: Arc<AtomicU64>, clock: SystemClock) -> Self {
+        Self { stream, moves, last, clock, pace: Pace::default(), waits: None }
+    }
+
+    fn moved(&self) {
         self.last.store(self.moves.fetch_add(1, Relaxed), Relaxed);
     }
 
     /// What becomes of a write that cannot go on now.
     fn wrote(&mut self, context: &mut Context<'_>, done: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if done.is_ready() {
+        if let Poll::Ready(result) = &done {
+            self.waits = None;
+            self.pace.took(*result.as_ref().unwrap_or(&0), self.clock.monotonic());
             self.moved();
             return done;
         }
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(STALL_MAX)));
-        match stalled.as_mut().poll(context) {
-            Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
-            Poll::Pending => Poll::Pending,
+        // Again where the timer is a little ahead of the clock.
+        while let Some(left) = self.pace.waits(self.clock.monotonic()) {
+            let waits = self.waits.get_or_insert_with(|| Box::pin(tokio::time::sleep(left)));
+            if waits.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
+            }
+            self.waits = None;
         }
+        metrics::counter!("odograph_http_slow_readers_total").increment(1);
+        tracing::info!(
+            "an answer was given up: of what waited for {PACE_TIME:?}, less than {TAKEN_MIN} bytes were taken"
+        );
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -248,8 +268,9 @@ const HEAD_MAX: Duration = Duration::from_secs(5);
 /// On the port that everyone reaches: browsers keep connections for the next request.
 const PUBLIC_HEAD_MAX: Duration = Duration::from_secs(30);
 
-/// So long whoever asked may take nothing of an answer.
-const STALL_MAX: Duration = Duration::from_secs(60);
+/// What the system holds of an answer, of each connection (it takes twice as much for it). It says that there is room once a third has
+/// gone, so whoever reads must take that much in a minute: 6 KB a second at most.
+const SEND_BYTES: usize = 256 << 10;
 
 /// After an error such as too many open files.
 const PAUSE: Duration = Duration::from_millis(100);

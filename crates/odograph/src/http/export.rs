@@ -21,7 +21,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<RecordQuery>) -> Response {
     // Taken now: whatever was acknowledged before is in what follows.
@@ -29,22 +29,24 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
     if let Err(error) = query.check() {
         return problem(StatusCode::BAD_REQUEST, &format!("{error:#}"));
     }
+    let Ok(seat) = app.exports.clone().try_acquire_owned() else { return too_many() };
     let history = app.history.clone();
-    let reached = tokio::task::spawn_blocking(move || history.reach(durable, export::WAIT)).await;
-    let (lake, damaged) = match reached {
-        Ok(Ok(reached)) => reached,
-        Ok(Err(error)) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
+    // Whoever goes meanwhile leaves the thread when it has reached it, and the seat with it.
+    let reached = tokio::task::spawn_blocking(move || (history.reach(durable, export::WAIT), seat)).await;
+    let ((lake, damaged), seat) = match reached {
+        Ok((Ok(reached), seat)) => (reached, seat),
+        Ok((Err(error), _)) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
         Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the wait did not end: {error}")),
     };
     let (reader, node, roster) = (app.reader.clone(), app.history.node(), app.roster.clone());
     let origin = Origin { lake, damaged, reader, node, roster, until: Some(durable) };
     if query.follow {
-        return stream(&app.clone(), query.progress, move |out| {
+        return stream_from(seat, query.progress, move |out| {
             let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };
             export::follow(origin, &query, durable, next, out)
         });
     }
-    stream(&app, query.progress, move |out| export::records(&origin, &query, out))
+    stream_from(seat, query.progress, move |out| export::records(&origin, &query, out))
 }
 
 pub(super) async fn frames(State(app): State<Arc<App>>, Json(query): Json<FrameQuery>) -> Response {
@@ -63,9 +65,23 @@ pub(super) fn stream(
     framed: bool,
     export: impl FnOnce(&mut dyn Sink) -> anyhow::Result<Totals> + Send + 'static,
 ) -> Response {
-    let Ok(seat) = app.exports.clone().try_acquire_owned() else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "as many exports as there may be at a time: try again later");
-    };
+    match app.exports.clone().try_acquire_owned() {
+        Ok(seat) => stream_from(seat, framed, export),
+        Err(_) => too_many(),
+    }
+}
+
+/// For whoever comes while as many have seats as may.
+pub(super) fn too_many() -> Response {
+    problem(StatusCode::SERVICE_UNAVAILABLE, "as many exports as there may be at a time: try again later")
+}
+
+/// The same for whoever has a seat already.
+pub(super) fn stream_from(
+    seat: OwnedSemaphorePermit,
+    framed: bool,
+    export: impl FnOnce(&mut dyn Sink) -> anyhow::Result<Totals> + Send + 'static,
+) -> Response {
     let (sender, receiver) = mpsc::channel(CHUNKS);
     tokio::task::spawn_blocking(move || {
         let progress = framed.then(Progress::default);

@@ -1,32 +1,43 @@
-//! Whether it is well, whether it takes data, and its numbers.
+//! Whether it is well, whether it takes data, and its numbers: for everyone who reaches the port, so without whose anything is.
+//! Whoever may know that asks by the control socket, or as somebody who manages tenants.
 
 use super::App;
 use crate::history::Stuck;
-use axum::extract::State;
+use axum::extract::{FromRequestParts as _, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics::gauge;
+use odograph_api::{Api, Caller, Origin, Trouble};
 use odograph_ingest::Health;
 use odograph_lake::{BrokenTable, Unread};
 use serde::Serialize;
 use std::sync::Arc;
 
-pub(super) fn routes(router: Router<Arc<App>>) -> Router<Arc<App>> {
-    router.route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics))
+/// What the answers here need.
+#[derive(Clone)]
+struct Asked {
+    app: Arc<App>,
+    api: Api,
 }
 
-async fn healthz(State(app): State<Arc<App>>) -> Response {
+pub(super) fn routes(app: &Arc<App>, api: &Api) -> Router {
+    let router = Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz));
+    router.route("/metrics", get(metrics)).with_state(Asked { app: app.clone(), api: api.clone() })
+}
+
+async fn healthz(State(Asked { app, api }): State<Asked>, parts: Parts) -> Response {
     let health = app.gateway.health();
-    (status(health.healthy), Json(told(&app, health).await)).into_response()
+    (status(health.healthy), Json(told(&app, &api, parts, health).await)).into_response()
 }
 
-async fn readyz(State(app): State<Arc<App>>) -> Response {
+async fn readyz(State(Asked { app, api }): State<Asked>, parts: Parts) -> Response {
     let mut health = app.gateway.health();
     health.ready = health.ready && !app.is_stopping();
-    (status(health.ready), Json(told(&app, health).await)).into_response()
+    (status(health.ready), Json(told(&app, &api, parts, health).await)).into_response()
 }
 
 /// How the parts are, and what a person has to look at besides.
@@ -49,12 +60,16 @@ struct Told {
     /// Files of history that a person has to put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_damaged: Option<Damaged>,
+    /// Where more is to be read, for those who are not told here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    see: Option<&'static str>,
 }
 
 /// A table that cannot be opened.
 #[derive(Serialize)]
 struct Broken {
-    tenant: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
     table: &'static str,
     why: String,
 }
@@ -73,17 +88,70 @@ struct DamagedFile {
     why: String,
 }
 
-async fn told(app: &App, health: Health) -> Told {
+async fn told(app: &App, api: &Api, parts: Parts, health: Health) -> Told {
     let history_stuck = app.history.stuck(app.journal.durable());
     let broken = app.history.broken_tables().into_iter();
-    let broken = broken.map(|BrokenTable { tenant, table, why }| Broken { tenant: tenant.into(), table, why });
+    let broken = broken.map(|BrokenTable { tenant, table, why }| Broken { tenant: Some(tenant.into()), table, why });
     let (alarms, history_broken) = (app.alarms.told(), broken.collect());
-    let catalog_unwritable = catalog_trouble(app).await;
-    Told { health, alarms, catalog_unwritable, history_stuck, history_broken, history_damaged: damaged(app) }
+    let catalog_unwritable = app.catalog_trouble().await;
+    let history_damaged = damaged(app);
+    let told = Told { health, alarms, catalog_unwritable, history_stuck, history_broken, history_damaged, see: None };
+    if sees_all(api, parts).await { told } else { told.for_everyone() }
 }
 
-async fn catalog_trouble(app: &App) -> Option<String> {
-    app.catalog.get()?.trouble().await
+/// Whether whoever asks may know whose it is: as the owner of the data folder, or as somebody who manages tenants.
+async fn sees_all(api: &Api, mut parts: Parts) -> bool {
+    if parts.extensions.get::<Origin>() == Some(&Origin::Control) {
+        return true;
+    }
+    // Whoever shows nothing, or what does not hold, is one of everyone.
+    Caller::from_request_parts(&mut parts, api).await.is_ok_and(|caller| caller.access.system)
+}
+
+impl Told {
+    /// Which part is unwell, and what to do: without names of tenants, paths, and what databases and stores say.
+    fn for_everyone(mut self) -> Self {
+        let said = self.catalog_unwritable.is_some() || self.history_stuck.is_some();
+        let found = !self.history_broken.is_empty() || self.history_damaged.is_some();
+        let is_unwell = self.health.parts.iter().any(|part| part.problem.is_some());
+        self.see = (said || found || is_unwell).then_some(SEE);
+        for part in self.health.parts.iter_mut().filter(|part| part.problem.is_some()) {
+            part.problem = Some("is not well".to_owned());
+        }
+        if let Some(why) = &mut self.catalog_unwritable {
+            *why = "what people decide cannot be changed: the catalog's database writes nothing".to_owned();
+        }
+        if let Some(stuck) = &mut self.history_stuck {
+            stuck.reason = "it does not get on".to_owned();
+        }
+        for broken in &mut self.history_broken {
+            broken.tenant = None;
+            broken.why = "it cannot be opened".to_owned();
+        }
+        if let Some(damaged) = &mut self.history_damaged {
+            damaged.first.clear();
+        }
+        self
+    }
+}
+
+impl App {
+    /// Why nothing can be changed that people decide.
+    pub(super) async fn catalog_trouble(&self) -> Option<String> {
+        self.catalog.get()?.trouble().await
+    }
+
+    /// What is wrong with what all tenants share, and whose history is, for those who manage tenants.
+    pub(super) fn troubles(&self, catalog: Option<String>) -> Vec<Trouble> {
+        let of = |part: &str, tenant: Option<String>, what: String| Trouble { part: part.to_owned(), tenant, what };
+        let catalog = catalog.map(|why| of("catalog", None, why));
+        let stuck = self.history.stuck(self.journal.durable()).map(|stuck| of("history", None, stuck.reason));
+        let broken = self.history.broken_tables().into_iter();
+        let broken = broken.map(|one| of(one.table, Some(one.tenant.into()), one.why));
+        let files = self.history.damaged_files().into_iter().take(DAMAGED_SHOWN);
+        let files = files.map(|Unread { file, why }| of("file", None, format!("{file}: {why}")));
+        catalog.into_iter().chain(stuck).chain(broken.take(BROKEN_SHOWN)).chain(files).collect()
+    }
 }
 
 fn damaged(app: &App) -> Option<Damaged> {
@@ -99,18 +167,24 @@ fn status(well: bool) -> StatusCode {
     if well { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
+async fn metrics(State(Asked { app, .. }): State<Asked>) -> Response {
     // Asked for here: whoever fills history may hang.
     let stuck = app.history.stuck(app.journal.durable()).is_some();
     gauge!("odograph_pipeline_stuck").set(f64::from(u8::from(stuck)));
-    gauge!("odograph_catalog_unwritable").set(f64::from(u8::from(catalog_trouble(&app).await.is_some())));
-    for ((tenant, table), is_broken) in app.history.measured_broken() {
-        gauge!("odograph_lake_broken_table", "tenant" => tenant.to_string(), "table" => table)
-            .set(f64::from(u8::from(is_broken)));
+    gauge!("odograph_catalog_unwritable").set(f64::from(u8::from(app.catalog_trouble().await.is_some())));
+    for (table, count) in app.history.measured_broken() {
+        gauge!("odograph_lake_broken_tables", "table" => table).set(count as f64);
     }
     gauge!("odograph_lake_damaged_files").set(app.history.damaged_files().len() as f64);
     ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], app.metrics.render()).into_response()
 }
+
+/// What those read who are not told whose it is, and why.
+const SEE: &str = "whose, and why: the server's log; on its machine `curl --unix-socket DATA/control.sock http://localhost/healthz`; or this \
+                   address, by somebody who manages tenants";
+
+/// Tables of one server that are named: the log has all.
+const BROKEN_SHOWN: usize = 100;
 
 /// A person needs a few to see where it is; the log has them all.
 const DAMAGED_SHOWN: usize = 10;

@@ -2,7 +2,7 @@
 
 use super::App;
 use super::devices::problem;
-use super::export::stream;
+use super::export::{stream_from, too_many};
 use crate::sql::{self, SqlQuery};
 use axum::Json;
 use axum::body::Body;
@@ -20,15 +20,17 @@ pub(super) async fn sql(State(app): State<Arc<App>>, Json(query): Json<SqlQuery>
     // Taken now: whatever was acknowledged before is in the answer.
     let durable = app.journal.durable();
     let (history, format, progress) = (app.history.clone(), query.format, query.progress);
-    let begun =
-        tokio::task::spawn_blocking(move || history.query(&query.tenant, &query.sql, Limits::default(), durable));
+    let Ok(seat) = app.exports.clone().try_acquire_owned() else { return too_many() };
+    let begun = tokio::task::spawn_blocking(move || {
+        (history.query(&query.tenant, &query.sql, Limits::default(), durable), seat)
+    });
     match begun.await {
-        Ok(Ok(mut answer)) => {
+        Ok((Ok(mut answer), seat)) => {
             let stop = answer.stop();
-            let response = stream(&app.clone(), progress, move |out| sql::write(&mut answer, format, out));
+            let response = stream_from(seat, progress, move |out| sql::write(&mut answer, format, out));
             response.map(|body| Body::new(Asked { body, _stop: stop }))
         }
-        Ok(Err(error)) => problem(StatusCode::BAD_REQUEST, &format!("{error:#}")),
+        Ok((Err(error), _)) => problem(StatusCode::BAD_REQUEST, &format!("{error:#}")),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the query did not end: {error}")),
     }
 }

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// What was seen last, of everything and of single tenants.
 pub(super) struct Looks {
@@ -76,7 +77,11 @@ impl Looks {
 impl App {
     /// Everything.
     pub(super) fn looked(&self) -> Result<System, Problem> {
-        self.looks.seen(None, || self.look())
+        let mut seen = self.looks.seen(None, || self.look())?;
+        // What is wrong is told as it is now.
+        let troubles = self.troubles(Handle::current().block_on(self.catalog_trouble()));
+        seen.installation = seen.installation.map(|installation| Installation { troubles, ..installation });
+        Ok(seen)
     }
 
     /// What one tenant takes.
@@ -96,6 +101,7 @@ impl App {
             catalog_bytes: catalog_bytes(self.home.catalog_url()),
             lake_bytes: tables.iter().map(|table| table.bytes).sum(),
             lake_is_on_disk: lake.is_none_or(|lake| lake.requests().is_none()),
+            troubles: Vec::new(),
         };
         self.system(Some(installation), largest(tables))
     }

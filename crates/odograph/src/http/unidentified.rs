@@ -2,6 +2,7 @@
 
 use super::App;
 use super::devices::problem;
+use super::export::too_many;
 use crate::export::{Entries, WAIT};
 use crate::unidentified::{self, NameAs, NameRequest, Stray, StrayQuery};
 use anyhow::Result;
@@ -62,9 +63,7 @@ async fn answer<T: Serialize + Send + 'static>(
     app: Arc<App>,
     work: impl FnOnce(&App, &Entries<'_>) -> Result<T> + Send + 'static,
 ) -> Response {
-    let Ok(seat) = app.exports.clone().try_acquire_owned() else {
-        return problem(StatusCode::SERVICE_UNAVAILABLE, "as many exports as there may be at a time: try again later");
-    };
+    let Ok(seat) = app.exports.clone().try_acquire_owned() else { return too_many() };
     let done = tokio::task::spawn_blocking(move || {
         let done = app.with_entries(|entries| work(&app, entries));
         drop(seat);

@@ -5,7 +5,7 @@
 //! back at once only those are looked after that have some, and what the catalog takes its time for, nobody else waits for.
 
 use anyhow::Result;
-use odograph_catalog::{Catalog, Claim, ClaimedCommand, CommandQueue, CommandState, Recipient, Report};
+use odograph_catalog::{Catalog, Claim, ClaimedCommand, CommandQueue, CommandState, Error, Recipient, Report};
 use odograph_ingest::{CommandObserver, Fate, Gateway, Order};
 use odograph_model::Time;
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -46,7 +46,7 @@ struct Board {
     news: UnboundedSender<News>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum News {
     /// It may be a device's turn.
     Turn(Recipient),
@@ -93,10 +93,14 @@ impl Commander {
         let mut sweep = tokio::time::interval(SWEEP);
         let (mut retry, mut clean) = (tokio::time::interval(RETRY), tokio::time::interval(CLEAN));
         loop {
-            while let Some(news) = self.backlog.front() {
-                match news {
-                    News::Turn(recipient) => self.turn(&recipient.clone()).await?,
-                    News::Became(ticket, fate) => self.became(*ticket, &fate.clone()).await?,
+            while let Some(news) = self.backlog.front().cloned() {
+                let done = match &news {
+                    News::Turn(recipient) => self.turn(recipient).await,
+                    News::Became(ticket, fate) => self.became(*ticket, fate).await,
+                };
+                match done {
+                    Err(error) if error.is_of_one() => self.leave_out(&news, &error),
+                    done => done?,
                 }
                 self.backlog.pop_front();
             }
@@ -105,11 +109,30 @@ impl Commander {
                 Some(news) = self.news.recv() => self.backlog.push_back(news),
                 _ = sweep.tick(), if self.board.any() || !self.under_way.is_empty() => {
                     let swept = self.queue.sweep().await?;
+                    metrics::counter!("odograph_commands_spoilt_total").absolute(self.queue.spoilt());
                     self.give_up(&swept);
                     self.backlog.extend(swept.into_iter().map(News::Turn));
                 }
                 _ = retry.tick(), if self.board.any() => self.retry(),
                 _ = clean.tick() => while self.queue.clean().await? > 0 {},
+            }
+        }
+    }
+
+    /// What cannot be done with one device's commands is in no other's way: nothing more of it is tried until somebody wants something of
+    /// the device again, it comes again, or the command's time has run out, which ends it.
+    fn leave_out(&mut self, news: &News, error: &Error) {
+        metrics::counter!("odograph_commands_left_out_total").increment(1);
+        match news {
+            News::Turn(recipient) => {
+                let Recipient { tenant, device } = recipient;
+                tracing::error!(%tenant, %device, "a device's commands are left out: {error}");
+                self.board.remove(recipient);
+            }
+            News::Became(ticket, fate) => {
+                tracing::error!(became = word(fate), "what became of a command cannot be kept: {error}");
+                let of = if fate.is_last() { self.under_way.remove(ticket) } else { None };
+                self.backlog.extend(of.map(|of| News::Turn(of.recipient)));
             }
         }
     }
@@ -145,7 +168,7 @@ impl Commander {
     }
 
     /// Sends a device's next command, if there is one, and the device is here.
-    async fn turn(&mut self, recipient: &Recipient) -> Result<()> {
+    async fn turn(&mut self, recipient: &Recipient) -> Result<(), Error> {
         self.board.add(recipient.clone());
         if !self.is_here(recipient) {
             if !self.queue.waits_for(recipient).await? {
@@ -185,7 +208,7 @@ impl Commander {
         self.gateway.command(order);
     }
 
-    async fn became(&mut self, ticket: u64, fate: &Fate) -> Result<()> {
+    async fn became(&mut self, ticket: u64, fate: &Fate) -> Result<(), Error> {
         let Some(UnderWay { claim, recipient, .. }) = self.under_way.get(&ticket).cloned() else { return Ok(()) };
         let report = match fate {
             Fate::Unsent(_) => Report::Unsent,
@@ -300,6 +323,14 @@ const fn word(fate: &Fate) -> &'static str {
 pub(crate) fn describe() {
     use metrics::{describe_counter, describe_gauge};
     describe_counter!("odograph_commands_total", "What became of commands on their way to devices.");
+    describe_counter!(
+        "odograph_commands_left_out_total",
+        "Times that a device's commands were passed over because of what is kept of one of them, as the log says."
+    );
+    describe_counter!(
+        "odograph_commands_spoilt_total",
+        "Commands that were ended because nothing could be done with them."
+    );
     describe_gauge!("odograph_command_recipients", "Devices that have commands which wait.");
 }
 

@@ -1,0 +1,93 @@
+//! What one tenant's programs take of the HTTP server leaves room for everyone else, however slowly they read.
+
+mod client;
+mod common;
+
+use client::{Client, head};
+use common::{Device, Place, Server, position};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use serde_json::{Value, json};
+use std::io::BufReader;
+use std::net::TcpStream;
+
+/// Downloads of one tenant that are begun: more than there are seats, whoever has them.
+const BEGUN: usize = 24;
+
+/// Records of a download: more than whatever holds some of it on the way can hold.
+const RECORDS: u32 = 12_000;
+
+fn token(place: &Place, tenant: &str) -> String {
+    let text = place.text(&["token", "create", "--json", "--tenant", tenant, "--name", "t", "--role", "viewer"]);
+    let made: Value = serde_json::from_str(&text).expect("JSON");
+    made["secret"].as_str().expect("a secret").to_owned()
+}
+
+/// A server with a tenant `busy` whose device 1 has a history that takes its time, and an administrator.
+fn serve(place: &Place) -> Server {
+    let file = "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\ntenant = \"busy\"\n\
+                [ingest]\ndefault_ports = false\n";
+    let config = place.write("odograph.toml", file);
+    let mut command = place.command(&["serve", "--config", config.to_str().expect("a path")]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    for first in (0..RECORDS).step_by(1000) {
+        let messages: Vec<String> =
+            (first..first + 1000).map(|second| position(second).split_off("#SD#".len())).collect();
+        assert_eq!(device.say(&format!("#B#{}", messages.join("|"))), "#AB#1000");
+    }
+    server
+}
+
+/// Begins a download, and takes no more of it than its head.
+fn begin(client: &Client) -> (u16, Option<String>, BufReader<TcpStream>) {
+    let mut stream = client.begin("GET", "/api/v1/devices/1/records?format=jsonl", None);
+    set_socket_recv_buffer_size(stream.get_ref(), 32 << 10).expect("a small window");
+    let (status, headers) = head(&mut stream);
+    let later = headers.into_iter().find(|(name, _)| name == "retry-after").map(|(_, value)| value);
+    (status, later, stream)
+}
+
+#[test]
+fn downloads_that_nobody_reads_are_in_nobodys_way() {
+    let place = Place::new();
+    let server = serve(&place);
+    let busy = Client::with_token(server.http(), &token(&place, "busy"));
+    let quiet = Client::with_token(server.http(), &token(&place, "default"));
+    // All of it is there, so that whoever waits does not wait for that.
+    assert_eq!(place.records(&["--tenant", "busy"]).len(), RECORDS as usize);
+    let (mut held, mut refused) = (Vec::new(), 0);
+    for _ in 0..BEGUN {
+        match begin(&busy) {
+            (200, _, stream) => held.push(stream),
+            (status, later, _) => {
+                assert_eq!((status, later.as_deref()), (429, Some("1")));
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!((held.len(), refused), (4, BEGUN - 4));
+    let answer = busy.get("/api/v1/devices/1/records?format=jsonl");
+    assert!(answer.text().contains("the tenant has 4 streamed answers under way"), "{}", answer.text());
+    assert_eq!(answer.problem(429), "too_many");
+    // What is no stream, the tenant still has: its pages go on.
+    assert_eq!(busy.get("/api/v1/devices/1/records?limit=1").of(200)["records"].as_array().map(Vec::len), Some(1));
+    // Others sign in, ask, and the owner of the folder asks.
+    let sign_in = json!({"login": "admin", "password": "correct horse"});
+    assert_eq!(Client::nobody(server.http()).post("/api/v1/sessions", &sign_in).status, 201);
+    let asked = quiet.post("/api/v1/sql", &json!({"sql": "SELECT 1 AS one"}));
+    assert_eq!((asked.status, asked.text().trim()), (200, "{\"one\":1}"));
+    assert_eq!(place.text(&["sql", "--json", "SELECT 1 AS one"]).trim(), "{\"one\":1}");
+    let metrics = server.get("/metrics").1;
+    let counted = format!("odograph_api_seats_refused_total{{of=\"streamed answers\"}} {}", BEGUN - 4 + 1);
+    assert!(metrics.contains(&counted), "{counted} is not in {metrics}");
+    // Whoever goes gives the seat back.
+    drop(held.pop());
+    let mut tries = 0;
+    while begin(&busy).0 != 200 {
+        tries += 1;
+        assert!(tries < 600, "the seat is not given back");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
