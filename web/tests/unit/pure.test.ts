@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { bytesOf, escaped, isText, vector } from '../../src/api/frames'
 import { address } from '../../src/api/client'
-import { isFlag, label, usualOf } from '../../src/charts/parameters'
+import { isFlag, label, looksOf, usualOf } from '../../src/charts/parameters'
 import { counted, maybe, t } from '../../src/i18n/text'
 import { amount, meanMs, parse, rate, size, sum } from '../../src/state/metrics'
 import { settings } from '../../src/state/settings.svelte'
@@ -65,6 +65,18 @@ test('a chart shows temperatures first, and at most nine of them', () => {
   const names = ['fuel.volume', 'position.speed', 'temperature.1', 'reefer.supply.air.temperature.1', 'raw.x', 'engine.rpm']
   assert.deepEqual(usualOf(names), ['reefer.supply.air.temperature.1', 'temperature.1', 'position.speed', 'fuel.volume'])
   assert.equal(usualOf(Array.from({ length: 20 }, (_, at) => `temperature.${at}`)).length, 9)
+})
+
+test('no two lines of a chart are drawn alike, and those that have a colour of their own keep it', () => {
+  const zones = [1, 2, 3].flatMap((zone) => ['setpoint', 'supply.air', 'return.air', 'evaporator'].map((name) => (name === 'setpoint' ? `reefer.setpoint.temperature.${zone}` : `reefer.${name}.temperature.${zone}`)))
+  const probes = Array.from({ length: 9 }, (_, at) => `temperature.${at + 1}`)
+  for (const names of [[...zones, ...probes], probes, ['temperature.1', 'reefer.supply.air.temperature.1', 'reefer.return.air.temperature.1']]) {
+    const looks = looksOf(names)
+    assert.equal(new Set(looks.map(({ colour, dash }) => `${colour} ${dash.join()}`)).size, names.length)
+    names.forEach((name, at) => /supply/.test(name) && assert.equal(looks[at]?.colour, '--cold-1'))
+  }
+  assert.deepEqual(looksOf(['temperature.1', 'temperature.2']), [{ colour: '--cold-1', dash: [] }, { colour: '--cold-2', dash: [] }])
+  assert.notEqual(looksOf(['temperature.1', 'reefer.supply.air.temperature.1'])[0]?.colour, '--cold-1')
 })
 
 test('names are short for people, and what is on or off is a flag', () => {
