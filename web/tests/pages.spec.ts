@@ -327,7 +327,7 @@ test('everything works on a phone and in the dark', async ({ browser }) => {
   const page = await context.newPage()
   const complaints = watch(page)
   await signIn(page)
-  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, '/unidentified', '/sql', '/system', '/admin', '/admin/use', '/admin/links', '/admin/audit', '/settings']) {
+  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, `/devices/${truck(1)}/table`, `/devices/${truck(4)}/commands`, `/devices/${truck(1)}/settings`, '/nowhere', '/unidentified', '/sql', '/system', '/admin', '/admin/use', '/admin/links', '/admin/audit', '/settings']) {
     await page.goto(site() + path)
     await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
     await page.waitForLoadState('networkidle').catch(() => undefined)
