@@ -5,7 +5,7 @@ import { bytesOf, escaped, isText, vector } from '../../src/api/frames'
 import { address } from '../../src/api/client'
 import { isFlag, label, looksOf, usualOf } from '../../src/charts/parameters'
 import { counted, maybe, t } from '../../src/i18n/text'
-import { amount, meanMs, parse, rate, size, sum } from '../../src/state/metrics'
+import { amount, grown, meanMs, parse, rate, size, sum } from '../../src/state/metrics'
 import { settings } from '../../src/state/settings.svelte'
 import { difference, distance, shown } from '../../src/state/units'
 
@@ -38,6 +38,11 @@ test('a server that was started anew has no negative rate, and nothing measured 
   const look = (at: number, text: string) => ({ at, metrics: parse(text) })
   const [before, now] = [look(0, 'n 100\ns_sum 1\ns_count 10'), look(5000, 'n 150\ns_sum 2\ns_count 20')]
   assert.deepEqual([rate(before, now, 'n'), rate(now, before, 'n'), meanMs(before, now, 's'), meanMs(now, now, 's')], [10, 0, 100, undefined])
+})
+
+test('what was counted long ago is over', () => {
+  const looks = (...counts: number[]) => counts.map((count, at) => ({ at, metrics: parse(`n ${count}`) }))
+  assert.deepEqual([grown(looks(5, 5, 5), 'n'), grown(looks(5, 6, 8), 'n'), grown(looks(5), 'n'), grown([], 'n'), grown(looks(5, 1), 'n')], [0, 3, 0, 0, 0])
 })
 
 test('sizes and amounts are short', () => {
