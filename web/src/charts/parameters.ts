@@ -32,7 +32,7 @@ export interface Look {
   dash: number[]
 }
 
-const wheel: Colour[] = ['--cold-1', '--cold-2', '--cold-3', '--warn', '--accent', '--quiet']
+const wheel: Colour[] = ['--cold-1', '--cold-2', '--cold-3', '--warn', '--quiet']
 const dashes = [[], [10, 3], [2, 2], [5, 4], [8, 3, 2, 3]]
 const all: Look[] = dashes.flatMap((dash) => wheel.map((colour) => ({ colour, dash })))
 

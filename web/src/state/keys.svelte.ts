@@ -19,6 +19,7 @@ export function onKey(key: string, handler: Handler): () => void {
 
 /** Whether keys are held that make a command of a letter. Some keyboards write `[` only with AltGr, which Windows tells as Ctrl and Alt, and Macs with Alt. */
 function isCommand(event: KeyboardEvent): boolean {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) return false
   if (event.getModifierState('AltGraph')) return false
   return event.ctrlKey || event.metaKey || (event.altKey && !/^[^\w\s]$/.test(event.key))
 }
@@ -34,7 +35,7 @@ addEventListener('keydown', (event) => {
     return
   }
   // What the map or a list has used already is nobody else's.
-  if (event.defaultPrevented || isCommand(event) || isTyping(event) || overlay.open !== 'none') return
+  if (event.defaultPrevented || isTyping(event) || isCommand(event) || overlay.open !== 'none') return
   if (event.key === '?') {
     event.preventDefault()
     overlay.open = 'help'
