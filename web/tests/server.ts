@@ -35,6 +35,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
   process.env.SITE = site
   process.env.WIALON = wialon
   const fleet = await feed(wialon)
+  process.env.AUTO = auto
   await say(auto, Buffer.from('is anybody there\r\n'))
   return async () => {
     for (const socket of fleet) socket.destroy()
@@ -84,6 +85,7 @@ async function feed(address: string): Promise<Socket[]> {
       const isGap = minute > 60 && minute < 90
       if (!isGap) await send(`#D#${line(now - minute * 60_000, truck, 180 - minute)}`)
     }
+    answer(socket)
     return socket
   }))
 }
@@ -102,12 +104,27 @@ function line(time: number, truck: number, minute: number): string {
 }
 
 /** A truck is somewhere else now: as many kilometres on as it would be that many minutes after its drive began. */
-export async function drive(truck: number, minute: number): Promise<void> {
+export function drive(truck: number, minute: number): Promise<void> {
+  return backlog(truck, [{ time: Date.now(), minute }])
+}
+
+/** A truck sends what it had kept: records of these times, of as many minutes after its drive began. */
+export async function backlog(truck: number, kept: { time: number; minute: number }[]): Promise<void> {
   const socket = await open(process.env.WIALON ?? '')
   const send = conversation(socket)
   await send(`#L#2.0;${imei(truck)};NA;`)
-  await send(`#D#${line(Date.now(), truck, minute)}`)
+  for (const { time, minute } of kept) await send(`#D#${line(time, truck, minute)}`)
   socket.destroy()
+}
+
+/** From now on a text to the driver is answered by one, as trackers do. */
+function answer(socket: Socket): void {
+  socket.on('data', (bytes: Buffer) => {
+    for (const [, text = ''] of bytes.toString().matchAll(/^#M#(.*);[0-9A-F]{4}\r$/gm)) {
+      const said = `${[...text].length} letters read;`
+      socket.write(`#M#${said}${checksum(said)}\r\n`)
+    }
+  })
 }
 
 /** Wialon's checksum: CRC-16 of what lies between the kind and the sum. */
@@ -135,6 +152,11 @@ export function open(address: string): Promise<Socket> {
     const socket = connect(Number(port), host, () => resolve(socket))
     socket.once('error', reject)
   })
+}
+
+/** Says something to the port of all protocols, and goes. */
+export function knock(bytes: string): Promise<void> {
+  return say(process.env.AUTO ?? '', Buffer.from(bytes))
 }
 
 async function say(address: string, bytes: Buffer): Promise<void> {

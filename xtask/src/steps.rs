@@ -150,7 +150,7 @@ const STEPS: &[Step] = &[
     },
     Step {
         name: "web",
-        about: "the pages of the interface are made, their types are right, and what needs no page is tested",
+        about: "the pages of the interface are made, their types are right and their scripts light, and what needs no page is tested",
         program: cargo,
         arguments: &["xtask", "web", "--check"],
         environment: &[],

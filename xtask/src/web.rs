@@ -10,7 +10,7 @@ use crate::{emulators, workspace};
 
 #[derive(Args, Default)]
 pub(crate) struct Options {
-    /// Also check types and markup, test what needs no page, and see that the types are those of the API
+    /// Also check types, markup and the weight of scripts, test what needs no page, and see that the types are those of the API
     #[arg(long)]
     check: bool,
     /// Also build the server, and use every page in a real browser
@@ -25,6 +25,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.check {
         npm(&web, &["run", "check"])?;
         npm(&web, &["run", "unit"])?;
+        npm(&web, &["run", "size"])?;
         generated(&web)?;
     }
     if options.browse {
@@ -59,10 +60,8 @@ fn generated(web: &Path) -> Result<()> {
 }
 
 fn browse(web: &Path) -> Result<()> {
-    let Some(chromium) = emulators::chromium() else {
-        println!("the pages are looked at by nobody: there is no browser");
-        return Ok(());
-    };
+    let chromium = emulators::chromium()
+        .context("the pages are looked at by nobody: there is no browser, and it could not be installed")?;
     // With the rest of the workspace, so that its features are the same and nothing is compiled twice.
     let mut cargo = Command::new("cargo");
     cargo.args(["build", "--workspace", "--bins"]).current_dir(workspace::root());

@@ -44,8 +44,11 @@ export function whenSignedOut(then: () => void): void {
 
 /** The tenant that is asked about, for those who may enter others than their own. */
 let tenant: string | undefined
-export function enterTenant(id: string | undefined): void {
+/** Gives the one that was asked about before. */
+export function enterTenant(id: string | undefined): string | undefined {
+  const before = tenant
   tenant = id
+  return before
 }
 
 type Loose = { path?: unknown; query?: unknown; body?: unknown; signal?: AbortSignal | undefined }

@@ -1,5 +1,6 @@
 // The live stream: batches with the newest state of what changed, by WebSocket. A stream that was cut goes on where it was.
-import { address, type Schemas } from './client'
+import { t } from '../i18n/text'
+import { address, ask, Problem, type Schemas } from './client'
 
 export type Batch = Schemas['Told']
 export type LiveDevice = Schemas['ToldDevice']
@@ -18,9 +19,11 @@ export interface Watched {
 /** What whoever watches is told. */
 export interface Watcher {
   batch(batch: Batch): void
-  /** Whether what is shown is live. */
-  connected(is: boolean): void
+  /** Whether what is shown is live, and if not, why, where the server says so. */
+  connected(is: boolean, why?: Problem): void
 }
+
+export const notLive = (why: Problem | undefined): string => (why ? t('live.refused', { why: `${why.title}. ${why.detail}` }) : t('live.lost'))
 
 const RETRY_MS_MIN = 500
 const RETRY_MS_MAX = 15_000
@@ -62,7 +65,9 @@ export class LiveStream {
     const socket = new WebSocket(url)
     const opened = JSON.stringify([this.watched.box, this.watched.zoom])
     this.#socket = socket
+    let wasOpen = false
     socket.onopen = () => {
+      wasOpen = true
       this.#retry = RETRY_MS_MIN
       this.watcher.connected(true)
       const { box: now, zoom } = this.watched
@@ -78,8 +83,21 @@ export class LiveStream {
     socket.onclose = () => {
       if (this.#closed || this.#socket !== socket) return
       this.watcher.connected(false)
+      if (!wasOpen) void this.#why(query)
       this.#timer = setTimeout(() => this.#open(), this.#retry * (0.5 + Math.random()))
       this.#retry = Math.min(this.#retry * 2, RETRY_MS_MAX)
+    }
+  }
+
+  /** A browser does not tell why a WebSocket was refused: who asks the same without one is told. */
+  async #why(query: Record<string, unknown>): Promise<void> {
+    const request = new AbortController()
+    try {
+      await ask('get', '/api/v1/live', { query, signal: request.signal })
+      request.abort()
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error
+      if (!this.#closed && !error.isNetwork && this.#socket?.readyState !== WebSocket.OPEN) this.watcher.connected(false, error)
     }
   }
 }

@@ -1,6 +1,6 @@
 // Which parameters are shown where nobody has picked any, and how they are called and drawn.
 
-import { isSetPoint } from './bands'
+import { dashOf, isSetPoint } from './bands'
 
 /** The colour of a series, as a property of the page. */
 export type Colour = '--cold-1' | '--cold-2' | '--cold-3' | '--accent' | '--quiet' | '--warn'
@@ -27,12 +27,38 @@ export function label(name: string): string {
   return words || name
 }
 
+export interface Look {
+  colour: Colour
+  dash: number[]
+}
+
 const wheel: Colour[] = ['--cold-1', '--cold-2', '--cold-3', '--warn', '--quiet']
-export function colourOf(name: string, place: number): Colour {
-  if (isSetPoint(name)) return '--quiet'
-  if (/supply/.test(name)) return '--cold-1'
-  if (/return/.test(name)) return '--cold-2'
-  return wheel[place % wheel.length] ?? '--accent'
+const dashes = [[], [10, 3], [2, 2], [5, 4], [8, 3, 2, 3]]
+const all: Look[] = dashes.flatMap((dash) => wheel.map((colour) => ({ colour, dash })))
+
+function usual(name: string): Colour | undefined {
+  return isSetPoint(name) ? '--quiet' : /supply/.test(name) ? '--cold-1' : /return/.test(name) ? '--cold-2' : undefined
+}
+
+/** How the series of a chart are drawn: no two alike, and those that have a colour of their own keep it. */
+export function looksOf(names: readonly string[]): Look[] {
+  const taken = new Set<string>()
+  const found = new Map<string, Look>()
+  const take = (name: string, wanted: readonly Look[]) => {
+    const look = wanted.find(({ colour, dash }) => !taken.has(colour + dash)) ?? all[found.size % all.length] ?? { colour: '--accent', dash: [] }
+    taken.add(look.colour + look.dash)
+    found.set(name, look)
+  }
+  for (const name of names) {
+    const colour = usual(name)
+    if (colour) take(name, [{ colour, dash: dashOf(name) }, ...all.filter((one) => one.colour === colour && one.dash.length > 0)])
+  }
+  for (const name of names) {
+    // A colour that nothing else has, as long as there is one.
+    const dash = dashOf(name)
+    if (!found.has(name)) take(name, [...all.filter((one) => one.dash.join() === dash.join() && ![...found.values()].some(({ colour }) => colour === one.colour)), ...all])
+  }
+  return names.map((name) => found.get(name) ?? { colour: '--accent', dash: [] })
 }
 
 export const isFlag = (unit: string, values: readonly (number | undefined)[]): boolean =>

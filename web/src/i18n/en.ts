@@ -25,6 +25,7 @@ export const en = {
   'problem.network.detail': 'It may be restarting, or the line is down. This page tries again by itself where it shows what is live.',
   'problem.retry': 'Try again',
   'live.lost': 'Not live: connecting again…',
+  'live.refused': 'Not live: {why}',
 
   'state.moving': 'moving',
   'state.stopped': 'stopped',
@@ -131,7 +132,7 @@ export const en = {
   'trend.down': 'falling',
   'trend.level': 'steady',
   'map.credit': 'Natural Earth · places: GeoNames, CC BY 4.0',
-  'map.failed': 'This browser cannot draw the map (WebGL is missing). Everything else works.',
+  'map.failed': 'There is no map: this browser lacks WebGL, or its files did not arrive. Everything else works.',
   'map.zoom_in': 'Zoom in',
   'map.zoom_out': 'Zoom out',
 
@@ -244,6 +245,7 @@ export const en = {
   'raw.in': 'From the device',
   'raw.out': 'To the device',
   'raw.malformed': 'Malformed only',
+  'raw.new': '{n} new',
   'raw.none': 'Nothing was received or sent within this time.',
   'raw.none_match': 'No message matches.',
   'raw.cut': 'The newest {n} messages of this time are shown.',

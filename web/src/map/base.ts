@@ -80,11 +80,11 @@ export async function fillBase(map: MapLibre): Promise<void> {
   const refine = () => {
     if (!isFine && map.getZoom() >= FINE_ZOOM) {
       isFine = true
-      void coasts(fine)
+      void coasts(fine).catch(() => (isFine = false))
     }
     if (!hasTowns && map.getZoom() >= TOWNS_ZOOM) {
       hasTowns = true
-      void gazetteer().then((all) => put('places', places(all, 0)))
+      void gazetteer().then((all) => put('places', places(all, 0)), () => (hasTowns = false))
     }
   }
   await coasts(coarse)

@@ -19,6 +19,11 @@ class Dictionary {
     return this.#asked
   }
 
+  /** Gets it if it can: names without it are shown as they are. */
+  want(): void {
+    void this.load().catch(() => undefined)
+  }
+
   /** What is known of `temperature.1`, whose entry is `temperature.{n}`. */
   of(name: string): Parameter | undefined {
     void this.all

@@ -25,6 +25,8 @@ class Fleet {
   groups = $state.raw<Schemas['Group'][]>([])
   isLoaded = $state(false)
   isConnected = $state(true)
+  /** Why it is not, where the server says so. */
+  whyNot = $state.raw<Problem | undefined>()
   isCapped = $state(false)
   problem = $state<Problem | undefined>()
   #live = new Map<string, LiveDevice>()
@@ -62,7 +64,7 @@ class Fleet {
         // A device that registered itself has an entry in the catalog a moment later.
         if (isNew && this.isLoaded && !this.isCapped) this.#later()
       },
-      connected: (is) => (this.isConnected = is)
+      connected: (is, why) => ([this.isConnected, this.whyNot] = [is, why])
     })
   }
 
@@ -93,7 +95,11 @@ class Fleet {
 
   #known = new Set<string>()
 
+  /** What was asked for before it grew is of somebody else. */
+  #era = 0
+
   async load(): Promise<void> {
+    const era = this.#era
     try {
       const page = (cursor?: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
       const [groups, first] = await Promise.all([api.get('/api/v1/groups'), page()])
@@ -104,6 +110,7 @@ class Fleet {
         devices.push(...more.devices)
         cursor = more.next ?? undefined
       }
+      if (era !== this.#era) return
       this.groups = groups
       this.isCapped = cursor !== undefined
       this.#known = new Set(devices.map(({ id }) => id))
@@ -112,8 +119,8 @@ class Fleet {
       this.problem = undefined
       this.isLoaded = true
     } catch (error) {
-      if (error instanceof Problem) this.problem = error
-      else throw error
+      if (!(error instanceof Problem)) throw error
+      if (era === this.#era) this.problem = error
     }
   }
 
@@ -122,9 +129,14 @@ class Fleet {
     this.#reload = setTimeout(() => void this.load(), 1000)
   }
 
-  /** Forgets all of it: another tenant's is asked for. */
+  /** Forgets all of it: another tenant's is asked for, or somebody else's. */
   forget(): void {
     this.stop()
+    this.#era += 1
+    this.#known.clear()
+    this.problem = undefined
+    this.isCapped = false
+    this.isConnected = true
     this.#live.clear()
     this.#told += 1
     this.#before.clear()
@@ -153,9 +165,10 @@ class Fleet {
   #remember(device: LiveDevice, name: string): void {
     const value = (device.values as Record<string, unknown>)[name]
     if (typeof value !== 'number' || !device.time) return
-    const at = Date.parse(device.time)
+    const at = (device.times as Record<string, number> | undefined)?.[name] ?? Date.parse(device.time)
     const before = this.#before.get(device.device)
-    if (!before) this.#before.set(device.device, { at, value, trend: undefined })
+    // A clock that was ahead and is right again has nothing to be compared with.
+    if (!before || at < before.at) this.#before.set(device.device, { at, value, trend: undefined })
     else if (at - before.at >= TREND_MS) {
       const change = value - before.value
       const trend = Math.abs(change) < 0.3 ? 'level' : change > 0 ? 'up' : 'down'

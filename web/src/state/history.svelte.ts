@@ -8,6 +8,17 @@ export type RecordOf = Readonly<Record<string, unknown>>
 /** More records than these are not shown at once: a shorter period shows the rest. */
 export const RECORDS_MAX = 120_000
 const PAGE = 10_000
+/** Records of long ago come many at a time: all is read anew so often at most, and no more than a part of the time. */
+const ANEW_MS_MIN = 20_000
+const ANEW_SHARE = 20
+/** Those that came between newer ones show in nothing that the live stream says: so often all is read anew in any case. */
+const ANEW_MS_MAX = 10 * 60_000
+
+/** What the live stream said last: of when the newest record is, and when one was received. */
+export interface Heard {
+  time: number
+  received: number
+}
 
 export interface Track {
   /** Indices of records with a place. */
@@ -29,7 +40,14 @@ export class History {
   /** The part of the period that is looked at. */
   window = $state.raw<readonly [number, number]>([0, 0])
   #columns = new Map<string, (number | undefined)[]>()
+  /** The one that the period was asked with: what is asked later about the same period ends with it. */
   #request: AbortController | undefined
+  #isReading = false
+  #heard: Heard | undefined
+  /** What was received up to then is here. */
+  #upTo = 0
+  #anewAt = 0
+  #anewTook = 0
 
   constructor(private readonly device: string) {}
 
@@ -60,7 +78,8 @@ export class History {
     return { numbers: [...numbers].sort(), others: [...others].filter((name) => !numbers.has(name)).sort() }
   })
 
-  async load(from: number, to: number): Promise<void> {
+  /** Whether it was done: not if it failed, or if another period was asked for meanwhile. */
+  async load(from: number, to: number): Promise<boolean> {
     this.#request?.abort()
     const request = new AbortController()
     this.#request = request
@@ -70,29 +89,72 @@ export class History {
     this.isLoading = true
     this.problem = undefined
     try {
-      const records = await this.#read(from, to, request.signal, (so) => this.#take(so))
-      this.isCut = records.length >= RECORDS_MAX
+      await this.#readAll(request.signal, (so) => this.#take(so))
+      return true
     } catch (error) {
-      if (request.signal.aborted) return
+      if (request.signal.aborted) return false
       if (!(error instanceof Problem)) throw error
       this.problem = error
+      return false
     } finally {
       if (this.#request === request) this.isLoading = false
     }
   }
 
-  /** Reads what came since. */
-  async more(): Promise<void> {
-    if (this.isLoading || this.isCut) return
-    const last = this.times.at(-1)
-    try {
-      const since = last === undefined ? this.from : last + 1
-      const records = await this.#read(since, this.to, new AbortController().signal, () => undefined)
-      if (records.length > 0) this.#take([...this.records, ...records])
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error
-      // What is shown stays; the next batch tries again.
+  async #readAll(signal: AbortSignal, each: (so: RecordOf[]) => void): Promise<RecordOf[]> {
+    const heard = this.#heard?.received ?? 0
+    const begun = performance.now()
+    const records = await this.#read(this.from, this.to, signal, each)
+    this.isCut = records.length >= RECORDS_MAX
+    this.#upTo = Math.max(heard, receivedOf(records))
+    ;[this.#anewAt, this.#anewTook] = [performance.now(), performance.now() - begun]
+    return records
+  }
+
+  /** Hears what the live stream says, and says whether it may be about this period. */
+  hears(now: Heard): boolean {
+    const before = this.#heard
+    this.#heard = now
+    // The first thing that it says was there before, and what came in order behind this period is none of it.
+    if (!before || (before.time >= this.to && now.time > before.time)) this.#upTo = Math.max(this.#upTo, now.received)
+    return this.isBehind
+  }
+
+  /** Whether something was received that is not here, though it may be of this period. */
+  get isBehind(): boolean {
+    return !this.isCut && !this.problem && (this.#heard?.received ?? 0) > this.#upTo
+  }
+
+  /** Reads what came since. Where records of long ago came, too, all is read anew. Says in how many milliseconds there is more to do. */
+  async more(): Promise<number | undefined> {
+    const signal = this.#request?.signal
+    if (!signal || signal.aborted) return undefined
+    if (!this.isLoading && !this.#isReading && !this.isCut && !this.problem) {
+      const rest = await this.#more(signal)
+      if (signal.aborted || rest !== undefined) return rest
     }
+    return this.isBehind ? 0 : undefined
+  }
+
+  async #more(signal: AbortSignal): Promise<number | undefined> {
+    this.#isReading = true
+    try {
+      const last = this.times.at(-1)
+      const records = await this.#read(last === undefined ? this.from : last + 1, this.to, signal, () => undefined)
+      this.#upTo = Math.max(this.#upTo, receivedOf(records))
+      if (records.length > 0) this.#take([...this.records, ...records])
+      const pause = this.isBehind ? Math.max(ANEW_MS_MIN, this.#anewTook * ANEW_SHARE) : ANEW_MS_MAX
+      const rest = this.#anewAt + pause - performance.now()
+      if (rest > 0) return this.isBehind ? rest : undefined
+      const all = await this.#readAll(signal, () => undefined)
+      if (all.length !== this.records.length) this.#take(all)
+    } catch (error) {
+      // What is shown stays; the next batch tries again.
+      if (!signal.aborted && !(error instanceof Problem)) throw error
+    } finally {
+      this.#isReading = false
+    }
+    return undefined
   }
 
   async #read(from: number, to: number, signal: AbortSignal, each: (so: RecordOf[]) => void): Promise<RecordOf[]> {
@@ -104,6 +166,8 @@ export class History {
         query: { from: String(from), to: String(to), limit: PAGE, cursor },
         signal
       })
+      // It may have been here already when another period was asked for.
+      signal.throwIfAborted()
       records.push(...(page.records as RecordOf[]))
       cursor = page.next ?? undefined
       each([...records])
@@ -173,6 +237,8 @@ export class History {
     this.#request?.abort()
   }
 }
+
+const receivedOf = (records: readonly RecordOf[]): number => records.reduce((latest, { received }) => Math.max(latest, Date.parse(String(received)) || 0), 0)
 
 /** What every record has, besides its parameters. */
 const meta = new Set(['device', 'protocol', 'time', 'received', 'id'])

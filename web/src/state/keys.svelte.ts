@@ -17,8 +17,15 @@ export function onKey(key: string, handler: Handler): () => void {
   return () => handlers.set(key, (handlers.get(key) ?? []).filter((other) => other !== handler))
 }
 
+/** Whether keys are held that make a command of a letter. Some keyboards write `[` only with AltGr, which Windows tells as Ctrl and Alt, and Macs with Alt. */
+function isCommand(event: KeyboardEvent): boolean {
+  if (!event.ctrlKey && !event.metaKey && !event.altKey) return false
+  if (event.getModifierState('AltGraph')) return false
+  return event.ctrlKey || event.metaKey || (event.altKey && !/^[^\w\s]$/.test(event.key))
+}
+
 addEventListener('keydown', (event) => {
-  if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === 'k') {
+  if ((event.ctrlKey || event.metaKey) && !event.getModifierState('AltGraph') && event.key.toLowerCase() === 'k') {
     event.preventDefault()
     overlay.open = overlay.open === 'palette' ? 'none' : 'palette'
     return
@@ -28,7 +35,7 @@ addEventListener('keydown', (event) => {
     return
   }
   // What the map or a list has used already is nobody else's.
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event) || overlay.open !== 'none') return
+  if (event.defaultPrevented || isTyping(event) || isCommand(event) || overlay.open !== 'none') return
   if (event.key === '?') {
     event.preventDefault()
     overlay.open = 'help'

@@ -35,6 +35,12 @@ export function rate(before: Look, now: Look, name: string, where?: Record<strin
   return seconds > 0 && grown >= 0 ? grown / seconds : 0
 }
 
+/** By how much a counter grew while one looked; nothing, if the server was started anew meanwhile. */
+export function grown(looks: readonly Look[], name: string): number {
+  const [first, last] = [looks[0], looks.at(-1)]
+  return first && last ? Math.max(0, sum(last.metrics, name) - sum(first.metrics, name)) : 0
+}
+
 /** The mean of a histogram between two looks, in milliseconds. */
 export function meanMs(before: Look | undefined, now: Look, name: string): number | undefined {
   const grown = (suffix: string) => sum(now.metrics, name + suffix) - (before ? sum(before.metrics, name + suffix) : 0)

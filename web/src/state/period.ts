@@ -14,13 +14,14 @@ export interface Period {
 const DAYS_MAX = 93
 const isDay = (text: string | undefined): text is string => /^\d{4}-\d{2}-\d{2}$/.test(text ?? '')
 
-export function period(query: Record<string, string>): Period {
+/** Where the address names no day, it is today. */
+export function period(query: Record<string, string>, today: string): Period {
   if (isDay(query.from) && isDay(query.to) && query.from <= query.to) {
     const longest = addDays(query.from, DAYS_MAX - 1)
     const last = query.to < longest ? query.to : longest
     return { kind: 'range', day: query.from, last, from: startOf(query.from), to: startOf(addDays(last, 1)) }
   }
-  const day = isDay(query.day) ? query.day : dayOf(Date.now())
+  const day = isDay(query.day) ? query.day : today
   const kind = query.span === 'week' ? 'week' : 'day'
   // A week ends with its day: what was, up to today, is what people ask for.
   const first = kind === 'week' ? addDays(day, -6) : day

@@ -20,7 +20,10 @@ let loaded: Gazetteer | undefined
 
 export function gazetteer(): Promise<Gazetteer> {
   asked ??= fetch(url)
-    .then((response) => response.json() as Promise<Gazetteer>)
+    .then((response) => {
+      if (!response.ok) throw new Error(`${url}: ${response.status}`)
+      return response.json() as Promise<Gazetteer>
+    })
     .then((places) => {
       cells = new Map()
       places.longitudes.forEach((longitude, at) => {
@@ -33,7 +36,14 @@ export function gazetteer(): Promise<Gazetteer> {
       ready.is = true
       return places
     })
+  // What failed is asked for again.
+  asked.catch(() => (asked = undefined))
   return asked
+}
+
+/** Gets the names if it can: pages do without them. */
+export function knowPlaces(): void {
+  void gazetteer().catch(() => undefined)
 }
 
 const cell = (longitude: number, latitude: number) => Math.floor(latitude * 2) * 1000 + Math.floor(longitude * 2)

@@ -37,7 +37,12 @@ class Router {
 
   constructor() {
     this.#read()
-    addEventListener('popstate', () => this.#read())
+    addEventListener('popstate', () => {
+      // What was to be written is of the page that was left.
+      clearTimeout(timer)
+      pending = undefined
+      this.#read()
+    })
   }
 
   #read(): void {
@@ -47,6 +52,7 @@ class Router {
 
   /** Goes to a page, as a step that “back” undoes. */
   go(to: string): void {
+    flush()
     if (to === location.pathname + location.search) return
     history.pushState(null, '', to)
     this.#read()
@@ -60,21 +66,30 @@ class Router {
       else delete next[name]
     }
     this.query = next
-    const text = new URLSearchParams(next).toString().replaceAll('%2C', ',').replaceAll('%3A', ':')
-    later(() => history.replaceState(null, '', location.pathname + (text ? `?${text}` : '')))
+    later(() => history.replaceState(null, '', location.pathname + this.search))
+  }
+
+  /** The query as an address has it, with its question mark; also what is not written there yet. */
+  get search(): string {
+    const text = new URLSearchParams(this.query).toString().replaceAll('%2C', ',').replaceAll('%3A', ':')
+    return text ? `?${text}` : ''
   }
 }
 
 /** Browsers refuse an address that changes too often, as with a cursor that is dragged. */
 const ADDRESS_MS = 150
 let timer: ReturnType<typeof setTimeout> | undefined
-let path = ''
+let pending: (() => void) | undefined
 function later(write: () => void): void {
   clearTimeout(timer)
-  path = location.pathname
-  timer = setTimeout(() => {
-    if (path === location.pathname) write()
-  }, ADDRESS_MS)
+  pending = write
+  timer = setTimeout(flush, ADDRESS_MS)
+}
+/** Writes what waits: “back” leads to what was looked at last. */
+function flush(): void {
+  clearTimeout(timer)
+  pending?.()
+  pending = undefined
 }
 
 export const router = new Router()

@@ -1,5 +1,6 @@
 // Who is signed in.
 import { api, enterTenant, whenSignedOut, type Schemas } from '../api/client'
+import { fleet } from './fleet.svelte'
 
 class Session {
   /** `undefined`: not known yet; `null`: nobody. */
@@ -10,7 +11,7 @@ class Session {
   constructor() {
     whenSignedOut(() => {
       if (this.current) this.hasEnded = true
-      this.current = null
+      this.#leave()
     })
   }
 
@@ -27,12 +28,26 @@ class Session {
   async signOut(): Promise<void> {
     await api.delete('/api/v1/sessions/current')
     this.hasEnded = false
+    this.#leave()
+  }
+
+  /** Whoever comes next, without loading the page anew, sees nothing of what was seen before. */
+  #leave(): void {
     this.current = null
+    enterTenant(undefined)
+    fleet.forget()
   }
 
   async enter(tenant: string): Promise<void> {
-    enterTenant(tenant)
-    await this.look()
+    const before = enterTenant(tenant)
+    try {
+      await this.look()
+    } catch (error) {
+      // Nobody is signed in any more, or one is still where one was.
+      if (this.current) enterTenant(before)
+      throw error
+    }
+    fleet.forget()
   }
 
   get mayManage(): boolean {

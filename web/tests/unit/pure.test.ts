@@ -3,9 +3,9 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { bytesOf, escaped, isText, vector } from '../../src/api/frames'
 import { address } from '../../src/api/client'
-import { isFlag, label, usualOf } from '../../src/charts/parameters'
+import { isFlag, label, looksOf, usualOf } from '../../src/charts/parameters'
 import { counted, maybe, t } from '../../src/i18n/text'
-import { amount, meanMs, parse, rate, size, sum } from '../../src/state/metrics'
+import { amount, grown, meanMs, parse, rate, size, sum } from '../../src/state/metrics'
 import { settings } from '../../src/state/settings.svelte'
 import { difference, distance, shown } from '../../src/state/units'
 
@@ -40,6 +40,11 @@ test('a server that was started anew has no negative rate, and nothing measured 
   assert.deepEqual([rate(before, now, 'n'), rate(now, before, 'n'), meanMs(before, now, 's'), meanMs(now, now, 's')], [10, 0, 100, undefined])
 })
 
+test('what was counted long ago is over', () => {
+  const looks = (...counts: number[]) => counts.map((count, at) => ({ at, metrics: parse(`n ${count}`) }))
+  assert.deepEqual([grown(looks(5, 5, 5), 'n'), grown(looks(5, 6, 8), 'n'), grown(looks(5), 'n'), grown([], 'n'), grown(looks(5, 1), 'n')], [0, 3, 0, 0, 0])
+})
+
 test('sizes and amounts are short', () => {
   assert.deepEqual([size(0), size(1023), size(1536), size(200 * 2 ** 20), size(5 * 2 ** 50)], ['0 B', '1023 B', '1.5 KiB', '200 MiB', '5120 TiB'])
   assert.deepEqual([amount(3), amount(3.26), amount(12_345), amount(2_500_000)], ['3', '3.3', '12 k', '2.5 M'])
@@ -65,6 +70,18 @@ test('a chart shows temperatures first, and at most nine of them', () => {
   const names = ['fuel.volume', 'position.speed', 'temperature.1', 'reefer.supply.air.temperature.1', 'raw.x', 'engine.rpm']
   assert.deepEqual(usualOf(names), ['reefer.supply.air.temperature.1', 'temperature.1', 'position.speed', 'fuel.volume'])
   assert.equal(usualOf(Array.from({ length: 20 }, (_, at) => `temperature.${at}`)).length, 9)
+})
+
+test('no two lines of a chart are drawn alike, and those that have a colour of their own keep it', () => {
+  const zones = [1, 2, 3].flatMap((zone) => ['setpoint', 'supply.air', 'return.air', 'evaporator'].map((name) => (name === 'setpoint' ? `reefer.setpoint.temperature.${zone}` : `reefer.${name}.temperature.${zone}`)))
+  const probes = Array.from({ length: 9 }, (_, at) => `temperature.${at + 1}`)
+  for (const names of [[...zones, ...probes], probes, ['temperature.1', 'reefer.supply.air.temperature.1', 'reefer.return.air.temperature.1']]) {
+    const looks = looksOf(names)
+    assert.equal(new Set(looks.map(({ colour, dash }) => `${colour} ${dash.join()}`)).size, names.length)
+    names.forEach((name, at) => /supply/.test(name) && assert.equal(looks[at]?.colour, '--cold-1'))
+  }
+  assert.deepEqual(looksOf(['temperature.1', 'temperature.2']), [{ colour: '--cold-1', dash: [] }, { colour: '--cold-2', dash: [] }])
+  assert.notEqual(looksOf(['temperature.1', 'reefer.supply.air.temperature.1'])[0]?.colour, '--cold-1')
 })
 
 test('names are short for people, and what is on or off is a flag', () => {

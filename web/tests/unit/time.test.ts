@@ -5,6 +5,8 @@ import { period } from '../../src/state/period'
 import { settings } from '../../src/state/settings.svelte'
 import { addDays, dayOf, duration, HOUR, MINUTE, offset, span, startOf, written } from '../../src/state/time'
 
+const TODAY = '2026-06-15'
+
 beforeEach(() => {
   settings.zone = 'local'
 })
@@ -38,15 +40,15 @@ test('the hour after midnight is 00, not 24', () => {
 })
 
 test('a day, the week that ends with it, and a range, as the address says them', () => {
-  const day = period({ day: '2026-03-29' })
+  const day = period({ day: '2026-03-29' }, TODAY)
   assert.deepEqual([day.kind, (day.to - day.from) / HOUR], ['day', 23])
-  const week = period({ day: '2026-03-29', span: 'week' })
+  const week = period({ day: '2026-03-29', span: 'week' }, TODAY)
   assert.deepEqual([week.kind, week.day, week.last, (week.to - week.from) / HOUR], ['week', '2026-03-23', '2026-03-29', 7 * 24 - 1])
-  const range = period({ from: '2026-05-01', to: '2026-05-03', span: 'range' })
+  const range = period({ from: '2026-05-01', to: '2026-05-03', span: 'range' }, TODAY)
   assert.deepEqual([range.kind, (range.to - range.from) / HOUR], ['range', 72])
 })
 
 test('what is no day is today', () => {
-  const asked = period({ day: 'yesterday' })
-  assert.equal(asked.day, dayOf(Date.now()))
+  const asked: Record<string, string>[] = [{}, { day: 'yesterday' }, { from: '2026-05-03', to: '2026-05-01' }]
+  for (const query of asked) assert.equal(period(query, TODAY).day, TODAY)
 })

@@ -1,0 +1,160 @@
+// What moves while somebody looks: devices, the cursor, what comes late, the day.
+import { expect, test, type Page } from '@playwright/test'
+import { isAccessible, lately, records, signIn, site, truck, watch } from './page'
+import { backlog, drive } from './server'
+
+const cursor = (page: Page) => page.getByRole('slider', { name: 'Time cursor' })
+const cursorAt = async (page: Page) => Number(await cursor(page).getAttribute('aria-valuenow'))
+const rows = (page: Page) => page.getByRole('region', { name: 'Records' }).getByRole('table')
+const FEW_MS = 60_000
+
+test('a device moves on the fleet and on its own page, as it does', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/?q=${truck(10)}`)
+  const row = page.getByRole('option').filter({ hasText: truck(10) })
+  await expect(row.locator('.place')).toHaveText(/\w/)
+  const was = (await row.locator('.place').textContent()) ?? ''
+  await drive(10, 400)
+  await expect(row.locator('.place')).not.toHaveText(was)
+  await row.click()
+  await expect(page.locator('.u-over').first()).toBeVisible()
+  const [end, place] = [await cursorAt(page), (await page.locator('header .place').textContent()) ?? '']
+  await drive(10, 700)
+  await expect(page.locator('header .place')).not.toHaveText(place)
+  // The cursor stood at the end: it goes along, and the address does not fix it.
+  await expect.poll(() => cursorAt(page)).toBeGreaterThan(end)
+  expect(new URL(page.url()).searchParams.get('t')).toBeNull()
+  expect(complaints).toEqual([])
+})
+
+test('what a device sends late appears where it belongs, while one looks', async ({ page }) => {
+  test.slow()
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(11)}/table?${lately()}`)
+  await expect(rows(page)).toBeVisible()
+  await expect(rows(page)).toHaveAttribute('aria-rowcount', String((await records(page, truck(11))).length))
+  const count = Number(await rows(page).getAttribute('aria-rowcount'))
+  const now = Math.floor(Date.now() / 60_000) * 60_000
+  // In the gap of its day, the newest first.
+  await backlog(11, [74, 75, 76].map((minute) => ({ time: now - minute * 60_000, minute: 180 - minute })))
+  await expect(rows(page)).toHaveAttribute('aria-rowcount', String(count + 3), { timeout: FEW_MS })
+  await drive(11, 181)
+  await expect(rows(page)).toHaveAttribute('aria-rowcount', String(count + 4), { timeout: FEW_MS })
+  expect(complaints).toEqual([])
+})
+
+test('the legend says what was recorded at the cursor, and moving it makes no chart anew', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  const all = await records(page, truck(0))
+  const at = all[40]
+  if (!at) throw new Error('there are too few records')
+  const text = (value: unknown) => Number(value).toFixed(1).replace('-', '\u2212')
+  const legend = page.locator('.reading[title="temperature.1"] b')
+  await page.goto(`${site()}/devices/${truck(0)}?${lately()}&t=${at.time}&p=temperature.1,temperature.2,position.speed,position.hdop,door.status`)
+  await expect(legend).toHaveText(text(at['temperature.1']))
+  // What has no unit is no flag for that.
+  await expect(page.locator('.reading[title="position.hdop"] b')).toHaveText('0.90')
+  await expect(page.locator('.reading[title="door.status"] b')).toHaveText(/^(on|off)$/)
+  const chart = page.locator('.u-over').first()
+  const box = await chart.boundingBox()
+  if (!box) throw new Error('the chart has no place')
+  await page.evaluate(() => {
+    const made = globalThis as unknown as { made: number }
+    made.made = 0
+    new MutationObserver((changes) => {
+      for (const { addedNodes } of changes) for (const node of addedNodes) if (node instanceof Element && node.matches('.uplot')) made.made += 1
+    }).observe(document.body, { childList: true, subtree: true })
+  })
+  const seen = new Set<number>()
+  for (let step = 0; step < 40; step += 1) {
+    await page.mouse.move(box.x + box.width * (0.98 - step * 0.002), box.y + box.height / 2)
+    seen.add(await cursorAt(page))
+  }
+  expect(seen.size).toBeGreaterThan(30)
+  expect(await page.evaluate(() => (globalThis as unknown as { made: number }).made)).toBe(0)
+  // Wherever it stands, it reads the record before.
+  const last = all.at(-1)
+  await page.keyboard.press('+')
+  await page.mouse.move(box.x + box.width * 0.7, box.y + box.height / 2)
+  const here = await cursorAt(page)
+  const before = all.filter(({ time }) => Date.parse(time) <= here).at(-1) ?? last
+  await expect(legend).toHaveText(text(before?.['temperature.1']))
+  expect(complaints).toEqual([])
+})
+
+test('a track plays, and from the beginning of what is looked at once it is at its end', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  const all = await records(page, truck(0))
+  const [from, to] = [all[5], all[25]].map((one) => Date.parse(one?.time ?? ''))
+  if (!from || !to) throw new Error('there are too few records')
+  await page.goto(`${site()}/devices/${truck(0)}?${lately()}&t=${new Date(to).toISOString()}&zoom=${from},${to}`)
+  await expect(cursor(page)).toHaveAttribute('aria-valuenow', String(to))
+  await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible()
+  await page.getByLabel('Speed of time').selectOption('60×')
+  await page.getByRole('button', { name: 'Play' }).click()
+  await expect.poll(() => cursorAt(page)).toBeLessThan(to)
+  const first = await cursorAt(page)
+  expect(first).toBeGreaterThanOrEqual(from)
+  await expect.poll(() => cursorAt(page)).toBeGreaterThan(first)
+  await page.getByLabel('Speed of time').selectOption('1800×')
+  await expect(cursor(page)).toHaveAttribute('aria-valuenow', String(to))
+  await expect(page.getByRole('button', { name: 'Play' })).toBeVisible()
+  expect(complaints).toEqual([])
+})
+
+test('at midnight whoever follows goes on to the new day, and whoever looks at a moment stays', async ({ page }) => {
+  await signIn(page)
+  await page.clock.install()
+  const day = () => page.getByLabel('Day', { exact: true }).inputValue()
+  await page.goto(`${site()}/devices/${truck(1)}`)
+  await expect(page.getByLabel('Day', { exact: true })).toBeAttached()
+  const today = await day()
+  const tomorrow = new Date(Date.parse(today) + 86_400_000).toISOString().slice(0, 10)
+  await page.clock.fastForward('24:00:00')
+  await expect.poll(day).toBe(tomorrow)
+  await page.getByRole('button', { name: 'The period before' }).click()
+  await expect.poll(day).toBe(today)
+})
+
+test('in the list of messages nothing moves under the pointer: what is new waits', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(9)}/raw?way=in`)
+  const list = page.getByRole('listbox', { name: 'Messages' })
+  const first = list.getByRole('option').first()
+  await expect(first).toBeVisible()
+  const count = Number(await first.getAttribute('aria-setsize'))
+  await first.hover()
+  await drive(9, 182)
+  // A login and a record.
+  const button = page.getByRole('button', { name: '2 new' })
+  await expect(button).toBeVisible()
+  expect(Number(await first.getAttribute('aria-setsize'))).toBe(count)
+  await isAccessible(page)
+  await button.click()
+  await expect(first).toHaveAttribute('aria-setsize', String(count + 2))
+  await page.getByRole('heading', { level: 1 }).hover()
+  await drive(9, 183)
+  await expect(first).toHaveAttribute('aria-setsize', String(count + 4))
+  expect(complaints).toEqual([])
+})
+
+test('the next and the previous device are one key away, also where brackets take AltGr', async ({ page }) => {
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(0)}/raw`)
+  await expect(page.getByRole('button', { name: 'Next device' })).toBeEnabled()
+  const name = (await page.getByRole('heading', { level: 1 }).textContent()) ?? ''
+  const press = (init: { key: string; ctrlKey?: boolean; altKey?: boolean; modifierAltGraph?: boolean }) => page.evaluate((keys) => document.body.dispatchEvent(new KeyboardEvent('keydown', { bubbles: true, cancelable: true, ...keys })), init)
+  // As Windows tells it, as a Mac does, and a command that is somebody else's.
+  await press({ key: ']', ctrlKey: true, altKey: true, modifierAltGraph: true })
+  await expect(page.getByRole('heading', { level: 1 })).not.toHaveText(name)
+  await expect(page.getByRole('button', { name: 'Previous device' })).toBeEnabled()
+  await press({ key: '[', ctrlKey: true })
+  await press({ key: '[', altKey: true })
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(name)
+  await expect(page).toHaveTitle(`${name} · Odograph`)
+})

@@ -1,0 +1,52 @@
+// Who was not understood becomes a device. After the other pages: they count the fleet.
+import { expect, test } from '@playwright/test'
+import { isAccessible, signIn, site, watch } from './page'
+import { knock } from './server'
+
+const two = (value: number) => String(value).padStart(2, '0')
+
+test('a connection that nobody understood becomes a device by the dialog', async ({ page }) => {
+  const complaints = watch(page)
+  const now = new Date()
+  const [day, time] = [`${two(now.getUTCDate())}${two(now.getUTCMonth() + 1)}${two(now.getUTCFullYear() % 100)}`, `${two(now.getUTCHours())}${two(now.getUTCMinutes())}${two(now.getUTCSeconds())}`]
+  // A modem that says hello for its tracker, which does not say who it is.
+  await knock(`CONNECT 9600\r\n#SD#${day};${time};4830.0000;N;00959.0000;E;50;90;400;9\r\n`)
+  await signIn(page)
+  await page.goto(`${site()}/unidentified`)
+  const row = page.getByRole('row').filter({ hasText: 'CONNECT 9600' })
+  await expect(async () => {
+    await page.getByRole('button', { name: 'Look again' }).click()
+    await expect(row).toBeVisible({ timeout: 1000 })
+  }).toPass()
+  await row.getByRole('button', { name: 'Name…' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Protocol').selectOption('wialon')
+  await dialog.getByLabel(/^Device/).fill('350000000009999')
+  await dialog.getByRole('button', { name: 'Try' }).click()
+  await expect(dialog.locator('.tried')).toBeVisible()
+  await isAccessible(page)
+  await dialog.getByRole('button', { name: 'Take it in as this' }).click()
+  await expect(dialog.getByRole('status')).toHaveText('1 records in 2 messages, of: 350000000009999')
+  await isAccessible(page)
+  await dialog.getByRole('button', { name: 'Close' }).click()
+  await expect(row).toContainText('Named wialon')
+  await page.goto(`${site()}/devices/350000000009999`)
+  await expect(page.getByRole('heading', { name: '350000000009999' })).toBeVisible()
+  await expect(page.locator('header .state')).toContainText('50 km/h')
+  await expect(page.locator('.u-over').first()).toBeVisible()
+  expect(complaints).toEqual([])
+})
+
+test('two alarms of one moment are both on the strip', async ({ page }) => {
+  const complaints = watch(page)
+  const iso = new Date().toISOString()
+  const [date, clock] = [`${iso.slice(2, 4)}${iso.slice(5, 7)}${iso.slice(8, 10)}${iso.slice(11, 13)}${iso.slice(14, 16)}`, iso.slice(11, 19).replaceAll(':', '')]
+  const device = '863070010000017'
+  const message = (what: string) => `imei:${device},${what},${date},,F,${clock}.000,A,4830.0000,N,00959.0000,E,10.00,90.0;`
+  await knock(`##,imei:${device},A;${message('help me')}${message('door alarm')}`)
+  await signIn(page)
+  await expect.poll(async () => (await page.request.get(`${site()}/api/v1/devices/${device}`)).status()).toBe(200)
+  await page.goto(`${site()}/devices/${device}`)
+  await expect(page.locator('.strip .alarm')).toHaveCount(2)
+  expect(complaints).toEqual([])
+})
