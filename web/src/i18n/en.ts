@@ -315,6 +315,7 @@ export const en = {
 
   'sql.title': 'SQL',
   'sql.editor': 'Query',
+  'sql.choices': 'What can stand here',
   'sql.run': 'Run',
   'sql.running': 'Running…',
   'sql.stop': 'Stop',
