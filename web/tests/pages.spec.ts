@@ -1,39 +1,8 @@
 // Each page, as people use it, against the real server; and each without what keeps anybody out.
 import { readFileSync } from 'node:fs'
-import AxeBuilder from '@axe-core/playwright'
-import { expect, test, type Page } from '@playwright/test'
+import { expect, test } from '@playwright/test'
+import { isAccessible, signIn, site, truck, watch } from './people'
 import { drive, PASSWORD, TRUCKS } from './server'
-
-const site = () => process.env.SITE ?? ''
-const truck = (n: number) => `35000000000${String(n).padStart(4, '0')}`
-
-async function signIn(page: Page): Promise<void> {
-  const answer = await page.request.post(`${site()}/api/v1/sessions`, { data: { login: 'admin', password: PASSWORD } })
-  expect(answer.status()).toBe(201)
-}
-
-/** Nothing that a screen reader, the keyboard or weak eyes would stumble over. */
-async function isAccessible(page: Page): Promise<void> {
-  // What the map library draws is its own.
-  const { violations } = await new AxeBuilder({ page }).exclude('.maplibregl-map').analyze()
-  expect(violations.map(({ id, nodes }) => `${new URL(page.url()).pathname} ${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join('\n   ')}`)).toEqual([])
-}
-
-/** Fails on whatever the page complains about, and on each request that leaves this machine. */
-function watch(page: Page): string[] {
-  const complaints: string[] = []
-  page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('console', (message) => {
-    // Nobody has signed in yet; a server may have no commands.
-    const isExpected = /\/(sessions|sessions\/current|commands\/types)$/.test(message.location().url)
-    if (message.type() === 'error' && !isExpected) complaints.push(message.text())
-  })
-  page.on('request', (request) => {
-    const { hostname, protocol } = new URL(request.url())
-    if (!['127.0.0.1', 'localhost', ''].includes(hostname) && protocol !== 'data:') complaints.push(`asks ${request.url()}`)
-  })
-  return complaints
-}
 
 test('signing in keeps what was typed, says what is wrong, and leads to the fleet', async ({ page }) => {
   const complaints = watch(page)

@@ -101,7 +101,7 @@ export class History {
     do {
       const page = await api.get('/api/v1/devices/{id}/records', {
         path: { id: this.device },
-        query: { from: String(from), to: String(to), limit: PAGE, cursor },
+        query: { from: String(from), to: String(to), limit: PAGE, cursor, sensors: true },
         signal
       })
       records.push(...(page.records as RecordOf[]))
