@@ -13,14 +13,34 @@ const START_MS = 60_000
 
 const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
 
-export default async function setUp(): Promise<() => Promise<void>> {
+export interface Served {
+  addresses: Record<'http' | 'wialon' | 'auto', string>
+  stop(): Promise<void>
+}
+
+/** A server with a folder of its own, and more in its configuration, if that is wanted. */
+export async function serve(more = ''): Promise<Served> {
   if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by TEST_SERVER`)
   const data = mkdtempSync(join(tmpdir(), 'odograph-web-'))
   const config = join(data, 'odograph.toml')
-  writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n')
+  writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n' + more)
   const args = ['serve', '--data', join(data, 'data'), '--config', config, '--listen', 'wialon=127.0.0.1:0', '--listen', 'auto=127.0.0.1:0']
   const server = spawn(binary, args, { env: { ...process.env, ODOGRAPH_ADMIN_PASSWORD: PASSWORD }, stdio: ['ignore', 'ignore', 'pipe'] })
-  const { http, wialon, auto } = await addresses(server)
+  const found = await addresses(server)
+  return {
+    addresses: found,
+    stop: async () => {
+      await new Promise((resolve) => {
+        server.once('exit', resolve)
+        server.kill('SIGTERM')
+      })
+      rmSync(data, { recursive: true, force: true })
+    }
+  }
+}
+
+export default async function setUp(): Promise<() => Promise<void>> {
+  const { addresses: { http, wialon, auto }, stop } = await serve()
   let close = async () => undefined as void
   let site = `http://${http}`
   // A server that was built without the pages, or with those of another folder, serves the API alone: then the pages that were
@@ -39,11 +59,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
   return async () => {
     for (const socket of fleet) socket.destroy()
     await close()
-    await new Promise((resolve) => {
-      server.once('exit', resolve)
-      server.kill('SIGTERM')
-    })
-    rmSync(data, { recursive: true, force: true })
+    await stop()
   }
 }
 

@@ -7,11 +7,11 @@ export interface Settings {
   zone: string
   /** The parameter that stands in the list of the fleet. */
   listValue: string
-  /** A style of another map. */
-  mapStyle: string
+  /** The map that the server's configuration names, if it does, or the one that needs nobody. */
+  map: 'server' | 'own'
 }
 
-const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', listValue: 'temperature.1', mapStyle: '' }
+const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', listValue: 'temperature.1', map: 'server' }
 const KEY = 'odograph.settings'
 
 function stored(): Settings {
