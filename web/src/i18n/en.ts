@@ -28,6 +28,9 @@ export const en = {
 
   'state.moving': 'moving',
   'state.stopped': 'stopped',
+  'state.stopped.for': 'stopped {span}',
+  'reading.setpoint': 'to the set-point of {value}',
+  'loading': 'Loading…',
   'state.no_signal': 'no signal',
   'state.alarm': 'alarm',
   'state.unseen': 'never seen',
@@ -87,6 +90,7 @@ export const en = {
   'fleet.group.all': 'All groups',
   'fleet.group.none': 'In no group',
   'fleet.value': 'Value in the list',
+  'fleet.value.first': 'first temperature',
   'fleet.in_view': 'On the map only',
   'fleet.list': 'Devices',
   'fleet.map': 'Map of the fleet',
@@ -95,7 +99,8 @@ export const en = {
   'fleet.none_match': 'No device matches. Take a filter away, or search for less.',
   'fleet.clear': 'Clear the filters',
   'fleet.filter': '{n} {state}: show only these',
-  'fleet.capped': 'The first {n} devices are listed; search for others.',
+  'fleet.count.some': '{n} devices and more',
+  'fleet.on_map.many': '{n} devices are on the map: with {max} or fewer they are listed here. Look nearer.',
   'fleet.fit': 'Show all',
 
   'empty.title': 'No device has sent anything yet',
