@@ -14,21 +14,27 @@ const START_MS = 60_000
 const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
 
 export interface Served {
-  addresses: Record<'http' | 'wialon' | 'auto', string>
+  /** By what listens there. */
+  addresses: Record<string, string>
+  data: string
+  binary: string
   stop(): Promise<void>
 }
 
-/** A server with a folder of its own, and more in its configuration, if that is wanted. */
-export async function serve(more = ''): Promise<Served> {
+/** A server with a folder of its own, and more in its configuration and more listeners, if that is wanted. */
+export async function serve(more = '', protocols: string[] = []): Promise<Served> {
   if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by TEST_SERVER`)
   const data = mkdtempSync(join(tmpdir(), 'odograph-web-'))
   const config = join(data, 'odograph.toml')
   writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n' + more)
-  const args = ['serve', '--data', join(data, 'data'), '--config', config, '--listen', 'wialon=127.0.0.1:0', '--listen', 'auto=127.0.0.1:0']
+  const listen = ['wialon', 'auto', ...protocols].flatMap((protocol) => ['--listen', `${protocol}=127.0.0.1:0`])
+  const args = ['serve', '--data', join(data, 'data'), '--config', config, ...listen]
   const server = spawn(binary, args, { env: { ...process.env, ODOGRAPH_ADMIN_PASSWORD: PASSWORD }, stdio: ['ignore', 'ignore', 'pipe'] })
   const found = await addresses(server)
   return {
     addresses: found,
+    data: join(data, 'data'),
+    binary,
     stop: async () => {
       await new Promise((resolve) => {
         server.once('exit', resolve)
@@ -40,7 +46,7 @@ export async function serve(more = ''): Promise<Served> {
 }
 
 export default async function setUp(): Promise<() => Promise<void>> {
-  const { addresses: { http, wialon, auto }, stop } = await serve()
+  const { addresses: { http = '', wialon = '', auto = '' }, stop } = await serve()
   let close = async () => undefined as void
   let site = `http://${http}`
   // A server that was built without the pages, or with those of another folder, serves the API alone: then the pages that were
@@ -63,7 +69,7 @@ export default async function setUp(): Promise<() => Promise<void>> {
   }
 }
 
-function addresses(server: ChildProcess): Promise<Record<'http' | 'wialon' | 'auto', string>> {
+function addresses(server: ChildProcess): Promise<Record<string, string>> {
   return new Promise((resolve, reject) => {
     const found: Record<string, string> = {}
     const timer = setTimeout(() => reject(new Error('the server did not start in time')), START_MS)
@@ -80,7 +86,7 @@ function addresses(server: ChildProcess): Promise<Record<'http' | 'wialon' | 'au
       if (said.message === 'serving HTTP') found.http = said.address ?? ''
       if (said.message === 'ready') {
         clearTimeout(timer)
-        resolve(found as Record<'http' | 'wialon' | 'auto', string>)
+        resolve(found)
       }
     })
   })
@@ -118,10 +124,10 @@ function line(time: number, truck: number, minute: number): string {
 }
 
 /** A truck is somewhere else now: as many kilometres on as it would be that many minutes after its drive began. */
-export async function drive(truck: number, minute: number): Promise<void> {
-  const socket = await open(process.env.WIALON ?? '')
+export async function drive(truck: number, minute: number, { address = process.env.WIALON ?? '', name = imei(truck) } = {}): Promise<void> {
+  const socket = await open(address)
   const send = conversation(socket)
-  await send(`#L#2.0;${imei(truck)};NA;`)
+  await send(`#L#2.0;${name};NA;`)
   await send(`#D#${line(Date.now(), truck, minute)}`)
   socket.destroy()
 }
