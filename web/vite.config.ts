@@ -4,7 +4,7 @@ import { defineConfig } from 'vite'
 // The server that `npm run dev` asks: ODOGRAPH=http://127.0.0.1:8080
 const server = process.env.ODOGRAPH ?? 'http://127.0.0.1:8080'
 const asked = { target: server, changeOrigin: false, ws: true }
-const proxy = { '/api': asked, '/healthz': asked, '/readyz': asked, '/metrics': asked }
+const proxy = { '/api': asked, '/healthz': asked, '/readyz': asked, '/metrics': asked, '/map.json': asked }
 
 // As the server says it: pages that were only tried without it break there.
 const policy =

@@ -13,14 +13,40 @@ const START_MS = 60_000
 
 const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
 
-export default async function setUp(): Promise<() => Promise<void>> {
+export interface Served {
+  /** By what listens there. */
+  addresses: Record<string, string>
+  data: string
+  binary: string
+  stop(): Promise<void>
+}
+
+/** A server with a folder of its own, and more in its configuration and more listeners, if that is wanted. */
+export async function serve(more = '', protocols: string[] = []): Promise<Served> {
   if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by TEST_SERVER`)
   const data = mkdtempSync(join(tmpdir(), 'odograph-web-'))
   const config = join(data, 'odograph.toml')
-  writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n')
-  const args = ['serve', '--data', join(data, 'data'), '--config', config, '--listen', 'wialon=127.0.0.1:0', '--listen', 'auto=127.0.0.1:0']
+  writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n' + more)
+  const listen = ['wialon', 'auto', ...protocols].flatMap((protocol) => ['--listen', `${protocol}=127.0.0.1:0`])
+  const args = ['serve', '--data', join(data, 'data'), '--config', config, ...listen]
   const server = spawn(binary, args, { env: { ...process.env, ODOGRAPH_ADMIN_PASSWORD: PASSWORD }, stdio: ['ignore', 'ignore', 'pipe'] })
-  const { http, wialon, auto } = await addresses(server)
+  const found = await addresses(server)
+  return {
+    addresses: found,
+    data: join(data, 'data'),
+    binary,
+    stop: async () => {
+      await new Promise((resolve) => {
+        server.once('exit', resolve)
+        server.kill('SIGTERM')
+      })
+      rmSync(data, { recursive: true, force: true })
+    }
+  }
+}
+
+export default async function setUp(): Promise<() => Promise<void>> {
+  const { addresses: { http = '', wialon = '', auto = '' }, stop } = await serve()
   let close = async () => undefined as void
   let site = `http://${http}`
   // A server that was built without the pages, or with those of another folder, serves the API alone: then the pages that were
@@ -40,15 +66,11 @@ export default async function setUp(): Promise<() => Promise<void>> {
   return async () => {
     for (const socket of fleet) socket.destroy()
     await close()
-    await new Promise((resolve) => {
-      server.once('exit', resolve)
-      server.kill('SIGTERM')
-    })
-    rmSync(data, { recursive: true, force: true })
+    await stop()
   }
 }
 
-function addresses(server: ChildProcess): Promise<Record<'http' | 'wialon' | 'auto', string>> {
+function addresses(server: ChildProcess): Promise<Record<string, string>> {
   return new Promise((resolve, reject) => {
     const found: Record<string, string> = {}
     const timer = setTimeout(() => reject(new Error('the server did not start in time')), START_MS)
@@ -65,7 +87,7 @@ function addresses(server: ChildProcess): Promise<Record<'http' | 'wialon' | 'au
       if (said.message === 'serving HTTP') found.http = said.address ?? ''
       if (said.message === 'ready') {
         clearTimeout(timer)
-        resolve(found as Record<'http' | 'wialon' | 'auto', string>)
+        resolve(found)
       }
     })
   })
@@ -104,15 +126,21 @@ function line(time: number, truck: number, minute: number): string {
 }
 
 /** A truck is somewhere else now: as many kilometres on as it would be that many minutes after its drive began. */
-export function drive(truck: number, minute: number): Promise<void> {
-  return backlog(truck, [{ time: Date.now(), minute }])
+export function drive(truck: number, minute: number, to?: Sender): Promise<void> {
+  return backlog(truck, [{ time: Date.now(), minute }], to)
+}
+
+/** Another server than the tests' own, and what the truck calls itself there. */
+interface Sender {
+  address?: string
+  name?: string
 }
 
 /** A truck sends what it had kept: records of these times, of as many minutes after its drive began. */
-export async function backlog(truck: number, kept: { time: number; minute: number }[]): Promise<void> {
-  const socket = await open(process.env.WIALON ?? '')
+export async function backlog(truck: number, kept: { time: number; minute: number }[], { address = process.env.WIALON ?? '', name = imei(truck) }: Sender = {}): Promise<void> {
+  const socket = await open(address)
   const send = conversation(socket)
-  await send(`#L#2.0;${imei(truck)};NA;`)
+  await send(`#L#2.0;${name};NA;`)
   for (const { time, minute } of kept) await send(`#D#${line(time, truck, minute)}`)
   socket.destroy()
 }

@@ -40,6 +40,8 @@ pub struct DeviceState {
     pub received: Option<Time>,
     /// Its state.
     pub state: State,
+    /// The time of its latest record while it moved, if one is known: since then it stands, if it does.
+    pub moved: Option<Time>,
     /// When it will be without a signal, if nothing comes until then.
     pub silent_at: Option<Time>,
     /// Where it is on the map, if anywhere.

@@ -36,12 +36,13 @@ impl Merge {
     /// take.
     pub(crate) fn join(&mut self, known: Packed<'_>, comes: Packed<'_>, has_room: bool) -> Joined {
         let sound = known.sound().max(comes.sound());
+        let moving = known.moving().max(comes.moving());
         let received = known.received().max(comes.received()).expect("a record that comes was received");
         let mut joined = Joined::default();
         if known.received() != Some(received) {
             joined.changed.insert(RECORD);
         }
-        joined.is_different = known.received() != Some(received) || known.sound() != sound;
+        joined.is_different = (known.received(), known.sound(), known.moving()) != (Some(received), sound, moving);
         for (moments, packed) in self.moments.iter_mut().zip([known, comes]) {
             moments.clear();
             moments.extend((0..packed.moments()).map(|index| packed.moment(index)));
@@ -74,7 +75,7 @@ impl Merge {
             self.picks.extend(after.sound.iter().chain(&after.wrong).map(Candidate::pick));
         }
         if joined.is_different {
-            self.write(known, comes, sound, received);
+            self.write(known, comes, [sound, received, moving]);
         }
         joined
     }
@@ -84,14 +85,14 @@ impl Merge {
         &self.out
     }
 
-    fn write(&mut self, known: Packed<'_>, comes: Packed<'_>, sound: Time, received: Time) {
+    fn write(&mut self, known: Packed<'_>, comes: Packed<'_>, [sound, received, moving]: [Time; 3]) {
         let Self { out, picks, moments, numbers } = self;
         for (numbers, moments) in numbers.iter_mut().zip(&*moments) {
             numbers.clear();
             numbers.resize(moments.len(), UNUSED);
         }
         out.clear();
-        put_header(out, sound, received, 0);
+        put_header(out, sound, received, moving, 0);
         let mut count = 0_u16;
         for pick in &mut *picks {
             let (side, moment) = (usize::from(pick.is_new), usize::from(pick.moment));

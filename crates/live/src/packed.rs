@@ -1,7 +1,7 @@
 //! What is known of one device, in few bytes: of each parameter its newest value and the record that said so.
 //!
 //! ```text
-//! i64 sound | i64 received | u16 moments, each: u8 flags, i64 time, i64 received, u64 id | entries to the end
+//! i64 sound | i64 received | i64 moving | u16 moments, each: u8 flags, i64 time, i64 received, u64 id | entries to the end
 //! entry: u16 row, and in its two top bits the form of the value | u16 moment | value
 //! value: 8 bytes | 1 byte | u16 length and as many bytes
 //! ```
@@ -65,12 +65,17 @@ impl<'a> Packed<'a> {
         (!self.0.is_empty()).then(|| self.header(8))
     }
 
+    /// The latest time of a record of it while it moved; the least time of all, if there is none.
+    pub(crate) fn moving(&self) -> Time {
+        self.header(16)
+    }
+
     fn header(&self, at: usize) -> Time {
         if self.0.is_empty() { NEVER } else { Time(i64::from_le_bytes(array(self.0, at))) }
     }
 
     pub(crate) fn moments(&self) -> u16 {
-        if self.0.is_empty() { 0 } else { u16::from_le_bytes(array(self.0, 16)) }
+        if self.0.is_empty() { 0 } else { u16::from_le_bytes(array(self.0, HEADER_BYTES - 2)) }
     }
 
     pub(crate) fn moment(&self, index: u16) -> Moment {
@@ -134,9 +139,10 @@ impl Moment {
 }
 
 /// Begins what is known of a device.
-pub(crate) fn put_header(out: &mut Vec<u8>, sound: Time, received: Time, moments: u16) {
+pub(crate) fn put_header(out: &mut Vec<u8>, sound: Time, received: Time, moving: Time, moments: u16) {
     out.extend(sound.0.to_le_bytes());
     out.extend(received.0.to_le_bytes());
+    out.extend(moving.0.to_le_bytes());
     out.extend(moments.to_le_bytes());
 }
 
@@ -246,7 +252,9 @@ fn array<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
 /// Before everything.
 pub(crate) const NEVER: Time = Time(i64::MIN);
 
-const HEADER_BYTES: usize = 18;
+pub(crate) const HEADER_BYTES: usize = 26;
+/// Before the time of the latest move was in it.
+pub(crate) const FIRST_HEADER_BYTES: usize = 18;
 const MOMENT_BYTES: usize = 25;
 const COUNTS: u8 = 1;
 const WRONG: u8 = 2;

@@ -11,7 +11,7 @@
 //! are not in it, as whoever knows them may have changed them since.
 
 use crate::bits::{RECORD, row_of};
-use crate::packed::{Reader, of_rows};
+use crate::packed::{FIRST_HEADER_BYTES, HEADER_BYTES, Reader, of_rows};
 use crate::slots::Slots;
 use odograph_model::{Key, NUMBER_MAX, PARAMETERS};
 use xxhash_rust::xxh3::xxh3_64;
@@ -64,10 +64,14 @@ pub(crate) fn tail() -> Vec<u8> {
 pub(crate) fn read(bytes: &[u8], mut take: impl FnMut(&str, &str, &[u8]) -> bool) -> Restored {
     let mut restored = Restored { is_damaged: true, ..Restored::default() };
     let mut bytes = Reader(bytes);
-    let is_ours = bytes.take(MAGIC.len()) == Some(MAGIC) && bytes.array() == Some(VERSION.to_le_bytes());
-    let Some(rows) = Some(()).filter(|()| is_ours).and_then(|()| rows_of(piece_of(&mut bytes)?.ok()?)) else {
-        return restored;
+    let is_ours = bytes.take(MAGIC.len()) == Some(MAGIC);
+    let header_bytes = match bytes.array().map(u32::from_le_bytes).filter(|_| is_ours) {
+        Some(1) => FIRST_HEADER_BYTES,
+        Some(VERSION) => HEADER_BYTES,
+        _ => return restored,
     };
+    let Some(rows) = piece_of(&mut bytes).and_then(|piece| rows_of(piece.ok()?)) else { return restored };
+    let layout = Layout { header_bytes, rows };
     let mut is_whole = true;
     while let Some(piece) = piece_of(&mut bytes) {
         match piece {
@@ -75,7 +79,7 @@ pub(crate) fn read(bytes: &[u8], mut take: impl FnMut(&str, &str, &[u8]) -> bool
                 restored.is_damaged = !is_whole || !bytes.0.is_empty();
                 return restored;
             }
-            Ok(piece) => is_whole &= devices_of(piece, &rows, &mut restored, &mut take).is_some(),
+            Ok(piece) => is_whole &= devices_of(piece, &layout, &mut restored, &mut take).is_some(),
             Err(Damaged) => is_whole = false,
         }
     }
@@ -91,6 +95,13 @@ fn piece_of<'a>(bytes: &mut Reader<'a>) -> Option<Result<&'a [u8], Damaged>> {
 }
 
 struct Damaged;
+
+/// How a snapshot writes what is known of a device.
+struct Layout {
+    header_bytes: usize,
+    /// The rows of this program for those of the snapshot.
+    rows: Vec<Option<u16>>,
+}
 
 /// The rows of this program for those of a snapshot.
 fn rows_of(piece: &[u8]) -> Option<Vec<Option<u16>>> {
@@ -110,7 +121,7 @@ fn rows_of(piece: &[u8]) -> Option<Vec<Option<u16>>> {
 
 fn devices_of(
     piece: &[u8],
-    rows: &[Option<u16>],
+    layout: &Layout,
     restored: &mut Restored,
     take: &mut impl FnMut(&str, &str, &[u8]) -> bool,
 ) -> Option<()> {
@@ -119,7 +130,7 @@ fn devices_of(
     while !bytes.0.is_empty() {
         let device = name_of(&mut bytes)?;
         let length = u32::from_le_bytes(bytes.array()?);
-        let packed = of_rows(bytes.take(usize::try_from(length).ok()?)?, rows)?;
+        let packed = of_rows(bytes.take(usize::try_from(length).ok()?)?, layout.header_bytes, &layout.rows)?;
         let count = if take(tenant, device, &packed) { &mut restored.devices } else { &mut restored.refused };
         *count += 1;
     }
@@ -146,7 +157,8 @@ fn framed(piece: &[u8]) -> Vec<u8> {
 }
 
 const MAGIC: &[u8] = b"odo live";
-const VERSION: u32 = 1;
+/// The first one did not say when a device moved last.
+const VERSION: u32 = 2;
 /// So many devices are written while the pipeline may have to wait.
 const PIECE_SLOTS: u32 = 256;
 

@@ -47,6 +47,13 @@ pub struct Thresholds {
     pub alarm_ms: i64,
 }
 
+impl Thresholds {
+    /// From which speed on a device moves whose ignition is known to be off, or not.
+    pub(crate) const fn moving_kph_by(&self, is_off: bool) -> f64 {
+        if is_off { self.moving_off_kph } else { self.moving_kph }
+    }
+}
+
 impl Default for Thresholds {
     fn default() -> Self {
         Self {
@@ -104,9 +111,8 @@ impl Signs {
         signs.seen = latest.map_or(NEVER, |latest| latest.min(received));
         let place = latitude.zip(longitude).map(|(latitude, longitude)| Place { latitude, longitude });
         signs.spot = place.and_then(Spot::new);
-        let moving_kph = if ignition == Some(false) { thresholds.moving_off_kph } else { thresholds.moving_kph };
         signs.is_moving = match speed {
-            Some(speed) => speed >= moving_kph,
+            Some(speed) => speed >= thresholds.moving_kph_by(ignition == Some(false)),
             None => movement == Some(true),
         };
         signs

@@ -7,7 +7,7 @@ use crate::batch::{Batch, DeviceState, Known, Mark};
 use crate::bits::KeySet;
 use crate::live::{Options, SubscribeError, check_size};
 use crate::matcher::Matcher;
-use crate::packed::Packed;
+use crate::packed::{NEVER, Packed};
 use crate::subscriber::{Draft, Step, Taken};
 use crate::tenant::{SubscriberId, Tenant};
 use crate::view::Gather;
@@ -209,6 +209,7 @@ pub(crate) fn told(taken: Taken, told: &KeySet, now: Time, thresholds: &Threshol
         time,
         received: packed.received(),
         state: signs.state(now, thresholds),
+        moved: Some(packed.moving()).filter(|time| *time != NEVER),
         silent_at: signs.silent_at(thresholds),
         place: latitude.zip(longitude).map(|(latitude, longitude)| Place { latitude, longitude }),
         values,

@@ -91,7 +91,7 @@ impl Tenant {
     /// Takes in a record.
     pub(crate) fn update(&mut self, update: &Update<'_>, room: Room) -> Applied {
         let mut packing = std::mem::take(&mut self.packing);
-        let (packed, cut) = packing.pack(update);
+        let (packed, cut) = packing.pack(update, &self.thresholds);
         let mut applied = self.join(update.device, Packed(packed), room);
         applied.cut += cut;
         self.packing = packing;

@@ -111,10 +111,13 @@ fn check(live: &Live, all: &[Sent]) {
         let state = live.device("t", device, &Groups::All, Time(0));
         let sent: Vec<&Sent> = all.iter().filter(|sent| sent.device == device).collect();
         assert_eq!(state.is_some(), !sent.is_empty(), "{device}");
-        let Some(DeviceState { protocol, time, received, place, values, .. }) = state else { continue };
+        let Some(DeviceState { protocol, time, received, moved, place, values, .. }) = state else { continue };
         assert_eq!(protocol.as_deref(), Some("test"));
         assert_eq!(received.map(|time| time.0), sent.iter().map(|sent| sent.received).max());
         assert_eq!(time.map(|time| time.0), newest(&sent, |_| Some(()), |_| true).map(|(_, time)| time));
+        // From 4 km/h on it moves; nobody knows when a record was made whose clock was wrong, and no current fix says nothing.
+        let moves = |sent: &&&Sent| !sent.is_wrong && sent.is_valid != Some(false) && sent.speed >= Some(4.0);
+        assert_eq!(moved.map(|time| time.0), sent.iter().filter(moves).map(|sent| sent.time.min(sent.received)).max());
         let keys: BTreeSet<Key> = sent.iter().flat_map(|sent| sent.values().into_keys()).collect();
         let expected = keys.into_iter().filter_map(|key| {
             let (value, time) = newest(&sent, |sent| sent.values().remove(&key), |sent| sent.counts(key))?;

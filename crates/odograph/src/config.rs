@@ -10,8 +10,8 @@ mod setting;
 mod show;
 
 pub(crate) use check::device_settings;
-pub(crate) use keys::{Config, Http, ListenerConfig, TlsConfig};
-pub(crate) use setting::LogFormat;
+pub(crate) use keys::{Config, Http, ListenerConfig, MapConfig, TlsConfig};
+pub(crate) use setting::{LogFormat, WebAddress};
 pub(crate) use show::{Row, markdown, rows};
 
 use crate::exit::{Failure, Status};

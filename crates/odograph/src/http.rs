@@ -261,7 +261,8 @@ impl Bound {
             tcp.set_nonblocking(true)?;
         }
         unix.set_nonblocking(true)?;
-        let (everyone, control) = (public(app, &api), control(app, &api));
+        let site = site::Site::new(&config.map);
+        let (everyone, control) = (public(app, &api, &site), control(app, &api, &site));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async {
@@ -367,12 +368,12 @@ const THREADS: usize = 2;
 /// How long until a catalog is tried again that could not be reached.
 const AGAIN: Duration = Duration::from_secs(5);
 
-fn public(app: &Arc<App>, api: &Api) -> Router {
-    let pages = Router::new().fallback(site::serve);
+fn public(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
+    let pages = Router::new().fallback(site::serve).with_state(site.clone());
     health::routes(app, api).merge(odograph_api::router(api)).merge(pages)
 }
 
-fn control(app: &Arc<App>, api: &Api) -> Router {
+fn control(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
     let own = Router::new()
         .route("/control/export/records", post(export::records))
         .route("/control/export/frames", post(export::frames))
@@ -387,5 +388,5 @@ fn control(app: &Arc<App>, api: &Api) -> Router {
         .route("/control/devices/{id}/accept", post(devices::accept))
         .route("/control/devices/{id}/reject", post(devices::reject))
         .with_state(app.clone());
-    public(app, api).merge(own)
+    public(app, api, site).merge(own)
 }

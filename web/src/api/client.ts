@@ -63,7 +63,7 @@ export function address(path: string, { path: names, query }: Loose = {}): strin
     if (value !== undefined && value !== null && value !== '') asked.set(name, String(value))
   }
   if (tenant) asked.set('tenant', tenant)
-  return asked.size > 0 ? `${filled}?${asked.toString()}` : filled
+  return asked.size > 0 ? `${filled}${filled.includes('?') ? '&' : '?'}${asked.toString()}` : filled
 }
 
 /** The answer as it comes. Throws a `Problem` if it is none. */

@@ -5430,6 +5430,8 @@ export interface components {
             /** @description Its id. */
             device: string;
             group?: string | null;
+            /** @description The time of its latest record while it moved: since then it stands, if it does. Absent, if none is known. */
+            moved_at?: string | null;
             /** @description Where it is: longitude and latitude, in degrees. */
             place?: number[] | null;
             protocol?: string | null;

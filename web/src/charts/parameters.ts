@@ -11,13 +11,16 @@ const temperatures = [
   /^reefer\.evaporator\.temperature\.\d+$/
 ]
 const others = [/^position\.speed$/, /^fuel\.(level|volume)$/, /^reefer\.fuel\.level$/, /^(door\.status|reefer\.door\.status\.\d+)$/]
+/** What somebody had computed is what they want to see. */
+const sensors = [/^sensor\./]
 const TEMPERATURES_MAX = 9
+const SENSORS_MAX = 4
 const OTHERS_MAX = 4
 
 /** What a device's day shows at first. */
 export function usualOf(names: readonly string[]): string[] {
   const of = (patterns: readonly RegExp[], most: number) => patterns.flatMap((pattern) => names.filter((name) => pattern.test(name))).slice(0, most)
-  return [...of(temperatures, TEMPERATURES_MAX), ...of(others, OTHERS_MAX)]
+  return [...of(temperatures, TEMPERATURES_MAX), ...of(sensors, SENSORS_MAX), ...of(others, OTHERS_MAX)]
 }
 
 /** `reefer.supply.air.temperature.1` is `supply air 1` to people; the whole name stands in the title. */

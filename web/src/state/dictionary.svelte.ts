@@ -5,6 +5,8 @@ export type Parameter = Schemas['ToldParameter']
 
 class Dictionary {
   all = $state.raw<Parameter[]>([])
+  /** What the sensors of the device that is looked at show, under the names that records have for it. */
+  #sensors = $state.raw(new Map<string, Parameter>())
   #byName = new Map<string, Parameter>()
   #asked: Promise<void> | undefined
 
@@ -24,10 +26,18 @@ class Dictionary {
     void this.load().catch(() => undefined)
   }
 
+  /** Takes in what a device has besides the dictionary. */
+  async sensorsOf(device: string): Promise<void> {
+    const all = await api.get('/api/v1/devices/{id}/sensors', { path: { id: device } })
+    const told = all.map(({ name, unit, formula, calibration }) =>
+      ({ name: `sensor.${name}`, kind: 'number', unit: unit || 'count', meaning: formula ?? calibration?.parameter ?? '' }))
+    this.#sensors = new Map(told.map((one) => [one.name, one]))
+  }
+
   /** What is known of `temperature.1`, whose entry is `temperature.{n}`. */
   of(name: string): Parameter | undefined {
     void this.all
-    return this.#byName.get(name) ?? this.#byName.get(name.replace(/\.\d+$/, '.{n}')) ?? this.#byName.get(name.replace(/\.\d+$/, '.{zone}'))
+    return this.#sensors.get(name) ?? this.#byName.get(name) ?? this.#byName.get(name.replace(/\.\d+$/, '.{n}')) ?? this.#byName.get(name.replace(/\.\d+$/, '.{zone}'))
   }
 
   unit(name: string): string {

@@ -1,11 +1,16 @@
 // The fleet: what people say of devices (the catalog) and what they do now (the live stream), as one list.
 import { api, Problem, type Schemas } from '../api/client'
-import { LiveStream, type DeviceStateName, type LiveDevice } from '../api/live'
+import { LiveStream, type Batch, type DeviceStateName, type LiveDevice } from '../api/live'
+import { PagedFleet } from './paged.svelte'
+import { parametersOf, readingOf } from './reading'
 
 export type Device = Schemas['Device']
 
-/** More devices than these are not all kept in the browser: search finds the others. */
-export const DEVICES_MAX = 10_000
+/**
+ * Up to so many devices are all held, with what each does now: then search, counts and names on the map answer at once. Of a larger
+ * fleet the list asks for what is in sight: all of it would be many megabytes before the first row, and all that changes, for ever.
+ */
+export const HELD_MAX = 5000
 const PAGE = 1000
 /** With more devices than these, what depends on all of them is worked out once in a while only. */
 const LARGE = 1000
@@ -27,7 +32,8 @@ class Fleet {
   isConnected = $state(true)
   /** Why it is not, where the server says so. */
   whyNot = $state.raw<Problem | undefined>()
-  isCapped = $state(false)
+  /** Whether there are too many devices to hold them: `paged` lists them then. */
+  isLarge = $state(false)
   problem = $state<Problem | undefined>()
   #live = new Map<string, LiveDevice>()
   // One signal for all: with one for each device, what counts ten thousand of them has as many to ask whenever one changes.
@@ -38,34 +44,44 @@ class Fleet {
   #parameters = ''
   #before = new Map<string, { at: number; value: number; trend: Trend }>()
   #reload: ReturnType<typeof setTimeout> | undefined
+  #value = ''
+
+  /** The list of a large fleet. */
+  readonly paged = new PagedFleet((batch) => this.#take(batch), (is, why) => this.#connected(is, why), () => this.#parameters)
 
   /** Begins, or begins anew with another value in the list. */
   watch(value: string): void {
-    const parameters = [...LIST_PARAMETERS, value].join(',')
-    if (this.#stream && this.#parameters === parameters) return
+    const parameters = [...new Set([...LIST_PARAMETERS, ...parametersOf(value)])].join(',')
+    if ((this.#stream || this.isLarge) && this.#parameters === parameters) return
     this.#stream?.close()
+    this.#stream = undefined
     this.#before.clear()
+    this.#value = value
+    const isOther = this.#parameters !== ''
     this.#parameters = parameters
     if (!this.isLoaded) void this.load()
-    this.#stream = new LiveStream({ parameters }, {
-      batch: (batch) => {
-        if (batch.full) this.#live.clear()
-        for (const id of batch.left ?? []) this.#live.delete(id)
-        let isNew = false
-        for (const device of batch.devices) {
-          const isListed = this.#known.has(device.device)
-          // Of those that the list does not have, nothing is shown.
-          if (this.isCapped && !isListed) continue
-          isNew ||= !isListed && !this.#live.has(device.device)
-          this.#live.set(device.device, device)
-          this.#remember(device, value)
-        }
-        this.#tell()
-        // A device that registered itself has an entry in the catalog a moment later.
-        if (isNew && this.isLoaded && !this.isCapped) this.#later()
-      },
-      connected: (is, why) => ([this.isConnected, this.whyNot] = [is, why])
-    })
+    if (this.isLarge) {
+      if (isOther) this.paged.again()
+    } else this.#stream = new LiveStream({ parameters }, { batch: (batch) => this.#take(batch), connected: (is, why) => this.#connected(is, why) })
+  }
+
+  #connected(is: boolean, why?: Problem): void {
+    this.isConnected = is
+    this.whyNot = why
+  }
+
+  #take(batch: Batch): void {
+    if (batch.full) this.#live.clear()
+    for (const id of batch.left ?? []) this.#live.delete(id)
+    let isNew = false
+    for (const device of batch.devices) {
+      isNew ||= !this.#known.has(device.device) && !this.#live.has(device.device)
+      this.#live.set(device.device, device)
+      this.#remember(device, this.#value)
+    }
+    this.#tell()
+    // A device that registered itself has an entry in the catalog a moment later.
+    if (isNew && this.isLoaded && !this.isLarge) this.#later()
   }
 
   /** What a device does now, as far as it has said so. */
@@ -101,20 +117,25 @@ class Fleet {
   async load(): Promise<void> {
     const era = this.#era
     try {
-      const page = (cursor?: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
+      const page = (cursor?: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor, count: cursor === undefined || undefined } })
       const [groups, first] = await Promise.all([api.get('/api/v1/groups'), page()])
-      const devices = [...first.devices]
-      let cursor = first.next ?? undefined
-      while (cursor && devices.length < DEVICES_MAX) {
+      if (era !== this.#era) return
+      this.groups = groups
+      this.isLarge = (first.count ?? 0) > HELD_MAX
+      if (this.isLarge) {
+        // What began before anybody knew is not gone on with.
+        this.#stream?.close()
+        this.#stream = undefined
+      }
+      const devices = this.isLarge ? [] : [...first.devices]
+      let cursor = this.isLarge ? undefined : (first.next ?? undefined)
+      while (cursor) {
         const more = await page(cursor)
         devices.push(...more.devices)
         cursor = more.next ?? undefined
       }
       if (era !== this.#era) return
-      this.groups = groups
-      this.isCapped = cursor !== undefined
       this.#known = new Set(devices.map(({ id }) => id))
-      if (this.isCapped) for (const id of this.#live.keys()) if (!this.#known.has(id)) this.#live.delete(id)
       this.devices = devices
       this.problem = undefined
       this.isLoaded = true
@@ -122,6 +143,11 @@ class Fleet {
       if (!(error instanceof Problem)) throw error
       if (era === this.#era) this.problem = error
     }
+  }
+
+  /** Devices as the list has them. */
+  get listed(): Device[] {
+    return this.isLarge ? this.paged.rows : this.devices
   }
 
   #later(): void {
@@ -135,20 +161,22 @@ class Fleet {
     this.#era += 1
     this.#known.clear()
     this.problem = undefined
-    this.isCapped = false
     this.isConnected = true
+    this.whyNot = undefined
     this.#live.clear()
     this.#told += 1
     this.#before.clear()
     this.devices = []
     this.groups = []
-    this.isLoaded = false
+    this.isLoaded = this.isLarge = false
+    this.paged.rows = []
     this.#parameters = ''
   }
 
   stop(): void {
     this.#stream?.close()
     this.#stream = undefined
+    this.paged.stop()
     clearTimeout(this.#reload)
     clearTimeout(this.#telling)
     this.#telling = undefined
@@ -163,7 +191,7 @@ class Fleet {
   }
 
   #remember(device: LiveDevice, name: string): void {
-    const value = (device.values as Record<string, unknown>)[name]
+    const value = readingOf(device.values as Record<string, unknown>, name)?.value
     if (typeof value !== 'number' || !device.time) return
     const at = (device.times as Record<string, number> | undefined)?.[name] ?? Date.parse(device.time)
     const before = this.#before.get(device.device)

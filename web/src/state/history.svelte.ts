@@ -163,7 +163,7 @@ export class History {
     do {
       const page = await api.get('/api/v1/devices/{id}/records', {
         path: { id: this.device },
-        query: { from: String(from), to: String(to), limit: PAGE, cursor },
+        query: { from: String(from), to: String(to), limit: PAGE, cursor, sensors: true },
         signal
       })
       // It may have been here already when another period was asked for.

@@ -5,13 +5,13 @@ export interface Settings {
   units: 'metric' | 'imperial'
   /** A name such as `Europe/Berlin`, `UTC`, or `local`. */
   zone: string
-  /** The parameter that stands in the list of the fleet. */
+  /** The parameter that stands in the list of the fleet, or `first`: the first temperature of each device. */
   listValue: string
-  /** A style of another map. */
-  mapStyle: string
+  /** The map that the server's configuration names, if it does, or the one that needs nobody. */
+  map: 'server' | 'own'
 }
 
-const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', listValue: 'temperature.1', mapStyle: '' }
+const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', listValue: 'first', map: 'server' }
 const KEY = 'odograph.settings'
 
 function stored(): Settings {

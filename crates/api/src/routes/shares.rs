@@ -408,6 +408,7 @@ mod tests {
             time: Some(now),
             received: Some(now),
             state: Driving::Alarm,
+            moved: None,
             silent_at: None,
             place: None,
             values: vec![

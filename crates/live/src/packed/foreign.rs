@@ -1,15 +1,16 @@
 //! States out of a snapshot: checked throughout, and with the rows of this program's dictionary.
 
-use super::{BYTES, EIGHT_BYTES, HEADER_BYTES, MOMENT_BYTES, Moment, ONE_BYTE, ROW_MASK, Reader};
+use super::{BYTES, EIGHT_BYTES, HEADER_BYTES, MOMENT_BYTES, Moment, NEVER, ONE_BYTE, ROW_MASK, Reader};
 use super::{head_of, put_entry, put_header, value_of};
 use crate::bits::{RECORD, key_of};
 use odograph_model::{Kind, Time};
 
-/// The state with the rows that stand for its own; `None` if these bytes are none. Parameters without a row are left out.
-pub(crate) fn of_rows(bytes: &[u8], rows: &[Option<u16>]) -> Option<Vec<u8>> {
+/// The state, whose header has that length, with the rows that stand for its own; `None` if these bytes are none. Parameters without a row are left out.
+pub(crate) fn of_rows(bytes: &[u8], header_bytes: usize, rows: &[Option<u16>]) -> Option<Vec<u8>> {
     let mut bytes = Reader(bytes);
-    let mut header = Reader(bytes.take(HEADER_BYTES)?);
+    let mut header = Reader(bytes.take(header_bytes)?);
     let [sound, received] = [header.array()?, header.array()?].map(|time| Time(i64::from_le_bytes(time)));
+    let moving = if header_bytes < HEADER_BYTES { NEVER } else { Time(i64::from_le_bytes(header.array()?)) };
     let count = u16::from_le_bytes(header.array()?);
     let mut moments = Vec::new();
     for _ in 0..count {
@@ -38,7 +39,7 @@ pub(crate) fn of_rows(bytes: &[u8], rows: &[Option<u16>]) -> Option<Vec<u8>> {
         return None;
     }
     let mut out = Vec::new();
-    put_header(&mut out, sound, received, count);
+    put_header(&mut out, sound, received, moving, count);
     moments.iter().for_each(|moment| moment.put(&mut out));
     for (_, _, head, moment, value) in entries {
         put_entry(&mut out, head, moment, value);

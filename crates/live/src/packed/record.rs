@@ -1,10 +1,10 @@
 //! A record as what it alone would make known of its device.
 
 use super::{Moment, NEVER, head_of, put_entry, put_header, put_value};
-use crate::Place;
 use crate::area::Spot;
 use crate::bits::{RECORD, row_of};
 use crate::live::Update;
+use crate::{Place, Thresholds};
 use odograph_model::{Key, Kind, Record, Value};
 
 /// Packs records, always into the same memory.
@@ -18,7 +18,7 @@ pub(crate) struct Packing {
 
 impl Packing {
     /// Packs a record, and tells how many of its values were cut.
-    pub(crate) fn pack(&mut self, update: &Update<'_>) -> (&[u8], u32) {
+    pub(crate) fn pack(&mut self, update: &Update<'_>, thresholds: &Thresholds) -> (&[u8], u32) {
         let Self { out, order, value } = self;
         let record = update.record;
         let is_wrong = record.get(Key::DeviceTime).is_some();
@@ -26,7 +26,11 @@ impl Packing {
         let moment = Moment { counts: true, time, received: update.received, id: update.id, is_wrong };
         let is_current = record.get(Key::PositionValid) != Some(&Value::Bool(false));
         out.clear();
-        put_header(out, if is_wrong { NEVER } else { update.received }, update.received, 2 - u16::from(is_current));
+        let sound = if is_wrong { NEVER } else { update.received };
+        // What a receiver calls no current fix says nothing of what it does; a clock that is ahead does not move it later.
+        let moves = !is_wrong && is_current && is_moving(record, thresholds);
+        let moving = if moves { time.min(update.received) } else { NEVER };
+        put_header(out, sound, update.received, moving, 2 - u16::from(is_current));
         moment.put(out);
         if !is_current {
             Moment { counts: false, ..moment }.put(out);
@@ -50,6 +54,15 @@ impl Packing {
             put_entry(out, head_of(*row, key.kind()), moment, value);
         }
         (out, cut)
+    }
+}
+
+/// Whether a record is one of a device that moves, as [`crate::state::Signs`] tell it of all that is known.
+fn is_moving(record: &Record, thresholds: &Thresholds) -> bool {
+    let is = |key, state| record.get(key) == Some(&Value::Bool(state));
+    match record.get(Key::PositionSpeed) {
+        Some(Value::Float(kph)) => *kph >= thresholds.moving_kph_by(is(Key::EngineIgnitionStatus, false)),
+        _ => is(Key::MovementStatus, true),
     }
 }
 

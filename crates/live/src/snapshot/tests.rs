@@ -53,6 +53,42 @@ fn what_was_known_is_known_again() {
     assert_eq!(after.stats().devices, devices - 1);
 }
 
+/// The same as the first version wrote it: without the time of the latest move.
+fn first_version(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = Reader(&bytes[MAGIC.len() + 4..]);
+    let mut old = [MAGIC, &1_u32.to_le_bytes()].concat();
+    old.extend(framed(piece_of(&mut bytes).expect("the names").ok().expect("whole")));
+    while let Some(Ok(piece)) = piece_of(&mut bytes) {
+        let mut out = Vec::new();
+        let mut piece = Reader(piece);
+        if let Some(tenant) = name_of(&mut piece) {
+            put_name(&mut out, tenant);
+        }
+        while let Some(device) = name_of(&mut piece) {
+            put_name(&mut out, device);
+            let length = u32::from_le_bytes(piece.array().expect("a length")) as usize;
+            let state = piece.take(length).expect("a state");
+            out.extend((length as u32 - 8).to_le_bytes());
+            out.extend_from_slice(&[&state[..16], &state[24..]].concat());
+        }
+        old.extend(framed(&out));
+    }
+    old
+}
+
+#[test]
+fn a_snapshot_of_an_earlier_version_is_read() {
+    let before = live(10);
+    let (after, restored) = restored(&first_version(&snapshot(&before)));
+    assert_eq!(restored, Restored { devices: 10, refused: 0, is_damaged: false });
+    let state = |live: &Live, device: &str| live.device("t", device, &Groups::All, Time(0)).expect("it is known");
+    for device in 0..10 {
+        let (device, moves) = (device.to_string(), (4..10).contains(&device).then_some(Time(device)));
+        assert_eq!(state(&before, &device).moved, moves, "from 4 km/h on it moves");
+        assert_eq!(state(&after, &device), crate::DeviceState { moved: None, ..state(&before, &device) });
+    }
+}
+
 #[test]
 fn there_may_be_no_room() {
     let live = Live::new(1, Options { devices_max: 2, ..Options::default() });

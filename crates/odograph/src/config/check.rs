@@ -45,6 +45,10 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     }
     let tls = half_tls(&loaded.config.http.tls);
     problems.extend(tls.map(|what| format!("{}: http: {what}", place(loaded, "http.tls"))));
+    let map = &loaded.config.map;
+    if map.style.is_none() && !(map.style_dark.is_none() && map.hosts.is_empty()) {
+        problems.push(format!("{}: map: style_dark and hosts say nothing without style", place(loaded, "map")));
+    }
     problems.extend(tenants(loaded));
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));

@@ -1,6 +1,8 @@
 //! Every key of the configuration, with what it means: the one table from which it is read, shown and documented.
 
-use super::setting::{BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports};
+use super::setting::{
+    BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports, WebAddress,
+};
 use compact_str::CompactString;
 use ipnet::IpNet;
 use odograph_catalog::AuditKept;
@@ -17,6 +19,7 @@ use std::time::Duration;
 pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) http: Http,
+    pub(crate) map: MapConfig,
     pub(crate) ingest: Ingest,
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) devices: Vec<DeviceConfig>,
@@ -38,6 +41,15 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: TlsConfig,
+}
+
+/// The map that the interface shows, if it is not the one that it has itself.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct MapConfig {
+    pub(crate) style: Option<WebAddress>,
+    pub(crate) style_dark: Option<WebAddress>,
+    /// What the styles take from elsewhere.
+    pub(crate) hosts: Vec<WebAddress>,
 }
 
 /// Where users, tokens and devices are.
@@ -173,6 +185,7 @@ impl Default for Config {
         Self {
             data: "odograph-data".into(),
             http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), tls: TlsConfig::default() },
+            map: MapConfig::default(),
             ingest: Ingest {
                 host: Ipv6Addr::UNSPECIFIED.into(),
                 default_ports: true,
@@ -318,6 +331,19 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.http.tls.client_ca,
         "nobody needs a certificate",
         "A file with the certificates of those who sign clients' certificates, as PEM: whoever comes has to show one then.",
+    ),
+    free(
+        "map.style",
+        |c| &mut c.map.style,
+        "the map that the interface has itself",
+        "The MapLibre style of another map, as `https://tiles.example.org/style.json`. Browsers ask that host then, and no other. See [map.md](map.md).",
+    ),
+    free("map.style_dark", |c| &mut c.map.style_dark, "`map.style`", "The same for the dark."),
+    free(
+        "map.hosts",
+        |c| &mut c.map.hosts,
+        "those of the styles",
+        "Further hosts that tiles, letters and signs of the style come from, as `[\"https://fonts.example.org\"]`.",
     ),
     key("ingest.host", |c| &mut c.ingest.host, "The address of default ports; `[::]` takes IPv4 and IPv6."),
     key(

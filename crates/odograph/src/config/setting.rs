@@ -123,6 +123,24 @@ impl Setting for Vec<CompactString> {
     }
 }
 
+impl Setting for Vec<WebAddress> {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        let all: Vec<&str> = match given {
+            Given::Text(text) => text.split(',').map(str::trim).filter(|address| !address.is_empty()).collect(),
+            Given::List(list) => list.iter().map(|address| address.trim()).collect(),
+        };
+        if let Some(wrong) = all.iter().find(|text| WebAddress::read(text).is_none()) {
+            return Err(format!("not a list of hosts such as https://fonts.example.org: {wrong:?} is none"));
+        }
+        *self = all.into_iter().filter_map(WebAddress::read).collect();
+        Ok(())
+    }
+
+    fn show(&self) -> Value {
+        json!(self.iter().map(WebAddress::origin).collect::<Vec<_>>())
+    }
+}
+
 impl Setting for Vec<IpNet> {
     fn set(&mut self, given: &Given) -> Result<(), String> {
         let all: Vec<&str> = match given {
@@ -179,6 +197,22 @@ impl Size {
 /// An id or a name that devices and tenants have.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Name(pub(crate) CompactString);
+
+/// An address on the web that pages may ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WebAddress(url::Url);
+
+impl WebAddress {
+    /// All of it.
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+
+    /// Scheme, host and port, as a page's policy names them.
+    pub(crate) fn origin(&self) -> String {
+        self.0.origin().ascii_serialization()
+    }
+}
 
 /// Where a lake is that is in no folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -361,6 +395,22 @@ impl Word for Size {
 
     fn show_amount(amount: u64) -> String {
         Self(amount).write().as_str().unwrap_or_default().to_owned()
+    }
+}
+
+impl Word for WebAddress {
+    const EXPECTED: &'static str = "an address such as https://tiles.example.org/style.json";
+
+    fn read(text: &str) -> Option<Self> {
+        let url = url::Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+        // It goes into a header whose parts are separated by blanks and semicolons; whoever sees the page sees it.
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '*' | ':' | '[' | ']');
+        let is_host = url.host_str().is_some_and(|host| !host.is_empty() && host.chars().all(is_plain));
+        (is_host && url.username().is_empty() && url.password().is_none()).then(|| Self(url))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0.as_str())
     }
 }
 

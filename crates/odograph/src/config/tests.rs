@@ -189,6 +189,32 @@ fn what_a_listener_says_about_balancers_and_tls_is_whole() {
 }
 
 #[test]
+fn a_map_is_named_by_its_address() {
+    let loaded = load(
+        "[map]\nstyle = \"https://tiles.example.org:8443/a/style.json?key=1\"\nhosts = [\"https://fonts.example.org\", \"https://*.example.com/x\"]",
+        &[("ODOGRAPH_MAP__STYLE_DARK", "http://[::1]:7/dark")],
+    );
+    let map = loaded.unwrap().config.map;
+    let style = map.style.unwrap();
+    assert_eq!(style.as_str(), "https://tiles.example.org:8443/a/style.json?key=1");
+    assert_eq!(style.origin(), "https://tiles.example.org:8443");
+    assert_eq!(map.style_dark.unwrap().origin(), "http://[::1]:7");
+    let hosts: Vec<String> = map.hosts.iter().map(WebAddress::origin).collect();
+    assert_eq!(hosts, ["https://fonts.example.org", "https://*.example.com"]);
+    let not = "not an address such as https://tiles.example.org/style.json";
+    for wrong in ["style.json", "ftp://example.org/a", "https://me:secret@example.org/a", "https://a;b.example.org/"] {
+        let told = refused(&format!("[map]\nstyle = \"{wrong}\""));
+        assert!(told.contains(not), "{wrong}: {told}");
+    }
+    let told = refused("[map]\nstyle = \"https://example.org/a\"\nhosts = [\"example.org\"]");
+    assert!(told.contains("\"example.org\" is none"), "{told}");
+    assert_eq!(
+        refused("[map]\nhosts = [\"https://example.org\"]"),
+        "odograph.toml:2:1: map: style_dark and hosts say nothing without style"
+    );
+}
+
+#[test]
 fn two_sockets_on_one_address_are_told() {
     let file = |http: &str, one: &str, other: &str| {
         format!(

@@ -1,7 +1,9 @@
 //! The interface's pages. Whoever asks for a page that the interface knows by itself, such as `/devices/4711`, gets the one from
 //! which it begins; files beside it have their content in their names, and are kept by browsers.
 
+use crate::config::{MapConfig, WebAddress};
 use axum::body::Body;
+use axum::extract::State;
 use axum::http::header::{
     ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
     IF_NONE_MATCH, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
@@ -9,14 +11,51 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use odograph_web::{Accepted, File, INDEX};
+use serde_json::json;
 use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// What pages are told, and may do, by configuration.
+pub(super) struct Site {
+    policy: HeaderValue,
+    map: String,
+}
+
+impl Site {
+    pub(super) fn new(config: &MapConfig) -> Arc<Self> {
+        let MapConfig { style, style_dark, hosts } = config;
+        let mut origins: Vec<String> = style.iter().chain(style_dark).chain(hosts).map(WebAddress::origin).collect();
+        origins.sort();
+        origins.dedup();
+        let address = |of: &Option<WebAddress>| of.as_ref().map(|of| of.as_str().to_owned());
+        let map = json!({"style": address(style), "style_dark": address(style_dark), "hosts": origins});
+        // Their hosts were looked at when the configuration was read: there is nothing in them that no header has.
+        let policy = HeaderValue::try_from(policy(&origins)).unwrap_or(HeaderValue::from_static(STRICT));
+        Arc::new(Self { policy, map: map.to_string() })
+    }
+}
+
+/// What a page may do where the map comes from these hosts, too.
+fn policy(origins: &[String]) -> String {
+    let mut policy = STRICT.to_owned();
+    for directive in ["img-src 'self' data: blob:", "connect-src 'self'"] {
+        policy = policy.replace(
+            directive,
+            &format!("{directive}{}", origins.iter().fold(String::new(), |all, one| all + " " + one)),
+        );
+    }
+    policy
+}
 
 /// Answers whatever is no question to the API.
-pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(super) async fn serve(State(site): State<Arc<Site>>, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     if method != Method::GET && method != Method::HEAD {
         return (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET, HEAD")]).into_response();
     }
     let name = uri.path().trim_start_matches('/');
+    if name == MAP {
+        return ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], site.map.clone()).into_response();
+    }
     let accepted = accepted(&headers);
     let found = match name {
         "" => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
@@ -27,8 +66,8 @@ pub(super) async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Respo
         _ => odograph_web::file(INDEX, accepted).map(|file| (file, false)),
     };
     match found {
-        Some((file, _)) if is_share(name) => hidden(answer(file, false, &headers)),
-        Some((file, kept)) => answer(file, kept, &headers),
+        Some((file, _)) if is_share(name) => hidden(answer(&site, file, false, &headers)),
+        Some((file, kept)) => answer(&site, file, kept, &headers),
         None if odograph_web::is_built() => (StatusCode::NOT_FOUND, "There is no such file.\n").into_response(),
         None => (StatusCode::NOT_FOUND, NOT_BUILT).into_response(),
     }
@@ -65,7 +104,7 @@ fn accepted(headers: &HeaderMap) -> Accepted {
     accepted
 }
 
-fn answer(file: File, kept: bool, headers: &HeaderMap) -> Response {
+fn answer(site: &Site, file: File, kept: bool, headers: &HeaderMap) -> Response {
     let tag = tag(&file);
     let known = headers.get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
     let mut response = if known {
@@ -77,6 +116,7 @@ fn answer(file: File, kept: bool, headers: &HeaderMap) -> Response {
     for (name, value) in ALWAYS {
         answer.insert(name, HeaderValue::from_static(value));
     }
+    answer.insert(CONTENT_SECURITY_POLICY, site.policy.clone());
     let age = if kept { "public, max-age=31536000, immutable" } else { "no-cache" };
     answer.insert(CACHE_CONTROL, HeaderValue::from_static(age));
     answer.insert(CONTENT_TYPE, HeaderValue::from_static(file.media_type));
@@ -113,19 +153,17 @@ const SHARE: &str = "share";
 /// Files whose names change with their content.
 const KEPT: &str = "assets/";
 
+/// Says which map the pages show.
+const MAP: &str = "map.json";
+
 /// A page runs the scripts that came with it and no others, asks nobody but this server, and is shown in no other page. Maps
 /// draw in a worker of their own making, and what draws charts sets styles.
-const ALWAYS: [(axum::http::HeaderName, &str); 4] = [
-    (
-        CONTENT_SECURITY_POLICY,
-        "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; \
-         img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
-         form-action 'self'",
-    ),
-    (REFERRER_POLICY, "same-origin"),
-    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (VARY, "accept-encoding"),
-];
+const STRICT: &str = "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data: blob:; connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; \
+     form-action 'self'";
+
+const ALWAYS: [(axum::http::HeaderName, &str); 3] =
+    [(REFERRER_POLICY, "same-origin"), (X_CONTENT_TYPE_OPTIONS, "nosniff"), (VARY, "accept-encoding")];
 
 const NOT_BUILT: &str = "This program was built without the pages of its interface. The API is at /api/v1/openapi.json.\n\
      To have the pages: `npm ci && npm run build` in web/, and build again.\n";
@@ -175,12 +213,25 @@ mod tests {
         };
         let of =
             |response: &Response, name: &str| response.headers().get(name).map(|it| it.to_str().unwrap().to_owned());
-        let page = answer(file(), false, &HeaderMap::new());
+        let site = Site::new(&MapConfig::default());
+        let page = answer(&site, file(), false, &HeaderMap::new());
+        assert_eq!(of(&page, "content-security-policy").as_deref(), Some(STRICT));
         assert_eq!(of(&page, "referrer-policy").as_deref(), Some("same-origin"));
         let page = hidden(page);
         assert_eq!(of(&page, "cache-control").as_deref(), Some("no-store"));
         assert_eq!(of(&page, "referrer-policy").as_deref(), Some("no-referrer"));
         assert_eq!(of(&page, "x-robots-tag").as_deref(), Some("noindex, nofollow"));
+    }
+
+    #[test]
+    fn only_hosts_of_the_map_are_asked_besides() {
+        let hosts = ["https://fonts.example.org".to_owned(), "https://tiles.example.org:8443".to_owned()];
+        let policy = policy(&hosts);
+        let told = "https://fonts.example.org https://tiles.example.org:8443";
+        assert_eq!(policy.matches(told).count(), 2, "{policy}");
+        assert!(policy.contains(&format!("img-src 'self' data: blob: {told};")), "{policy}");
+        assert!(policy.contains(&format!("connect-src 'self' {told};")), "{policy}");
+        assert_eq!(policy.replace(&format!(" {told}"), ""), STRICT);
     }
 
     #[test]

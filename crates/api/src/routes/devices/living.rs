@@ -128,6 +128,7 @@ mod tests {
             time: Some(Time(7)),
             received: Some(Time(7)),
             state,
+            moved: None,
             silent_at: None,
             place: None,
             values: ignition.map(known).into_iter().collect(),

@@ -49,6 +49,10 @@ pub(super) struct ToldDevice {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     received: Option<Time>,
+    /// The time of its latest record while it moved: since then it stands, if it does. Absent, if none is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    moved_at: Option<Time>,
     /// When it is without a signal, if nothing comes until then.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
@@ -98,6 +102,7 @@ impl ToldDevice {
             protocol: of.protocol.as_ref().map(ToString::to_string),
             time: of.time,
             received: of.received,
+            moved_at: of.moved,
             silent_at: of.silent_at,
             place: of.place.map(lonlat),
             values,
