@@ -50,7 +50,7 @@ export class PagedFleet {
   constructor(
     /** What was live of others is forgotten with a full batch. */
     private readonly told: (batch: Batch) => void,
-    private readonly connected: (is: boolean) => void,
+    private readonly connected: (is: boolean, why?: Problem) => void,
     private readonly parameters: () => string
   ) {}
 
