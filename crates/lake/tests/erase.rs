@@ -316,7 +316,8 @@ fn check_goes_on(disk: &FaultDisk, whole: odograph_lake::ErasedRows, what: &str)
     drop(writer);
     assert_eq!(place(disk).would_erase(0, ANOTHER).unwrap().records, 30, "{what}");
     place(disk).erase(0, TENANT, Time(NOW)).unwrap();
-    assert_eq!(has(disk, "/data/lake/default", b""), Vec::<String>::new(), "{what}");
+    let left: Vec<_> = disk.files().into_iter().filter(|path| path.starts_with("/data/lake/default")).collect();
+    assert_eq!(left, Vec::<std::path::PathBuf>::new(), "{what}");
     assert_eq!(place(disk).would_erase(0, ANOTHER).unwrap().records, 30, "{what}");
 }
 
@@ -324,22 +325,25 @@ fn check_goes_on(disk: &FaultDisk, whole: odograph_lake::ErasedRows, what: &str)
 fn the_power_may_go_at_any_moment_while_a_tenant_goes() {
     let disk = filled();
     let whole = place(&disk).would_erase(0, TENANT).unwrap();
+    let all_of = |disk: &FaultDisk| -> (Vec<std::path::PathBuf>, Vec<std::path::PathBuf>) {
+        let is_object =
+            |path: &std::path::PathBuf| path.starts_with("/data/lake/default") && path.extension().is_some();
+        let of_log = |path: &std::path::PathBuf| path.components().any(|part| part.as_os_str() == "_delta_log");
+        disk.files().into_iter().filter(is_object).partition(of_log)
+    };
+    let whole_log = all_of(&disk).0.len();
     let images = images_of(&disk, || place(&disk).erase(0, TENANT, Time(NOW)).unwrap());
     let (mut was_whole, mut was_gone) = (0, 0);
     for (image, what) in images {
         let left = place(&image).would_erase(0, TENANT).unwrap();
         was_whole += u32::from(left == whole);
         was_gone += u32::from(left != whole);
-        // Rows never stay without the log that says what they are.
-        let has_log = !has(&image, "/data/lake/default/records/_delta_log", b"").is_empty();
-        let is_data = |path: &std::path::PathBuf| {
-            path.starts_with("/data/lake/default") && path.extension().is_some_and(|it| it == "parquet")
-        };
-        let is_log = |path: &std::path::PathBuf| path.components().any(|part| part.as_os_str() == "_delta_log");
-        assert!(has_log || !image.files().iter().any(|path| is_data(path) && !is_log(path)), "{what}");
+        // Rows never stay without all of the log that says what they are.
+        let (log, data) = all_of(&image);
+        assert!(data.is_empty() || log.len() == whole_log, "{what}: {log:?} {data:?}");
         check_goes_on(&image, whole, &what);
     }
-    assert!(was_whole > 0 && was_gone > 5, "{was_whole} {was_gone}");
+    assert!(was_whole > 0 && was_gone > 3, "{was_whole} {was_gone}");
 }
 
 #[test]
@@ -347,7 +351,7 @@ fn a_disk_that_fails_while_a_tenant_goes_leaves_what_can_be_gone_on_with() {
     let disk = filled();
     let whole = place(&disk).would_erase(0, TENANT).unwrap();
     let mut failed = 0;
-    for others in (0..).step_by(3) {
+    for others in (0..).step_by(9) {
         let image = disk.kill_image();
         image.fail_sync_after(others);
         let erased = place(&image).erase(0, TENANT, Time(NOW));
@@ -359,7 +363,7 @@ fn a_disk_that_fails_while_a_tenant_goes_leaves_what_can_be_gone_on_with() {
         let image = image.crash_image(PowerCut::Kept);
         check_goes_on(&image, whole, &format!("failed after {others}"));
     }
-    assert!(failed > 5, "{failed}");
+    assert!(failed > 2, "{failed}");
 }
 
 /// What the disk has after each operation of some work, as a power cut would leave it.
