@@ -90,7 +90,7 @@ impl Commander {
     }
 
     async fn run(&mut self) -> Result<()> {
-        let mut sweep = tokio::time::interval(SWEEP);
+        let (mut sweep, mut sweep_all) = (tokio::time::interval(SWEEP), tokio::time::interval(SWEEP_ALL));
         let (mut retry, mut clean) = (tokio::time::interval(RETRY), tokio::time::interval(CLEAN));
         loop {
             while let Some(news) = self.backlog.front().cloned() {
@@ -107,16 +107,22 @@ impl Commander {
             tokio::select! {
                 Some(new) = self.new.recv() => new.into_iter().for_each(|recipient| self.has_new(recipient)),
                 Some(news) = self.news.recv() => self.backlog.push_back(news),
-                _ = sweep.tick(), if self.board.any() || !self.under_way.is_empty() => {
-                    let swept = self.queue.sweep().await?;
-                    metrics::counter!("odograph_commands_spoilt_total").absolute(self.queue.spoilt());
-                    self.give_up(&swept);
-                    self.backlog.extend(swept.into_iter().map(News::Turn));
-                }
+                _ = sweep.tick(), if self.board.any() || !self.under_way.is_empty() => self.sweep().await?,
+                // Also where nobody is known to wait: what cannot be read is not on the board.
+                _ = sweep_all.tick() => self.sweep().await?,
                 _ = retry.tick(), if self.board.any() => self.retry(),
                 _ = clean.tick() => while self.queue.clean().await? > 0 {},
             }
         }
+    }
+
+    /// Ends what has waited for too long.
+    async fn sweep(&mut self) -> Result<(), Error> {
+        let swept = self.queue.sweep().await?;
+        metrics::counter!("odograph_commands_spoilt_total").absolute(self.queue.spoilt());
+        self.give_up(&swept);
+        self.backlog.extend(swept.into_iter().map(News::Turn));
+        Ok(())
     }
 
     /// What cannot be done with one device's commands is in no other's way: nothing more of it is tried until somebody wants something of
@@ -336,6 +342,9 @@ pub(crate) fn describe() {
 
 /// How often it is looked whose time has run out, while any command waits: people see it a second later.
 const SWEEP: Duration = Duration::from_secs(1);
+
+/// The same where nobody is known to wait, or it would be asked all day for nothing.
+const SWEEP_ALL: Duration = Duration::from_secs(30);
 
 /// How often commands are tried again of devices that are here and did not get them.
 const RETRY: Duration = Duration::from_secs(10);
