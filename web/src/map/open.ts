@@ -24,14 +24,12 @@ const CREDIT = t('map.credit')
 
 /** Begins to fetch what a map needs, before it is clear what it shows. */
 export function prepareMaps(): void {
-  void import('maplibre-gl').catch(() => undefined)
+  void import('maplibre-gl')
 }
 
-/** Opens a map in an element. `null` where the browser cannot draw one, and where what it takes did not arrive. */
+/** Opens a map in an element. `null` where the browser cannot draw one. */
 export async function openMap(container: HTMLElement, view: View, isDark: boolean): Promise<Opened | null> {
-  const all = Promise.all([import('maplibre-gl'), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')])
-  const [library] = await all.catch(() => [undefined])
-  if (!library) return null
+  const [library] = await Promise.all([import('maplibre-gl'), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')])
   library.setWorkerUrl(worker)
   library.setWorkerCount(WORKERS)
   const own = settings.mapStyle === ''
@@ -62,7 +60,7 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   map.getCanvas().setAttribute('aria-label', t('fleet.map'))
   await new Promise<void>((resolve) => map.once('style.load', () => resolve()))
   // What is shown on the map comes first: the rest of it is filled in behind.
-  if (own) setTimeout(() => void fillBase(map).catch((error: unknown) => console.error(error)), 0)
+  if (own) setTimeout(() => void fillBase(map), 0)
   return { map, font: own ? FONT : fontOf(map.getStyle()) }
 }
 

@@ -19,11 +19,6 @@ class Dictionary {
     return this.#asked
   }
 
-  /** Gets it if it can: names without it are shown as they are. */
-  want(): void {
-    void this.load().catch(() => undefined)
-  }
-
   /** What is known of `temperature.1`, whose entry is `temperature.{n}`. */
   of(name: string): Parameter | undefined {
     void this.all
@@ -32,6 +27,11 @@ class Dictionary {
 
   unit(name: string): string {
     return this.of(name)?.unit ?? ''
+  }
+
+  /** Gets it if it can: names without it are shown as they are. */
+  want(): void {
+    void this.load().catch(() => undefined)
   }
 }
 
