@@ -21,11 +21,6 @@ class Dictionary {
     return this.#asked
   }
 
-  /** Gets it if it can: names without it are shown as they are. */
-  want(): void {
-    void this.load().catch(() => undefined)
-  }
-
   /** Takes in what a device has besides the dictionary. */
   async sensorsOf(device: string): Promise<void> {
     const all = await api.get('/api/v1/devices/{id}/sensors', { path: { id: device } })
@@ -42,6 +37,11 @@ class Dictionary {
 
   unit(name: string): string {
     return this.of(name)?.unit ?? ''
+  }
+
+  /** Gets it if it can: names without it are shown as they are. */
+  want(): void {
+    void this.load().catch(() => undefined)
   }
 }
 
