@@ -4,8 +4,9 @@
 //! Each step can be repeated. First the leaves are noted; then the entries are overwritten, those that say whose they are
 //! last; then the index is made anew without the name. As long as that is not done, the old index knows where they are.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::HashMap;
 use odograph_env::{DiskFile, UnixMillis};
@@ -29,7 +30,7 @@ pub struct Whose<'a> {
     pub belongs: &'a dyn Fn(Identity<'_>) -> bool,
     /// What goes of a device in a segment that was removed: of those, names are left alone, and whose they were others know.
     pub removed: &'a dyn Fn(&str, Lsn) -> Part,
-    /// Asked before each segment: where not, what is left is done by the same again.
+    /// Asked before each segment, with nothing held: where not, what is left is done by the same again.
     pub goes_on: &'a dyn Fn() -> bool,
 }
 
@@ -108,7 +109,7 @@ impl Reader {
         let seals: Vec<SealRecord> = self.seals()?.into_iter().flatten().collect();
         for base in self.listing()?.segments {
             let before = load.entries;
-            match seals.iter().find(|seal| seal.base.0 == base) {
+            match seals.binary_search_by_key(&base, |seal| seal.base.0).ok().map(|number| &seals[number]) {
                 Some(record) => {
                     for leaf in self.leaves_to_erase(record, whose, 0)? {
                         load.entries += leaf.gone;
@@ -137,13 +138,14 @@ impl Reader {
         Ok(())
     }
 
-    /// Carries out an order, or goes on with it. Nobody may remove segments meanwhile, and only one may erase at a time.
+    /// Carries out an order, or goes on with it. `removing` is held while a segment is looked at or overwritten, and free in between: who
+    /// removes segments has it meanwhile. Only one may erase at a time.
     ///
     /// # Errors
     ///
     /// When the disk refuses, or a segment is damaged so that what is in it cannot be told: then the order stays, and can be
     /// carried out once that is mended. [`Error::Interrupted`] where it does not go on.
-    pub fn erase(&self, order: u64, whose: &Whose<'_>) -> Result<Erasure, Error> {
+    pub fn erase(&self, order: u64, whose: &Whose<'_>, removing: &Mutex<()>) -> Result<Erasure, Error> {
         let mut erasures = Erasures::read(self.disk(), self.folder())?;
         let until = erasures.orders.iter().find(|one| one.order == order).map_or(Lsn(0), |one| one.until);
         let seals = self.all_sealed(until)?;
@@ -151,24 +153,74 @@ impl Reader {
         noted.extend(erasures.leaves.iter().filter(|leaf| leaf.order == order).map(|leaf| (leaf.base, leaf.place)));
         let before = erasures.leaves.len();
         for record in seals.iter().filter(|record| record.end <= until) {
+            let _alone = whose.alone(removing)?;
             let leaves = self.leaves_to_erase(record, whose, order)?;
             erasures.leaves.extend(leaves.into_iter().filter(|leaf| !noted.contains(&(leaf.base, leaf.place))));
         }
         if erasures.leaves.len() > before {
             erasures.write(self.disk(), self.folder())?;
         }
-        for record in &seals {
-            if !(whose.goes_on)() {
-                return Err(Error::Interrupted);
-            }
-            let own = |leaf: &&ErasedLeaf| leaf.order == order && leaf.base == record.base.0;
-            let leaves: Vec<ErasedLeaf> = erasures.leaves.iter().filter(own).copied().collect();
-            if !leaves.is_empty() {
-                self.erase_in(record, &leaves, &erasures, whose)?;
-            }
+        let noted = erasures.by_segment(order);
+        for (record, leaves) in of_seals(&seals, &noted) {
+            let _alone = whose.alone(removing)?;
+            self.erase_in(record, leaves, &erasures, whose)?;
         }
         let done = Erasures::read(self.disk(), self.folder())?.orders.into_iter().find(|one| one.order == order);
         done.ok_or_else(|| Error::Damaged { path: paths::erasures(self.folder()), what: "without the order" })
+    }
+
+    /// Goes on with an order in the one segment that a kill may have left half overwritten, which cannot be read before. All others are
+    /// as they were or done: segments are overwritten one after the other, in their order.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Reader::erase`].
+    pub fn finish_begun(&self, order: u64, whose: &Whose<'_>, removing: &Mutex<()>) -> Result<(), Error> {
+        let erasures = Erasures::read(self.disk(), self.folder())?;
+        let noted = erasures.by_segment(order);
+        if noted.is_empty() {
+            return Ok(());
+        }
+        let until = erasures.orders.iter().find(|one| one.order == order).map_or(Lsn(0), |one| one.until);
+        let seals = self.all_sealed(until)?;
+        let all: Vec<_> = of_seals(&seals, &noted).collect();
+        let _alone = whose.alone(removing)?;
+        // The first one that is not done. There may be very many, and their indexes are large.
+        let (mut low, mut high) = (0, all.len());
+        while low < high {
+            let middle = usize::midpoint(low, high);
+            let (record, leaves) = all[middle];
+            if self.is_done(record, leaves, whose)? { low = middle + 1 } else { high = middle }
+        }
+        match all.get(low) {
+            Some((record, leaves)) => self.erase_in(record, leaves, &erasures, whose),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether all that was noted of a segment was overwritten, and its index says so.
+    fn is_done(&self, record: &SealRecord, leaves: &[ErasedLeaf], whose: &Whose<'_>) -> Result<bool, Error> {
+        let Some(order) = leaves.first().map(|leaf| leaf.order) else { return Ok(true) };
+        let Some(found) = self.index_of(record, order)? else { return Ok(true) };
+        let places = found.index.places();
+        for leaf in leaves {
+            let Some(number) = places.row(leaf.place) else { continue };
+            let is_done = match (found.index.row(number).what == What::Erased, found.rest_behind(number)) {
+                (false, _) => false,
+                (true, None) => true,
+                (true, Some(rest)) => match &found.segment {
+                    // An earlier order left that, and so does this one: what is of whom only the entries say.
+                    Some(segment) if leaf.rest => {
+                        !found.entries(rest, &**segment, record, whose)?.iter().any(|entry| entry.belongs)
+                    }
+                    _ => leaf.rest,
+                },
+            };
+            if !is_done {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// The seals, if all before `until` has one: without it nobody knows what a segment had, nor what is left of one that was removed.
@@ -205,7 +257,7 @@ impl Reader {
             Some(device) => found.index.find(device).into_iter().collect(),
             None => (0..found.index.devices()).collect(),
         };
-        let mut leaves = Vec::new();
+        let (mut leaves, mut places) = (Vec::new(), None);
         for number in rows {
             let row = found.index.row(number);
             if row.what == What::Erased || row.device.is_empty() {
@@ -225,10 +277,11 @@ impl Reader {
             if gone == 0 && (found.segment.is_some() || part == Part::Nothing) {
                 continue;
             }
-            let place = found.index.leaf_of_row(number);
-            let sealed = found.index.row_of_leaf(place as u32).unwrap_or(number);
+            let places = places.get_or_insert_with(|| found.index.places());
+            let place = places.of_row(number);
+            let sealed = places.row(place).unwrap_or(number);
             let (leaf, entries) = (found.index.leaf(sealed), found.index.row(sealed).entries);
-            leaves.push(ErasedLeaf { order, base, place: place as u32, leaf, entries, rest, gone, bytes });
+            leaves.push(ErasedLeaf { order, base, place, leaf, entries, rest, gone, bytes });
         }
         Ok(leaves)
     }
@@ -250,13 +303,12 @@ impl Reader {
         };
         let path = paths::segment(folder, base);
         let file = self.disk().open(&path).doing("open", &path)?;
-        let mut targets = Vec::new();
+        let (mut targets, places) = (Vec::new(), found.index.places());
         for leaf in leaves {
-            let Some(number) = found.index.row_of_leaf(leaf.place) else { continue };
-            let is_rest = |number: usize| number < found.index.devices() && found.index.row(number).what == What::Rest;
-            let number = match found.index.row(number).what {
-                What::Erased if is_rest(number + 1) => number + 1,
-                What::Erased => continue,
+            let Some(number) = places.row(leaf.place) else { continue };
+            let number = match (found.index.row(number).what, found.rest_behind(number)) {
+                (What::Erased, Some(rest)) => rest,
+                (What::Erased, None) => continue,
                 _ => number,
             };
             targets.extend(found.entries(number, &**segment, record, whose)?.into_iter().filter(|entry| entry.belongs));
@@ -320,7 +372,23 @@ impl Reader {
     }
 }
 
+/// The segments of which something was noted, in their order.
+fn of_seals<'a>(
+    seals: &'a [SealRecord],
+    noted: &'a BTreeMap<u64, Vec<ErasedLeaf>>,
+) -> impl Iterator<Item = (&'a SealRecord, &'a [ErasedLeaf])> {
+    seals.iter().filter_map(|record| Some((record, noted.get(&record.base.0)?.as_slice())))
+}
+
 impl Whose<'_> {
+    /// Alone with a segment, if it is to go on.
+    fn alone<'l>(&self, removing: &'l Mutex<()>) -> Result<MutexGuard<'l, ()>, Error> {
+        if !(self.goes_on)() {
+            return Err(Error::Interrupted);
+        }
+        Ok(removing.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     fn is(&self, identity: Identity<'_>) -> bool {
         !identity.device.is_empty()
             && self.device.is_none_or(|device| device == identity.device)
@@ -345,6 +413,12 @@ struct OfDevice {
 }
 
 impl Found {
+    /// The row behind the one at `number`, if it is what others have left in the same leaf.
+    fn rest_behind(&self, number: usize) -> Option<usize> {
+        let next = number + 1;
+        (next < self.index.devices() && self.index.row(next).what == What::Rest).then_some(next)
+    }
+
     /// The entries of a row that are not erased, with whether they belong to those that are to go.
     fn entries(
         &self,

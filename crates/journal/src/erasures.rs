@@ -109,6 +109,15 @@ impl Erasures {
         own.map(|leaf| (leaf.place, *leaf)).collect::<BTreeMap<_, _>>().into_values().collect()
     }
 
+    /// What an order noted, by segment.
+    pub(crate) fn by_segment(&self, order: u64) -> BTreeMap<u64, Vec<ErasedLeaf>> {
+        let mut all = BTreeMap::<u64, Vec<ErasedLeaf>>::new();
+        for leaf in self.leaves.iter().filter(|leaf| leaf.order == order) {
+            all.entry(leaf.base).or_default().push(*leaf);
+        }
+        all
+    }
+
     /// Whether an order that is not done touches a segment.
     pub(crate) fn is_under_way(&self, base: u64) -> bool {
         let pending = |order: u64| self.orders.iter().any(|one| one.order == order && one.done.is_none());

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use hashbrown::HashMap;
 use odograph_env::{DiskFile, UnixMillis};
 
 use crate::entry::{u32_at, u64_at};
@@ -43,6 +44,25 @@ pub(crate) struct Index {
     pub(crate) entries: u64,
     pub(crate) times: Option<(UnixMillis, UnixMillis)>,
     devices: usize,
+}
+
+/// Which rows have which leaves: counted once, because there are as many as a fleet has devices.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Places {
+    of_rows: Vec<u32>,
+    rows: Vec<usize>,
+}
+
+impl Places {
+    /// Which leaf of the tree the row at `number` has, or the row before where it has none.
+    pub(crate) fn of_row(&self, number: usize) -> u32 {
+        self.of_rows[number]
+    }
+
+    /// The row that has the leaf at `place` of the tree.
+    pub(crate) fn row(&self, place: u32) -> Option<usize> {
+        self.rows.get(place as usize).copied()
+    }
 }
 
 /// Builds the file of the segment from `base` to `end`, of which `erased` was erased, by the places of leaves.
@@ -186,9 +206,16 @@ impl Index {
         (0..self.devices).filter(|&number| self.row(number).what != What::Rest).count()
     }
 
-    /// The row that has the leaf at `place` of the tree.
-    pub(crate) fn row_of_leaf(&self, place: u32) -> Option<usize> {
-        (0..self.devices).filter(|&number| self.row(number).what != What::Rest).nth(place as usize)
+    /// Which rows have which leaves of the tree.
+    pub(crate) fn places(&self) -> Places {
+        let (mut of_rows, mut rows) = (Vec::with_capacity(self.devices), Vec::with_capacity(self.devices));
+        for number in 0..self.devices {
+            if self.row(number).what != What::Rest {
+                rows.push(number);
+            }
+            of_rows.push(rows.len().saturating_sub(1) as u32);
+        }
+        Places { of_rows, rows }
     }
 
     /// Which leaf of the tree the row at `number` has, or the row before where it has none.
@@ -208,11 +235,12 @@ impl Index {
 
     /// The directory of a segment that is not there any more, with what was erased taken out of it.
     pub(crate) fn without(&self, erased: &[ErasedLeaf]) -> Vec<u8> {
-        let mut table = Table::default();
+        let (mut table, mut leaves) = (Table::default(), 0_u32);
+        let erased: HashMap<u32, &ErasedLeaf> = erased.iter().map(|leaf| (leaf.place, leaf)).collect();
         for number in 0..self.devices {
             let row = self.row(number);
-            let place = self.leaf_of_row(number) as u32;
-            match (erased.iter().find(|leaf| leaf.place == place), row.what) {
+            leaves += u32::from(row.what != What::Rest);
+            match (erased.get(&leaves.saturating_sub(1)).copied(), row.what) {
                 (None, _) => table.row_as_it_is(&row),
                 (Some(leaf), What::Device) => {
                     table.erased(leaf);
@@ -296,6 +324,8 @@ impl Index {
     }
 
     fn checked_row(&self, number: usize) -> Option<Row<'_>> {
+        #[cfg(test)]
+        tests::ROWS_READ.with(|read| read.set(read.get() + 1));
         let at = HEADER_BYTES + number * ROW_BYTES;
         let row = self.directory.get(at..at + ROW_BYTES)?;
         let names = self.directory.get(HEADER_BYTES + self.devices * ROW_BYTES..)?;
@@ -337,3 +367,85 @@ const HEADER_BYTES: usize = 64;
 const ROW_BYTES: usize = 56;
 /// The checksum covers what comes after it.
 const CHECKED_FROM: usize = 12;
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    thread_local! {
+        /// How often a row was read, by which work is counted that must not grow with the square of devices.
+        pub(super) static ROWS_READ: Cell<usize> = const { Cell::new(0) };
+    }
+
+    const DEVICES: usize = 3000;
+
+    /// An index of many devices, each seventh of which has something left of another tenant's, as after an erasure.
+    fn index() -> Index {
+        let mut table = Table::default();
+        for number in 0..DEVICES {
+            let name = format!("{number:08}");
+            match number % 7 {
+                0 => {
+                    table.erased(&leaf(number as u32, true));
+                    table.device(&name, [0; 32], &[], true);
+                }
+                _ => table.device(&name, [number as u8; 32], &[64], false),
+            }
+        }
+        let mut file = vec![0; HEADER_BYTES];
+        file[..8].copy_from_slice(MAGIC);
+        file[12..16].copy_from_slice(&VERSION_ERASED.to_le_bytes());
+        file[56..60].copy_from_slice(&((table.rows.len() / ROW_BYTES) as u32).to_le_bytes());
+        file[60..64].copy_from_slice(&(table.names.len() as u32).to_le_bytes());
+        file.extend_from_slice(&table.rows);
+        file.extend_from_slice(&table.names);
+        put_checksum(&mut file);
+        Index::parse(file).unwrap()
+    }
+
+    fn leaf(place: u32, rest: bool) -> ErasedLeaf {
+        ErasedLeaf { order: 1, base: 0, place, leaf: [7; 32], entries: 1, rest, gone: 1, bytes: 1 }
+    }
+
+    fn rows_read(work: impl FnOnce()) -> usize {
+        let before = ROWS_READ.with(Cell::get);
+        work();
+        ROWS_READ.with(Cell::get) - before
+    }
+
+    #[test]
+    fn the_places_of_leaves_are_counted_in_one_pass() {
+        let index = index();
+        let read = rows_read(|| {
+            let places = index.places();
+            for number in (0..index.devices()).step_by(11) {
+                assert_eq!(places.row(places.of_row(number)).map(|row| number - row), Some(rest_behind(number)));
+            }
+            assert_eq!((places.row(DEVICES as u32 - 1).is_some(), places.row(DEVICES as u32)), (true, None));
+        });
+        assert_eq!(read, index.devices());
+        assert_eq!(index.leaf_of_row(index.devices() - 1), DEVICES - 1);
+    }
+
+    /// Of each seven devices the first has two rows.
+    fn rest_behind(number: usize) -> usize {
+        usize::from(number % 8 == 1)
+    }
+
+    #[test]
+    fn what_is_erased_of_many_devices_is_taken_out_in_one_pass() {
+        let index = index();
+        let erased: Vec<ErasedLeaf> = (0..DEVICES as u32).map(|place| leaf(place, place % 7 == 3)).collect();
+        let mut file = Vec::new();
+        let read = rows_read(|| file = index.without(&erased));
+        assert_eq!(read, index.devices());
+        let left = Index::parse(file).unwrap();
+        assert_eq!(left.leaf_count(), DEVICES);
+        let rows: Vec<Row<'_>> = (0..left.devices()).map(|number| left.row(number)).collect();
+        let names: Vec<&str> = rows.iter().filter(|row| row.what != What::Erased).map(|row| row.device).collect();
+        let expected: Vec<String> = (3..DEVICES).step_by(7).map(|number| format!("{number:08}")).collect();
+        assert_eq!(names, expected, "those that have something of others in their leaves");
+    }
+}

@@ -3,6 +3,9 @@
 //!
 //! Nobody may write meanwhile: the lake is closed. Each step can be repeated.
 
+mod segments;
+mod tenant;
+
 use crate::frames::{CONTEXT, DECISION, NODE, SEGMENT, STREAM};
 use crate::latest::{Checkpoint, Devices, SHARDS, Summary as _, save};
 use crate::maintenance::is_data;
@@ -19,9 +22,11 @@ use datafusion::common::ScalarValue;
 use datafusion::prelude::{Expr, cast, col, lit};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use futures::TryStreamExt as _;
-use object_store::{ObjectMeta, ObjectStoreExt as _};
+use object_store::path::Path as Location;
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _};
 use odograph_model::{Lsn, Time};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+pub use segments::HeldSegments;
+use std::collections::{BTreeSet, HashSet};
 
 /// What of the tables goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,34 +109,12 @@ impl Place {
         let lake = Lake::start(self.clone())?;
         self.clean()?;
         lake.ask(async {
+            let Some(device) = of.device else { return self.erase_tenant(of.tenant).await };
             for (_, mut table) in self.tables_of(node, of.tenant).await? {
-                match of.device {
-                    Some(device) => erase_device(&mut table, of, device, now).await?,
-                    None => delete(&table, |_| true).await?,
-                }
+                erase_device(&mut table, of, device, now).await?;
             }
             Ok(())
         })
-    }
-
-    /// In which segments of the journal tables of frames have something of a device, by tenant; or of all devices of a tenant, and of
-    /// others' devices of the same names.
-    ///
-    /// # Errors
-    ///
-    /// When files cannot be read.
-    pub fn segments_of_frames(&self, tenant: &str, device: Option<&str>) -> Result<SegmentsOf, Error> {
-        let lake = Lake::of_frames(self)?;
-        let mut held = SegmentsOf::new();
-        let own = segments_of(&lake, tenant, device)?;
-        let names: BTreeSet<&str> = own.iter().map(|(device, _)| device.as_str()).collect();
-        for other in lake.tenants().iter().filter(|other| *other != tenant) {
-            let mut others = segments_of(&lake, other, device)?;
-            others.retain(|(name, _)| device.is_some() || names.contains(name.as_str()));
-            held.insert(other.to_string(), others);
-        }
-        held.insert(tenant.to_owned(), own);
-        Ok(held)
     }
 
     /// Goes through the rows of frames that may be in no journal any more: those of other nodes, and of this node's segments before a
@@ -263,9 +246,6 @@ fn each_line(
     })
 }
 
-/// Devices and the segments of the journal that frames of theirs were in, by tenant.
-pub type SegmentsOf = BTreeMap<String, BTreeSet<(String, Lsn)>>;
-
 impl ErasedRows {
     fn add(&mut self, shape: &Shape, count: u64) {
         match shape.name {
@@ -275,26 +255,6 @@ impl ErasedRows {
         }
         self.files += 1;
     }
-}
-
-fn segments_of(lake: &Lake, tenant: &str, device: Option<&str>) -> Result<BTreeSet<(String, Lsn)>, Error> {
-    let (_, frames) = lake.in_files(tenant);
-    let Some(frames) = frames else { return Ok(BTreeSet::new()) };
-    let batches = lake.ask(async {
-        let mut rows = query::session(query::QUERY_BYTES)?.read_table(frames.files.clone())?;
-        if let Some(device) = device {
-            rows = rows.filter(col(columns::DEVICE).eq(lit(device)))?;
-        }
-        let columns = vec![cast(col(columns::DEVICE), DataType::Utf8), cast(col(SEGMENT), DataType::Int64)];
-        Ok(rows.select(columns)?.distinct()?.collect().await?)
-    })?;
-    let mut held = BTreeSet::new();
-    for batch in batches {
-        let segments = batch.column(1).as_primitive::<Int64Type>().values();
-        let names = batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned);
-        held.extend(names.zip(segments.iter().map(|segment| Lsn(segment.cast_unsigned()))));
-    }
-    Ok(held)
 }
 
 /// Whether rows of a table say when they were received.
@@ -416,9 +376,14 @@ async fn forget(table: &mut Table) -> Result<(), Error> {
 
 async fn delete(table: &Table, wanted: impl Fn(&ObjectMeta) -> bool) -> Result<(), Error> {
     let store = table.store();
-    let objects: Vec<ObjectMeta> = object_store::ObjectStore::list(&*store, None).try_collect().await?;
-    for object in objects.iter().filter(|object| wanted(object)) {
-        match store.delete(&object.location).await {
+    let objects: Vec<ObjectMeta> = store.list(None).try_collect().await?;
+    remove(&*store, objects.into_iter().filter(|object| wanted(object)).map(|object| object.location)).await
+}
+
+/// One after the other, in their order. One that is gone already is as good.
+async fn remove(store: &dyn ObjectStore, locations: impl IntoIterator<Item = Location>) -> Result<(), Error> {
+    for location in locations {
+        match store.delete(&location).await {
             Err(object_store::Error::NotFound { .. }) => {}
             deleted => deleted?,
         }

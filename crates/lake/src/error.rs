@@ -25,8 +25,8 @@ pub enum Error {
     /// A file could not be read or written.
     #[error("a file of the lake cannot be read or written")]
     Store(#[from] object_store::Error),
-    /// The lake's folder could not be prepared.
-    #[error("the lake's folder cannot be prepared")]
+    /// The lake's folder could not be read or prepared.
+    #[error("the lake's folder cannot be read or prepared")]
     Folder {
         /// Why.
         source: std::io::Error,

@@ -48,7 +48,7 @@ pub use broken::BrokenTable;
 pub use columns::key as parameter;
 pub use datafusion::{arrow, parquet};
 pub use entries::{EntriesOf, EntryRows, EntryScan, WantedEntries};
-pub use erase::{ErasedOf, ErasedRows, Noted, SegmentsOf, SharedLines};
+pub use erase::{ErasedOf, ErasedRows, HeldSegments, Noted, SharedLines};
 pub use error::Error;
 pub use events::{Event, Scope};
 pub use frames::FrameRow;

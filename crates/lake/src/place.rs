@@ -111,32 +111,40 @@ impl Place {
     /// The tables that there are, each with its tenant.
     pub(crate) async fn tables(&self) -> Result<Vec<(String, &'static Shape)>, Error> {
         let mut found = Vec::new();
-        for name in self.names(&[]).await? {
+        for name in self.names(&[]).await?.folders {
             let Some(tenant) = tenant_name(&name) else { continue };
-            let tables = self.names(&[&name]).await?;
-            let there = SHAPES.into_iter().filter(|shape| tables.iter().any(|table| table == shape.name));
+            let Names { folders, is_going } = self.names(&[&name]).await?;
+            let there = SHAPES.into_iter().filter(|shape| !is_going && folders.iter().any(|table| table == shape.name));
             found.extend(there.map(|shape| (tenant.clone(), shape)));
         }
         Ok(found)
     }
 
-    /// The folders in one, or in what an object store has for that.
-    async fn names(&self, below: &[&str]) -> Result<Vec<String>, Error> {
+    /// What is in a folder, or in what an object store has for that. One that is not there has nothing; one that cannot be listed is
+    /// an error, because what would be taken for no tables has been taken for no data.
+    async fn names(&self, below: &[&str]) -> Result<Names, Error> {
+        let mut names = Names::default();
         match &self.home {
             Home::Folder { disk, folder } => {
                 let folder = below.iter().fold(folder.clone(), |folder, name| folder.join(name));
-                let Ok(found) = disk.list(&folder) else { return Ok(Vec::new()) };
-                let is_folder = |path: &&PathBuf| disk.inspect(path).is_ok_and(|found| found.is_folder);
-                let name = |path: &PathBuf| Some(path.file_name()?.to_str()?.to_owned());
-                Ok(found.iter().filter(is_folder).filter_map(name).collect())
+                for path in present(disk.list(&folder))?.unwrap_or_default() {
+                    let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
+                    match present(disk.inspect(&path))? {
+                        Some(found) if found.is_folder => names.folders.push(name.to_owned()),
+                        // One that was listed can be gone by now.
+                        found => names.is_going |= found.is_some() && name == GOING,
+                    }
+                }
             }
             Home::Remote { store, prefix } => {
                 let below = below.iter().fold(prefix.clone(), |location, name| location.join(*name));
                 let found = store.list_with_delimiter(Some(&below)).await?;
-                let name = |location: &Location| location.filename().map(str::to_owned);
-                Ok(found.common_prefixes.iter().filter_map(name).collect())
+                names.folders =
+                    found.common_prefixes.iter().filter_map(Location::filename).map(str::to_owned).collect();
+                names.is_going = found.objects.iter().any(|object| object.location.filename() == Some(GOING));
             }
         }
+        Ok(names)
     }
 
     /// The place of a tenant's table.
@@ -202,6 +210,14 @@ impl Place {
         }
     }
 
+    /// The folder of all that a tenant has, where the lake is one.
+    pub fn folder_of_tenant(&self, tenant: &str) -> Option<PathBuf> {
+        match &self.home {
+            Home::Folder { folder, .. } => Some(folder.join(folder_name(tenant))),
+            Home::Remote { .. } => None,
+        }
+    }
+
     /// The folder of a tenant's table below it.
     pub(crate) fn folder_of(&self, tenant: &str, shape: &Shape) -> String {
         format!("{}/{}", folder_name(tenant), shape.name)
@@ -257,6 +273,22 @@ impl std::fmt::Debug for Place {
     }
 }
 
+/// What is in a folder.
+#[derive(Default)]
+struct Names {
+    folders: Vec<String>,
+    /// All of it is being erased: half of a table is none.
+    is_going: bool,
+}
+
+/// What the disk says of what need not be there.
+fn present<T>(found: std::io::Result<T>) -> Result<Option<T>, Error> {
+    match found {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        found => found.map(Some).map_err(|source| Error::Folder { source }),
+    }
+}
+
 /// The scheme is ours: for files, the library would look at the disk past our own.
 fn folder_address(folder: &Path) -> Result<Url, Error> {
     let no = || Error::Refused(format!("{} is no absolute path", folder.display()));
@@ -274,6 +306,8 @@ fn address(location: &Location) -> Result<Url, Error> {
     Ok(url)
 }
 
+/// An object of this name beside a tenant's tables says that all of them are being erased.
+pub(crate) const GOING: &str = "erasing";
 /// Each is looked at by a person: after so many, more of them say nothing new.
 const DAMAGED_FILES_MAX: usize = 1000;
 const SHAPES: [&Shape; 3] = [&RECORDS, &FRAMES, &EVENTS];

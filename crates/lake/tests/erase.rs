@@ -117,10 +117,8 @@ fn a_device_goes_from_every_file_and_others_are_as_they_were() {
     // The other tenant's has all that it had.
     let of_another = ErasedOf { tenant: "another", ..DEVICE };
     assert_eq!(place(&disk).would_erase(0, of_another).unwrap().records, 30);
-    let held = place(&disk).segments_of_frames("default", None).unwrap();
-    assert_eq!(held["default"], OTHERS.map(|device| (device.to_owned(), Lsn(0))).into());
-    let held = place(&disk).segments_of_frames("default", Some(OTHERS[0])).unwrap();
-    assert_eq!(held["default"], [(OTHERS[0].to_owned(), Lsn(0))].into());
+    let held = place(&disk).segments_of_frames(0, Lsn(1), "default", None, &|| true).unwrap();
+    assert_eq!([OTHERS[0], GONE, OTHERS[1]].map(|device| held.has(device, Lsn(0))), [true, false, true]);
     // It may come again.
     let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
     let record = Record::at(Time(NOW));
@@ -204,6 +202,99 @@ fn lines_that_others_used_are_found_in_frames() {
 }
 
 #[test]
+fn segments_are_told_by_device_node_and_place_and_of_others_where_they_count() {
+    let disk = filled();
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    for (number, device) in [GONE, "only theirs"].into_iter().enumerate() {
+        let frame = FrameRow {
+            place: Lsn(200_000 + number as u64),
+            segment: Lsn(0),
+            stream: 7,
+            at: Time(NOW),
+            kind: 2,
+            name: Some("frame"),
+            device,
+            decision: None,
+            context: None,
+            payload: b"theirs",
+        };
+        writer.push_frame("another", &frame).unwrap();
+        let later = FrameRow { segment: Lsn(150_000), place: Lsn(200_010 + number as u64), ..frame };
+        writer.push_frame("another", &later).unwrap();
+    }
+    writer.flush(Lsn(300_000), true).unwrap();
+    drop(writer);
+    let held = |node, before, tenant: &str, device| {
+        let held = place(&disk).segments_of_frames(node, Lsn(before), tenant, device, &|| true).unwrap();
+        [GONE, "only theirs", OTHERS[0]].map(|device| {
+            [0, 150_000].map(|segment| (held.has(device, Lsn(segment)), held.have_others(device, Lsn(segment))))
+        })
+    };
+    let (none, own, both) = ((false, false), (true, false), (true, true));
+    assert_eq!(held(0, 1, "default", None), [[both, none], [none, none], [own, none]]);
+    assert_eq!(held(0, 1, "default", Some(OTHERS[0])), [[none; 2], [none; 2], [own, none]]);
+    assert_eq!(held(0, 200_000, "default", Some(GONE)), [[both, (false, true)], [none; 2], [none; 2]]);
+    assert_eq!(held(0, 200_000, "another", None), [[both, own], [own, own], [none; 2]]);
+    assert_eq!(held(1, 200_000, "another", None), [[none; 2]; 3], "another node's are other segments");
+    assert_eq!(held(0, 0, "another", None), [[none; 2]; 3], "these the journal has");
+    assert!(place(&disk).segments_of_frames(0, Lsn(1), "default", None, &|| false).is_err());
+}
+
+/// Of each of these there is a record; the first is not to be mixed up with all of them.
+const NAMES: [&str; 7] = ["", "..", "a", "a/b", "a.b", "NORTH", "north"];
+
+#[test]
+fn a_tenant_goes_and_no_other_whatever_it_is_called() {
+    let disk = FaultDisk::new();
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    let long = "long".repeat(20);
+    let names: Vec<&str> = NAMES.into_iter().chain([long.as_str()]).collect();
+    for tenant in &names {
+        let record = Record::at(Time(NOW));
+        let (time, id) = (Time(NOW), RecordId(1));
+        let row = Row { device: "1", time, received: time, id, protocol: "test", record: &record };
+        writer.push(tenant, &row, Lsn(1)).unwrap();
+    }
+    writer.flush(Lsn(2), true).unwrap();
+    drop(writer);
+    let place = place(&disk);
+    let mut left: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
+    left.sort();
+    for tenant in names {
+        let folder = place.folder_of_tenant(tenant).unwrap();
+        assert_eq!(folder.parent(), Some(Path::new("/data/lake")), "{tenant}");
+        assert!(disk.files().iter().any(|path| path.starts_with(&folder)), "{tenant}");
+        place.erase(0, ErasedOf { tenant, device: None, received_to: None }, Time(NOW)).unwrap();
+        assert!(!disk.files().iter().any(|path| path.starts_with(&folder)), "{tenant}");
+        left.retain(|one| one != tenant);
+        // The folders of what went are there, as a disk has them, and have no table.
+        for one in &left {
+            let of = ErasedOf { tenant: one, device: None, received_to: None };
+            assert_eq!(place.would_erase(0, of).unwrap().records, 1, "{one} after {tenant}");
+        }
+    }
+    assert_eq!(disk.files(), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn tables_that_cannot_be_listed_are_not_taken_for_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = folder.path().join("lake");
+    let place = Place::folder(Arc::new(odograph_env::LocalDisk), &lake);
+    assert_eq!(place.tenants().unwrap(), [].into(), "there is none yet");
+    std::fs::write(&lake, b"no folder").unwrap();
+    assert!(place.tenants().is_err());
+    assert!(place.would_erase(0, DEVICE).is_err());
+    assert!(place.erase(0, DEVICE, Time(NOW)).is_err());
+    std::fs::remove_file(&lake).unwrap();
+    std::fs::create_dir_all(lake.join("default")).unwrap();
+    // A link in a circle stands where a table might.
+    std::os::unix::fs::symlink("records", lake.join("default/records")).unwrap();
+    assert!(place.tenants().is_err());
+    assert!(place.erase(0, DEVICE, Time(NOW)).is_err());
+}
+
+#[test]
 fn a_tenant_goes_as_a_whole() {
     let disk = filled();
     let of = ErasedOf { tenant: "default", device: None, received_to: None };
@@ -213,10 +304,70 @@ fn a_tenant_goes_as_a_whole() {
     assert_eq!(place(&disk).would_erase(0, ErasedOf { tenant: "another", ..DEVICE }).unwrap().records, 30);
 }
 
+const TENANT: ErasedOf<'static> = ErasedOf { device: None, ..DEVICE };
+const ANOTHER: ErasedOf<'static> = ErasedOf { tenant: "another", ..TENANT };
+
+/// Whatever is left of the tenant, everything else works, and what was ordered can be done.
+fn check_goes_on(disk: &FaultDisk, whole: odograph_lake::ErasedRows, what: &str) {
+    let left = place(disk).would_erase(0, TENANT).unwrap();
+    assert!(left == whole || left == odograph_lake::ErasedRows::default(), "{what}: half of it is seen: {left:?}");
+    let (writer, _) = open_with(disk, Options::default()).unwrap();
+    assert_eq!(writer.lake().broken_tables(), [], "{what}");
+    drop(writer);
+    assert_eq!(place(disk).would_erase(0, ANOTHER).unwrap().records, 30, "{what}");
+    place(disk).erase(0, TENANT, Time(NOW)).unwrap();
+    let left: Vec<_> = disk.files().into_iter().filter(|path| path.starts_with("/data/lake/default")).collect();
+    assert_eq!(left, Vec::<std::path::PathBuf>::new(), "{what}");
+    assert_eq!(place(disk).would_erase(0, ANOTHER).unwrap().records, 30, "{what}");
+}
+
 #[test]
-fn the_power_may_go_at_any_moment() {
+fn the_power_may_go_at_any_moment_while_a_tenant_goes() {
     let disk = filled();
-    let before = others(&disk);
+    let whole = place(&disk).would_erase(0, TENANT).unwrap();
+    let all_of = |disk: &FaultDisk| -> (Vec<std::path::PathBuf>, Vec<std::path::PathBuf>) {
+        let is_object =
+            |path: &std::path::PathBuf| path.starts_with("/data/lake/default") && path.extension().is_some();
+        let of_log = |path: &std::path::PathBuf| path.components().any(|part| part.as_os_str() == "_delta_log");
+        disk.files().into_iter().filter(is_object).partition(of_log)
+    };
+    let whole_log = all_of(&disk).0.len();
+    let images = images_of(&disk, || place(&disk).erase(0, TENANT, Time(NOW)).unwrap());
+    let (mut was_whole, mut was_gone) = (0, 0);
+    for (image, what) in images {
+        let left = place(&image).would_erase(0, TENANT).unwrap();
+        was_whole += u32::from(left == whole);
+        was_gone += u32::from(left != whole);
+        // Rows never stay without all of the log that says what they are.
+        let (log, data) = all_of(&image);
+        assert!(data.is_empty() || log.len() == whole_log, "{what}: {log:?} {data:?}");
+        check_goes_on(&image, whole, &what);
+    }
+    assert!(was_whole > 0 && was_gone > 3, "{was_whole} {was_gone}");
+}
+
+#[test]
+fn a_disk_that_fails_while_a_tenant_goes_leaves_what_can_be_gone_on_with() {
+    let disk = filled();
+    let whole = place(&disk).would_erase(0, TENANT).unwrap();
+    let mut failed = 0;
+    for others in (0..).step_by(9) {
+        let image = disk.kill_image();
+        image.fail_sync_after(others);
+        let erased = place(&image).erase(0, TENANT, Time(NOW));
+        if erased.is_ok() {
+            break;
+        }
+        failed += 1;
+        // Whoever starts again finds what the disk has.
+        let image = image.crash_image(PowerCut::Kept);
+        check_goes_on(&image, whole, &format!("failed after {others}"));
+    }
+    assert!(failed > 2, "{failed}");
+}
+
+/// What the disk has after each operation of some work, as a power cut would leave it.
+fn images_of(disk: &FaultDisk, work: impl FnOnce()) -> Vec<(FaultDisk, String)> {
     let images = Arc::new(Mutex::new(Vec::new()));
     disk.on_operation({
         let images = images.clone();
@@ -227,11 +378,18 @@ fn the_power_may_go_at_any_moment() {
             }
         }
     });
-    place(&disk).erase(0, DEVICE, Time(NOW)).unwrap();
+    work();
     let images = std::mem::take(&mut *images.lock().unwrap());
     let apart = images.len().div_ceil(IMAGES_AUDITED);
     assert!(images.len() > IMAGES_AUDITED, "{}", images.len());
-    for (image, what) in images.into_iter().step_by(apart) {
+    images.into_iter().step_by(apart).collect()
+}
+
+#[test]
+fn the_power_may_go_at_any_moment() {
+    let disk = filled();
+    let before = others(&disk);
+    for (image, what) in images_of(&disk, || place(&disk).erase(0, DEVICE, Time(NOW)).unwrap()) {
         // What others have is there before it goes on, and afterwards.
         assert_eq!(others(&image), before, "{what}");
         place(&image).erase(0, DEVICE, Time(NOW)).unwrap();

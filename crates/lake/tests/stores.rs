@@ -9,7 +9,7 @@ use object_store::path::Path as Location;
 use odograph_lake::arrow::array::AsArray as _;
 use odograph_lake::arrow::datatypes::Int64Type;
 use odograph_lake::{
-    Error, FrameRow, Lake, Limits, Options, Owner, Place, Requests, Row, Trouble, TroubleKind, Writer,
+    ErasedOf, Error, FrameRow, Lake, Limits, Options, Owner, Place, Requests, Row, Trouble, TroubleKind, Writer,
 };
 use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::TestClock;
@@ -116,6 +116,48 @@ fn many_small_files_become_few_there_too() {
     assert_eq!(ids(&writer.lake()).unwrap(), (0..20).collect::<Vec<i64>>());
     assert_eq!(anew(&store), (0..20).collect::<Vec<i64>>());
     assert_eq!(store.names().iter().filter(|name| name.contains("/merged-")).count(), 2);
+}
+
+#[test]
+fn a_tenant_goes_from_a_store_that_is_away_in_between() {
+    let mut cut_short = 0;
+    for deletes in 0.. {
+        let store = Flaky::new();
+        let mut writer = open(&place(&store, FIRST), 0).unwrap();
+        speed(&mut writer, 0..10);
+        let record = Record::at(Time(NOW));
+        let row = Row {
+            device: "d",
+            time: Time(NOW),
+            received: Time(NOW),
+            id: RecordId(1),
+            protocol: "test",
+            record: &record,
+        };
+        writer.push("default2", &row, Lsn(1)).unwrap();
+        writer.flush(Lsn(1000), true).unwrap();
+        drop(writer);
+        store.down_after_deletes(deletes);
+        let again = place(&store, Owner { writer: 101, ..FIRST });
+        let of = ErasedOf { tenant: "default", device: None, received_to: None };
+        let erased = again.erase(0, of, Time(NOW));
+        if erased.is_ok() {
+            break;
+        }
+        cut_short += 1;
+        store.set_down(false);
+        // Whoever starts meanwhile sees nothing of it, and all else.
+        let again = place(&store, Owner { writer: 102, ..FIRST });
+        assert_eq!(again.tenants().unwrap(), ["default2".to_owned()].into(), "{deletes}");
+        let writer = open(&again, 0).unwrap();
+        assert_eq!(writer.lake().broken_tables(), [], "{deletes}");
+        drop(writer);
+        again.erase(0, of, Time(NOW)).unwrap();
+        let left = store.names();
+        assert!(left.iter().all(|name| name.starts_with("odograph/default2/")), "{deletes}: {left:?}");
+        assert_eq!(again.would_erase(0, ErasedOf { tenant: "default2", ..of }).unwrap().records, 1);
+    }
+    assert!(cut_short > 3, "{cut_short}");
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod place;
 pub(crate) use place::{At, OwnedTarget};
 
 use crate::config::{Config, Loaded, rows};
+use crate::erase::refuse_backup;
 use crate::exit::{Failure, Status};
 use crate::export::Sink;
 use crate::folder::Folder;
@@ -170,6 +171,8 @@ impl Home {
         durable: Option<&Mark>,
         screen: &Screen<'_>,
     ) -> Result<Manifest> {
+        // Whoever erases has the seat of backups, so none is ordered while this one is made.
+        refuse_backup(self.journals()?.iter().map(|(_, reader)| reader))?;
         let reader = self.folder.reader(self.node)?;
         let key = reader.as_ref().and_then(|reader| reader.public_key().ok()).map(|key| to_hex(&key));
         let settings = Settings { bytes_per_second: query.bytes_per_second, read_all: query.read_all };

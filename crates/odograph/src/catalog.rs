@@ -1,6 +1,7 @@
 //! The catalog of a data folder, or the one that the configuration names.
 
 use crate::config::Config;
+use crate::erase;
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::server::state_of;
@@ -17,6 +18,8 @@ pub(crate) async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Er
         None => format!("sqlite:{}", folder.catalog().display()),
     };
     let catalog = Catalog::open(&url, Arc::new(SystemClock::new()), Arc::new(SystemRng)).await?;
+    let own = folder.clone();
+    catalog.keep_out(move || erase::kept_out(&own));
     for tenant in config.named_tenants() {
         catalog.ensure_tenant(tenant).await?;
     }

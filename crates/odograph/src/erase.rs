@@ -12,25 +12,31 @@
 //! 4. History is closed; its rows go from all tables, with older files, the log's entries, and what is saved of devices.
 //! 5. The order is done, and no longer says whose it was; the device may come again.
 
+mod known;
+mod open;
 mod shared;
+mod turns;
 
 use crate::config::Config;
 use crate::exit::{Failure, Status};
 use anyhow::{Context as _, Result, bail};
 use compact_str::CompactString;
+pub(crate) use known::check_names;
 pub(crate) use odograph_api::{Erased, ErasedLoad as Load};
 use odograph_catalog::{Access, Catalog, Error as CatalogError, TenantChange};
-use odograph_env::{Clock, LocalDisk};
+use odograph_env::{Clock, Disk as _, LocalDisk};
 use odograph_ingest::{Roster, State};
 use odograph_journal::{CursorStore, Erasure, Identity, Part, Reader, Whose};
-use odograph_lake::{ErasedOf, ErasedRows, SegmentsOf};
+use odograph_lake::{ErasedOf, ErasedRows, HeldSegments};
 use odograph_live::Live;
 use odograph_model::{Lsn, Time};
 use odograph_protocols::Binding;
+pub(crate) use open::{kept_out, refuse_backup};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+pub(crate) use turns::{Busy, Turns};
 
 /// Whose data is erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -74,8 +80,6 @@ pub(crate) struct EraseQuery {
 pub(crate) struct Erasing {
     pub(crate) reader: Reader,
     pub(crate) lake: odograph_lake::Place,
-    /// The lake, where it is a folder.
-    pub(crate) lake_folder: PathBuf,
     /// The journal's folder.
     pub(crate) journal: PathBuf,
     pub(crate) node: u16,
@@ -87,7 +91,8 @@ pub(crate) struct Erasing {
 impl Erasing {
     /// How much there is, as far as it is in the journal and in files.
     pub(crate) fn load(&self, of: &Of) -> Result<Load> {
-        let load = self.with_whose(of, &SegmentsOf::new(), &|| true, |whose| Ok(self.reader.would_erase(whose)?))?;
+        let load =
+            self.with_whose(of, &HeldSegments::default(), &|| true, |whose| Ok(self.reader.would_erase(whose)?))?;
         let ErasedRows { records, frames, events, files, days } =
             self.lake.would_erase(self.node, rows_of(of, None))?;
         let (entries, bytes, segments) = (load.entries, load.bytes, load.segments);
@@ -133,13 +138,28 @@ impl Erasing {
         if !self.is_read(*until)? {
             bail!("history has not read all that order {order} is about: nothing is overwritten before");
         }
-        let _removing = self.removing.lock().unwrap_or_else(PoisonError::into_inner);
-        // Of segments that were removed only names are left: history knows whose they were.
-        let held = match self.reader.removed()? > Lsn(0) {
-            true => self.lake.segments_of_frames(&of.tenant, of.device.as_deref())?,
-            false => SegmentsOf::new(),
+        let held = self.held(of, *until, goes_on)?;
+        let goes_on = || {
+            // Whoever removes segments has waited for this: without a pause, the lock would be taken again before they see it.
+            std::thread::sleep(OTHERS_TURN);
+            goes_on()
         };
-        self.with_whose(of, &held, goes_on, |whose| Ok(self.reader.erase(*order, whose)?))
+        self.with_whose(of, &held, &goes_on, |whose| Ok(self.reader.erase(*order, whose, &self.removing)?))
+    }
+
+    /// In which segments before a place its names stand. Of segments that were removed, or will be before they are overwritten, names
+    /// are all that is left, and history knows whose they were. Looked at before the order, too: what cannot be told is not ordered.
+    pub(crate) fn held(&self, of: &Of, until: Lsn, goes_on: &dyn Fn() -> bool) -> Result<HeldSegments> {
+        let device = of.device.as_deref();
+        Ok(self.lake.segments_of_frames(self.node, until, &of.tenant, device, goes_on)?)
+    }
+
+    /// Finishes the segment that a kill left half overwritten, if there is one: nobody can read it before. All others can wait.
+    pub(crate) fn finish_begun(&self, pending: &Pending) -> Result<()> {
+        let Pending { order, subject: Subject { of, .. }, .. } = pending;
+        self.with_whose(of, &HeldSegments::default(), &|| true, |whose| {
+            Ok(self.reader.finish_begun(*order, whose, &self.removing)?)
+        })
     }
 
     /// What history has of it goes. Nobody may have it open.
@@ -148,7 +168,7 @@ impl Erasing {
         self.lake.erase(self.node, rows_of(of, received_to.map(Time)), Time(self.clock.now()))?;
         if of.device.is_none() {
             // Without it, tables that are gone would be made anew, empty.
-            remove_folder(&self.lake_folder.join(of.tenant.as_str()))?;
+            self.lake.folder_of_tenant(&of.tenant).map_or(Ok(()), |folder| remove_folder(&folder))?;
         }
         Ok(())
     }
@@ -163,7 +183,7 @@ impl Erasing {
     fn with_whose<R>(
         &self,
         of: &Of,
-        held: &SegmentsOf,
+        held: &HeldSegments,
         goes_on: &dyn Fn() -> bool,
         work: impl FnOnce(&Whose<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -171,10 +191,7 @@ impl Erasing {
             Binding::read(identity.device, identity.decision).is_ok_and(|binding| binding.tenant == of.tenant)
         };
         let removed = |name: &str, segment: Lsn| {
-            let of_segment = (name.to_owned(), segment);
-            let has = |tenant: &str| held.get(tenant).is_some_and(|held| held.contains(&of_segment));
-            let others = held.keys().any(|tenant| *tenant != of.tenant && has(tenant));
-            match (has(&of.tenant), others) {
+            match (held.has(name, segment), held.have_others(name, segment)) {
                 (true, true) => Part::Some,
                 (true, false) => Part::All,
                 // Of a device whose rows are not kept any more, nobody knows but whoever names it.
@@ -219,16 +236,7 @@ pub(crate) fn check(config: &Config, of: &Of) -> Result<()> {
         let what = format!("{} is a tenant of the configuration: take it out there, and erase it then", of.tenant);
         return Err(Failure::new(Status::Usage, what).into());
     }
-    check_default(of)
-}
-
-/// Refuses the tenant of all who have none.
-pub(crate) fn check_default(of: &Of) -> Result<()> {
-    if of.device.is_none() && of.tenant == DEFAULT {
-        let what = "the tenant default also has what is nobody's: erase its devices one after the other";
-        return Err(Failure::new(Status::Usage, what).into());
-    }
-    Ok(())
+    check_names(of)
 }
 
 /// The catalog forgets it. Gives all ids that it had.
@@ -266,12 +274,12 @@ pub(crate) fn forget_live(live: &Live, of: &Of) {
 }
 
 fn remove_folder(path: &Path) -> Result<()> {
+    let what = || format!("cannot remove {}", path.display());
     match std::fs::remove_dir_all(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(error).with_context(|| format!("cannot remove {}", path.display()))
-        }
-        _ => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        removed => removed.with_context(what)?,
     }
+    path.parent().map_or(Ok(()), |above| LocalDisk.sync_folder(above)).with_context(what)
 }
 
 /// Where the sealed segments end.
@@ -302,6 +310,8 @@ const DEFAULT: &str = "default";
 /// A minute: a segment of 256 MiB is hashed in some seconds.
 const SEAL_LOOKS: u32 = 1200;
 const SEAL_PAUSE: Duration = Duration::from_millis(50);
+/// Between two segments, of which each takes much longer.
+const OTHERS_TURN: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
 mod tests;

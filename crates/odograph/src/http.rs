@@ -21,7 +21,7 @@ mod unidentified;
 use crate::backup::Home;
 use crate::catalog;
 use crate::config::{self, ADMIN_PASSWORD, Config};
-use crate::erase::Erasing;
+use crate::erase::{Erasing, Turns};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
@@ -69,6 +69,8 @@ pub(crate) struct App {
     erasing: Erasing,
     /// One at a time.
     erasures: Mutex<()>,
+    /// When tenants may ask again what there is to erase, and to erase it.
+    erase_turns: [Turns; 2],
     looks: system::Looks,
     stopping: AtomicBool,
 }
@@ -107,6 +109,7 @@ impl App {
             replays,
             erasing,
             erasures: Mutex::default(),
+            erase_turns: Default::default(),
             looks: system::Looks::begun(),
             stopping,
         }

@@ -170,7 +170,7 @@ impl Server {
         let reader = Reader::open(Arc::new(LocalDisk), &folder.journal(config.journal.node))?;
         let home = Home::new(loaded, clock.clone())?;
         let place = Place::new(config, &folder, reader.clone(), clock.clone())?;
-        let erasing = place.erasing(&folder, config.journal.node, clock.clone(), home.removing.clone());
+        let erasing = place.erasing(config.journal.node, clock.clone(), home.removing.clone());
         // Before anyone reads it: what a kill left half erased cannot be read.
         let alarms = Arc::<Alarms>::default();
         let left = erase_left(&erasing, &alarms);
@@ -422,8 +422,8 @@ fn lost() -> anyhow::Error {
     Failure::new(Status::JournalLost, what).into()
 }
 
-/// Goes on with the erasures that were ordered and not done, as far as the journal is concerned and everyone has read it. What is left
-/// or fails is done while the server runs. Where orders cannot be read, nobody can be kept out for them: that is an alarm, and nothing
+/// Finishes the segment of each order that a kill left half overwritten. All else of the orders is done while the server runs and devices
+/// are served, but those that are kept out: that may take long. Where orders cannot be read, nobody can be kept out for them: that is an alarm, and nothing
 /// is erased before they can.
 fn erase_left(erasing: &Erasing, alarms: &Alarms) -> Vec<Pending> {
     let pending = erasing.pending().unwrap_or_else(|error| {
@@ -434,7 +434,7 @@ fn erase_left(erasing: &Erasing, alarms: &Alarms) -> Vec<Pending> {
         Vec::new()
     });
     for one in &pending {
-        if let Err(error) = erasing.journal(one, &|| true) {
+        if let Err(error) = erasing.finish_begun(one) {
             tracing::error!(order = one.order, "an erasure that was ordered is not done yet: {error:#}");
         }
     }

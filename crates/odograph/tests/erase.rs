@@ -7,7 +7,7 @@ mod common;
 use client::Client;
 use common::{Device, Place, Server, errors, position};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -598,6 +598,11 @@ fn an_owner_erases_by_the_api_and_the_log_says_who() {
     let told = owner.post(&path, &json!({})).of(200);
     assert_eq!((&told["order"], &told["load"]["records"]), (&Value::Null, &json!(10)), "{told}");
     assert_eq!(export(&place, "records", "default", Some(ALONE)).len(), 10);
+    // Each look reads all there is, so nobody may look all the time. Nobody waits for that who means it.
+    let again = owner.post(&path, &json!({}));
+    let wait: u64 = again.header("retry-after").expect("it says when").parse().expect("seconds");
+    assert!((1..=60).contains(&wait), "{wait}");
+    again.problem(429);
     let told = owner.post(&path, &json!({"yes": true})).of(200);
     assert_eq!((&told["order"], &told["load"]["records"]), (&json!(1), &json!(10)), "{told}");
     check_gone(&place, ALONE, "by the API");
@@ -605,6 +610,122 @@ fn an_owner_erases_by_the_api_and_the_log_says_who() {
     owner.get(&format!("/api/v1/devices/{ALONE}")).of(404);
     let log = owner.get("/api/v1/audit").of(200).to_string();
     assert!(log.contains("device.erase_asked") && log.contains("owner") && !log.contains(ALONE), "{log}");
+    assert!(server.stop().success());
+}
+
+/// All files of history, with what they have.
+fn history(place: &Place) -> BTreeMap<PathBuf, Vec<u8>> {
+    files(&place.data().join("lake"))
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read(path).expect("a file")))
+        .collect()
+}
+
+#[test]
+fn no_name_of_a_tenant_leads_to_what_others_have() {
+    let place = Place::new();
+    let listener = |tenant: &str| {
+        format!(
+            "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\ntenant = \"{tenant}\"\n"
+        )
+    };
+    let path = place.write("odograph.toml", &["default", "north", "NORTH"].map(listener).concat());
+    let mut command = place.command(&["serve", "--config", path.to_str().expect("as it was made")]);
+    command.envs(RESTLESS.iter().copied());
+    let server = Server::start(command);
+    let lines = server.start.iter().filter(|line| line["message"] == "listening" && line["transport"] == "tcp");
+    let addresses: Vec<SocketAddr> =
+        lines.map(|line| line["address"].as_str().expect("as it was made").parse().expect("as it was made")).collect();
+    for address in &addresses[..3] {
+        drop(send(*address, ALONE, STAYS, 0..5));
+    }
+    for tenant in ["default", "north", "NORTH"] {
+        assert_eq!(export(&place, "records", tenant, None).len(), 10, "{tenant}");
+    }
+    for tenant in ["", "..", "a/b", "../lake", "north/records"] {
+        let made = place.run(&["tenant", "create", tenant]);
+        assert!(!made.status.success(), "{tenant}: {}", errors(&made));
+    }
+    assert!(server.stop().success());
+    let server = place.serve();
+    let before = history(&place);
+    for tenant in ["", "..", ".", "a/b", "north/records", "NORTH/../north", "North", "x.4e4f525448", " "] {
+        for yes in [&[][..], &["--yes"]] {
+            let refused = place.run(&[&["tenant", "erase", tenant][..], yes].concat());
+            assert!(!refused.status.success(), "{tenant:?}");
+            let told = errors(&refused);
+            assert!(told.contains("nothing was changed"), "{tenant:?}: {told}");
+            // What there is.
+            let is_name = !tenant.trim().is_empty();
+            assert_eq!(told.contains("NORTH, default, north"), is_name, "{tenant:?}: {told}");
+        }
+    }
+    let refused = place.run(&["device", "erase", "", "--yes"]);
+    assert!(errors(&refused).contains("no device has an empty id"), "{}", errors(&refused));
+    let refused = place.run(&["device", "erase", ALONE, "--tenant", "nobody", "--yes"]);
+    assert!(errors(&refused).contains("there is no tenant"), "{}", errors(&refused));
+    assert_eq!(orders(&place.data()), "");
+    assert!(history(&place) == before, "files of history went");
+    // The one that is meant goes, and nothing else.
+    let folder = place.data().join("lake/x.4e4f525448");
+    assert!(folder.exists());
+    place.text(&["tenant", "erase", "NORTH", "--yes"]);
+    assert!(!folder.exists());
+    for (tenant, count) in [("default", 10), ("north", 10), ("NORTH", 0)] {
+        assert_eq!(export(&place, "records", tenant, None).len(), count, "{tenant}");
+    }
+    verify(&place, "a tenant less");
+    assert!(server.stop().success());
+}
+
+#[test]
+fn as_long_as_an_order_is_open_nothing_is_made_anew_or_copied_and_nobody_looks() {
+    let place = Place::new();
+    let (server, listeners) = serve(&place);
+    let made = place.text(&["token", "create", "--json", "--name", "owner", "--role", "owner"]);
+    let made: Value = serde_json::from_str(&made).expect("JSON");
+    let owner = Client::with_token(server.http(), made["secret"].as_str().expect("a secret"));
+    let _devices = fill(&listeners, SHARED);
+    // What cannot be listed is in the way of history from here on.
+    let in_the_way = place.data().join("lake/default/circle");
+    let is_open = || orders(&place.data()).contains("done -");
+    let device = [ALONE, "867000000000066", "867000000000074", "867000000000082"].into_iter().find(|device| {
+        drop(send(listeners.default, device, MARK, 0..60));
+        let mut erasing = place.command(&["device", "erase", device, "--yes"]).spawn().expect("it runs");
+        while !is_open() && erasing.try_wait().expect("a child").is_none() {}
+        std::os::unix::fs::symlink("circle", &in_the_way).expect("a link");
+        let is_done = erasing.wait().expect("a child").success();
+        if is_done {
+            std::fs::remove_file(&in_the_way).expect("it was made");
+        }
+        !is_done && is_open()
+    });
+    let device = device.expect("one of them meets what is in its way");
+    wait_until(|| owner.get(&format!("/api/v1/devices/{OTHER}")).status == 200);
+    let path = format!("/api/v1/devices/{OTHER}/erase");
+    let again = owner.post(&path, &json!({}));
+    assert!(again.header("retry-after").is_some());
+    let told = again.problem(429);
+    assert_eq!(told, "too_many");
+    for (ids, status) in [(json!([device]), 409), (json!(["new", device]), 409), (json!(["new"]), 201)] {
+        let told = owner.post("/api/v1/devices", &json!({"ids": ids})).of(status).to_string();
+        assert_eq!(told.contains("is being erased"), status == 409, "{told}");
+    }
+    let target = place.folder.path().join("backups");
+    let to = target.to_str().expect("as it was made").to_owned();
+    let refused = place.run(&["backup", "--to", &to]);
+    assert!(errors(&refused).contains("is not done yet"), "{}", errors(&refused));
+    // Nor where no server runs.
+    assert!(server.stop().success());
+    let refused = place.run(&["backup", "--to", &to]);
+    assert!(errors(&refused).contains("is not done yet"), "{}", errors(&refused));
+    std::fs::remove_file(&in_the_way).expect("it was made");
+    let (server, _) = serve(&place);
+    wait_until(|| !is_open());
+    let owner = Client::with_token(server.http(), made["secret"].as_str().expect("a secret"));
+    owner.post("/api/v1/devices", &json!({"ids": [device]})).of(201);
+    place.text(&["backup", "--to", &to]);
+    verify(&place, "done");
     assert!(server.stop().success());
 }
 

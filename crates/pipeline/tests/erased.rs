@@ -160,7 +160,7 @@ fn erase(disk: &FaultDisk) -> u64 {
     let order = reader.order_erasure(NOW, end, b"whose", 1).unwrap();
     let belongs = |identity: Identity<'_>| identity.device == GONE;
     let whose = Whose { device: Some(GONE), belongs: &belongs, removed: &|_, _| Part::All, goes_on: &|| true };
-    let done = reader.erase(order, &whose).unwrap();
+    let done = reader.erase(order, &whose, &std::sync::Mutex::new(())).unwrap();
     reader.finish_erasure(order, NOW).unwrap();
     done.entries
 }

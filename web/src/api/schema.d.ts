@@ -673,7 +673,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description One of its ids is taken. */
+                /** @description One of its ids is taken, or is being erased. */
                 409: {
                     headers: {
                         [name: string]: unknown;
@@ -833,7 +833,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description An id is taken, or it was changed meanwhile. */
+                /** @description An id is taken or is being erased, or it was changed meanwhile. */
                 409: {
                     headers: {
                         [name: string]: unknown;
@@ -1232,6 +1232,15 @@ export interface paths {
                 };
                 /** @description It is not erased, or not yet: the detail says which, and why. */
                 409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Something is being erased or looked at already, or the tenant has asked just now: `Retry-After` says when to come again. */
+                429: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -3344,7 +3353,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description The id is taken. */
+                /** @description The id is taken, or all of that tenant is being erased. */
                 409: {
                     headers: {
                         [name: string]: unknown;

@@ -117,7 +117,7 @@ struct NewDevice {
 #[utoipa::path(post, path = "/api/v1/devices", tag = "devices", request_body = NewDevice,
     responses((status = 201, description = "It is there.", body = Device),
         (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody),
-        (status = 409, description = "One of its ids is taken.", body = crate::problem::ProblemBody)))]
+        (status = 409, description = "One of its ids is taken, or is being erased.", body = crate::problem::ProblemBody)))]
 async fn create(caller: Caller, Body(new): Body<NewDevice>) -> Result<(StatusCode, Json<Device>), Problem> {
     let NewDevice { ids, fields } = new;
     Ok((StatusCode::CREATED, Json(caller.within().create_device(ids, fields).await?)))
@@ -139,7 +139,7 @@ async fn one(caller: Caller, Named(id): Named<String>) -> Result<Json<Device>, P
     params(("id" = String, Path, description = "The device's id, or one of its other names.")),
     responses((status = 200, description = "The device, as it is now.", body = Device),
         (status = 404, description = "There is no such device.", body = crate::problem::ProblemBody),
-        (status = 409, description = "An id is taken, or it was changed meanwhile.", body = crate::problem::ProblemBody)))]
+        (status = 409, description = "An id is taken or is being erased, or it was changed meanwhile.", body = crate::problem::ProblemBody)))]
 async fn change(
     caller: Caller,
     Named(id): Named<String>,
@@ -179,7 +179,9 @@ struct EraseIt {
     responses((status = 200, description = "What was erased, or would be.", body = Erased),
         (status = 403, description = "Whoever asks is no owner.", body = crate::problem::ProblemBody),
         (status = 404, description = "There is no such device.", body = crate::problem::ProblemBody),
-        (status = 409, description = "It is not erased, or not yet: the detail says which, and why.", body = crate::problem::ProblemBody)))]
+        (status = 409, description = "It is not erased, or not yet: the detail says which, and why.", body = crate::problem::ProblemBody),
+        (status = 429, description = "Something is being erased or looked at already, or the tenant has asked just now: `Retry-After` says when to come again.",
+            body = crate::problem::ProblemBody)))]
 async fn erase(
     State(api): State<Api>,
     caller: Caller,

@@ -27,7 +27,7 @@ async fn list(caller: Caller) -> Result<Json<Vec<Tenant>>, Problem> {
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "administration", request_body = NewTenant,
     responses((status = 201, description = "It is there.", body = Tenant),
         (status = 403, description = "Whoever asks may not manage tenants.", body = crate::problem::ProblemBody),
-        (status = 409, description = "The id is taken.", body = crate::problem::ProblemBody)))]
+        (status = 409, description = "The id is taken, or all of that tenant is being erased.", body = crate::problem::ProblemBody)))]
 async fn create(caller: Caller, Body(new): Body<NewTenant>) -> Result<(StatusCode, Json<Tenant>), Problem> {
     Ok((StatusCode::CREATED, Json(caller.tenants().create(new).await?)))
 }

@@ -18,6 +18,8 @@ const OTHER: &str = "867000000000025";
 const SHARED: &str = "867000000000033";
 /// Names that sort before and behind.
 const DEVICES: [&str; 4] = ["861000000000019", GONE, OTHER, "869000000000018"];
+/// Removes segments meanwhile.
+static NOBODY: Mutex<()> = Mutex::new(());
 const MARK: &[u8] = b"the secret of the device";
 
 fn of<'a>(device: &'a str, tenant: &'a str) -> Identity<'a> {
@@ -82,8 +84,9 @@ fn erase(disk: &FaultDisk, name: Option<&str>, belongs: &dyn Fn(Identity<'_>) ->
             reader.order_erasure(NOW, end, b"whose", 1).unwrap()
         }
     };
-    let done =
-        reader.erase(order, &Whose { device: name, belongs, removed: &|_, _| Part::All, goes_on: &|| true }).unwrap();
+    let done = reader
+        .erase(order, &Whose { device: name, belongs, removed: &|_, _| Part::All, goes_on: &|| true }, &NOBODY)
+        .unwrap();
     reader.finish_erasure(order, NOW + 9).unwrap();
     done
 }
@@ -249,9 +252,8 @@ fn of_segments_that_were_removed_the_name_goes() {
     let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
     for (part, is_named) in [(Part::Nothing, true), (Part::Some, true), (Part::All, false)] {
         let order = reader.order_erasure(NOW, end, b"whose", 1).unwrap();
-        reader
-            .erase(order, &Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| part, goes_on: &|| true })
-            .unwrap();
+        let whose = Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| part, goes_on: &|| true };
+        reader.erase(order, &whose, &NOBODY).unwrap();
         reader.finish_erasure(order, NOW).unwrap();
         assert_eq!(problems(&kept), []);
         let having = has(&kept, GONE.as_bytes());
@@ -301,7 +303,7 @@ fn without_a_seal_nothing_is_ordered_and_what_is_ordered_is_not_done() {
         assert_eq!(reader(&disk).erasures().unwrap(), []);
         let disk = ordered.kill_image();
         disk.flip_bit(&chain, place as u64 + 50, 0);
-        is_refused(reader(&disk).erase(order, &whose).map(drop));
+        is_refused(reader(&disk).erase(order, &whose, &NOBODY).map(drop));
         assert!(reader(&disk).erasures().unwrap()[0].done.is_none());
         assert_eq!(all(&disk), all(&whole), "nothing was overwritten");
         // Mended, it goes on.
@@ -313,14 +315,103 @@ fn without_a_seal_nothing_is_ordered_and_what_is_ordered_is_not_done() {
     let disk = ordered.kill_image();
     let stray = files(&whole, "segment").first().unwrap().with_file_name(format!("{:020}.segment", end.0 - 1));
     disk.put(&stray, &whole.content(&files(&whole, "segment")[0]).unwrap());
-    is_refused(reader(&disk).erase(order, &whose).map(drop));
+    is_refused(reader(&disk).erase(order, &whose, &NOBODY).map(drop));
     is_refused(reader(&disk).order_erasure(NOW, end, b"whose", 1).map(drop));
 }
 
 #[test]
-fn the_power_may_go_at_any_moment() {
+fn whoever_removes_segments_waits_for_one_of_them_and_not_for_all() {
+    let disk = busy();
+    let reader = reader(&disk);
+    let end = reader.seals().unwrap().into_iter().flatten().last().unwrap().end;
+    let order = reader.order_erasure(NOW, end, b"whose", 1).unwrap();
+    let (removing, asked) = (Mutex::new(()), std::cell::Cell::new(0));
+    let belongs = |_: Identity<'_>| {
+        assert!(removing.try_lock().is_err(), "no segment goes while it is looked at");
+        true
+    };
+    let goes_on = || {
+        assert!(removing.try_lock().is_ok(), "between two of them there is room");
+        asked.set(asked.get() + 1);
+        true
+    };
+    let whose = Whose { device: Some(GONE), belongs: &belongs, removed: &|_, _| Part::All, goes_on: &goes_on };
+    let done = reader.erase(order, &whose, &removing).unwrap();
+    assert!(done.segments > 3 && asked.get() > 2 * done.segments, "{} of {}", asked.get(), done.segments);
+}
+
+#[test]
+fn a_segment_that_is_removed_between_two_steps_loses_the_name_all_the_same() {
     let before = busy();
     let disk = before.kill_image();
+    let end = reader(&disk).seals().unwrap().into_iter().flatten().last().unwrap().end;
+    let order = reader(&disk).order_erasure(NOW, end, b"whose", 1).unwrap();
+    let segments = reader(&disk).seals().unwrap().into_iter().flatten().count();
+    let asked = std::cell::Cell::new(0);
+    let goes_on = || {
+        asked.set(asked.get() + 1);
+        // All leaves were noted, and nothing was overwritten.
+        if asked.get() == segments + 1 {
+            let held = retention::held(&reader(&disk)).unwrap();
+            let removals = retention::decide(&held[..3], Some(held[2].end), None);
+            retention::remove(&reader(&disk), &removals, &NoObserver).unwrap();
+        }
+        true
+    };
+    let whose = Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| Part::Nothing, goes_on: &goes_on };
+    reader(&disk).erase(order, &whose, &NOBODY).unwrap();
+    reader(&disk).finish_erasure(order, NOW).unwrap();
+    assert!(asked.get() > segments);
+    assert_eq!(has(&disk, GONE.as_bytes()), Vec::<String>::new());
+    assert_eq!(problems(&disk), []);
+}
+
+#[test]
+fn what_a_kill_left_half_overwritten_is_finished_and_nothing_else() {
+    let before = busy();
+    let gone: Vec<Lsn> = device_entries(&before, GONE, Lsn(0), None).iter().map(|entry| entry.lsn).collect();
+    let others = |disk: &FaultDisk| {
+        let mut all = all(disk);
+        gone.iter().for_each(|lsn| drop(all.remove(lsn)));
+        all
+    };
+    let expected = others(&before);
+    let segments = |disk: &FaultDisk| -> Vec<Vec<u8>> {
+        files(disk, "segment").iter().map(|path| disk.content(path).unwrap()).collect()
+    };
+    let (mut changed, mut half) = (BTreeMap::<usize, u32>::new(), 0);
+    for (image, what) in images_of_an_erasure(&before.kill_image()) {
+        let open = reader(&image).erasures().unwrap().into_iter().find(|order| order.done.is_none());
+        let Some(order) = open else { continue };
+        let is_half = !can_be_read(&image);
+        half += u32::from(is_half);
+        let was = segments(&image);
+        let whose = Whose { device: Some(GONE), belongs: &|_| true, removed: &|_, _| Part::All, goes_on: &|| true };
+        reader(&image).finish_begun(order.order, &whose, &NOBODY).unwrap();
+        let different = was.iter().zip(&segments(&image)).filter(|(was, is)| was != is).count();
+        *changed.entry(different).or_default() += 1;
+        assert_eq!(others(&image), expected, "{what}");
+        if is_half {
+            // Then the rest.
+            erase(&image, Some(GONE), &|_| true);
+            check_erased(&image, &before, &what);
+        }
+    }
+    assert!(half > 0 && changed.keys().all(|count| *count <= 1) && changed.len() == 2, "{half} {changed:?}");
+}
+
+fn can_be_read(disk: &FaultDisk) -> bool {
+    let mut entries = reader(disk).entries(Lsn(0), None).unwrap();
+    loop {
+        match entries.next() {
+            Ok(Some(_)) => {}
+            read => return read.is_ok(),
+        }
+    }
+}
+
+/// What the disk has at each step, as a power cut would leave it.
+fn images_of_an_erasure(disk: &FaultDisk) -> Vec<(FaultDisk, String)> {
     let images = Arc::new(Mutex::new(Vec::new()));
     disk.on_operation({
         let images = Arc::clone(&images);
@@ -331,9 +422,16 @@ fn the_power_may_go_at_any_moment() {
             }
         }
     });
-    erase(&disk, Some(GONE), &|_| true);
+    erase(disk, Some(GONE), &|_| true);
     let images = std::mem::take(&mut *images.lock().unwrap());
     assert!(images.len() > 300, "{}", images.len());
+    images
+}
+
+#[test]
+fn the_power_may_go_at_any_moment() {
+    let before = busy();
+    let images = images_of_an_erasure(&before.kill_image());
     let (mut not_begun, mut finished) = (0, 0);
     for (image, what) in images {
         let orders = reader(&image).erasures().unwrap();

@@ -7,8 +7,8 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use object_store::memory::InMemory;
 use object_store::path::Path as Location;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt as _, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -25,11 +25,20 @@ struct State {
     /// Answers to so many commits are lost, and then the store is away, or not.
     lost_answers: u32,
     down_then: bool,
+    /// After so many objects were deleted, the store is away.
+    deletes_left: Option<u32>,
     before_commit: Option<Box<dyn FnOnce() + Send>>,
     /// By the store's clock, in milliseconds, where it has one.
     now: Option<i64>,
     /// When objects were put, by that clock.
     put_at: HashMap<Location, i64>,
+}
+
+impl State {
+    fn count_delete(&mut self) {
+        self.is_down |= self.deletes_left == Some(0);
+        self.deletes_left = self.deletes_left.and_then(|left| left.checked_sub(1));
+    }
 }
 
 impl Flaky {
@@ -44,6 +53,11 @@ impl Flaky {
     pub(crate) fn lose_answers_to_commits(&self, count: u32, down_then: bool) {
         let mut state = self.state.lock().unwrap();
         (state.lost_answers, state.down_then) = (count, down_then);
+    }
+
+    /// The store goes away once so many objects more were deleted.
+    pub(crate) fn down_after_deletes(&self, count: u32) {
+        self.state.lock().unwrap().deletes_left = Some(count);
     }
 
     /// Lets somebody in between the look at what is there and the commit.
@@ -131,10 +145,16 @@ impl ObjectStore for Flaky {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Location>>) -> BoxStream<'static, Result<Location>> {
-        match self.check() {
-            Ok(()) => self.inner.delete_stream(locations),
-            Err(error) => stream::once(async { Err(error) }).boxed(),
-        }
+        let own = self.clone();
+        let delete = move |location: Location| {
+            let own = own.clone();
+            async move {
+                own.state.lock().unwrap().count_delete();
+                own.check()?;
+                own.inner.delete(&location).await.map(|()| location)
+            }
+        };
+        locations.and_then(delete).boxed()
     }
 
     fn list(&self, prefix: Option<&Location>) -> BoxStream<'static, Result<ObjectMeta>> {

@@ -43,7 +43,6 @@ fn nothing_is_overwritten_that_somebody_has_still_to_read() {
     let erasing = Erasing {
         reader,
         lake: odograph_lake::Place::folder(Arc::new(LocalDisk), &lake_folder),
-        lake_folder,
         journal: folder.clone(),
         node: 0,
         clock: Arc::new(SystemClock::new()),

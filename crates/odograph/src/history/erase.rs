@@ -3,7 +3,6 @@
 use super::ask::commit;
 use super::{History, Place};
 use crate::erase::{Erasing, Of, forget_live};
-use crate::folder::Folder;
 use anyhow::{Result, anyhow};
 use odograph_env::Clock;
 use std::sync::mpsc::channel;
@@ -71,15 +70,8 @@ impl History {
 
 impl Place {
     /// What an erasure needs.
-    pub(crate) fn erasing(
-        &self,
-        folder: &Folder,
-        node: u16,
-        clock: Arc<dyn Clock>,
-        removing: Arc<Mutex<()>>,
-    ) -> Erasing {
+    pub(crate) fn erasing(&self, node: u16, clock: Arc<dyn Clock>, removing: Arc<Mutex<()>>) -> Erasing {
         let (reader, lake) = (self.reader.clone(), self.lake.clone());
-        let (lake_folder, journal) = (folder.path().join("lake"), self.journal.clone());
-        Erasing { reader, lake, lake_folder, journal, node, clock, removing }
+        Erasing { reader, lake, journal: self.journal.clone(), node, clock, removing }
     }
 }

@@ -3,7 +3,7 @@
 use super::App;
 use crate::cli;
 use crate::commands::{self, NotTaken};
-use crate::erase::{EraseQuery, Of};
+use crate::erase::{Busy, EraseQuery, Of};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
@@ -88,8 +88,11 @@ impl Server for App {
 
     fn erase(&self, tenant: &str, device: &str, yes: bool) -> Result<Erased, Problem> {
         let of = Of { tenant: tenant.into(), device: Some(device.into()) };
-        let erased = App::erase(self, EraseQuery { of, yes }, &Handle::current());
+        let erased = self.erase_in_turn(EraseQuery { of, yes }, &Handle::current());
         erased.map_err(|error| {
+            if let Some(Busy { what, retry_after }) = error.downcast_ref() {
+                return Problem::new(Code::TooMany, *what).retry_after(*retry_after);
+            }
             // What is behind it may name paths, and other people's orders: that is for the log.
             tracing::warn!(tenant, device, "not erased: {error:#}");
             Problem::new(Code::Conflict, error.to_string())

@@ -2,17 +2,18 @@
 
 use super::App;
 use super::devices::problem;
-use crate::erase::{self, EraseQuery, Erased, Load, Of, Pending, Subject};
+use crate::erase::{self, Busy, EraseQuery, Erased, Load, Of, Pending, Subject};
 use anyhow::{Context as _, Result, bail};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use odograph_catalog::Catalog;
+use odograph_catalog::{Access, Catalog, DEFAULT_TENANT};
 use odograph_ingest::OfDevices;
 use odograph_journal::Erasure;
 use odograph_model::Lsn;
 use odograph_protocols::Binding;
+use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -28,28 +29,48 @@ pub(super) async fn erase(State(app): State<Arc<App>>, Json(query): Json<EraseQu
 }
 
 impl App {
+    /// The same for people of a tenant, who may not keep others waiting.
+    pub(super) fn erase_in_turn(&self, query: EraseQuery, handle: &Handle) -> Result<Erased> {
+        let (tenant, turns) = (query.of.tenant.clone(), &self.erase_turns[usize::from(query.yes)]);
+        let began = self.erasing.clock.monotonic();
+        turns.ask(&tenant, began)?;
+        let erased = self.erase(query, handle);
+        let is_ordered = erased.as_ref().is_ok_and(|erased| erased.order.is_some());
+        // Who had to wait for others has not looked yet.
+        if !is_ordered && !erased.as_ref().is_err_and(|error| error.is::<Busy>()) {
+            turns.looked(&tenant, began, self.erasing.clock.monotonic());
+        }
+        erased
+    }
+
     /// Erases, or looks what there is. Waits for all of it. What goes wrong before the order changes nothing; behind it, it is tried
     /// again by itself.
     pub(super) fn erase(&self, query: EraseQuery, handle: &Handle) -> Result<Erased> {
         let EraseQuery { of, yes } = query;
-        erase::check_default(&of)?;
+        erase::check_names(&of)?;
         let of = erase::resolved(&self.roster, of)?;
         self.refuse_bound(&of)?;
         // A look reads all there is, too.
         let Some(_one) = self.erasures_if_free() else {
-            bail!("an erasure is under way, or a look at what one would take: try again when it is done");
+            let what = "an erasure is under way, or a look at what one would take: try again when it is done";
+            return Err(Busy { what, retry_after: SOON }.into());
         };
+        if !yes && !self.erasing.pending()?.is_empty() {
+            let what = "an erasure that was ordered is not done yet, and comes first: try again when it is done";
+            return Err(Busy { what, retry_after: AGAIN }.into());
+        }
         let mut subject = Subject { ids: erase::ids(&self.roster, &of), of, received_to: None };
         // What waits in memory becomes files, so that it is counted.
         let durable = self.journal.durable();
         self.read_to(durable)?;
         let load = self.erasing.load(&subject.of)?;
+        self.erasing.refuse_unknown(&subject, &load, || self.known_tenants(handle))?;
         self.erasing.refuse_shared(&subject, durable, &|| !self.is_stopping())?;
         if !yes {
             return Ok(Erased { load, order: None });
         }
         let _alone = self.without_others()?;
-        let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
+        let catalog = self.catalog.get().context(NO_CATALOG)?;
         // One that waits to be gone on with comes first: it may be of the same device.
         for before in self.erasing.pending()? {
             let what = || format!("order {} was given before, and cannot be done", before.order);
@@ -82,7 +103,7 @@ impl App {
             return Ok(());
         }
         let _alone = self.without_others()?;
-        let catalog = self.catalog.get().context("the catalog of devices cannot be reached yet")?;
+        let catalog = self.catalog.get().context(NO_CATALOG)?;
         all.iter().try_for_each(|pending| self.carry_out(pending, catalog, handle).map(drop))
     }
 
@@ -98,6 +119,14 @@ impl App {
     /// Waits for the end of what is done of an erasure when the server stops: what is left is for the next one.
     pub(crate) fn end_erasing(&self) {
         drop(self.erasures.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The tenants of the catalog and those of devices that came.
+    fn known_tenants(&self, handle: &Handle) -> Result<BTreeSet<String>> {
+        let access = Access::owner(DEFAULT_TENANT);
+        let made = handle.block_on(self.catalog.get().context(NO_CATALOG)?.tenants(&access).list())?;
+        let of_devices = self.roster.list().into_iter().map(|known| known.tenant.into());
+        Ok(made.into_iter().map(|tenant| tenant.id).chain(of_devices).collect())
     }
 
     /// Nobody copies half of it, and nobody puts back what goes.
@@ -116,6 +145,7 @@ impl App {
         self.read_to(until)?;
         // Once more: what came meanwhile counts.
         self.erasing.refuse_shared(subject, until, &|| !self.is_stopping())?;
+        self.erasing.held(&subject.of, until, &|| !self.is_stopping())?;
         subject.received_to = Some(self.erasing.received_last(&subject.of)?.0);
         if self.is_stopping() {
             bail!("the server is about to stop");
@@ -202,6 +232,9 @@ pub(super) async fn go_on(app: Arc<App>) {
     }
 }
 
+const NO_CATALOG: &str = "the catalog of devices cannot be reached yet";
+/// When to come again for what is done at the moment.
+const SOON: Duration = Duration::from_secs(5);
 /// A minute in all, as long as a query waits; in steps, so that a server that stops need not wait.
 const REACHED_LOOK: Duration = Duration::from_secs(1);
 const REACHED_LOOKS_MAX: u32 = 60;
