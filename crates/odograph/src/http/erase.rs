@@ -37,7 +37,7 @@ impl App {
         let erased = self.erase(query, handle);
         let is_ordered = erased.as_ref().is_ok_and(|erased| erased.order.is_some());
         // Who had to wait for others has not looked yet.
-        if !is_ordered && !erased.as_ref().is_err_and(|error| error.is::<Busy>()) {
+        if !is_ordered && !erased.as_ref().is_err_and(anyhow::Error::is::<Busy>) {
             turns.looked(&tenant, began, self.erasing.clock.monotonic());
         }
         erased
