@@ -38,13 +38,13 @@ fn call(line: &str) -> Option<Call> {
         match word.as_str() {
             "-X" => method = rest.next().cloned(),
             "-d" => {
-                body =
-                    rest.next().map(|text| serde_json::from_str(text).unwrap_or_else(|error| panic!("{line}: {error}")))
+                let json = |text: &String| serde_json::from_str(text).unwrap_or_else(|error| panic!("{line}: {error}"));
+                body = rest.next().map(json);
             }
             "-H" | "-b" | "-c" | "--unix-socket" => drop(rest.next()),
             _ => {
-                path =
-                    word.find("/api/v1").map(|at| word[at..].split('?').next().unwrap_or_default().to_owned()).or(path)
+                let named = |at: usize| word[at..].split('?').next().unwrap_or_default().to_owned();
+                path = word.find("/api/v1").map(named).or(path);
             }
         }
     }

@@ -1,5 +1,5 @@
-//! No tenant sees another: every address of the API, by every role, about one's own things and a foreign tenant's, which has
-//! devices of the same ids.
+//! No tenant sees another: every address of the API, by every role, with tokens and signed in, about one's own things and a foreign
+//! tenant's, which has devices of the same ids.
 
 mod client;
 mod common;
@@ -19,12 +19,42 @@ const FOREIGN_SECOND: u32 = 3000;
 
 /// Somebody who asks, and the rank of the role.
 struct Role {
-    name: &'static str,
+    name: String,
     rank: u8,
     /// Sees but the devices of the group North.
     limited: bool,
+    /// Has signed in, and has an account.
+    user: bool,
     client: Client,
 }
+
+/// What an operation needs.
+#[derive(Clone, Copy, PartialEq)]
+enum Needs {
+    /// A role of this rank.
+    Rank(u8),
+    /// The same, and to see all devices.
+    All(u8),
+    /// An account of one's own.
+    Account,
+    /// To manage tenants, and nobody here does.
+    System,
+}
+
+impl Role {
+    fn may(&self, needs: Needs) -> bool {
+        match needs {
+            Needs::Rank(rank) => self.rank >= rank,
+            Needs::All(rank) => self.rank >= rank && !self.limited,
+            Needs::Account => self.user,
+            Needs::System => false,
+        }
+    }
+}
+
+/// The roles, their ranks, and whether they are limited to the group North.
+const ROLES: [(&str, u8, bool); 5] =
+    [("viewer", 1, true), ("viewer", 1, false), ("manager", 2, true), ("manager", 2, false), ("owner", 3, false)];
 
 struct World {
     place: Place,
@@ -55,17 +85,34 @@ impl World {
         let foreign = client(&token(&place, FOREIGN, &["--role", "owner"]));
         let north = own.post("/api/v1/groups", &json!({"name": "North"})).of(201)["id"].clone();
         let group = north.as_str().expect("an id");
-        let role = |name, rank, limited| {
-            let mut more = vec!["--role", if limited { "viewer" } else { name }];
+        let by_token = |(name, rank, limited): (&str, u8, bool)| {
+            let mut more = vec!["--role", name];
             more.extend(limited.then_some(["--group", group]).into_iter().flatten());
-            Role { name, rank, limited, client: client(&token(&place, "own", &more)) }
+            Role {
+                name: format!("{name} {limited}"),
+                rank,
+                limited,
+                user: false,
+                client: client(&token(&place, "own", &more)),
+            }
         };
-        let roles = vec![
-            role("limited", 0, true),
-            role("viewer", 1, false),
-            role("manager", 2, false),
-            role("owner", 3, false),
-        ];
+        let signed_in = |(name, rank, limited): (&str, u8, bool)| {
+            let (login, password) = (format!("own-{name}-{limited}"), "correct horse");
+            let groups = limited.then_some([group]);
+            let user = json!({"login": login, "password": password, "role": name, "groups": groups});
+            own.post("/api/v1/users", &user).of(201);
+            let nobody = Client::nobody(server.http());
+            let answer = nobody.post("/api/v1/sessions", &json!({"login": login, "password": password}));
+            let cookie = answer.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
+            Role {
+                name: format!("{login}, signed in"),
+                rank,
+                limited,
+                user: true,
+                client: nobody.with("cookie", &cookie),
+            }
+        };
+        let roles = ROLES.map(by_token).into_iter().chain(ROLES.map(signed_in)).collect();
         Self { place, server, roles, foreign }
     }
 
@@ -118,10 +165,16 @@ fn until(is_so: impl Fn() -> bool) {
 
 fn ids(owner: &Client) -> Ids {
     let first = |path: &str| owner.get(path).of(200)[0]["id"].as_str().expect("an id").to_owned();
+    let users = owner.get("/api/v1/users").of(200);
+    let anna = users
+        .as_array()
+        .expect("a list")
+        .iter()
+        .find(|user| user["login"].as_str().is_some_and(|login| login.ends_with("-anna")));
     let mut ids = Ids::new();
     ids.insert("devices", "1".to_owned());
     ids.insert("groups", first("/api/v1/groups"));
-    ids.insert("users", first("/api/v1/users"));
+    ids.insert("users", anna.expect("anna")["id"].as_str().expect("an id").to_owned());
     ids.insert("drivers", first("/api/v1/drivers"));
     ids.insert("tokens", first("/api/v1/tokens"));
     ids.insert("shares", first("/api/v1/devices/1/shares"));
@@ -132,16 +185,16 @@ fn ids(owner: &Client) -> Ids {
     ids
 }
 
-const ALL_RECORDS: &str = "SELECT * FROM records UNION ALL BY NAME SELECT * FROM last";
+const ALL_RECORDS: &str =
+    "SELECT * FROM (SELECT * FROM records UNION ALL BY NAME SELECT * FROM last) ORDER BY device, time";
 
 /// What an operation needs at least, and what is sent with it. Every operation of the description stands here.
-fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
-    const LIMITED: u8 = 0;
-    const VIEWER: u8 = 1;
-    const MANAGER: u8 = 2;
-    const OWNER: u8 = 3;
-    /// For users and for those who manage tenants, and no token here is either.
-    const NOBODY: u8 = 9;
+fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
+    const VIEWER: Needs = Needs::Rank(1);
+    const ALL_DEVICES: Needs = Needs::All(1);
+    const MANAGER: Needs = Needs::Rank(2);
+    const MANAGER_OF_ALL: Needs = Needs::All(2);
+    const OWNER: Needs = Needs::Rank(3);
     Some(match (method, path) {
         (
             "get",
@@ -152,7 +205,7 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             | "/api/v1/drivers/{id}"
             | "/api/v1/tenants"
             | "/api/v1/tenants/{id}",
-        ) => (LIMITED, None),
+        ) => (VIEWER, None),
         (
             "get",
             "/api/v1/devices/{id}"
@@ -164,25 +217,25 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
             | "/api/v1/devices/{id}/commands/{number}"
             | "/api/v1/devices/{id}/sensors"
             | "/api/v1/devices/{id}/sensors/{name}",
-        ) => (LIMITED, None),
-        ("get", "/api/v1/shared" | "/api/v1/shared/track") => (LIMITED, None),
+        ) => (VIEWER, None),
+        ("get", "/api/v1/shared" | "/api/v1/shared/track") => (VIEWER, None),
         ("get" | "delete", "/api/v1/devices/{id}/shares" | "/api/v1/devices/{id}/shares/{share}") => (MANAGER, None),
         ("post", "/api/v1/devices/{id}/shares") => (MANAGER, Some(json!({}))),
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
         ("delete", "/api/v1/devices/{id}/commands/{number}") | ("get", "/api/v1/shares") => (MANAGER, None),
-        ("get", "/api/v1/live/view" | "/api/v1/live/counts") => (LIMITED, None),
-        ("get", "/api/v1/protocols" | "/api/v1/parameters") => (LIMITED, None),
-        ("post", "/api/v1/decode") => (LIMITED, Some(json!({"messages": ["00"]}))),
-        ("post", "/api/v1/sql") => (VIEWER, Some(json!({"sql": ALL_RECORDS}))),
-        ("post", "/api/v1/devices") => (MANAGER, Some(json!({"ids": ["2"]}))),
+        ("get", "/api/v1/live/view" | "/api/v1/live/counts") => (VIEWER, None),
+        ("get", "/api/v1/protocols" | "/api/v1/parameters") => (VIEWER, None),
+        ("post", "/api/v1/decode") => (VIEWER, Some(json!({"messages": ["00"]}))),
+        ("post", "/api/v1/sql") => (ALL_DEVICES, Some(json!({"sql": ALL_RECORDS}))),
+        ("post", "/api/v1/devices") => (MANAGER_OF_ALL, Some(json!({"ids": ["2"]}))),
         ("post", "/api/v1/devices/{id}/erase") => (OWNER, Some(json!({"yes": false}))),
         ("patch", "/api/v1/devices/{id}") => (MANAGER, Some(json!({"plate": "X"}))),
         ("put", "/api/v1/devices/{id}/sensors/{name}") => (MANAGER, Some(json!({"formula": "1"}))),
-        ("post", "/api/v1/devices/{id}/sensors/preview") => (LIMITED, Some(json!({"formula": "1"}))),
-        ("post", "/api/v1/drivers") => (MANAGER, Some(json!({"name": "Driver", "cards": []}))),
-        ("patch", "/api/v1/drivers/{id}") => (MANAGER, Some(json!({"phone": "1"}))),
-        ("post", "/api/v1/groups") => (MANAGER, Some(json!({"name": "North"}))),
-        ("patch", "/api/v1/groups/{id}") => (MANAGER, Some(json!({"name": "North"}))),
+        ("post", "/api/v1/devices/{id}/sensors/preview") => (VIEWER, Some(json!({"formula": "1"}))),
+        ("post", "/api/v1/drivers") => (MANAGER_OF_ALL, Some(json!({"name": "Driver", "cards": []}))),
+        ("patch", "/api/v1/drivers/{id}") => (MANAGER_OF_ALL, Some(json!({"phone": "1"}))),
+        ("post", "/api/v1/groups") => (MANAGER_OF_ALL, Some(json!({"name": "North"}))),
+        ("patch", "/api/v1/groups/{id}") => (MANAGER_OF_ALL, Some(json!({"name": "North"}))),
         (
             "get",
             "/api/v1/users" | "/api/v1/users/{id}" | "/api/v1/tokens" | "/api/v1/tokens/{id}" | "/api/v1/audit",
@@ -193,37 +246,36 @@ fn terms(method: &str, path: &str) -> Option<(u8, Option<Value>)> {
         ("put", "/api/v1/users/{id}/password") => (OWNER, Some(json!({"password": "another horse"}))),
         ("delete", "/api/v1/users/{id}/totp") => (OWNER, None),
         ("post", "/api/v1/tokens") => (OWNER, Some(json!({"name": "t", "role": "viewer"}))),
-        ("get", "/api/v1/unidentified") => (NOBODY, None),
-        ("post", "/api/v1/unidentified/{id}") => (NOBODY, Some(json!({"protocol": "wialon"}))),
-        ("post", "/api/v1/tenants") => (NOBODY, Some(json!({"id": "third"}))),
-        ("patch", "/api/v1/tenants/{id}") => (NOBODY, Some(json!({"name": "x"}))),
-        ("delete", "/api/v1/tenants/{id}") => (NOBODY, None),
-        ("patch", "/api/v1/account") => (NOBODY, Some(json!({"name": "x"}))),
-        ("put", "/api/v1/account/password") => (NOBODY, Some(json!({"old": "x", "new": "a new horse"}))),
-        ("put", "/api/v1/account/totp") => (NOBODY, Some(json!({"code": "123456"}))),
-        ("post", "/api/v1/account/totp/removal") => (NOBODY, Some(json!({"password": "x"}))),
-        ("get" | "post" | "delete", path) if path.starts_with("/api/v1/account") => (NOBODY, None),
-        ("delete", "/api/v1/sessions/current") => (NOBODY, None),
+        ("delete", "/api/v1/devices/{id}" | "/api/v1/devices/{id}/sensors/{name}") => (MANAGER, None),
+        ("delete", "/api/v1/groups/{id}" | "/api/v1/drivers/{id}") => (MANAGER_OF_ALL, None),
+        ("delete", "/api/v1/users/{id}" | "/api/v1/tokens/{id}") => (OWNER, None),
+        ("get", "/api/v1/unidentified") => (Needs::System, None),
+        ("post", "/api/v1/unidentified/{id}") => (Needs::System, Some(json!({"protocol": "wialon"}))),
+        ("post", "/api/v1/tenants") => (Needs::System, Some(json!({"id": "third"}))),
+        ("patch", "/api/v1/tenants/{id}") => (Needs::System, Some(json!({"name": "x"}))),
+        ("delete", "/api/v1/tenants/{id}") => (Needs::System, None),
+        ("patch", "/api/v1/account") => (Needs::Account, Some(json!({"name": "x"}))),
+        ("put", "/api/v1/account/password") => (Needs::Account, Some(json!({"old": "x", "new": "a new horse"}))),
+        ("put", "/api/v1/account/totp") => (Needs::Account, Some(json!({"code": "123456"}))),
+        ("post", "/api/v1/account/totp/removal") => (Needs::Account, Some(json!({"password": "x"}))),
+        ("get" | "post" | "delete", path) if path.starts_with("/api/v1/account") => (Needs::Account, None),
         _ => return None,
     })
 }
 
-/// Operations that are asked for elsewhere: they end things, or never end.
+/// Operations that are asked for elsewhere: they never end, or have nobody who asks, or are the end of whoever does.
 fn is_left_out(method: &str, path: &str) -> bool {
-    if (method, path) == ("delete", "/api/v1/devices/{id}/sensors/{name}") {
-        return true;
-    }
     matches!(
         (method, path),
-        (
-            "delete",
-            "/api/v1/devices/{id}"
-                | "/api/v1/drivers/{id}"
-                | "/api/v1/groups/{id}"
-                | "/api/v1/users/{id}"
-                | "/api/v1/tokens/{id}"
-        )
-    ) || matches!((method, path), ("post", "/api/v1/sessions") | ("get", "/api/v1/live"))
+        ("post", "/api/v1/sessions") | ("get", "/api/v1/live") | ("delete", "/api/v1/sessions/current")
+    )
+}
+
+/// Whether an operation takes away what it names: of one's own, it is asked for what there is none of.
+fn takes_away(method: &str, path: &str) -> bool {
+    const KINDS: [&str; 5] = ["devices", "groups", "drivers", "users", "tokens"];
+    let kind = |kind: &&str| path == format!("/api/v1/{kind}/{{id}}");
+    method == "delete" && (KINDS.iter().any(|one| kind(&one)) || path.ends_with("/sensors/{name}"))
 }
 
 fn check_silent(case: &str, answer: &Answer, asked: &str) {
@@ -236,10 +288,116 @@ fn check_silent(case: &str, answer: &Answer, asked: &str) {
     assert!(answer.status < 500, "{case}: {text}");
 }
 
+/// Where an operation is asked for: with the ids of a tenant's things.
+fn path_of(method: &str, path: &str, ids: &Ids) -> String {
+    let kind = path.split('/').nth(3).expect("a kind");
+    let id = match (kind, takes_away(method, path), ids["tenants"] == FOREIGN) {
+        ("unidentified", ..) => "1",
+        (_, true, false) => "none",
+        // Of the same id there would be one of one's own.
+        ("devices", true, true) => ONLY_FOREIGN,
+        _ => ids.get(kind).map_or("none", String::as_str),
+    };
+    let path = path.replace("{id}", id).replace("{number}", "1").replace("{name}", "fuel");
+    path.replace("{share}", &ids["shares"])
+}
+
+/// A device that the foreign tenant alone has.
+const ONLY_FOREIGN: &str = "333";
+
+/// What somebody gets by all that only reads: each answer, byte for byte.
+fn all_read(client: &Client, operations: &[(String, String)], ids: &Ids) -> Vec<(String, String)> {
+    let gets = operations.iter().filter(|(method, path)| method == "get" && !is_left_out(method, path));
+    // Counts, and who was there when, are told a moment later, whoever asks.
+    let restless = ["/tokens", "/audit", "/account/sessions", "/system", "/tenants/{id}/usage"];
+    let steady = gets.filter(|(_, path)| !restless.iter().any(|one| path["/api/v1".len()..].starts_with(one)));
+    let mut all: Vec<_> =
+        steady.map(|(method, path)| (path.clone(), client.get(&path_of(method, path, ids)).text())).collect();
+    for format in ["jsonl", "csv"] {
+        let answer = client.post("/api/v1/sql", &json!({"sql": ALL_RECORDS, "format": format}));
+        all.push((format!("sql {format}"), answer.text()));
+        let path = format!("/api/v1/devices/1/records?format={format}");
+        all.push((path.clone(), client.get(&path).text()));
+    }
+    let frames = "/api/v1/devices/1/frames?raw=true";
+    all.push((frames.to_owned(), client.get(frames).text()));
+    all.push(("live".to_owned(), without_mark(&first_event(client))));
+    all.push(("live by WebSocket".to_owned(), without_mark(&first_message(client))));
+    all
+}
+
+/// What a stream of events begins with.
+fn first_event(client: &Client) -> String {
+    let mut watcher = client.begin("GET", "/api/v1/live", None);
+    assert_eq!(client::head(&mut watcher).0, 200);
+    let mut seen = String::new();
+    client::chunks_until(&mut watcher, |piece| {
+        seen.push_str(&String::from_utf8_lossy(piece));
+        seen.contains("\n\n")
+    });
+    seen
+}
+
+/// What a WebSocket begins with (RFC 6455, section 5.2).
+fn first_message(client: &Client) -> String {
+    let headers = [
+        ("connection", "upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", KEY),
+    ];
+    let client = headers.iter().fold(client.clone(), |client, (name, value)| client.with(name, value));
+    let mut stream = client.begin("GET", "/api/v1/live", None);
+    assert_eq!(client::head(&mut stream).0, 101);
+    let mut take = |count: u64| {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(&mut stream, count), &mut bytes).expect("a frame");
+        bytes
+    };
+    let number = |bytes: Vec<u8>| bytes.into_iter().fold(0, |number, byte| number << 8 | u64::from(byte));
+    loop {
+        let begin = take(2);
+        let length = match begin[1] {
+            126 => number(take(2)),
+            127 => number(take(8)),
+            length => u64::from(length),
+        };
+        let message = take(length);
+        match begin[0] {
+            // Whether we are there still.
+            0x89 => {}
+            0x81 => return String::from_utf8(message).expect("text"),
+            other => panic!("{other:#x} is no whole message of text"),
+        }
+    }
+}
+
+/// Sixteen bytes, in base64.
+const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+
+/// Without what says only where in the stream somebody is.
+fn without_mark(text: &str) -> String {
+    let Some((before, rest)) = text.split_once("\"mark\":") else { return text.to_owned() };
+    let rest = rest.split_once([',', '}']).map_or("", |(_, rest)| rest);
+    // The line that says it again, for browsers.
+    let lines = before.lines().filter(|line| !line.starts_with("id:"));
+    format!("{}{rest}", lines.collect::<Vec<_>>().join("\n"))
+}
+
+/// What the owner of the data folder gets by commands of one tenant.
+fn exported(world: &World, tenant: &str) -> [String; 3] {
+    let text = |arguments: &[&str]| world.place.text(arguments);
+    [
+        text(&["export", "records", "--tenant", tenant]),
+        text(&["export", "frames", "--tenant", tenant]),
+        text(&["sql", "--json", "--tenant", tenant, ALL_RECORDS]),
+    ]
+}
+
 #[test]
 fn no_tenant_sees_another() {
     let world = World::new();
-    let owner = &world.roles.iter().find(|role| role.name == "owner").expect("an owner").client;
+    let owner = &world.roles.iter().find(|role| role.name == "owner false").expect("an owner").client;
     world.fill(0, owner, "own", 7);
     let description = owner.get("/api/v1/openapi.json").of(200);
     let operations: Vec<(String, String)> = description["paths"]
@@ -251,62 +409,104 @@ fn no_tenant_sees_another() {
         })
         .collect();
     let own_ids = ids(owner);
-    let path_of = |path: &str, ids: &Ids| {
-        let kind = path.split('/').nth(3).expect("a kind");
-        if kind == "unidentified" {
-            return path.replace("{id}", "1");
-        }
-        path.replace("{id}", ids.get(kind).map_or("none", String::as_str))
-            .replace("{number}", "1")
-            .replace("{name}", "fuel")
-            .replace("{share}", &ids["shares"])
+    let read = || -> Vec<_> {
+        world.roles.iter().map(|role| (&role.name, all_read(&role.client, &operations, &own_ids))).collect()
     };
-    let same = |role: &Role| -> Vec<Vec<u8>> {
-        let gets = operations.iter().filter(|(method, path)| method == "get" && !is_left_out(method, path));
-        let steady = gets.filter(|(_, path)| !path.starts_with("/api/v1/tokens") && path != "/api/v1/audit");
-        // Counts are told a moment later, whoever asks.
-        let steady = steady.filter(|(_, path)| path != "/api/v1/tenants/{id}/usage" && path != "/api/v1/system");
-        steady.map(|(_, path)| role.client.get(&path_of(path, &own_ids)).body).collect()
-    };
-    let before: Vec<_> = world.roles.iter().map(same).collect();
+    let (before, exported_before) = (read(), exported(&world, "own"));
     world.fill(1, &world.foreign, FOREIGN, FOREIGN_SECOND);
-    let after: Vec<_> = world.roles.iter().map(same).collect();
-    assert_eq!(before, after, "whatever others have, answers are the same byte for byte");
+    world.foreign.post("/api/v1/devices", &json!({"ids": [ONLY_FOREIGN], "name": FOREIGN})).of(201);
+    for (now, then) in read().iter().zip(&before) {
+        for (now, then) in now.1.iter().zip(&then.1) {
+            assert_eq!(now, then, "whatever others have, answers are the same byte for byte");
+        }
+    }
+    assert_eq!(exported(&world, "own"), exported_before);
     let foreign_ids = ids(&world.foreign);
+    let foreign_before = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     let mut cases = 0;
     for (method, path) in operations.iter().filter(|(method, path)| !is_left_out(method, path)) {
-        let (needed, body) = terms(method, path).unwrap_or_else(|| panic!("{method} {path} has no row in this test"));
         for role in &world.roles {
-            let upper = method.to_uppercase();
-            let own = role.client.ask(&upper, &path_of(path, &own_ids), body.as_ref());
-            let case = format!("{} {method} {path}", role.name);
-            check_silent(&case, &own, "");
-            let may = role.rank >= needed;
-            assert_eq!(own.status != 403, may, "{case}: {} {}", own.status, own.text());
-            assert!(
-                !role.limited || !own.text().contains("own 2"),
-                "{case}: a device of another group: {}",
-                own.text()
-            );
-            cases += 1;
-            for foreign_path in [path_of(path, &foreign_ids), format!("{}?tenant={FOREIGN}", path_of(path, &own_ids))] {
-                // Devices have the same ids there, so what is asked about is the own one.
-                let by_tenant = foreign_path.contains('?');
-                let asked = if by_tenant || path.contains("tenants") { FOREIGN } else { "" };
-                let answer = role.client.ask(&upper, &foreign_path, body.as_ref());
-                check_silent(&format!("{case} at {foreign_path}"), &answer, asked);
-                if by_tenant {
-                    assert_eq!(answer.status, 404, "{case} at {foreign_path}: {}", answer.text());
-                } else if path.contains("{share}") || (path.contains("{id}") && !path.contains("devices")) {
-                    assert!(matches!(answer.status, 403 | 404), "{case} at {foreign_path}: {}", answer.text());
-                }
-                cases += 1;
-            }
+            cases += check_operation(role, method, path, &own_ids, &foreign_ids);
         }
     }
     println!("{cases} cases");
+    let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
+    assert_eq!(foreign_after, foreign_before, "whatever others did, nothing of it changed");
     check_streams(&world);
-    check_links(&world, owner, &operations, &|path| path_of(path, &own_ids));
+    check_links(&world, owner, &operations, &|method, path| path_of(method, path, &own_ids));
+    check_signing(&world, &operations, &own_ids);
+    // One of its own users has signed in, which shows.
+    let foreign_before = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
+    check_taking_away(&world, owner, &own_ids);
+    let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
+    assert_eq!(foreign_after, foreign_before, "whatever others took away, nothing of it went");
+}
+
+/// One operation, as one role, about one's own things and a foreign tenant's. Says in how many ways.
+fn check_operation(role: &Role, method: &str, path: &str, own_ids: &Ids, foreign_ids: &Ids) -> usize {
+    let (needs, body) = terms(method, path).unwrap_or_else(|| panic!("{method} {path} has no row in this test"));
+    let upper = method.to_uppercase();
+    let own_path = path_of(method, path, own_ids);
+    let own = role.client.ask(&upper, &own_path, body.as_ref());
+    let case = format!("{} {method} {path}", role.name);
+    check_silent(&case, &own, "");
+    assert_eq!(own.status != 403, role.may(needs), "{case}: {} {}", own.status, own.text());
+    assert_ne!(own.status, 401, "{case}: {}", own.text());
+    assert!(!role.limited || !own.text().contains("own 2"), "{case}: a device of another group: {}", own.text());
+    let foreign_paths = [path_of(method, path, foreign_ids), format!("{own_path}?tenant={FOREIGN}")];
+    for foreign_path in &foreign_paths {
+        // Devices have the same ids there, so what is asked about is the own one, but for those that would be taken away.
+        let by_tenant = foreign_path.contains('?');
+        let asked = if by_tenant || path.contains("tenants") { FOREIGN } else { "" };
+        let answer = role.client.ask(&upper, foreign_path, body.as_ref());
+        check_silent(&format!("{case} at {foreign_path}"), &answer, asked);
+        let is_foreign = takes_away(method, path) || path.contains("{share}") || !path.contains("devices");
+        if by_tenant {
+            assert_eq!(answer.status, 404, "{case} at {foreign_path}: {}", answer.text());
+        } else if path.contains("{id}") && is_foreign {
+            assert!(matches!(answer.status, 403 | 404), "{case} at {foreign_path}: {}", answer.text());
+        }
+    }
+    1 + foreign_paths.len()
+}
+
+/// Signing in opens one's own tenant alone, and signing out ends that.
+fn check_signing(world: &World, operations: &[(String, String)], own_ids: &Ids) {
+    let nobody = Client::nobody(world.server.http());
+    for tenant in ["own", FOREIGN] {
+        let path = format!("/api/v1/sessions?tenant={FOREIGN}");
+        let wrong = nobody.post(&path, &json!({"login": format!("{tenant}-anna"), "password": "wrong horse"}));
+        check_silent("a wrong password", &wrong, "");
+        assert_eq!(wrong.problem(401), "wrong_login");
+    }
+    // The owner of the own tenant gave this one another password, and nobody the foreign one.
+    let sign_in =
+        |login: &str, password: &str| nobody.post("/api/v1/sessions", &json!({"login": login, "password": password}));
+    assert_eq!(sign_in("own-anna", "another horse").of(201)["tenant"], "own");
+    assert_eq!(sign_in(&format!("{FOREIGN}-anna"), "correct horse").of(201)["tenant"], FOREIGN);
+    let leaving = world.roles.iter().find(|role| role.user && role.rank == 1 && !role.limited).expect("a viewer");
+    leaving.client.ask("DELETE", "/api/v1/sessions/current", None).of(204);
+    for (method, path) in operations.iter().filter(|(method, path)| terms(method, path).is_some()) {
+        let answer = leaving.client.ask(&method.to_uppercase(), &path_of(method, path, own_ids), None);
+        let is_open = path.starts_with("/api/v1/shared");
+        assert!(is_open || answer.status == 401, "{method} {path}: {} {}", answer.status, answer.text());
+    }
+}
+
+/// What is taken away is one's own, and nobody else's of the same name.
+fn check_taking_away(world: &World, owner: &Client, own_ids: &Ids) {
+    let limited = world.roles.iter().find(|role| role.limited && role.rank == 2 && role.user).expect("a manager");
+    let delete = |client: &Client, path: &str| client.ask("DELETE", path, None);
+    assert_eq!(delete(&limited.client, "/api/v1/devices/2").problem(404), "not_found", "a device of another group");
+    assert_eq!(delete(&limited.client, "/api/v1/devices/2/sensors/fuel").problem(404), "not_found");
+    delete(&limited.client, "/api/v1/devices/1/sensors/fuel").of(204);
+    delete(&limited.client, "/api/v1/devices/1").of(204);
+    for kind in ["drivers", "groups", "users"] {
+        let path = format!("/api/v1/{kind}/{}", own_ids[kind]);
+        let gone = delete(owner, &path);
+        // A group with users in it stays, and says so.
+        assert!(gone.status == 204 || (kind == "groups" && gone.status == 409), "{path}: {}", gone.text());
+    }
 }
 
 /// A position of that moment.
@@ -318,7 +518,7 @@ fn line_of(moment: i64) -> String {
 }
 
 /// A link shows one device, as much of it as is said, and nothing else; a foreign tenant cannot take it back.
-fn check_links(world: &World, owner: &Client, operations: &[(String, String)], path_of: &dyn Fn(&str) -> String) {
+fn check_links(world: &World, owner: &Client, operations: &[(String, String)], path_of: &dyn Fn(&str, &str) -> String) {
     let make = |body: &Value| owner.post("/api/v1/devices/1/shares", body).of(201);
     let holder = |made: &Value| Client::with_token(world.server.http(), made["secret"].as_str().expect("a secret"));
     let now = SystemClock::new().now().div_euclid(1000) * 1000;
@@ -350,7 +550,7 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
     // What it opens is that, and no other address.
     for (method, path) in operations.iter().filter(|(_, path)| !path.starts_with("/api/v1/shared")) {
         if (method.as_str(), path.as_str()) != ("post", "/api/v1/sessions") {
-            let answer = link.ask(&method.to_uppercase(), &path_of(path), None);
+            let answer = link.ask(&method.to_uppercase(), &path_of(method, path), None);
             assert_eq!(answer.problem(401), "unauthenticated", "{method} {path}");
         }
     }
@@ -378,20 +578,13 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
 fn check_streams(world: &World) {
     for role in &world.roles {
         let answer = role.client.get("/api/v1/devices?live=moving,stopped,no_signal,alarm,unseen&limit=1000");
-        check_silent(role.name, &answer, "");
+        check_silent(&role.name, &answer, "");
         assert_eq!(answer.of(200)["devices"].as_array().map(Vec::len), Some(if role.limited { 1 } else { 2 }));
-        let mut watcher = role.client.begin("GET", "/api/v1/live", None);
-        assert_eq!(client::head(&mut watcher).0, 200);
-        let mut seen = String::new();
-        let mut pieces = 0;
-        client::chunks_until(&mut watcher, |piece| {
-            seen.push_str(&String::from_utf8_lossy(piece));
-            pieces += 1;
-            seen.contains("\n\n")
-        });
-        assert!(seen.contains("\"device\":\"1\"") && !seen.contains(FOREIGN), "{}: {seen}", role.name);
-        assert_eq!(seen.contains("\"device\":\"2\""), !role.limited, "{}: {seen}", role.name);
-        assert!(!seen.contains(&common::moment(FOREIGN_SECOND)[..16]), "{seen}");
+        for seen in [first_event(&role.client), first_message(&role.client)] {
+            assert!(seen.contains("\"device\":\"1\"") && !seen.contains(FOREIGN), "{}: {seen}", role.name);
+            assert_eq!(seen.contains("\"device\":\"2\""), !role.limited, "{}: {seen}", role.name);
+            assert!(!seen.contains(&common::moment(FOREIGN_SECOND)[..16]), "{seen}");
+        }
     }
     let exported = world.place.records(&["--tenant", "own"]);
     assert_eq!(exported.len(), 2);

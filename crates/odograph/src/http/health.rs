@@ -115,8 +115,10 @@ impl Told {
         let found = !self.history_broken.is_empty() || self.history_damaged.is_some();
         let is_unwell = self.health.parts.iter().any(|part| part.problem.is_some());
         self.see = (said || found || is_unwell).then_some(SEE);
-        for part in self.health.parts.iter_mut().filter(|part| part.problem.is_some()) {
-            part.problem = Some("is not well".to_owned());
+        for part in &mut self.health.parts {
+            // Our own sentences say what to do, and name no path; what a disk says does.
+            let named = part.problem.as_mut().filter(|problem| problem.contains('/'));
+            named.into_iter().for_each(|problem| *problem = "is not well".to_owned());
         }
         if let Some(why) = &mut self.catalog_unwritable {
             *why = "what people decide cannot be changed: the catalog's database writes nothing".to_owned();
