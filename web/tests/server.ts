@@ -104,8 +104,12 @@ function line(time: number, truck: number, minute: number): string {
 }
 
 /** A truck is somewhere else now: as many kilometres on as it would be that many minutes after its drive began. */
-export function drive(truck: number, minute: number): Promise<void> {
-  return backlog(truck, [{ time: Date.now(), minute }])
+export async function drive(truck: number, minute: number): Promise<void> {
+  const socket = await open(process.env.WIALON ?? '')
+  const send = conversation(socket)
+  await send(`#L#2.0;${imei(truck)};NA;`)
+  await send(`#D#${line(Date.now(), truck, minute)}`)
+  socket.destroy()
 }
 
 /** A truck sends what it had kept: records of these times, of as many minutes after its drive began. */
