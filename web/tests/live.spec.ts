@@ -1,7 +1,8 @@
 // What moves while somebody looks: devices, the cursor, what comes late, the day.
 import { expect, test, type Page } from '@playwright/test'
-import { isAccessible, lately, records, signIn, site, truck, watch } from './page'
+import { isAccessible, signIn, site, truck, watch } from './people'
 import { backlog, drive } from './server'
+import { lately, records } from './stored'
 
 const cursor = (page: Page) => page.getByRole('slider', { name: 'Time cursor' })
 const cursorAt = async (page: Page) => Number(await cursor(page).getAttribute('aria-valuenow'))
@@ -157,4 +158,20 @@ test('the next and the previous device are one key away, also where brackets tak
   await press({ key: '[', altKey: true })
   await expect(page.getByRole('heading', { level: 1 })).toHaveText(name)
   await expect(page).toHaveTitle(`${name} · Odograph`)
+})
+
+test('where the script of a part does not arrive, it is said in its place, and tried again', async ({ page }) => {
+  await signIn(page)
+  await page.route(/\/assets\/(Chart|maplibre-gl)-[^/]*\.js$/, (route) => route.abort())
+  const complaints = watch(page)
+  await page.goto(`${site()}/devices/${truck(0)}?${lately()}`)
+  const charts = page.getByRole('region', { name: 'Charts' })
+  await expect(charts.getByRole('alert')).toContainText('The server cannot be reached')
+  await expect(page.getByText('There is no map')).toBeVisible()
+  // The browser itself says what did not come; nothing else broke.
+  expect(complaints.filter((text) => !text.includes('ERR_FAILED'))).toEqual([])
+  await page.unrouteAll()
+  await charts.getByRole('button', { name: 'Try again' }).click()
+  await expect(page.locator('.u-over').first()).toBeVisible()
+  await expect(page.locator('.maplibregl-canvas')).toBeVisible()
 })

@@ -1,7 +1,7 @@
 // Each page, as people use it, against the real server; and each without what keeps anybody out.
 import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
-import { isAccessible, signIn, site, truck, watch } from './page'
+import { isAccessible, signIn, site, truck, watch } from './people'
 import { drive, PASSWORD, TRUCKS } from './server'
 
 test('signing in keeps what was typed, says what is wrong, and leads to the fleet', async ({ page }) => {

@@ -1,6 +1,6 @@
 // Who was not understood becomes a device. After the other pages: they count the fleet.
 import { expect, test } from '@playwright/test'
-import { isAccessible, signIn, site, watch } from './page'
+import { isAccessible, signIn, site, watch } from './people'
 import { knock } from './server'
 
 const two = (value: number) => String(value).padStart(2, '0')

@@ -62,7 +62,8 @@ export function address(path: string, { path: names, query }: Loose = {}): strin
   for (const [name, value] of Object.entries((query ?? {}) as Record<string, unknown>)) {
     if (value !== undefined && value !== null && value !== '') asked.set(name, String(value))
   }
-  if (tenant) asked.set('tenant', tenant)
+  // One's own account is in no tenant but one's own.
+  if (tenant && !path.startsWith('/api/v1/account')) asked.set('tenant', tenant)
   return asked.size > 0 ? `${filled}${filled.includes('?') ? '&' : '?'}${asked.toString()}` : filled
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { bytesOf, escaped, isText, vector } from '../../src/api/frames'
-import { address } from '../../src/api/client'
+import { address, enterTenant } from '../../src/api/client'
 import { isFlag, label, looksOf, usualOf } from '../../src/charts/parameters'
 import { counted, maybe, t } from '../../src/i18n/text'
 import { amount, grown, meanMs, parse, rate, size, sum } from '../../src/state/metrics'
@@ -64,6 +64,13 @@ test('a vector has what came before, what was understood and what is answered', 
 
 test('an address has its names and its query escaped, and what is empty is left out', () => {
   assert.equal(address('/api/v1/devices/{id}/records', { path: { id: 'a/b c' }, query: { from: 0, to: undefined, limit: '', cursor: 'x&y' } }), '/api/v1/devices/a%2Fb%20c/records?from=0&cursor=x%26y')
+})
+
+test('whoever has entered a tenant asks about it, but about an account of their own', () => {
+  assert.equal(enterTenant('other'), undefined)
+  assert.deepEqual(['/api/v1/devices', '/api/v1/account/sessions'].map((path) => address(path)), ['/api/v1/devices?tenant=other', '/api/v1/account/sessions'])
+  assert.equal(enterTenant(undefined), 'other')
+  assert.equal(address('/api/v1/devices'), '/api/v1/devices')
 })
 
 test('a chart shows temperatures first, and at most nine of them', () => {

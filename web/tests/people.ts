@@ -1,4 +1,4 @@
-// What tests of pages have in common.
+// How tests are people: they sign in, look whether a page can be used by everyone, and hear it complain.
 import AxeBuilder from '@axe-core/playwright'
 import { expect, type Page } from '@playwright/test'
 import { PASSWORD } from './server'
@@ -32,18 +32,4 @@ export function watch(page: Page): string[] {
     if (!['127.0.0.1', 'localhost', ''].includes(hostname) && protocol !== 'data:') complaints.push(`asks ${request.url()}`)
   })
   return complaints
-}
-
-/** A device's record, as the server has it. */
-export type Stored = { time: string } & Record<string, unknown>
-
-/** Yesterday and today: whatever time it is, all that the fleet sent is of these two. */
-export function lately(): string {
-  const day = (ms: number) => new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/Berlin', year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms)
-  return `from=${day(Date.now() - 86_400_000)}&to=${day(Date.now())}`
-}
-
-export async function records(page: Page, device: string): Promise<Stored[]> {
-  const answer = await page.request.get(`${site()}/api/v1/devices/${device}/records?limit=10000`)
-  return ((await answer.json()) as { records: Stored[] }).records
 }
