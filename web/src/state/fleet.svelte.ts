@@ -75,6 +75,8 @@ class Fleet {
     for (const id of batch.left ?? []) this.#live.delete(id)
     let isNew = false
     for (const device of batch.devices) {
+      // Known by its group alone, it has sent nothing.
+      if (!device.received) continue
       isNew ||= !this.#known.has(device.device) && !this.#live.has(device.device)
       this.#live.set(device.device, device)
       this.#remember(device, this.#value)
