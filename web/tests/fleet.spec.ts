@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, type Page } from '@playwright/test'
-import { isAccessible, signIn, site, truck, watch } from './page'
+import { isAccessible, signIn, site, truck, watch } from './people'
 import { drive, open, PASSWORD, serve, TRUCKS, type Served } from './server'
 
 /** More than a browser holds. */

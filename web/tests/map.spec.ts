@@ -2,7 +2,7 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { expect, test, type Page } from '@playwright/test'
-import { isAccessible } from './page'
+import { isAccessible } from './people'
 import { PASSWORD, serve, type Served } from './server'
 
 /** What the host of the map does: all is well, it has no style, or the style's tiles come from a host that nobody named. */

@@ -1,7 +1,7 @@
 // Sensors of a device: written, tried, seen where records are seen, and taken away.
 import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
-import { isAccessible, signIn, site, truck, watch } from './page'
+import { isAccessible, signIn, site, truck, watch } from './people'
 
 test('a calibration table is pasted, drawn, tried and saved, and charts, table and export have what it shows', async ({ page }) => {
   const complaints = watch(page)
