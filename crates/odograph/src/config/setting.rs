@@ -406,7 +406,7 @@ impl Word for WebAddress {
         // It goes into a header whose parts are separated by blanks and semicolons; whoever sees the page sees it.
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '*' | ':' | '[' | ']');
         let is_host = url.host_str().is_some_and(|host| !host.is_empty() && host.chars().all(is_plain));
-        (is_host && url.username().is_empty() && url.password().is_none()).then(|| Self(url))
+        (is_host && url.username().is_empty() && url.password().is_none()).then_some(Self(url))
     }
 
     fn write(&self) -> Value {
