@@ -276,7 +276,7 @@ fn is_left_out(method: &str, path: &str) -> bool {
 fn takes_away(method: &str, path: &str) -> bool {
     const KINDS: [&str; 5] = ["devices", "groups", "drivers", "users", "tokens"];
     let kind = |kind: &&str| path == format!("/api/v1/{kind}/{{id}}");
-    method == "delete" && (KINDS.iter().any(|one| kind(one)) || path.ends_with("/sensors/{name}"))
+    method == "delete" && (KINDS.iter().any(kind) || path.ends_with("/sensors/{name}"))
 }
 
 fn check_silent(case: &str, answer: &Answer, asked: &str) {
