@@ -1,7 +1,7 @@
 //! Object stores on this machine, as processes of their own, and a line to them that can be cut.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
-use std::io::{Read as _, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -98,15 +98,22 @@ impl Emulator {
     }
 
     fn request(&self, method: &str, path: &str) -> String {
-        let mut stream = TcpStream::connect(self.address).expect("it answers");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        // Of an older version, so that an answer comes in one piece.
-        let request = format!("{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-length: 0\r\n\r\n", self.address);
-        stream.write_all(request.as_bytes()).expect("a request is sent");
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).expect("an answer");
+        // An emulator that has just started resets a connection now and then. What is asked here may be asked again.
+        let mut tries = (0..REQUEST_TRIES).map(|_| self.try_request(method, path));
+        let answer = tries.find_map(Result::ok).expect("an answer");
         assert!(answer.starts_with("HTTP/1.") && answer.get(9..11) == Some("20"), "{answer}");
         answer
+    }
+
+    fn try_request(&self, method: &str, path: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
+        // Of an older version, so that an answer comes in one piece.
+        let request = format!("{method} {path} HTTP/1.0\r\nhost: {}\r\ncontent-length: 0\r\n\r\n", self.address);
+        stream.write_all(request.as_bytes())?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
     }
 
     pub(crate) const fn address(&self) -> SocketAddr {
@@ -263,4 +270,6 @@ const SIGNATURE: &str = "sv=2019-02-02&ss=b&srt=sco&sp=rwdlc&se=2099-01-01T00%3A
 const LOOK: Duration = Duration::from_millis(50);
 /// A minute: on a busy machine an interpreter takes its time.
 const START_TRIES: u32 = 1200;
+/// How often something is asked of an emulator.
+const REQUEST_TRIES: u32 = 5;
 const PATIENCE: Duration = Duration::from_secs(60);
