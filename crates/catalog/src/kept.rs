@@ -19,7 +19,7 @@ impl Default for AuditKept {
 }
 
 impl Catalog {
-    /// One step of removing what is not kept: at most [`STEP`] entries of one tenant, the oldest. Says how many that were; nothing when
+    /// One step of removing what is not kept: at most `STEP` entries of one tenant, the oldest. Says how many that were; nothing when
     /// all tenants were looked at. Begin with an empty `place`, and call it again with what it has made of it.
     ///
     /// # Errors
