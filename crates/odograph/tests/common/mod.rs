@@ -170,6 +170,20 @@ impl Server {
         get(self.http(), path)
     }
 
+    /// Waits until `/metrics` has this line: much is counted after what it counts was seen.
+    pub(crate) fn metric_becomes(&self, line: &str) {
+        let has = |numbers: &str| numbers.lines().any(|known| known == line);
+        let mut numbers = self.get("/metrics").1;
+        for _ in 0..900 {
+            if has(&numbers) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+            numbers = self.get("/metrics").1;
+        }
+        panic!("{line}: {numbers}");
+    }
+
     /// Whether it runs.
     pub(crate) fn runs(&mut self) -> bool {
         self.child.try_wait().expect("a child").is_none()

@@ -73,11 +73,5 @@ pub(crate) fn counted(devices: &[(&str, u32)]) -> Vec<Value> {
 
 /// Waits until all that was read is in the store.
 pub(crate) fn settled(server: &Server) {
-    for _ in 0..TRIES {
-        if server.get("/metrics").1.lines().any(|line| line == "odograph_pipeline_uncommitted_bytes 0") {
-            return;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("records are still waiting: {}", server.get("/metrics").1);
+    server.metric_becomes("odograph_pipeline_uncommitted_bytes 0");
 }
