@@ -96,10 +96,10 @@ struct Answer {
 /// One request on a connection of its own, as `odograph sql` does.
 fn post(plan: &Plan, sql: &str) -> io::Result<Answer> {
     let mut stream = UnixStream::connect(plan.data.join("control.sock"))?;
-    let body = json!({ "sql": sql }).to_string();
+    let body = json!({ "sql": sql, "tenant": "default" }).to_string();
     write!(
         stream,
-        "POST /api/v1/sql HTTP/1.1\r\nhost: control.sock\r\ncontent-type: application/json\r\nte: trailers\r\n\
+        "POST /control/sql HTTP/1.1\r\nhost: control.sock\r\ncontent-type: application/json\r\nte: trailers\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     )?;

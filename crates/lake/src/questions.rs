@@ -3,6 +3,7 @@
 
 use crate::lake::{Lake, Views};
 use crate::query::{Limits, PARTITIONS};
+use crate::store::may_wait_for_the_disk;
 use crate::tenant::Version;
 use crate::watch::{Watch, watched};
 use crate::{Error, missing};
@@ -31,7 +32,10 @@ impl Questions {
             .max_blocking_threads(READING_THREADS_MAX)
             .thread_stack_size(STACK_BYTES)
             .thread_name("question")
-            .on_thread_start(odograph_env::yield_to_others)
+            .on_thread_start(|| {
+                odograph_env::yield_to_others();
+                may_wait_for_the_disk();
+            })
             .enable_all()
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the threads for questions: {error}")))?;

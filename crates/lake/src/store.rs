@@ -20,6 +20,7 @@ use object_store::{
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 use odograph_env::Disk;
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::ops::Range;
@@ -73,6 +74,11 @@ impl DiskStore {
         Location::parse(path.strip_prefix(&self.root).ok()?.to_str()?).ok()
     }
 
+    /// Reads where that holds up nobody else: here, if the thread may wait for the disk.
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+        if MAY_WAIT.get() { work(self) } else { self.aside(work).await }
+    }
+
     /// Does what waits for the disk where that holds up nobody else. Who has no runtime waits.
     async fn aside<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
         let own = self.clone();
@@ -89,6 +95,16 @@ impl DiskStore {
         });
         done.await.map_err(generic)?
     }
+}
+
+/// This thread reads files itself from now on: it is there for a question, and nobody else waits for it. A question reads some
+/// dozens of pieces one after the other, each in less time than it takes to wake another thread for it.
+pub(crate) fn may_wait_for_the_disk() {
+    MAY_WAIT.set(true);
+}
+
+thread_local! {
+    static MAY_WAIT: Cell<bool> = const { Cell::new(false) };
 }
 
 /// Whether an error of the store says that the disk is full.
@@ -142,12 +158,12 @@ impl ObjectStore for DiskStore {
 
     async fn get_opts(&self, location: &Location, options: GetOptions) -> Result<GetResult> {
         let location = location.clone();
-        self.aside(move |store| store.get_object(&location, &options)).await
+        self.read(move |store| store.get_object(&location, &options)).await
     }
 
     async fn get_ranges(&self, location: &Location, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let (location, ranges) = (location.clone(), ranges.to_vec());
-        self.aside(move |store| store.get_ranges_of(&location, &ranges)).await
+        self.read(move |store| store.get_ranges_of(&location, &ranges)).await
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Location>>) -> BoxStream<'static, Result<Location>> {

@@ -71,7 +71,7 @@ impl DiskStore {
                 if begin == end {
                     return Ok(None);
                 }
-                Ok(Some((store.aside(move |_| object.read(begin..end)).await?, end)))
+                Ok(Some((store.read(move |_| object.read(begin..end)).await?, end)))
             }
         };
         stream::try_unfold(range.start, next).boxed()
