@@ -1,17 +1,15 @@
 //! The journal's entries as rows: every byte of both directions, with all that it takes to decode them again and to prove
 //! that they are what was sealed.
 
+mod rows;
+
 use crate::buffer::{First, Waits};
-use crate::rows::{day_of, written};
 use crate::shape::Shape;
 use crate::{Error, columns};
-use datafusion::arrow::array::{
-    BinaryBuilder, Date32Builder, Int32Builder, Int64Builder, RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
-};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::datatypes::{DataType, Field};
 use odograph_model::{Lsn, Time};
-use std::sync::Arc;
+use rows::{Rows, Sealed};
 use std::time::Duration;
 
 /// An entry of the journal, with whose it is.
@@ -76,84 +74,6 @@ fn fixed() -> Vec<Field> {
     ]
 }
 
-/// Gathers rows.
-struct FrameRows {
-    count: usize,
-    bytes: usize,
-    device: StringBuilder,
-    received: TimestampMicrosecondBuilder,
-    place: Int64Builder,
-    node: Int32Builder,
-    segment: Int64Builder,
-    stream: Int64Builder,
-    kind: StringBuilder,
-    payload: BinaryBuilder,
-    context: BinaryBuilder,
-    decision: BinaryBuilder,
-    day: Date32Builder,
-}
-
-impl Default for FrameRows {
-    fn default() -> Self {
-        Self {
-            count: 0,
-            bytes: 0,
-            device: StringBuilder::new(),
-            received: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
-            place: Int64Builder::new(),
-            node: Int32Builder::new(),
-            segment: Int64Builder::new(),
-            stream: Int64Builder::new(),
-            kind: StringBuilder::new(),
-            payload: BinaryBuilder::new(),
-            context: BinaryBuilder::new(),
-            decision: BinaryBuilder::new(),
-            day: Date32Builder::new(),
-        }
-    }
-}
-
-impl FrameRows {
-    fn push(&mut self, node: u16, row: &FrameRow<'_>) {
-        let at = written(row.at);
-        self.device.append_value(row.device);
-        self.received.append_value(at.0 * 1000);
-        self.place.append_value(row.place.0.cast_signed());
-        self.node.append_value(node.into());
-        self.segment.append_value(row.segment.0.cast_signed());
-        self.stream.append_value(row.stream.cast_signed());
-        match row.name {
-            Some(name) => self.kind.append_value(name),
-            None => self.kind.append_value(format!("kind {}", row.kind)),
-        }
-        self.payload.append_value(row.payload);
-        self.context.append_option(row.context);
-        self.decision.append_option(row.decision);
-        self.day.append_value(day_of(at));
-        self.count += 1;
-        self.bytes += bytes_of(row);
-    }
-
-    fn batch(&mut self) -> Result<RecordBatch, ArrowError> {
-        RecordBatch::try_new(
-            Arc::new(Schema::new(fixed())),
-            vec![
-                Arc::new(self.device.finish_cloned()),
-                Arc::new(self.received.finish_cloned()),
-                Arc::new(self.place.finish_cloned()),
-                Arc::new(self.node.finish_cloned()),
-                Arc::new(self.segment.finish_cloned()),
-                Arc::new(self.stream.finish_cloned()),
-                Arc::new(self.kind.finish_cloned()),
-                Arc::new(self.payload.finish_cloned()),
-                Arc::new(self.context.finish_cloned()),
-                Arc::new(self.decision.finish_cloned()),
-                Arc::new(self.day.finish_cloned()),
-            ],
-        )
-    }
-}
-
 /// How much memory a row takes until it is in a file.
 fn bytes_of(row: &FrameRow<'_>) -> usize {
     let parts = [row.device.as_bytes(), row.payload, row.context.unwrap_or_default(), row.decision.unwrap_or_default()];
@@ -163,8 +83,10 @@ fn bytes_of(row: &FrameRow<'_>) -> usize {
 /// Entries that wait to become files.
 #[derive(Default)]
 pub(crate) struct FrameBuffer {
-    full: Vec<RecordBatch>,
-    open: FrameRows,
+    full: Vec<Sealed>,
+    open: Rows,
+    /// Of those in `open`.
+    open_bytes: usize,
     count: usize,
     bytes: usize,
     first: Option<First>,
@@ -172,16 +94,16 @@ pub(crate) struct FrameBuffer {
 
 impl FrameBuffer {
     /// Adds an entry of the journal of `node`.
-    pub(crate) fn push(&mut self, node: u16, row: &FrameRow<'_>, now: Duration) -> Result<(), Error> {
+    pub(crate) fn push(&mut self, node: u16, row: &FrameRow<'_>, now: Duration) {
         self.open.push(node, row);
+        self.open_bytes += bytes_of(row);
         self.count += 1;
         self.bytes += bytes_of(row);
         self.first.get_or_insert(First { place: row.place, since: now });
-        if self.open.count >= OPEN_ROWS_MAX || self.open.bytes >= OPEN_BYTES_MAX {
-            self.full.push(self.open.batch()?);
-            self.open = FrameRows::default();
+        if self.open.len() >= OPEN_ROWS_MAX || self.open_bytes >= OPEN_BYTES_MAX {
+            self.full.push(self.open.sealed());
+            (self.open, self.open_bytes) = (Rows::default(), 0);
         }
-        Ok(())
     }
 }
 
@@ -203,11 +125,8 @@ impl Waits for FrameBuffer {
     }
 
     fn batches(&mut self) -> Result<Vec<RecordBatch>, Error> {
-        let mut batches = self.full.clone();
-        if self.open.count > 0 {
-            batches.push(self.open.batch()?);
-        }
-        Ok(batches)
+        let open = (self.open.len() > 0).then(|| self.open.sealed());
+        self.full.iter().chain(&open).map(|rows| Ok(rows.batch()?)).collect()
     }
 
     fn summary(&self) -> &() {

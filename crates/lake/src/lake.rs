@@ -239,7 +239,8 @@ impl Writer {
         if row.place < open.cursors[0] {
             return Ok(());
         }
-        open.shelf.add(0, |buffer| buffer.push(node, row, now))
+        open.shelf.add(0, |buffer| buffer.push(node, row, now));
+        Ok(())
     }
 
     /// Puts events in the place of all that there are in a scope, in one commit. The table appears with its first event.
