@@ -6,6 +6,7 @@
 //! who puts something in ever waits: not for the reader, and not for memory.
 
 use odograph_model::{Lsn, Record};
+use odograph_protocols::Binding;
 use odograph_wire::Malformed;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -30,6 +31,9 @@ pub struct Item {
     pub malformed: Option<Malformed>,
     /// What the session saved after the frame, where that or the device it belongs to changed with it.
     pub state: Option<Box<[u8]>>,
+    /// Whose it is from this frame on, where that is decided with it: the reader has it in common with whoever decided, and no
+    /// memory of its own for it.
+    pub begun: Option<Arc<Binding>>,
 }
 
 impl Item {

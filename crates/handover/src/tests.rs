@@ -6,7 +6,7 @@ use odograph_model::{Key, Time};
 fn item(lsn: u64) -> Item {
     let mut record = Record::at(Time(7));
     record.set(Key::PositionSpeed, lsn as f64);
-    Item { lsn: Lsn(lsn), records: vec![record], malformed: None, state: None }
+    Item { lsn: Lsn(lsn), records: vec![record], malformed: None, state: None, begun: None }
 }
 
 fn taken(outlet: &mut Outlet, places: &[u64]) -> Vec<Option<u64>> {

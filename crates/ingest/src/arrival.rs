@@ -17,6 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedWriteHalf;
 use tokio::time::timeout;
 
 /// Whether somebody may come to a listener from where he does, as far as that can be said before a byte of his is read.
@@ -69,7 +70,7 @@ fn looked() {
 }
 
 /// Lets both sides agree on TLS. `None`: the other one only looked whether we are there.
-async fn secured(worker: &Worker, stream: TcpStream, tls: &Tls) -> Result<Option<Line>, Refusal> {
+async fn secured(worker: &Worker, stream: TcpStream, tls: &Tls) -> Result<Option<(Line, OwnedWriteHalf)>, Refusal> {
     let most = worker.common.limits.handshake_max;
     let shake_hands = async {
         match stream.peek(&mut [0]).await {

@@ -11,6 +11,7 @@ use crate::limits::{
     AHEAD_BYTES_MAX, COMMAND_BYTES_MAX, ENTRY_WORK_BYTES, FRAME_TIME_FREE_BYTES, SKIPPED_MAX, TURN_WORK_BYTES,
     UNREAD_BYTES_MAX,
 };
+use crate::moment::Moment;
 use crate::outbox::Outbox;
 use crate::{Fate, Intake, Limits, Listener, Now, Order, Scratch, Unsent};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
@@ -89,11 +90,11 @@ impl Close {
 /// A connection.
 pub struct Connection {
     listener: Arc<Listener>,
+    peer: SocketAddr,
     /// Who listens until it is clear which protocol is spoken. So long, all bytes are held.
-    undecided: Option<Box<Undecided>>,
+    undecided: Option<Box<Detector>>,
     dialogue: Dialogue,
     stream: Stream,
-    head: Box<[u8]>,
     held: Held,
     outbox: Outbox,
     /// Bytes skipped since the last frame.
@@ -103,8 +104,8 @@ pub struct Connection {
     /// The last request was nobody's.
     astray: bool,
     /// By the clock that never goes back.
-    opened: Duration,
-    heard: Duration,
+    opened: Moment,
+    heard: Moment,
     /// Since when released bytes wait for the device to take them.
     unread_since: Option<Duration>,
     closing: Option<Close>,
@@ -118,12 +119,6 @@ pub struct Connection {
     let_in: bool,
     /// Once there was a command.
     flights: Option<Box<Flights>>,
-}
-
-/// Of a connection that may speak any protocol: who listens, and who speaks.
-struct Undecided {
-    detector: Detector,
-    peer: SocketAddr,
 }
 
 /// What a connection needs next.
@@ -166,24 +161,22 @@ impl Connection {
         scratch: &mut Scratch,
     ) -> Result<Self, AppendError> {
         let dialogue = listener.dialogue();
-        let head = listener.context_head(peer);
-        scratch.begin(&head, &dialogue);
+        scratch.begin(&listener, peer, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
-        let undecided =
-            listener.is_common().then(|| Box::new(Undecided { detector: Detector::new(listener.transport), peer }));
+        let undecided = listener.is_common().then(|| Box::new(Detector::new(listener.transport)));
         Ok(Self {
             listener,
+            peer,
             undecided,
             dialogue,
             stream,
-            head,
             held: Held::default(),
             outbox: Outbox::default(),
             skipped: 0,
             prompted: false,
             astray: false,
-            opened: now.monotonic,
-            heard: now.monotonic,
+            opened: now.monotonic.into(),
+            heard: now.monotonic.into(),
             unread_since: None,
             closing: None,
             ahead: 0,
@@ -205,15 +198,15 @@ impl Connection {
         scratch: &mut Scratch,
     ) -> Result<Step, AppendError> {
         if !input.is_empty() {
-            self.heard = now.monotonic;
+            self.heard = now.monotonic.into();
         }
         let before = self.device().cloned();
-        scratch.begin(&self.head, &self.dialogue);
+        scratch.begin(&self.listener, self.peer, &self.dialogue);
         let mut held = std::mem::take(&mut self.held);
         let needs = held.needs();
         let bytes = held.with(input);
         if self.decide(bytes) {
-            scratch.begin(&self.head, &self.dialogue);
+            scratch.begin(&self.listener, self.peer, &self.dialogue);
         }
         self.prompt(bytes, scratch);
         let is_of_one = self.is_of_one() && !self.passes_on;
@@ -250,18 +243,17 @@ impl Connection {
     /// Whether it is clear now which protocol is spoken, and was not before. It is spoken from the first byte on, which the
     /// journal is told with what comes next.
     fn decide(&mut self, bytes: &[u8]) -> bool {
-        let Some(undecided) = self.undecided.as_mut().filter(|_| !bytes.is_empty()) else { return false };
-        match undecided.detector.hear(bytes) {
+        let Some(detector) = self.undecided.as_mut().filter(|_| !bytes.is_empty()) else { return false };
+        match detector.hear(bytes) {
             Detected::Protocol(protocol) => {
                 self.listener = self.listener.decided(protocol);
                 self.dialogue = self.listener.dialogue();
-                self.head = self.listener.context_head(undecided.peer);
                 self.stream.renew();
                 self.undecided = None;
                 return true;
             }
             // What it is may be found out later, by a person or a newer version: as much as may be is kept for that.
-            Detected::Open | Detected::Nobody if bytes.len() > undecided.detector.bytes_max() => {
+            Detected::Open | Detected::Nobody if bytes.len() > detector.bytes_max() => {
                 self.end(Close::UndecidedBytes);
             }
             Detected::Open | Detected::Nobody => {}
@@ -271,8 +263,8 @@ impl Connection {
 
     /// Whoever waits before he says what shows who he is would wait for ever.
     fn prompt(&mut self, bytes: &[u8], scratch: &mut Scratch) {
-        if let Some(undecided) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing.is_none())
-            && let Some(prompt) = undecided.detector.prompt(bytes)
+        if let Some(detector) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing.is_none())
+            && let Some(prompt) = detector.prompt(bytes)
         {
             scratch.say(prompt);
             self.prompted = true;
@@ -384,7 +376,7 @@ impl Connection {
                 return Ok(None);
             }
         };
-        scratch.begin(&self.head, &self.dialogue);
+        scratch.begin(&self.listener, self.peer, &self.dialogue);
         scratch.say(&bytes.bytes);
         let appended = scratch.append(intake, &mut self.stream, &[], now.wall);
         if appended.is_err() {
@@ -504,10 +496,10 @@ impl Connection {
         if self.unread_since.is_some_and(|moment| since(moment) > limits.unread_max) {
             return Some(Close::Unread);
         }
-        if since(self.heard) > Duration::from_secs(self.listener.protocol.idle_s_max.into()) {
+        if self.heard.until(now.monotonic) > Duration::from_secs(self.listener.protocol.idle_s_max.into()) {
             return Some(Close::Idle);
         }
-        if self.undecided.is_some() && since(self.opened) > limits.undecided_max {
+        if self.undecided.is_some() && self.opened.until(now.monotonic) > limits.undecided_max {
             return Some(Close::Undecided);
         }
         if self.undecided.is_none()
@@ -519,12 +511,12 @@ impl Connection {
         }
         // Who passes on what none but refused devices say is nobody either.
         let known = self.dialogue.binding().is_some() && (self.let_in || !self.passes_on);
-        (!known && since(self.opened) > limits.identify_max).then_some(Close::Unidentified)
+        (!known && self.opened.until(now.monotonic) > limits.identify_max).then_some(Close::Unidentified)
     }
 
     /// We do not read at present: that the device is not heard is not its silence.
     pub fn excuse(&mut self, now: Now) {
-        self.heard = now.monotonic;
+        self.heard = now.monotonic.into();
         self.held.excuse(now.monotonic);
     }
 
@@ -570,7 +562,7 @@ impl Connection {
             remainder = &[];
         }
         let tally = std::mem::take(&mut scratch.tally);
-        scratch.begin(&self.head, &self.dialogue);
+        scratch.begin(&self.listener, self.peer, &self.dialogue);
         let why = self.why(why);
         let text = match why {
             Close::Garbage(detail) => format!("{}: {detail}", why.name()),
@@ -592,7 +584,7 @@ impl Connection {
         now: Now,
         scratch: &mut Scratch,
     ) -> Result<&'h [u8], AppendError> {
-        scratch.begin(&self.head, &self.dialogue);
+        scratch.begin(&self.listener, self.peer, &self.dialogue);
         let bytes = held.rest();
         let waited = matches!(self.listener.protocol.framing, Framing::Told { .. });
         if !waited || held.has_frames() || self.closing.is_some() || bytes.is_empty() {
@@ -621,6 +613,11 @@ impl Connection {
     /// Its number in the journal.
     pub fn stream(&self) -> u64 {
         self.stream.id()
+    }
+
+    /// The device's address.
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// Where the device arrived.

@@ -28,7 +28,6 @@ struct Peer {
     listener: Counted,
     dialogue: Dialogue,
     stream: Stream,
-    head: Box<[u8]>,
     heard: Duration,
     /// The last datagram was nobody's.
     astray: bool,
@@ -95,11 +94,11 @@ impl Peers {
         }
         let Some(peer) = self.known.get_mut(&from) else { return Ok(Verdict::Silence) };
         peer.heard = now.monotonic;
-        if self.listener.is_common() && !peer.decide(&self.listener, datagram, from) {
+        if self.listener.is_common() && !peer.decide(&self.listener, datagram) {
             peer.keep(&self.listener, datagram, from, intake, now, scratch)?;
             return Ok(Verdict::Undecided);
         }
-        scratch.begin(&peer.head, &peer.dialogue);
+        scratch.begin(&peer.listener, from, &peer.dialogue);
         // One that names its device is refused in its protocol's own words.
         let silent = peer.dialogue.binding().filter(|_| !peer.listener.protocol.datagrams_identify);
         if let Some(binding) = silent.filter(|binding| intake.devices.is_paused(binding)) {
@@ -142,7 +141,7 @@ impl Peers {
             self.known.iter().filter(|(_, peer)| is_meant(peer)).map(|(from, _)| *from).collect();
         for from in meant {
             if let Some(peer) = self.known.pop(&from) {
-                close(peer, why, intake, now, scratch)?;
+                close((from, peer), why, intake, now, scratch)?;
             }
         }
         Ok(())
@@ -189,14 +188,20 @@ impl Peers {
     }
 
     fn forget(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
-        let Some((_, peer)) = self.known.pop_lru() else { return Ok(()) };
+        let Some(peer) = self.known.pop_lru() else { return Ok(()) };
         close(peer, why, intake, now, scratch)
     }
 }
 
 /// The end of a peer's stream.
-fn close(mut peer: Peer, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
-    scratch.begin(&peer.head, &peer.dialogue);
+fn close(
+    (from, mut peer): (SocketAddr, Peer),
+    why: Close,
+    intake: &Intake,
+    now: Now,
+    scratch: &mut Scratch,
+) -> Result<(), AppendError> {
+    scratch.begin(&peer.listener, from, &peer.dialogue);
     let entry = NewEntry { kind: Kind::CLOSE, at: now.wall.0, identity: None, payload: why.name().as_bytes() };
     intake.journal.append(&mut peer.stream, scratch.context(), scratch.bound(), &[entry])?;
     Ok(())
@@ -211,16 +216,15 @@ impl Peer {
         scratch: &mut Scratch,
     ) -> Result<Self, AppendError> {
         let dialogue = listener.dialogue();
-        let head = listener.context_head(from);
-        scratch.begin(&head, &dialogue);
+        scratch.begin(listener, from, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
         let listener = Counted::of(listener.clone());
-        Ok(Self { listener, dialogue, stream, head, heard: now.monotonic, astray: false })
+        Ok(Self { listener, dialogue, stream, heard: now.monotonic, astray: false })
     }
 
     /// Finds out which protocol the datagram is of, if that is clear. One that could be of the protocol that was spoken
     /// before is; one that could not begins another conversation.
-    fn decide(&mut self, common: &Listener, datagram: &[u8], from: SocketAddr) -> bool {
+    fn decide(&mut self, common: &Listener, datagram: &[u8]) -> bool {
         let spoken = self.listener.protocol;
         let goes_on = || (spoken.recognise)(datagram, common.transport) != Claim::No;
         if !self.listener.is_common() && goes_on() {
@@ -229,7 +233,6 @@ impl Peer {
         let Some(protocol) = decide(datagram, common.transport) else { return false };
         self.listener = Counted::of(common.decided(protocol));
         self.dialogue = self.listener.dialogue();
-        self.head = self.listener.context_head(from);
         self.stream.renew();
         self.astray = false;
         self.listener.measures.decided.increment(1);
@@ -248,10 +251,10 @@ impl Peer {
     ) -> Result<(), AppendError> {
         let strayed = !self.listener.is_common();
         if strayed {
-            scratch.begin(&common.context_head(from), &common.dialogue());
+            scratch.begin(common, from, &common.dialogue());
             self.stream.renew();
         } else {
-            scratch.begin(&self.head, &self.dialogue);
+            scratch.begin(&self.listener, from, &self.dialogue);
         }
         scratch.plan(Kind::SKIPPED, 0..datagram.len());
         if strayed && scratch.bound().is_none() {

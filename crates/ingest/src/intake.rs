@@ -7,6 +7,7 @@ use odograph_journal::{AppendError, Appended, Identity, Journal, Kind, NewEntry,
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Answer, Binding, Decision, Dialogue, Others, Out, Turn, context};
 use odograph_wire::Malformed;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -104,7 +105,7 @@ impl Scratch {
     }
 
     /// Begins with what the journal must know about the state before the next entries.
-    pub(crate) fn begin(&mut self, head: &[u8], dialogue: &Dialogue) {
+    pub(crate) fn begin(&mut self, listener: &Listener, peer: SocketAddr, dialogue: &Dialogue) {
         self.plan.clear();
         self.items.clear();
         self.replies.clear();
@@ -118,7 +119,7 @@ impl Scratch {
             .binding()
             .map(|binding| (binding.clone(), encode(binding, &Others::default(), &mut self.decisions)));
         self.context.clear();
-        self.context.extend_from_slice(head);
+        listener.head().write(peer, &mut self.context);
         let mut session = std::mem::take(&mut self.replies);
         dialogue.save(&mut session);
         debug_assert!(session.len() <= odograph_protocols::CONTEXT_MAX, "a session's context is bounded");
@@ -237,7 +238,7 @@ impl Scratch {
         // Read again, a device's own settings refuse it before they find anything malformed.
         let malformed = turn.malformed.filter(|_| turn.begun.is_none());
         let records = self.out.take_records();
-        self.items.push((self.plan.len(), Item { lsn: Lsn(0), records, malformed, state }));
+        self.items.push((self.plan.len(), Item { lsn: Lsn(0), records, malformed, state, begun: turn.begun.clone() }));
     }
 
     /// Appends what was planned, in one piece, and hands over what it gave.

@@ -20,6 +20,7 @@ mod limits;
 mod line;
 mod listener;
 mod measure;
+mod moment;
 mod named;
 mod outbox;
 pub mod proxy;

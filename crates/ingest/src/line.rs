@@ -3,7 +3,7 @@
 //! Reading waits and writing does not, in both: what the kernel does not take now is tried again once it does. A byte has
 //! left when the kernel has it, so that whoever leaves his answers unread shows.
 
-use crate::sockets::Socket;
+use crate::sockets;
 use rustls::ServerConfig;
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -22,10 +22,7 @@ pub(crate) enum Line {
 }
 
 /// A socket, as TLS needs it: both directions in one.
-pub(crate) struct Carrier {
-    reader: OwnedReadHalf,
-    socket: Arc<Socket>,
-}
+pub(crate) struct Carrier(OwnedReadHalf);
 
 pub(crate) struct Secure {
     stream: TlsStream<Carrier>,
@@ -34,32 +31,34 @@ pub(crate) struct Secure {
 }
 
 impl Line {
-    /// Bytes as they are.
-    pub(crate) fn plain(stream: TcpStream) -> Self {
-        let (reader, writer) = stream.into_split();
-        Self::Plain(Carrier { reader, socket: Arc::new(Socket(writer)) })
+    /// Bytes as they are; and the socket, for others.
+    pub(crate) fn plain(stream: TcpStream) -> (Self, OwnedWriteHalf) {
+        let (reader, socket) = stream.into_split();
+        (Self::Plain(Carrier(reader)), socket)
     }
 
-    /// Bytes through TLS, once both sides have agreed on it.
-    pub(crate) async fn shake_hands(stream: TcpStream, config: Arc<ServerConfig>) -> io::Result<Self> {
-        let (reader, writer) = stream.into_split();
-        let carrier = Carrier { reader, socket: Arc::new(Socket(writer)) };
-        let stream = TlsAcceptor::from(config).accept(carrier).await?;
-        Ok(Self::Tls(Box::new(Secure { stream, under_way: 0 })))
+    /// Bytes through TLS, once both sides have agreed on it; and the socket, for others.
+    pub(crate) async fn shake_hands(
+        stream: TcpStream,
+        config: Arc<ServerConfig>,
+    ) -> io::Result<(Self, OwnedWriteHalf)> {
+        let (reader, socket) = stream.into_split();
+        let stream = TlsAcceptor::from(config).accept(Carrier(reader)).await?;
+        Ok((Self::Tls(Box::new(Secure { stream, under_way: 0 })), socket))
     }
 
-    /// The socket, for others than its reader.
-    pub(crate) fn socket(&self) -> &Arc<Socket> {
+    /// The socket.
+    pub(crate) fn socket(&self) -> &TcpStream {
         match self {
-            Self::Plain(carrier) => &carrier.socket,
-            Self::Tls(secure) => &secure.stream.get_ref().0.socket,
+            Self::Plain(carrier) => carrier.0.as_ref(),
+            Self::Tls(secure) => secure.stream.get_ref().0.0.as_ref(),
         }
     }
 
     /// Reads what is there. Nothing: the other side says no more.
     pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, input: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(carrier) => Pin::new(&mut carrier.reader).poll_read(context, input),
+            Self::Plain(carrier) => Pin::new(&mut carrier.0).poll_read(context, input),
             Self::Tls(secure) => match ready!(Pin::new(&mut secure.stream).poll_read(context, input)) {
                 // It hung up without saying so, as devices do.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
@@ -71,7 +70,7 @@ impl Line {
     /// Writes as many bytes as the kernel takes now. What TLS has of them by then does not count yet, and is given again.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(carrier) => carrier.socket.0.try_write(bytes),
+            Self::Plain(carrier) => carrier.0.as_ref().try_write(bytes),
             Self::Tls(secure) => secure.try_write(bytes),
         }
     }
@@ -114,13 +113,13 @@ const fn nobody() -> Context<'static> {
 
 impl AsyncRead for Carrier {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, input: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.reader).poll_read(context, input)
+        Pin::new(&mut self.0).poll_read(context, input)
     }
 }
 
 impl AsyncWrite for Carrier {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let stream: &TcpStream = self.socket.0.as_ref();
+        let stream: &TcpStream = self.0.as_ref();
         loop {
             ready!(stream.poll_write_ready(context))?;
             match stream.try_write(bytes) {
@@ -136,7 +135,7 @@ impl AsyncWrite for Carrier {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.socket.shut();
+        sockets::shut(self.0.as_ref());
         Poll::Ready(Ok(()))
     }
 }

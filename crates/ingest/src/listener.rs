@@ -5,10 +5,11 @@ use crate::roster::DEFAULT_TENANT;
 use crate::seats::Seats;
 use crate::{Access, Other, Proxy, Tls, Unknown};
 use compact_str::CompactString;
+use odograph_protocols::context::Head;
 use odograph_protocols::detect::UNIDENTIFIED;
-use odograph_protocols::{Binding, Checksum, Context, Dialogue, Protocol, Settings, Transport, context};
+use odograph_protocols::{Binding, Checksum, Dialogue, Footing, Protocol, Settings, Transport};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a listener is.
 #[derive(Debug)]
@@ -44,6 +45,15 @@ pub struct Listener {
     decided: Mutex<Vec<Arc<Self>>>,
     /// The connections that are there.
     pub(crate) seats: Seats,
+    /// What all conversations have in common, once there was one.
+    common: OnceLock<Common>,
+}
+
+/// What the conversations of a listener have in common.
+#[derive(Debug)]
+struct Common {
+    footing: Arc<Footing>,
+    head: Head,
 }
 
 /// Why a listener cannot be made.
@@ -82,6 +92,7 @@ impl Listener {
             seats: Seats::default(),
             measures: Measures::new(protocol.name, transport.name()),
             decided: Mutex::default(),
+            common: OnceLock::new(),
         })
     }
 
@@ -114,6 +125,7 @@ impl Listener {
             seats: Seats::default(),
             measures: Measures::new(protocol.name, self.transport.name()),
             decided: Mutex::default(),
+            common: OnceLock::new(),
         });
         decided.push(listener.clone());
         listener
@@ -126,23 +138,20 @@ impl Listener {
 
     /// A dialogue with a device that has just arrived.
     pub(crate) fn dialogue(&self) -> Dialogue {
-        Dialogue::begin(self.protocol, self.transport, self.checksum, self.settings.clone(), self.device.clone())
+        Dialogue::begin(self.common().footing.clone(), self.device.clone())
     }
 
-    /// The part of the journal's context that stays the same for everything from `peer`.
-    pub(crate) fn context_head(&self, peer: SocketAddr) -> Box<[u8]> {
-        let head = Context {
-            protocol: CompactString::const_new(self.protocol.name),
-            transport: self.transport,
-            checksum: self.checksum,
-            peer: compact_str::format_compact!("{peer}"),
-            local: compact_str::format_compact!("{}", self.local),
-            settings: (*self.settings).clone(),
-            binding: None,
-            session: Vec::new(),
-        };
-        let mut bytes = Vec::new();
-        context::write_head(&head, &mut bytes);
-        bytes.into()
+    /// The part of the journal's context that stays the same for everything from a peer.
+    pub(crate) fn head(&self) -> &Head {
+        &self.common().head
+    }
+
+    fn common(&self) -> &Common {
+        self.common.get_or_init(|| {
+            let Self { protocol, transport, checksum, ref settings, .. } = *self;
+            let footing = Footing { protocol, transport, checksum, settings: settings.clone() };
+            let head = Head::new(&footing, &self.local.to_string());
+            Common { footing: Arc::new(footing), head }
+        })
     }
 }

@@ -137,7 +137,7 @@ impl Roster {
             announced_before: content.configured_since,
             waited: content.waited,
         };
-        content.devices.into_iter().for_each(|known| drop(inner.put(known, Settings::default())));
+        content.devices.into_iter().for_each(|known| drop(inner.put(&known, Settings::default())));
         let (inner, file, damage) = (RwLock::new(inner), Mutex::new(file), content.damage);
         let (quotas, barred) = (quota::Quotas::default(), barred::Barred::default());
         Ok((Self { inner, file, unknown_max, damage, quotas, barred }, content.saved_until))
@@ -291,7 +291,7 @@ impl Roster {
                 protocol: protocol.into(),
                 ids: Vec::new(),
             };
-            inner.put(known.clone(), Settings::default());
+            inner.put(&known, Settings::default());
             inner.unsaved.push(known);
         }
     }
@@ -346,7 +346,7 @@ impl Roster {
         if registered || now != decided {
             inner.unsaved.push(now.clone());
         }
-        inner.put(now, Settings::default());
+        inner.put(&now, Settings::default());
         Ok(before.map(|known| known.state))
     }
 
@@ -430,7 +430,7 @@ impl Devices for Roster {
             // Not remembered: strangers that are refused must cost nothing.
             return known.binding(Settings::default());
         }
-        let binding = inner.put(known.clone(), Settings::default());
+        let binding = inner.put(&known, Settings::default());
         inner.unsaved.push(known.clone());
         inner.unlisted.push(known);
         binding
@@ -532,16 +532,16 @@ impl Inner {
         ids.iter().find_map(|id| self.devices.find(tenant, id)).map(|entry| entry.binding.clone())
     }
 
-    fn put(&mut self, known: Known, settings: Settings) -> Arc<Binding> {
+    fn put(&mut self, known: &Known, settings: Settings) -> Arc<Binding> {
         if known.state == State::Quarantined {
             self.waited.insert(known.place());
         }
-        let entry = Entry::of(&known, settings);
+        let entry = Entry::of(known, settings);
         let binding = entry.binding.clone();
-        for id in known.ids.into_iter().filter(|id| *id != known.device) {
+        for id in known.ids.iter().filter(|id| **id != known.device) {
             self.devices.put(id, entry.clone());
         }
-        if self.devices.put(known.device, entry) {
+        if self.devices.put(&known.device, entry) {
             self.registered += 1;
         }
         binding
@@ -553,9 +553,9 @@ impl Inner {
         let one = known.ids.iter().all(|id| *id == known.device);
         self.devices.find(None, &known.device).is_some_and(|entry| {
             let binding = &entry.binding;
-            one && entry.ids.is_empty()
+            one && entry.ids().is_empty()
                 && (&binding.tenant, &binding.device) == (&known.tenant, &known.device)
-                && (entry.state, &entry.protocol) == (known.state, &known.protocol)
+                && (entry.state, entry.protocol()) == (known.state, known.protocol.as_str())
                 && binding.settings == *settings
         })
     }

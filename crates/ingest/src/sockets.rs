@@ -11,18 +11,13 @@ use socket2::SockRef;
 use std::hash::BuildHasher;
 use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
-/// A connection's socket, as far as others than its reader need it.
-pub(crate) struct Socket(pub(crate) OwnedWriteHalf);
-
-impl Socket {
-    /// Ends it in both directions, which wakes whoever waits for it.
-    pub(crate) fn shut(&self) {
-        let stream: &tokio::net::TcpStream = self.0.as_ref();
-        // An error means that it has ended already.
-        let _ = SockRef::from(stream).shutdown(Shutdown::Both);
-    }
+/// Ends a socket in both directions, which wakes whoever waits for it.
+pub(crate) fn shut(socket: &TcpStream) {
+    // An error means that it has ended already.
+    let _ = SockRef::from(socket).shutdown(Shutdown::Both);
 }
 
 /// The open sockets of one worker.
@@ -32,10 +27,12 @@ pub(crate) struct Sockets {
 }
 
 struct Open {
-    socket: Arc<Socket>,
+    /// As far as others than its reader need it.
+    socket: OwnedWriteHalf,
     /// The connection's number in the journal: tells it from a later one in the same place.
     stream: u64,
-    ended: Option<Close>,
+    /// Boxed: hardly any was ended by somebody else.
+    ended: Option<Box<Close>>,
 }
 
 /// Where a worker is reached by others.
@@ -64,18 +61,19 @@ pub(crate) struct Places {
 }
 
 impl Sockets {
-    pub(crate) fn insert(&self, socket: Arc<Socket>, stream: u64) -> usize {
+    pub(crate) fn insert(&self, socket: OwnedWriteHalf, stream: u64) -> usize {
         self.lock().insert(Open { socket, stream, ended: None })
     }
 
     /// Takes a socket out; says why somebody else ended it, if somebody did.
     pub(crate) fn remove(&self, place: usize) -> Option<Close> {
-        self.lock().try_remove(place)?.ended
+        let removed = self.lock().try_remove(place)?;
+        Some(*removed.ended?)
     }
 
     /// Why somebody else ended a connection, if somebody did.
     pub(crate) fn ended(&self, place: usize) -> Option<Close> {
-        self.lock().get(place)?.ended
+        self.lock().get(place)?.ended.as_deref().copied()
     }
 
     /// Ends all of them.
@@ -95,8 +93,8 @@ impl Sockets {
 
 impl Open {
     fn end(&mut self, why: Close) {
-        self.ended.get_or_insert(why);
-        self.socket.shut();
+        self.ended.get_or_insert_with(|| Box::new(why));
+        shut(self.socket.as_ref());
     }
 }
 

@@ -8,7 +8,9 @@ use odograph_env::{LocalDisk, SystemClock, SystemRng};
 use odograph_journal::{Identity, Journal, Kind, NewEntry, Options, Reader};
 use odograph_model::Lsn;
 use odograph_pipeline::{Records, Window};
-use odograph_protocols::{Binding, Context, Decision, Dialogue, Out, PROTOCOLS, Protocol, Settings, Transport};
+use odograph_protocols::{
+    Binding, Context, Decision, Dialogue, Footing, Out, PROTOCOLS, Protocol, Settings, Transport,
+};
 use odograph_testkit::vectors::{Paragraph, parse};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -105,7 +107,8 @@ fn hear(journal: &Journal, protocol: &'static Protocol, paragraph: &Paragraph) {
         Arc::new(Binding { device: device.into(), tenant: "default".into(), decision: Decision::Accepted, settings })
     };
     let bound = accepted(options.device());
-    let mut dialogue = Dialogue::begin(protocol, transport, checksum, Arc::new(settings.clone()), Some(bound));
+    let mut dialogue =
+        Dialogue::begin(Footing { protocol, transport, checksum, settings: settings.clone().into() }, Some(bound));
     let state = |dialogue: &Dialogue| {
         let (mut session, mut bytes) = (Vec::new(), Vec::new());
         dialogue.save(&mut session);

@@ -138,7 +138,7 @@ impl Frames {
             };
             let wanted = outlet.as_deref_mut().filter(|_| entry.kind == Kind::FRAME);
             let item = wanted.and_then(|outlet| outlet.take(entry.lsn));
-            let told = Told::of(&entry, None);
+            let told = Told::of(&entry, item.as_ref().and_then(|item| item.begun.as_ref()));
             taker.entry(&entry, segment, &told).map_err(ReadError::Taker)?;
             self.records(&entry, segment, &told, item, taker).map_err(ReadError::Taker)?;
             if taker.pauses() {

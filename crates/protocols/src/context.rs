@@ -10,9 +10,11 @@
 //! ```
 
 use crate::detect::UNIDENTIFIED;
-use crate::{Checksum, Settings, Transport};
+use crate::{Checksum, Footing, Settings, Transport};
 use compact_str::CompactString;
 use odograph_wire::{Cursor, Malformed, Reason, Result};
+use std::fmt::Display;
+use std::io::Write as _;
 
 const VERSION: u8 = 1;
 
@@ -80,7 +82,10 @@ impl Binding {
 impl Context {
     /// Appends all of it.
     pub fn write(&self, out: &mut Vec<u8>) {
-        write_head(self, out);
+        write_footing(&self.protocol, self.transport, self.checksum, out);
+        short(&self.peer, out);
+        short(&self.local, out);
+        write_settings(&self.settings, out);
         write_tail(self.binding.as_ref(), &self.session, out);
     }
 
@@ -112,18 +117,46 @@ impl Context {
     }
 }
 
-/// Appends the part of a context that never changes during a conversation: all before `bound`.
-pub fn write_head(context: &Context, out: &mut Vec<u8>) {
-    out.push(VERSION);
-    out.push(u8::from(context.transport == Transport::Udp));
-    out.push(u8::from(context.checksum == Checksum::Note));
-    for text in [&context.protocol, &context.peer, &context.local] {
-        short(text, out);
-    }
-    write_settings(&context.settings, out);
+/// The part of a context that never changes during a conversation: all before `bound`. But for the peer it is the same for
+/// all who come to a listener, so none of them keeps it.
+#[derive(Debug)]
+pub struct Head {
+    before_peer: Vec<u8>,
+    after_peer: Vec<u8>,
 }
 
-/// Appends the rest of a context: what follows [`write_head`].
+impl Head {
+    /// That of conversations by `local`, our address.
+    pub fn new(footing: &Footing, local: &str) -> Self {
+        let (mut before_peer, mut after_peer) = (Vec::new(), Vec::new());
+        write_footing(footing.protocol.name, footing.transport, footing.checksum, &mut before_peer);
+        short(local, &mut after_peer);
+        write_settings(&footing.settings, &mut after_peer);
+        Self { before_peer, after_peer }
+    }
+
+    /// Appends it for a peer, whose address has at most 255 bytes as text.
+    pub fn write(&self, peer: impl Display, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.before_peer);
+        let length = out.len();
+        out.push(0);
+        // Memory takes all that is written.
+        let _ = write!(out, "{peer}");
+        if let Some((length, text)) = out.get_mut(length..).and_then(<[u8]>::split_first_mut) {
+            *length = u8::try_from(text.len()).unwrap_or(u8::MAX);
+        }
+        out.extend_from_slice(&self.after_peer);
+    }
+}
+
+fn write_footing(protocol: &str, transport: Transport, checksum: Checksum, out: &mut Vec<u8>) {
+    out.push(VERSION);
+    out.push(u8::from(transport == Transport::Udp));
+    out.push(u8::from(checksum == Checksum::Note));
+    short(protocol, out);
+}
+
+/// Appends the rest of a context: what follows its [`Head`].
 pub fn write_tail(binding: Option<&Binding>, session: &[u8], out: &mut Vec<u8>) {
     out.push(u8::from(binding.is_some()));
     if let Some(binding) = binding {

@@ -16,7 +16,8 @@ use std::sync::Arc;
 
 /// A session, and to which device what it says belongs.
 pub struct Dialogue {
-    footing: Footing,
+    /// Most dialogues have it in common with others.
+    footing: Arc<Footing>,
     binding: Option<Arc<Binding>>,
     session: Box<dyn Session>,
 }
@@ -68,18 +69,12 @@ impl std::error::Error for ResumeError {}
 
 impl Dialogue {
     /// Begins a dialogue; `binding` is the device where the listener belongs to one.
-    pub fn begin(
-        protocol: &'static Protocol,
-        transport: Transport,
-        checksum: Checksum,
-        settings: Arc<Settings>,
-        binding: Option<Arc<Binding>>,
-    ) -> Self {
-        Self::on(Footing { protocol, transport, checksum, settings }, binding, &[])
+    pub fn begin(footing: impl Into<Arc<Footing>>, binding: Option<Arc<Binding>>) -> Self {
+        Self::on(footing.into(), binding, &[])
     }
 
     /// Goes on from what a session saved.
-    pub fn on(footing: Footing, binding: Option<Arc<Binding>>, saved: &[u8]) -> Self {
+    pub fn on(footing: Arc<Footing>, binding: Option<Arc<Binding>>, saved: &[u8]) -> Self {
         let session = footing.open(binding.as_deref(), saved);
         Self { footing, binding, session }
     }
@@ -94,8 +89,8 @@ impl Dialogue {
     /// Goes on from a context with a protocol that the registry need not have.
     pub fn go_on(protocol: &'static Protocol, context: Context) -> Self {
         let Context { transport, checksum, settings, binding, session, .. } = context;
-        let footing = Footing { protocol, transport, checksum, settings: Arc::new(settings) };
-        Self::on(footing, binding.map(Arc::new), &session)
+        let footing = Footing { protocol, transport, checksum, settings: settings.into() };
+        Self::on(footing.into(), binding.map(Arc::new), &session)
     }
 
     /// Decodes a frame. What it gives is in `out`: only what counts, so nothing of a malformed frame, no record of a
@@ -252,7 +247,7 @@ impl Dialogue {
     /// Cuts what stands at the beginning of `bytes`, which are not empty, with the settings that hold now: see
     /// [`Protocol::cut`]. `ended` says that nothing comes behind them.
     pub fn cut(&self, ended: bool, bytes: &[u8]) -> Cut {
-        let Footing { protocol, settings, .. } = &self.footing;
+        let Footing { protocol, settings, .. } = &*self.footing;
         let listener = protocol.told(settings, ended);
         let own = self.binding.as_deref().and_then(|binding| protocol.told(&binding.settings, ended).setting);
         protocol.cut_told(Told { setting: own.or(listener.setting), ended }, bytes)
@@ -269,7 +264,7 @@ impl Dialogue {
     }
 
     /// The protocol.
-    pub const fn protocol(&self) -> &'static Protocol {
+    pub fn protocol(&self) -> &'static Protocol {
         self.footing.protocol
     }
 }
@@ -363,8 +358,12 @@ mod tests {
         },
     };
 
+    fn footing() -> Footing {
+        Footing { protocol: &SAYS, transport: Transport::Udp, checksum: Checksum::Enforce, settings: Arc::default() }
+    }
+
     fn begin() -> Dialogue {
-        Dialogue::begin(&SAYS, Transport::Udp, Checksum::Enforce, Arc::default(), None)
+        Dialogue::begin(footing(), None)
     }
 
     fn device(name: &str, settings: &[(&str, &str)]) -> Arc<Binding> {
@@ -399,13 +398,7 @@ mod tests {
 
     #[test]
     fn a_dialogue_that_follows_another_goes_on_like_it() {
-        let footing = Footing {
-            protocol: &SAYS,
-            transport: Transport::Udp,
-            checksum: Checksum::Enforce,
-            settings: Arc::default(),
-        };
-        let (mut leader, mut follower) = (begin(), Follower::new(Arc::new(footing), None, []));
+        let (mut leader, mut follower) = (begin(), Follower::new(Arc::new(footing()), None, []));
         let (tens, ones) = (device("tens", &[("factor", "10")]), device("ones", &[]));
         let turns =
             [("tens;;5", &tens), ("tens;;6", &tens), ("ones;;7", &ones), ("tens;;8", &tens), ("tens;;9", &tens)];

@@ -54,7 +54,7 @@ impl Follower {
         match &mut self.session {
             Session::Awake(dialogue) => dialogue.frame(frame, received, out, decide),
             Session::Saved(saved) => {
-                let mut dialogue = Dialogue::on((*self.footing).clone(), self.binding.take(), saved);
+                let mut dialogue = Dialogue::on(self.footing.clone(), self.binding.take(), saved);
                 let turn = dialogue.frame(frame, received, out, decide);
                 self.session = Session::Awake(Box::new(dialogue));
                 turn

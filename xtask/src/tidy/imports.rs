@@ -123,7 +123,7 @@ const TABLE: &[Row] = &[
     only("allocator", &[]),
     only("env", &[]),
     only("journal", &["model", "env"]),
-    only("handover", &["model", "wire"]),
+    only("handover", &["model", "wire", "protocols"]),
     only("ingest", &["model", "wire", "protocols", "env", "journal", "handover"]),
     only("lake", &["model", "env"]),
     only("live", &["model"]),

@@ -3,35 +3,48 @@
 
 use super::{DEFAULT_TENANT, Known, State};
 use compact_str::CompactString;
-use hashbrown::HashMap;
-use odograph_protocols::{Binding, Settings};
+use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
+use odograph_protocols::{Binding, Protocol, Settings, find};
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 /// The devices.
 #[derive(Default)]
 pub(super) struct Table {
     /// Who had an id first.
-    first: HashMap<CompactString, Entry>,
+    first: HashTable<Entry>,
+    hasher: DefaultHashBuilder,
     /// Devices of other tenants that have such an id as well.
     further: HashMap<CompactString, Vec<Entry>>,
     /// How many devices each tenant has.
     counts: HashMap<CompactString, usize>,
 }
 
-/// What is known of a device, under one of its ids.
+/// What is known of a device, under one of its ids. There is one for each that was ever there, so it is small.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) binding: Arc<Binding>,
     pub(super) state: State,
-    pub(super) protocol: CompactString,
+    /// What it speaks, where this version knows that.
+    protocol: Option<&'static Protocol>,
+    /// What most devices do not have.
+    more: Option<Box<More>>,
+}
+
+#[derive(Clone, Default)]
+struct More {
+    /// The id that it is found by, where that is another than the device's.
+    alias: CompactString,
     /// All ids of a device that has several, with each of them.
-    pub(super) ids: Arc<[CompactString]>,
+    ids: Arc<[CompactString]>,
+    /// What it speaks, where that is a protocol of another version.
+    protocol: CompactString,
 }
 
 impl Table {
     /// The device of a tenant that has this id; of any tenant: whoever had it first.
     pub(super) fn find(&self, tenant: Option<&str>, id: &str) -> Option<&Entry> {
-        let first = self.first.get(id)?;
+        let first = self.first(id)?;
         match tenant {
             Some(tenant) if first.binding.tenant != tenant => {
                 self.further.get(id)?.iter().find(|entry| entry.binding.tenant == tenant)
@@ -41,11 +54,11 @@ impl Table {
     }
 
     /// Puts a device there under one of its ids; whether its tenant had none of that id.
-    pub(super) fn put(&mut self, id: CompactString, entry: Entry) -> bool {
+    pub(super) fn put(&mut self, id: &str, entry: Entry) -> bool {
         let (comes, tenant) = (id == entry.binding.device, entry.binding.tenant.clone());
-        let was = self.find(Some(&tenant), &id).is_some_and(|before| before.binding.device == id);
+        let was = self.find(Some(&tenant), id).is_some_and(|before| before.binding.device == id);
         self.counted(&tenant, was, comes);
-        self.placed(id, entry)
+        self.placed(id, entry.under(id))
     }
 
     /// How many devices a tenant has.
@@ -68,19 +81,41 @@ impl Table {
         }
     }
 
-    fn placed(&mut self, id: CompactString, entry: Entry) -> bool {
-        let tenant = &entry.binding.tenant;
-        match self.first.get_mut(&id) {
+    fn first(&self, id: &str) -> Option<&Entry> {
+        self.first.find(self.hasher.hash_one(id), |entry| entry.id() == id)
+    }
+
+    /// Says who has the entry's id first from now on, and who had it so far.
+    fn set_first(&mut self, entry: Entry) -> Option<Entry> {
+        let Self { first, hasher, .. } = self;
+        let hash = hasher.hash_one(entry.id());
+        match first.find_mut(hash, |other| other.id() == entry.id()) {
+            Some(place) => Some(std::mem::replace(place, entry)),
             None => {
-                self.first.insert(id, entry);
+                first.insert_unique(hash, entry, |entry| hasher.hash_one(entry.id()));
+                None
+            }
+        }
+    }
+
+    fn take_first(&mut self, id: &str) -> Option<Entry> {
+        let found = self.first.find_entry(self.hasher.hash_one(id), |entry| entry.id() == id);
+        found.ok().map(|found| found.remove().0)
+    }
+
+    fn placed(&mut self, id: &str, entry: Entry) -> bool {
+        let tenant = &entry.binding.tenant;
+        match self.first(id) {
+            None => {
+                self.set_first(entry);
                 true
             }
             Some(first) if first.binding.tenant == *tenant => {
-                *first = entry;
+                self.set_first(entry);
                 false
             }
             Some(_) => {
-                let further = self.further.entry(id).or_default();
+                let further = self.further.entry(id.into()).or_default();
                 match further.iter_mut().find(|other| other.binding.tenant == *tenant) {
                     Some(other) => *other = entry,
                     None => {
@@ -96,20 +131,20 @@ impl Table {
     /// The same, for what a person says: it is asked first from now on, where whoever had the id so far is a stranger that
     /// registered itself; with `above`, in any case.
     pub(super) fn claim(&mut self, id: &CompactString, entry: Entry, above: bool) {
-        let first = self.first.get(id).filter(|first| first.binding.tenant != entry.binding.tenant);
+        let first = self.first(id).filter(|first| first.binding.tenant != entry.binding.tenant);
         let Some(first) = first else {
-            self.put(id.clone(), entry);
+            self.put(id, entry);
             return;
         };
         // The strangers of that tenant are whose they turn out to be.
         let is_stranger = first.state == State::New && first.binding.tenant == DEFAULT_TENANT;
         if !is_stranger && !above {
-            self.put(id.clone(), entry);
+            self.put(id, entry);
             return;
         }
         self.remove(&entry.binding.tenant.clone(), id);
         self.counted(&entry.binding.tenant, false, *id == entry.binding.device);
-        let before = self.first.insert(id.clone(), entry);
+        let before = self.set_first(entry.under(id));
         if let Some(stranger) = before.as_ref().filter(|_| is_stranger) {
             self.counted(&stranger.binding.tenant.clone(), *id == stranger.binding.device, false);
         }
@@ -125,13 +160,14 @@ impl Table {
     }
 
     fn taken(&mut self, tenant: &str, id: &str) -> Option<Entry> {
+        let is_first = self.first(id)?.binding.tenant == tenant;
         let further = self.further.get_mut(id);
-        if self.first.get(id)?.binding.tenant == tenant {
+        if is_first {
             // Whoever came next has it now.
             let next = further.filter(|further| !further.is_empty()).map(|further| further.remove(0));
             let removed = match next {
-                Some(next) => self.first.insert(id.into(), next),
-                None => self.first.remove(id),
+                Some(next) => self.set_first(next),
+                None => self.take_first(id),
             };
             self.tidy(id);
             return removed;
@@ -151,16 +187,52 @@ impl Table {
 
     /// Each device once, in no order.
     pub(super) fn each(&self) -> impl Iterator<Item = &Entry> {
-        let further = self.further.iter().flat_map(|(id, entries)| entries.iter().map(move |entry| (id, entry)));
-        self.first.iter().chain(further).filter(|(id, entry)| **id == entry.binding.device).map(|(_, entry)| entry)
+        self.first.iter().chain(self.further.values().flatten()).filter(|entry| entry.id() == entry.binding.device)
     }
 }
 
 impl Entry {
     /// What is known, as it is used.
     pub(super) fn of(known: &Known, settings: Settings) -> Self {
-        let ids = if known.ids.len() > 1 { known.ids.as_slice().into() } else { Arc::default() };
-        Self { binding: known.binding(settings), state: known.state, protocol: known.protocol.clone(), ids }
+        let protocol = find(&known.protocol);
+        let more = More {
+            alias: CompactString::default(),
+            ids: if known.ids.len() > 1 { known.ids.as_slice().into() } else { Arc::default() },
+            protocol: if protocol.is_none() { known.protocol.clone() } else { CompactString::default() },
+        };
+        let more = (!more.ids.is_empty() || !more.protocol.is_empty()).then(|| Box::new(more));
+        Self { binding: known.binding(settings), state: known.state, protocol, more }
+    }
+
+    /// The same, to be found by `id`.
+    fn under(mut self, id: &str) -> Self {
+        if id != self.id() {
+            let alias = if id == self.binding.device { CompactString::default() } else { id.into() };
+            self.more.get_or_insert_default().alias = alias;
+        }
+        self
+    }
+
+    /// What it is found by.
+    fn id(&self) -> &str {
+        match &self.more {
+            Some(more) if !more.alias.is_empty() => &more.alias,
+            _ => &self.binding.device,
+        }
+    }
+
+    /// What it speaks; empty, where nobody has said so.
+    pub(super) fn protocol(&self) -> &str {
+        match (self.protocol, &self.more) {
+            (Some(protocol), _) => protocol.name,
+            (None, Some(more)) => &more.protocol,
+            (None, None) => "",
+        }
+    }
+
+    /// All ids of a device that has several.
+    pub(super) fn ids(&self) -> &[CompactString] {
+        self.more.as_ref().map_or(&[], |more| &more.ids)
     }
 
     pub(super) fn known(&self) -> Known {
@@ -168,8 +240,8 @@ impl Entry {
             device: self.binding.device.clone(),
             tenant: self.binding.tenant.clone(),
             state: self.state,
-            protocol: self.protocol.clone(),
-            ids: self.ids.to_vec(),
+            protocol: self.protocol().into(),
+            ids: self.ids().to_vec(),
         }
     }
 }
@@ -191,10 +263,10 @@ mod tests {
     #[test]
     fn an_id_may_be_that_of_a_device_in_each_tenant() {
         let mut table = Table::default();
-        assert!(table.put("1".into(), entry("a", State::New)));
-        assert!(table.put("1".into(), entry("b", State::New)));
-        assert!(table.put("1".into(), entry("c", State::New)));
-        assert!(!table.put("1".into(), entry("b", State::Rejected)));
+        assert!(table.put("1", entry("a", State::New)));
+        assert!(table.put("1", entry("b", State::New)));
+        assert!(table.put("1", entry("c", State::New)));
+        assert!(!table.put("1", entry("b", State::Rejected)));
         assert_eq!(found(&table, None), Some(("a".to_owned(), State::New)), "whoever was first");
         assert_eq!(found(&table, Some("b")), Some(("b".to_owned(), State::Rejected)));
         assert_eq!(found(&table, Some("d")), None);
@@ -220,14 +292,14 @@ mod tests {
         };
         let entry = |ids: &[&str], tenant: &str| Entry::of(&known(ids, tenant, State::New), Settings::default());
         let counts = |table: &Table| ["default", "a", "b"].map(|tenant| table.count(tenant));
-        table.put("1".into(), entry(&["1", "2"], "a"));
-        table.put("2".into(), entry(&["1", "2"], "a"));
-        table.put("1".into(), entry(&["1"], "b"));
-        table.put("1".into(), entry(&["1"], "b"));
-        table.put("3".into(), entry(&["3"], "default"));
+        table.put("1", entry(&["1", "2"], "a"));
+        table.put("2", entry(&["1", "2"], "a"));
+        table.put("1", entry(&["1"], "b"));
+        table.put("1", entry(&["1"], "b"));
+        table.put("3", entry(&["3"], "default"));
         assert_eq!(counts(&table), [1, 1, 1]);
         // An id that was a name of another device becomes one of its own, and a stranger turns out to be whose.
-        table.put("2".into(), entry(&["2"], "a"));
+        table.put("2", entry(&["2"], "a"));
         table.claim(&"3".into(), entry(&["3"], "a"), false);
         assert_eq!(counts(&table), [0, 3, 1]);
         table.remove("a", "1");
@@ -239,9 +311,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_is_what_was_said() {
+        let known = |ids: &[&str], protocol: &str| Known {
+            device: "1".into(),
+            tenant: "a".into(),
+            state: State::Accepted,
+            protocol: protocol.into(),
+            ids: ids.iter().map(|id| CompactString::from(*id)).collect(),
+        };
+        for (ids, protocol) in [(&[][..], ""), (&[], "gt06"), (&[], "of-a-later-version"), (&["1", "2"], "gt06")] {
+            let known = known(ids, protocol);
+            assert_eq!(Entry::of(&known, Settings::default()).known(), known);
+            let entry = Entry::of(&known, Settings::default()).under("2");
+            assert_eq!((entry.id(), entry.known()), ("2", known), "under another of its ids");
+        }
+        assert_eq!(size_of::<Entry>(), 32, "there is one for each device that was ever there");
+    }
+
+    #[test]
     fn a_claim_takes_a_stranger_and_nobody_elses_device() {
         let mut table = Table::default();
-        table.put("1".into(), entry("default", State::New));
+        table.put("1", entry("default", State::New));
         table.claim(&"1".into(), entry("a", State::Accepted), false);
         assert_eq!(found(&table, None), Some(("a".to_owned(), State::Accepted)));
         assert_eq!(table.each().count(), 1, "the stranger is known as who it is");

@@ -11,7 +11,7 @@ use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_pipeline::{Again, Decoder, FrameCounts, Records, Resettle, Window};
 use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{
-    Binding, Context, Decided, Decision, Dialogue, Other, Others, Out, Protocol, Settings, Transport, find,
+    Binding, Context, Decided, Decision, Dialogue, Footing, Other, Others, Out, Protocol, Settings, Transport, find,
 };
 use odograph_simtest::{Book, Historian};
 use odograph_testkit::vectors::{Paragraph, parse};
@@ -370,13 +370,13 @@ impl Gateway {
             if let Some(context) = context.filter(|context| !goes_on(context)) {
                 let peer = context.peer.to_string();
                 let listener = &self.listeners[&peer];
-                let dialogue = Dialogue::begin(
-                    find(&context.protocol).unwrap_or(&UNIDENTIFIED),
-                    listener.transport,
-                    listener.checksum,
-                    listener.settings.clone(),
-                    listener.device.clone(),
-                );
+                let footing = Footing {
+                    protocol: find(&context.protocol).unwrap_or(&UNIDENTIFIED),
+                    transport: listener.transport,
+                    checksum: listener.checksum,
+                    settings: listener.settings.clone(),
+                };
+                let dialogue = Dialogue::begin(footing, listener.device.clone());
                 dialogues.insert(entry.stream, (peer, dialogue));
             }
             match entry.kind {

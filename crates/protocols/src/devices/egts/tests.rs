@@ -2,8 +2,8 @@
 
 use super::{PROTOCOL, TELEDATA, transport};
 use crate::{
-    Binding, CONTEXT_MAX, Checksum, Command, CommandError, Conversation, Decided, Decision, Dialogue, Opening, Other,
-    Others, Out, Reply, Settings, Terms, Transport,
+    Binding, CONTEXT_MAX, Checksum, Command, CommandError, Conversation, Decided, Decision, Dialogue, Footing, Opening,
+    Other, Others, Out, Reply, Settings, Terms, Transport,
 };
 use compact_str::{CompactString, format_compact};
 use odograph_model::Time;
@@ -126,7 +126,8 @@ fn passed_on(objects: &[u32], decide: impl Fn(&str) -> Option<Decision>) -> (Vec
         |(number, object): (u16, &u32)| transport::record(number, 1, &object.to_le_bytes(), TELEDATA, &ANALOGUE);
     let data: Vec<u8> = (0..).zip(objects).flat_map(record).collect();
     let packet = transport::packet(transport::APPDATA, 9, None, &data);
-    let mut dialogue = Dialogue::begin(&PROTOCOL, Transport::Tcp, Checksum::Enforce, Arc::default(), None);
+    let (transport, checksum, settings) = (Transport::Tcp, Checksum::Enforce, Arc::default());
+    let mut dialogue = Dialogue::begin(Footing { protocol: &PROTOCOL, transport, checksum, settings }, None);
     let (mut out, mut own) = (Out::default(), String::new());
     let turn = dialogue.frame(&packet, Time(0), &mut out, |named, _| {
         let binding = |name: &CompactString| {

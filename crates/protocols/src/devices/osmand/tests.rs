@@ -2,7 +2,8 @@
 
 use super::PROTOCOL;
 use crate::{
-    Binding, Checksum, Decided, Decision, Dialogue, Opening, Other, Others, Out, RECORDS_MAX, Settings, Transport,
+    Binding, Checksum, Decided, Decision, Dialogue, Footing, Opening, Other, Others, Out, RECORDS_MAX, Settings,
+    Transport,
 };
 use compact_str::CompactString;
 use odograph_model::{Record, Time};
@@ -70,7 +71,8 @@ fn too_many_fixes_are_told_and_none_of_them_is_acknowledged() {
 
 /// Whose records a request gives, each of whose devices is decided about, and the status of its answer.
 fn several(request: &str, decide: impl Fn(&str) -> Decision) -> (Vec<String>, String) {
-    let mut dialogue = Dialogue::begin(&PROTOCOL, Transport::Tcp, Checksum::Enforce, Arc::default(), None);
+    let (transport, checksum, settings) = (Transport::Tcp, Checksum::Enforce, Arc::default());
+    let mut dialogue = Dialogue::begin(Footing { protocol: &PROTOCOL, transport, checksum, settings }, None);
     let (mut out, mut own) = (Out::default(), String::new());
     let turn = dialogue.frame(request.as_bytes(), Time(0), &mut out, |named, _| {
         let binding = |name: &CompactString| {
