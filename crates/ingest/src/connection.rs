@@ -97,8 +97,6 @@ pub struct Connection {
     stream: Stream,
     held: Held,
     outbox: Outbox,
-    /// Bytes skipped since the last frame.
-    skipped: usize,
     /// The device was told to send the rest of the frame whose beginning has come.
     prompted: bool,
     /// The last request was nobody's.
@@ -106,19 +104,24 @@ pub struct Connection {
     /// By the clock that never goes back.
     opened: Moment,
     heard: Moment,
-    /// Since when released bytes wait for the device to take them.
-    unread_since: Option<Duration>,
-    closing: Option<Close>,
     /// Bytes in the journal since it was last durable up to all of them, and up to where that is.
     ahead: u64,
     ahead_until: Lsn,
-    /// What the device calls itself, where that is not its id.
-    called: Option<Box<str>>,
     /// Whoever is there passes on what devices say; and one of them was let in.
     passes_on: bool,
     let_in: bool,
-    /// Once there was a command.
-    flights: Option<Box<Flights>>,
+    seldom: Option<Box<Seldom>>,
+}
+
+/// What few connections have at a time.
+#[derive(Default)]
+struct Seldom {
+    /// Bytes skipped since the last frame.
+    skipped: usize,
+    closing: Option<Close>,
+    /// What the device calls itself, where that is not its id.
+    called: Option<Box<str>>,
+    flights: Flights,
 }
 
 /// What a connection needs next.
@@ -172,19 +175,15 @@ impl Connection {
             stream,
             held: Held::default(),
             outbox: Outbox::default(),
-            skipped: 0,
             prompted: false,
             astray: false,
             opened: now.monotonic.into(),
             heard: now.monotonic.into(),
-            unread_since: None,
-            closing: None,
             ahead: 0,
             ahead_until: Lsn(0),
-            called: None,
             passes_on: false,
             let_in: false,
-            flights: None,
+            seldom: None,
         })
     }
 
@@ -233,7 +232,7 @@ impl Connection {
             due,
             arrived: changed && self.is_of_one() && self.device().is_some(),
             left: before.filter(|_| changed),
-            closing: self.closing.is_some(),
+            closing: self.closing().is_some(),
             end,
             work: cut.work,
             more: self.held.has_frames(),
@@ -263,7 +262,7 @@ impl Connection {
 
     /// Whoever waits before he says what shows who he is would wait for ever.
     fn prompt(&mut self, bytes: &[u8], scratch: &mut Scratch) {
-        if let Some(detector) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing.is_none())
+        if let Some(detector) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing().is_none())
             && let Some(prompt) = detector.prompt(bytes)
         {
             scratch.say(prompt);
@@ -295,20 +294,24 @@ impl Connection {
                     scratch.plan(Kind::SKIPPED, at..at + count);
                     at += count;
                     work += ENTRY_WORK_BYTES + count;
-                    self.skipped = self.skipped.saturating_add(count);
-                    if self.skipped > SKIPPED_MAX {
+                    let seldom = self.seldom();
+                    seldom.skipped = seldom.skipped.saturating_add(count);
+                    if seldom.skipped > SKIPPED_MAX {
                         self.end(Close::Garbage(NO_FRAME));
                     }
                 }
                 Cut::Frame(length) => {
                     let range = at..at + length;
                     at = range.end;
-                    (self.skipped, self.prompted) = (0, false);
+                    self.prompted = false;
+                    if let Some(seldom) = &mut self.seldom {
+                        seldom.skipped = 0;
+                    }
                     let before = scratch.planned();
                     let meant = scratch.frame(intake, &self.listener, &mut self.dialogue, bytes, range, now.wall);
                     self.let_in |= self.device().is_some();
                     if scratch.tally.named {
-                        self.called = scratch.tally.called.take();
+                        self.call(scratch.tally.called.take());
                         self.passes_on = scratch.tally.passes_on;
                     }
                     if !self.is_of_one() {
@@ -329,7 +332,7 @@ impl Connection {
                     self.end(Close::Garbage(why));
                 }
             }
-            if self.closing.is_some() {
+            if self.closing().is_some() {
                 break;
             }
         }
@@ -393,7 +396,7 @@ impl Connection {
         let is_for = |binding: &&Arc<Binding>| {
             binding.decision == Decision::Accepted && binding.device == order.device && binding.tenant == order.tenant
         };
-        if self.closing.is_some() || !self.is_of_one() || self.device().filter(is_for).is_none() {
+        if self.closing().is_some() || !self.is_of_one() || self.device().filter(is_for).is_none() {
             return Err(Fate::Unsent(Unsent::Gone));
         }
         if self.flights().is_busy() {
@@ -404,7 +407,7 @@ impl Connection {
         }
         let (mut before, mut after) = (Vec::new(), Vec::new());
         self.dialogue.save(&mut before);
-        let name = self.called.as_deref().unwrap_or(&order.device);
+        let name = self.seldom.as_ref().and_then(|seldom| seldom.called.as_deref()).unwrap_or(&order.device);
         let session = self.dialogue.session();
         let encoded: Result<Encoded, CommandError> = order.with(|command| session.command(name, command));
         let encoded = encoded?;
@@ -421,7 +424,7 @@ impl Connection {
 
     /// Gives the device's answers to its command; where the connection is another device's now, there will be none.
     fn answer(&mut self, scratch: &mut Scratch, is_anothers: bool) {
-        let Some(flights) = &mut self.flights else { return };
+        let Some(Seldom { flights, .. }) = self.seldom.as_deref_mut() else { return };
         for answer in scratch.tally.answers.drain(..) {
             flights.answered(&answer);
         }
@@ -432,12 +435,27 @@ impl Connection {
     }
 
     fn flights(&mut self) -> &mut Flights {
-        self.flights.get_or_insert_default()
+        &mut self.seldom().flights
+    }
+
+    fn seldom(&mut self) -> &mut Seldom {
+        self.seldom.get_or_insert_default()
+    }
+
+    fn closing(&self) -> Option<Close> {
+        self.seldom.as_ref()?.closing
+    }
+
+    /// What the device calls itself from now on.
+    fn call(&mut self, called: Option<Box<str>>) {
+        if called.is_some() || self.seldom.is_some() {
+            self.seldom().called = called;
+        }
     }
 
     /// Whether what is a command's turn may leave: to be asked before [`Connection::release`]. One that has expired is dropped.
     pub fn let_go(&mut self, durable: Lsn, now: Now) {
-        let Some(flights) = &mut self.flights else { return };
+        let Some(Seldom { flights, .. }) = self.seldom.as_deref_mut() else { return };
         let Some(bytes) = self.outbox.held_next(durable) else { return };
         if flights.turn(now.wall, bytes) {
             self.outbox.let_go();
@@ -448,7 +466,7 @@ impl Connection {
 
     /// What became of commands since this was asked last, by their tickets.
     pub fn fates(&mut self) -> Vec<(u64, Fate)> {
-        self.flights.as_mut().map(|flights| flights.take()).unwrap_or_default()
+        self.seldom.as_mut().map(|seldom| seldom.flights.take()).unwrap_or_default()
     }
 
     /// The bytes that may leave now that everything before `durable` is on disk.
@@ -458,20 +476,16 @@ impl Connection {
 
     /// So many of the released bytes have left.
     pub fn sent(&mut self, count: usize, now: Now) {
-        self.outbox.sent(count);
-        if let Some(flights) = &mut self.flights {
-            flights.sent(count);
+        self.outbox.sent(count, now.monotonic);
+        if let Some(seldom) = &mut self.seldom {
+            seldom.flights.sent(count);
         }
-        self.unread_since = self.outbox.is_unread().then_some(match self.unread_since {
-            Some(since) if count == 0 => since,
-            _ => now.monotonic,
-        });
     }
 
     /// What it needs next, while the journal is durable up to `durable`. Nothing more is taken from a device that leaves too
     /// much of our answers unread, or is too far ahead of the disk.
     pub fn need(&self, durable: Lsn) -> Need {
-        if self.closing.is_some() || self.outbox.len() > UNREAD_BYTES_MAX || self.is_ahead(durable) {
+        if self.closing().is_some() || self.outbox.len() > UNREAD_BYTES_MAX || self.is_ahead(durable) {
             Need::Patience
         } else if self.held.has_frames() {
             Need::Turn
@@ -487,13 +501,13 @@ impl Connection {
 
     /// Why it is over, once nothing more is to be sent.
     pub fn finished(&self) -> Option<Close> {
-        self.closing.filter(|_| self.outbox.is_empty())
+        self.closing().filter(|_| self.outbox.is_empty())
     }
 
     /// Why it has to end by now, if it has to.
     pub fn overdue(&self, limits: &Limits, now: Now) -> Option<Close> {
         let since = |moment: Duration| now.monotonic.saturating_sub(moment);
-        if self.unread_since.is_some_and(|moment| since(moment) > limits.unread_max) {
+        if self.outbox.unread_since().is_some_and(|moment| since(moment) > limits.unread_max) {
             return Some(Close::Unread);
         }
         if self.heard.until(now.monotonic) > Duration::from_secs(self.listener.protocol.idle_s_max.into()) {
@@ -523,7 +537,7 @@ impl Connection {
     /// The memory that it takes up for a frame whose end has not come, or for bytes that are undecided; and since when.
     pub fn incomplete(&self) -> Option<(usize, Duration)> {
         // What ends gives it back.
-        self.held.waiting().filter(|_| self.closing.is_none())
+        self.held.waiting().filter(|_| self.closing().is_none())
     }
 
     /// Drops what still waits for the device: it will not take it.
@@ -533,12 +547,12 @@ impl Connection {
 
     /// Why it ends: what was asked for first, or else `why`.
     pub fn why(&self, why: Close) -> Close {
-        self.closing.unwrap_or(why)
+        self.closing().unwrap_or(why)
     }
 
     /// Asks for the end: what may leave still does.
     pub fn end(&mut self, why: Close) {
-        self.closing.get_or_insert(why);
+        self.seldom().closing.get_or_insert(why);
     }
 
     /// The end: what is left of the stream, and why it ended, goes to the journal. Frames that only waited for what may have come
@@ -554,8 +568,8 @@ impl Connection {
         let remainder = self.last(&held, intake, now, scratch);
         self.answer(scratch, false);
         let reason = self.why(why);
-        if let Some(flights) = &mut self.flights {
-            flights.end(reason);
+        if let Some(seldom) = &mut self.seldom {
+            seldom.flights.end(reason);
         }
         let mut remainder = remainder?;
         if self.dialogue.binding().is_some_and(|binding| intake.devices.is_barred(binding)) {
@@ -587,7 +601,7 @@ impl Connection {
         scratch.begin(&self.listener, self.peer, &self.dialogue);
         let bytes = held.rest();
         let waited = matches!(self.listener.protocol.framing, Framing::Told { .. });
-        if !waited || held.has_frames() || self.closing.is_some() || bytes.is_empty() {
+        if !waited || held.has_frames() || self.closing().is_some() || bytes.is_empty() {
             return Ok(bytes);
         }
         let cut = self.cut(bytes, true, intake, now, scratch);

@@ -2,6 +2,7 @@
 
 use odograph_model::Lsn;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Bytes that wait. Empty, it owns no memory.
 #[derive(Debug, Default)]
@@ -19,6 +20,8 @@ struct Waiting {
     due: VecDeque<Due>,
     /// How many of `bytes` may leave.
     released: usize,
+    /// Since when some of those wait for the device to take them, by the clock that never goes back.
+    unread_since: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -77,9 +80,11 @@ impl Outbox {
     }
 
     /// So many of the released bytes have left.
-    pub(crate) fn sent(&mut self, count: usize) {
+    pub(crate) fn sent(&mut self, count: usize, now: Duration) {
         if let Some(waiting) = &mut self.waiting {
             waiting.sent(count);
+            let since = waiting.unread_since.filter(|_| count == 0).unwrap_or(now);
+            waiting.unread_since = (waiting.sent < waiting.released).then_some(since);
         }
         self.tidy();
     }
@@ -100,9 +105,9 @@ impl Outbox {
         self.waiting.as_ref().map_or(0, |waiting| waiting.len())
     }
 
-    /// Whether released bytes wait for the device to take them.
-    pub(crate) fn is_unread(&self) -> bool {
-        self.waiting.as_ref().is_some_and(|waiting| waiting.sent < waiting.released)
+    /// Since when released bytes wait for the device to take them, as far as that was tried.
+    pub(crate) fn unread_since(&self) -> Option<Duration> {
+        self.waiting.as_ref()?.unread_since
     }
 }
 
@@ -143,11 +148,11 @@ mod tests {
         outbox.push(Lsn(20), b"cd");
         assert_eq!(outbox.release(Lsn(9)), b"");
         assert_eq!(outbox.release(Lsn(10)), b"ab");
-        outbox.sent(1);
-        assert!(outbox.is_unread());
+        outbox.sent(1, Duration::ZERO);
+        assert!(outbox.unread_since().is_some());
         assert_eq!(outbox.release(Lsn(25)), b"bcd");
-        outbox.sent(3);
-        assert!(outbox.is_empty() && !outbox.is_unread());
+        outbox.sent(3, Duration::ZERO);
+        assert!(outbox.is_empty() && !outbox.unread_since().is_some());
         assert!(outbox.waiting.is_none());
     }
 
@@ -159,21 +164,21 @@ mod tests {
         outbox.push(Lsn(30), b"ef");
         assert_eq!(outbox.release(Lsn(30)), b"ab", "nothing overtakes it");
         assert_eq!(outbox.held_next(Lsn(30)), None, "something before it has not left");
-        outbox.sent(2);
+        outbox.sent(2, Duration::ZERO);
         assert_eq!((outbox.held_next(Lsn(19)), outbox.held_next(Lsn(20))), (None, Some(2)));
         outbox.let_go();
         assert_eq!(outbox.release(Lsn(30)), b"CDef");
-        outbox.sent(4);
+        outbox.sent(4, Duration::ZERO);
         assert!(outbox.is_empty() && !outbox.drop_held());
         for sent in [0, 2] {
             outbox.push(Lsn(10), b"ab");
             outbox.push_held(Lsn(20), b"CD");
             outbox.push(Lsn(30), b"ef");
             assert_eq!(outbox.release(Lsn(30)), b"ab");
-            outbox.sent(sent);
+            outbox.sent(sent, Duration::ZERO);
             assert!(outbox.drop_held() && !outbox.drop_held());
             assert_eq!(outbox.release(Lsn(30)), &b"abef"[sent..]);
-            outbox.sent(6);
+            outbox.sent(6, Duration::ZERO);
             assert!(outbox.is_empty());
         }
         outbox.push_held(Lsn(20), b"CD");
@@ -187,7 +192,7 @@ mod tests {
         for number in 1..10_000_u64 {
             outbox.push(Lsn(number), format!("{number:04}").as_bytes());
             assert_eq!(outbox.release(Lsn(number - 1)), format!("{:04}", number - 1).as_bytes());
-            outbox.sent(4);
+            outbox.sent(4, Duration::ZERO);
             let kept = outbox.waiting.as_ref().map(|waiting| (waiting.bytes.len(), waiting.due.len()));
             assert!(kept.is_some_and(|(bytes, due)| bytes <= 12 && due == 1), "{kept:?} are kept");
         }

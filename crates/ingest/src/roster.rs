@@ -103,13 +103,13 @@ pub struct Roster {
 struct Inner {
     devices: Table,
     registered: usize,
-    unsaved: Vec<Known>,
+    unsaved: Vec<Entry>,
     /// The ids of the devices that the configuration announces.
     announced: Arc<BTreeSet<CompactString>>,
     /// Those that it announced when what the journal may have beyond the file was written.
     announced_before: BTreeSet<CompactString>,
     /// Devices that registered and that nobody who lists them has heard of.
-    unlisted: Vec<Known>,
+    unlisted: Vec<Entry>,
     /// Those that had to wait for a person at some time, by tenant and id.
     waited: HashSet<(CompactString, CompactString)>,
 }
@@ -193,7 +193,8 @@ impl Roster {
             inner.devices.remove(tenant, id);
         }
         inner.registered = inner.registered.saturating_sub(1);
-        inner.unsaved.push(Known { state: State::Deleted, ids: Vec::new(), ..known });
+        let deleted = Known { state: State::Deleted, ids: Vec::new(), ..known };
+        inner.unsaved.push(Entry::of(&deleted, Settings::default()));
     }
 
     /// All devices of a tenant that is no more.
@@ -221,16 +222,16 @@ impl Roster {
         };
         let (unsaved, announced) = {
             let mut inner = self.change();
-            inner.unsaved.retain(|known| !is_meant(known));
-            inner.unlisted.retain(|known| !is_meant(known));
+            inner.unsaved.retain(|entry| !is_meant(&entry.known()));
+            inner.unlisted.retain(|entry| !is_meant(&entry.known()));
             let of = |place: &(CompactString, CompactString)| {
                 place.0 == tenant && device.is_none_or(|device| place.1 == device)
             };
             inner.waited.retain(|place| !of(place));
-            (std::mem::take(&mut inner.unsaved), inner.announced.clone())
+            (inner.take_unsaved(), inner.announced.clone())
         };
         if let Err(error) = file.write_without(is_meant, &unsaved, durable, &announced) {
-            self.change().unsaved.splice(0..0, unsaved);
+            self.change().put_back_unsaved(&unsaved);
             return Err(error);
         }
         Ok(())
@@ -260,7 +261,8 @@ impl Roster {
 
     /// The devices that registered since this was asked last.
     pub fn take_unlisted(&self) -> Vec<Known> {
-        std::mem::take(&mut self.change().unlisted)
+        let unlisted = std::mem::take(&mut self.change().unlisted);
+        unlisted.iter().map(Entry::known).collect()
     }
 
     /// What was taken, and is to be taken again.
@@ -268,7 +270,7 @@ impl Roster {
         let mut inner = self.change();
         // More than that nobody may know who registered: whoever begins anew reads the whole list.
         if inner.unlisted.len() + unlisted.len() <= self.unknown_max {
-            inner.unlisted.extend(unlisted);
+            inner.unlisted.extend(unlisted.iter().map(|known| Entry::of(known, Settings::default())));
         }
     }
 
@@ -291,8 +293,8 @@ impl Roster {
                 protocol: protocol.into(),
                 ids: Vec::new(),
             };
-            inner.put(&known, Settings::default());
-            inner.unsaved.push(known);
+            let entry = inner.put(&known, Settings::default());
+            inner.unsaved.push(entry);
         }
     }
 
@@ -336,17 +338,20 @@ impl Roster {
         file.grown(known);
         if let Err(error) = file.write(&lines, durable, &announced) {
             lines.pop();
-            self.change().unsaved.splice(0..0, lines);
+            self.change().put_back_unsaved(&lines);
             return Err(error);
         }
         let mut inner = self.change();
         // It may have registered itself meanwhile: then the decision has to stand behind that line once more.
         let now = self::decided(tenant, id, state, inner.devices.find(tenant, id).map(Entry::known));
-        let registered = inner.unsaved.iter().any(|known| known.device == now.device && known.tenant == now.tenant);
+        let registered = inner
+            .unsaved
+            .iter()
+            .any(|entry| (&entry.binding.device, &entry.binding.tenant) == (&now.device, &now.tenant));
+        let entry = inner.put(&now, Settings::default());
         if registered || now != decided {
-            inner.unsaved.push(now.clone());
+            inner.unsaved.push(entry);
         }
-        inner.put(&now, Settings::default());
         Ok(before.map(|known| known.state))
     }
 
@@ -371,7 +376,7 @@ impl Roster {
         file.grown(known);
         if let Err(error) = file.write(&unsaved, durable, &announced) {
             // Kept for the next time.
-            self.change().unsaved.splice(0..0, unsaved);
+            self.change().put_back_unsaved(&unsaved);
             return Err(error);
         }
         Ok(true)
@@ -379,7 +384,7 @@ impl Roster {
 
     fn take_unsaved(&self) -> Unsaved {
         let mut inner = self.change();
-        let (devices, announced) = (std::mem::take(&mut inner.unsaved), inner.announced.clone());
+        let (devices, announced) = (inner.take_unsaved(), inner.announced.clone());
         Unsaved { devices, announced, known: inner.registered }
     }
 
@@ -430,10 +435,10 @@ impl Devices for Roster {
             // Not remembered: strangers that are refused must cost nothing.
             return known.binding(Settings::default());
         }
-        let binding = inner.put(&known, Settings::default());
-        inner.unsaved.push(known.clone());
-        inner.unlisted.push(known);
-        binding
+        let entry = inner.put(&known, Settings::default());
+        inner.unsaved.push(entry.clone());
+        inner.unlisted.push(entry.clone());
+        entry.binding
     }
 
     fn known(&self, ids: &[CompactString], listener: &Listener) -> Option<Arc<Binding>> {
@@ -532,19 +537,27 @@ impl Inner {
         ids.iter().find_map(|id| self.devices.find(tenant, id)).map(|entry| entry.binding.clone())
     }
 
-    fn put(&mut self, known: &Known, settings: Settings) -> Arc<Binding> {
+    fn take_unsaved(&mut self) -> Vec<Known> {
+        std::mem::take(&mut self.unsaved).iter().map(Entry::known).collect()
+    }
+
+    /// For the next time.
+    fn put_back_unsaved(&mut self, unsaved: &[Known]) {
+        self.unsaved.splice(0..0, unsaved.iter().map(|known| Entry::of(known, Settings::default())));
+    }
+
+    fn put(&mut self, known: &Known, settings: Settings) -> Entry {
         if known.state == State::Quarantined {
             self.waited.insert(known.place());
         }
         let entry = Entry::of(known, settings);
-        let binding = entry.binding.clone();
         for id in known.ids.iter().filter(|id| **id != known.device) {
             self.devices.put(id, entry.clone());
         }
-        if self.devices.put(&known.device, entry) {
+        if self.devices.put(&known.device, entry.clone()) {
             self.registered += 1;
         }
-        binding
+        entry
     }
 
     /// Whether a device is known as just that, and whoever asks for its id gets it. The catalog says of each device that

@@ -436,6 +436,6 @@ mod tests {
     #[test]
     fn a_connection_that_is_idle_is_small() {
         // With the two counts of an `Rc` it fills one class of the allocator; the next one is an eighth larger.
-        assert!(size_of::<Link>() + 16 <= 384, "{} bytes", size_of::<Link>());
+        assert!(size_of::<Link>() + 16 <= 320, "{} bytes", size_of::<Link>());
     }
 }
