@@ -637,7 +637,14 @@ impl Lake {
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the lake's threads: {error}")))?;
         let tenants = Mutex::new(BTreeMap::new());
-        Ok(Self { shared: Arc::new(Shared { runtime: Some(runtime), questions: Questions::start()?, place, tenants }) })
+        Ok(Self {
+            shared: Arc::new(Shared {
+                runtime: Some(runtime),
+                questions: Questions::start(place.on_questions)?,
+                place,
+                tenants,
+            }),
+        })
     }
 
     pub(crate) fn change(&self, tenant: &str, change: impl FnOnce(&mut Tenant)) {

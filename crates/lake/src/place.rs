@@ -29,6 +29,8 @@ pub struct Place {
     claimed: Arc<Mutex<BTreeSet<String>>>,
     /// Files that were found damaged, with why.
     damaged: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Who hears of questions.
+    pub(crate) on_questions: fn(bool),
 }
 
 #[derive(Clone)]
@@ -80,7 +82,14 @@ impl Place {
     }
 
     fn new(home: Home) -> Self {
-        Self { home, owner: None, claimed: Arc::default(), damaged: Arc::default() }
+        Self { home, owner: None, claimed: Arc::default(), damaged: Arc::default(), on_questions: |_| {} }
+    }
+
+    /// The same place, of which somebody hears when questions begin to be answered (`true`), and when all have been: while they
+    /// are, memory is taken and freed all the time.
+    #[must_use]
+    pub fn telling_of_questions(self, on_questions: fn(bool)) -> Self {
+        Self { on_questions, ..self }
     }
 
     /// The same place, with commits that say whose they are.

@@ -11,7 +11,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt as _;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -23,10 +23,43 @@ pub(crate) struct Questions {
     /// There until the end.
     runtime: Option<Runtime>,
     seats: Arc<Semaphore>,
+    underway: Arc<Underway>,
+}
+
+/// How many are being answered, and who hears whether any is.
+struct Underway {
+    count: Mutex<usize>,
+    tell: fn(bool),
+}
+
+/// One of them.
+struct OneOf(Arc<Underway>);
+
+impl OneOf {
+    fn begin(underway: &Arc<Underway>) -> Self {
+        let mut count = underway.count.lock().expect("nobody panics holding it");
+        *count += 1;
+        if *count == 1 {
+            (underway.tell)(true);
+        }
+        drop(count);
+        Self(underway.clone())
+    }
+}
+
+impl Drop for OneOf {
+    fn drop(&mut self) {
+        let mut count = self.0.count.lock().expect("nobody panics holding it");
+        *count -= 1;
+        if *count == 0 {
+            (self.0.tell)(false);
+        }
+    }
 }
 
 impl Questions {
-    pub(crate) fn start() -> Result<Self, Error> {
+    /// `tell` hears whether any question is being answered.
+    pub(crate) fn start(tell: fn(bool)) -> Result<Self, Error> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(QUESTION_THREADS)
             .max_blocking_threads(READING_THREADS_MAX)
@@ -39,7 +72,11 @@ impl Questions {
             .enable_all()
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the threads for questions: {error}")))?;
-        Ok(Self { runtime: Some(runtime), seats: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)) })
+        Ok(Self {
+            runtime: Some(runtime),
+            seats: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
+            underway: Arc::new(Underway { count: Mutex::new(0), tell }),
+        })
     }
 
     /// Begins to answer.
@@ -54,7 +91,8 @@ impl Questions {
             )));
         };
         let (sender, parts) = mpsc::channel(PARTS_MAX);
-        let question = Question { views, sql: sql.to_owned(), limits, watch: watch.clone(), sender };
+        let one = OneOf::begin(&self.underway);
+        let question = Question { views, sql: sql.to_owned(), limits, watch: watch.clone(), sender, _one: one };
         let runtime = self.runtime.as_ref().expect("it is there until the end");
         let stop = Stop { task: runtime.spawn(question.answer(seat)).abort_handle(), watch: watch.clone() };
         let schema = Arc::new(Schema::empty());
@@ -90,6 +128,7 @@ struct Question {
     limits: Limits,
     watch: Arc<Watch>,
     sender: mpsc::Sender<Part>,
+    _one: OneOf,
 }
 
 impl Question {
@@ -215,3 +254,26 @@ const QUESTIONS_AT_ONCE: usize = 4;
 const SEAT_WAIT: Duration = Duration::from_secs(5);
 /// Parts of an answer that are there before they are asked for.
 const PARTS_MAX: usize = 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[test]
+    fn whoever_wants_to_know_hears_of_the_first_question_and_of_the_end_of_the_last() {
+        static HEARD: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+        let heard = || HEARD.each_ref().map(|count| count.load(Ordering::SeqCst));
+        let tell = |asked: bool| {
+            HEARD[usize::from(asked)].fetch_add(1, Ordering::SeqCst);
+        };
+        let underway = Arc::new(Underway { count: Mutex::new(0), tell });
+        let (one, other) = (OneOf::begin(&underway), OneOf::begin(&underway));
+        drop(one);
+        assert_eq!(heard(), [0, 1]);
+        drop(other);
+        assert_eq!(heard(), [1, 1]);
+        drop(OneOf::begin(&underway));
+        assert_eq!(heard(), [2, 2]);
+    }
+}

@@ -60,7 +60,9 @@ impl Place {
         let lake = lake(config, folder)?;
         // Without its key, a journal cannot be told from another one.
         let lake = match reader.public_key() {
-            Ok(key) => lake.owned_by(Owner { writer: random(), journal: id(&key) }),
+            Ok(key) => lake
+                .telling_of_questions(|asked| odograph_allocator::give_back_at_once(!asked))
+                .owned_by(Owner { writer: random(), journal: id(&key) }),
             Err(_) => lake,
         };
         let options = options(config);

@@ -21,6 +21,6 @@ mod sql;
 mod unidentified;
 
 fn main() -> std::process::ExitCode {
-    odograph_allocator::give_back_soon();
+    odograph_allocator::give_back_at_once(true);
     cli::run()
 }
