@@ -111,6 +111,7 @@ fn about() -> String {
         (name = "account", description = "One's own account."),
         (name = "devices", description = "The fleet, and what it sent."),
         (name = "commands", description = "What devices are told, and what they answer."),
+        (name = "map", description = "The map that the server has."),
         (name = "history", description = "Questions over all of it."),
         (name = "administration", description = "Tenants, users, tokens, and who did what."),
         (name = "protocols", description = "What is understood, and messages read by hand.")

@@ -22,8 +22,8 @@ pub use description::description;
 pub use groups::GroupNumbers;
 pub use problem::{Code, Problem};
 pub use server::{
-    Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, NameAs, NameRequest, Output, Page, Place,
-    RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
+    Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, MapFile, NameAs, NameRequest, Output, Page,
+    Place, RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
 };
 pub use stream::READING_THREADS_MAX;
 pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize, Trouble};
@@ -37,6 +37,7 @@ use odograph_catalog::Catalog;
 use odograph_live::Live;
 use seats::Seats;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::Semaphore;
 
 /// What the handlers work with.
 #[derive(Clone)]
@@ -51,6 +52,8 @@ pub struct Api {
     pub(crate) sharing: Seats,
     /// Who looks for devices by what is live of them.
     pub(crate) looking: Seats,
+    /// Whose turn it is to read the map's file.
+    pub(crate) map_reads: Arc<Semaphore>,
     /// Whether browsers shall send the cookie by TLS alone.
     pub(crate) secure_cookies: bool,
 }
@@ -59,7 +62,8 @@ impl Api {
     /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
         let (catalog, reading, sharing, looking) = Default::default();
-        Self { catalog, server, live, groups, reading, sharing, looking, secure_cookies }
+        let map_reads = Arc::new(Semaphore::new(routes::map::READS_MAX));
+        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, secure_cookies }
     }
 
     /// Gives it the catalog, once.

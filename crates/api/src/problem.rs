@@ -79,6 +79,8 @@ codes! {
     TooLarge = "too_large", PAYLOAD_TOO_LARGE, "The request is too large";
     /// The body is not of the type that is needed here.
     MediaType = "media_type", UNSUPPORTED_MEDIA_TYPE, "Not of the right type";
+    /// There is no such part of the file: the header `Content-Range` says how long it is.
+    Range = "range", RANGE_NOT_SATISFIABLE, "There is no such part";
     /// A query or message is wrong in itself: the detail says where.
     Unprocessable = "unprocessable", UNPROCESSABLE_ENTITY, "It cannot be carried out";
     /// The tenant has as much as it may have.

@@ -6,6 +6,7 @@ mod commands;
 mod devices;
 mod drivers;
 mod live;
+pub(crate) mod map;
 mod protocols;
 mod records;
 mod sensors;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
+        .merge(map::routes())
         .merge(shares::routes())
         .merge(sensors::routes())
         .merge(sql::routes())

@@ -6,6 +6,7 @@ use odograph_model::{Record, Time};
 use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
 use std::io;
+use std::sync::Arc;
 
 /// The rest of the process. Everything here may take its time, and is called on threads that may wait. Whether whoever asks may
 /// see what they ask for was looked at before: tenant and device are what they say.
@@ -106,6 +107,26 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// Those of [`Server::system`].
     fn system_of(&self, tenant: &str) -> Result<System, Problem>;
+
+    /// The file with the tiles of the map, if the configuration names one.
+    fn map(&self) -> Option<Arc<dyn MapFile>>;
+}
+
+/// A file with the tiles of a map.
+pub trait MapFile: Send + Sync + 'static {
+    /// How many bytes it has at this moment, and the entity tag of what they are.
+    ///
+    /// # Errors
+    ///
+    /// When the disk does not say.
+    fn version(&self) -> io::Result<(u64, String)>;
+
+    /// Fills `piece` from this place on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or ends before.
+    fn read(&self, from: u64, piece: &mut [u8]) -> io::Result<()>;
 }
 
 /// A command that a protocol can encode.

@@ -26,6 +26,7 @@ use crate::erase::{Erasing, Turns};
 use crate::exit::{Failure, Status};
 use crate::folder::{Folder, socket_address};
 use crate::history::History;
+use crate::map::Tiles;
 use crate::ports;
 use crate::server::{Accountant, Alarms, Commander, Follower, Shares, auditor, http_tls};
 use anyhow::{Context as _, Result};
@@ -73,6 +74,8 @@ pub(crate) struct App {
     /// When tenants may ask again what there is to erase, and to erase it.
     erase_turns: [Turns; 2],
     looks: system::Looks,
+    /// The map's file, if the configuration names one.
+    map: Option<Arc<Tiles>>,
     stopping: AtomicBool,
 }
 
@@ -89,6 +92,7 @@ impl App {
         alarms: Arc<Alarms>,
         home: Home,
         erasing: Erasing,
+        map: Option<Arc<Tiles>>,
     ) -> Self {
         let exports = Arc::new(Semaphore::new(EXPORTS_MAX));
         let backups = Arc::new(Semaphore::new(BACKUPS_MAX));
@@ -112,6 +116,7 @@ impl App {
             erasures: Mutex::default(),
             erase_turns: Default::default(),
             looks: system::Looks::begun(),
+            map,
             stopping,
         }
     }
@@ -261,7 +266,7 @@ impl Bound {
             tcp.set_nonblocking(true)?;
         }
         unix.set_nonblocking(true)?;
-        let site = site::Site::new(&config.map);
+        let site = site::Site::new(&config.map, app.map.is_some());
         let (everyone, control) = (public(app, &api, &site), control(app, &api, &site));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {

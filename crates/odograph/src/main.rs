@@ -12,6 +12,7 @@ mod export;
 mod folder;
 mod history;
 mod http;
+mod map;
 #[cfg(test)]
 mod pages;
 mod ports;

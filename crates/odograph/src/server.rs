@@ -28,6 +28,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::{Folder, Lock};
 use crate::history::{self, Historian, History, Place};
 use crate::http::{App, Http, Public};
+use crate::map;
 use crate::replay::Current;
 use anyhow::{Context as _, Result};
 use doors::Doors;
@@ -219,9 +220,9 @@ impl Server {
         let history = Arc::new(History::new(current, config.journal.node, metering, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
-        let metrics = metrics.clone();
-        let app =
-            Arc::new(App::new(gateway.clone(), journal, reader, roster, history, live, metrics, alarms, home, erasing));
+        let (metrics, map, served) = (metrics.clone(), map::configured(&config.map), gateway.clone());
+        let app = App::new(served, journal, reader, roster, history, live, metrics, alarms, home, erasing, map);
+        let app = Arc::new(app);
         let http = http.serve(&app, config, &folder, files::shares(*open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
         Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, take_over_max, folder, lock })

@@ -219,7 +219,7 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
             | "/api/v1/devices/{id}/sensors"
             | "/api/v1/devices/{id}/sensors/{name}",
         ) => (VIEWER, None),
-        ("get", "/api/v1/shared" | "/api/v1/shared/track") => (VIEWER, None),
+        ("get", "/api/v1/shared" | "/api/v1/shared/track" | "/api/v1/map/tiles") => (VIEWER, None),
         ("get" | "delete", "/api/v1/devices/{id}/shares" | "/api/v1/devices/{id}/shares/{share}") => (MANAGER, None),
         ("post", "/api/v1/devices/{id}/shares") => (MANAGER, Some(json!({}))),
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
@@ -548,8 +548,9 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
     check_silent("the way of a link", &track, "");
     let points = track.of(200)["points"].clone();
     assert_eq!(points, json!([{"time": now, "place": seen["place"]}]));
-    // What it opens is that, and no other address.
-    for (method, path) in operations.iter().filter(|(_, path)| !path.starts_with("/api/v1/shared")) {
+    // What it opens is that, the map behind it, and no other address.
+    let is_open = |path: &str| path.starts_with("/api/v1/shared") || path == "/api/v1/map/tiles";
+    for (method, path) in operations.iter().filter(|(_, path)| !is_open(path)) {
         if (method.as_str(), path.as_str()) != ("post", "/api/v1/sessions") {
             let answer = link.ask(&method.to_uppercase(), &path_of(method, path), None);
             assert_eq!(answer.problem(401), "unauthenticated", "{method} {path}");

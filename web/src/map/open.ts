@@ -4,7 +4,7 @@ import worker from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url'
 import { t } from '../i18n/text'
 import { baseStyle, fillBase, FONT } from './base'
 import { palette } from './colours'
-import { chosenStyle, configured, note, styled } from './style'
+import { chosenMap, configured, note, styled, type Shown } from './style'
 
 type Library = typeof import('maplibre-gl')
 
@@ -22,31 +22,37 @@ export interface View {
 /** One prepares what is shown while the other prepares the ground. */
 const WORKERS = 2
 const CREDIT_WIDTH_MIN = 800
+/** What an archive says of itself is waited for this long. */
+const ARCHIVE_MS_MAX = 10_000
 const CREDIT = t('map.credit')
 
 /** Begins to fetch what a map needs, before it is clear what it shows. */
 export function prepareMaps(): void {
   void import('maplibre-gl').catch(() => undefined)
-  void configured().catch(() => undefined)
+  void configured().then(({ tiles }) => (tiles ? import('./archive') : undefined)).catch(() => undefined)
 }
 
-/** Opens a map in an element. `null` where the browser cannot draw one, and where what it takes did not arrive. */
-export async function openMap(container: HTMLElement, view: View, isDark: boolean): Promise<Opened | null> {
+/** Opens a map in an element. `null` where the browser cannot draw one, and where what it takes did not arrive. `link` is the secret of
+ * whoever has not signed in. */
+export async function openMap(container: HTMLElement, view: View, isDark: boolean, link?: string): Promise<Opened | null> {
   const all = Promise.all([
-    import('maplibre-gl'), chosenStyle(isDark), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')
+    import('maplibre-gl'), chosenMap(isDark), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')
   ])
   const [library, chosen] = await all.catch(() => [undefined, undefined])
   if (!library || !chosen) return null
-  const { style, hosts } = chosen
+  const { style, hosts, tiles } = chosen
   // What a worker may ask stands in the answer that its script is, which browsers keep: with other hosts it is another one.
   library.setWorkerUrl(style ? `${worker}?${new URLSearchParams({ hosts: hosts.join(' ') })}` : worker)
   library.setWorkerCount(WORKERS)
-  let map = begin(library, container, view, style ?? baseStyle(palette(isDark)))
+  const archived = tiles === undefined ? undefined : await archive(library, tiles, isDark, link)
+  let map = begin(library, container, view, style ?? archived?.style ?? baseStyle(palette(isDark)))
   if (!map) return null
   const fault = await styled(map)
   if (style === undefined || fault === undefined) {
     dress(library, map, container, style === undefined)
-    if (style !== undefined) watchHosts(map, container)
+    if (style !== undefined) watch(map, container, 'map.part.failed')
+    if (archived?.style) watch(map, container, 'map.tiles.part')
+    if (archived?.fault) note(container, archived.fault)
     return { map, font: style === undefined ? FONT : fontOf(map.getStyle()) }
   }
   map.remove()
@@ -56,6 +62,20 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   dress(library, map, container, true)
   note(container, t('map.style.failed', { host: new URL(style, location.href).host, why: fault }))
   return { map, font: FONT }
+}
+
+/** The style with an archive, or why there is none: the built-in map is there in any case. */
+async function archive(library: Library, tiles: NonNullable<Shown['tiles']>, isDark: boolean, link: string | undefined): Promise<{ style?: StyleSpecification; fault?: string }> {
+  const name = typeof tiles === 'string' ? undefined : tiles.name
+  const failed = (why: string) => ({ fault: name === undefined ? t('map.tiles.failed', { why }) : t('map.file.failed', { name, why }) })
+  const code = await import('./archive').catch(() => undefined)
+  if (!code) return failed(t('map.file.code'))
+  const look = { colours: palette(isDark), font: FONT, language: navigator.language.slice(0, 2) }
+  const late = new Promise<never>((_, reject) => setTimeout(() => reject(new code.NotShown(t('map.style.late'))), ARCHIVE_MS_MAX))
+  return Promise.race([code.withArchive(library, baseStyle(look.colours), tiles, look, link), late]).then(
+    (style) => ({ style }),
+    (error: unknown) => failed(code.told(error))
+  )
 }
 
 function begin(library: Library, container: HTMLElement, { centre, zoom }: View, style: StyleSpecification | string): MapLibre | undefined {
@@ -80,9 +100,9 @@ function dress(library: Library, map: MapLibre, container: HTMLElement, isOwn: b
   if (isOwn) setTimeout(() => void fillBase(map).catch((error: unknown) => console.error(error)), 0)
 }
 
-/** Says once what of a style cannot be had: most often a host that the configuration does not name. */
-function watchHosts(map: MapLibre, container: HTMLElement): void {
-  map.once('error', ({ error }) => note(container, t('map.part.failed', { why: error.message })))
+/** Says once what of a map cannot be had: of a style it is most often a host that the configuration does not name. */
+function watch(map: MapLibre, container: HTMLElement, key: 'map.part.failed' | 'map.tiles.part'): void {
+  map.once('error', ({ error }) => note(container, t(key, { why: error.message })))
 }
 
 function fontOf(style: StyleSpecification): string[] {

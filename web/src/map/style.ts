@@ -1,19 +1,30 @@
-// Which map the server says is shown, and what becomes of it where it cannot be had.
+// Which map is shown: a file of whoever looks, or what the server says; and what becomes of it where it cannot be had.
 import type { ErrorEvent, Map as MapLibre } from 'maplibre-gl'
 import { t } from '../i18n/text'
 import { settings } from '../state/settings.svelte'
+import { chosen } from './chosen.svelte'
 
 export interface Configured {
   style: string | null
   style_dark: string | null
   /** All hosts that pages may ask for it. */
   hosts: string[]
+  /** Where the server has a file of tiles, instead of a style. */
+  tiles: string | null
+}
+
+/** What is shown: nothing said is the map that needs no other host. */
+export interface Shown {
+  style?: string
+  hosts: string[]
+  /** An archive of tiles, of the server or of whoever looks. */
+  tiles?: File | string
 }
 
 /** A host that does not answer in this time is not waited for. */
 const STYLE_MS_MAX = 10_000
 
-const NONE: Configured = { style: null, style_dark: null, hosts: [] }
+const NONE: Configured = { style: null, style_dark: null, hosts: [], tiles: null }
 let asked: Promise<Configured> | undefined
 
 /** What the server's configuration says, asked once. */
@@ -25,11 +36,14 @@ export function configured(): Promise<Configured> {
   return asked
 }
 
-/** The style to be shown; nothing for the map that needs no other host. */
-export async function chosenStyle(isDark: boolean): Promise<{ style: string | undefined; hosts: string[] }> {
-  const { style, style_dark, hosts } = await configured()
-  const chosen = (isDark ? style_dark : null) ?? style
-  return { style: settings.map === 'own' || !chosen ? undefined : chosen, hosts }
+/** The map to be shown. */
+export async function chosenMap(isDark: boolean): Promise<Shown> {
+  const { style, style_dark, hosts, tiles } = await configured()
+  if (chosen.file) return { hosts, tiles: chosen.file }
+  if (settings.map === 'own') return { hosts }
+  if (tiles) return { hosts, tiles }
+  const named = (isDark ? style_dark : null) ?? style
+  return named ? { hosts, style: named } : { hosts }
 }
 
 /** Whether the style was loaded; else what kept it. */

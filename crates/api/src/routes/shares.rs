@@ -296,7 +296,7 @@ fn seat(seats: &Seats, of: &SharedDevice) -> Result<Seat, Problem> {
 }
 
 /// What the link shows that somebody has.
-async fn opened(api: &Api, origin: Origin, headers: &HeaderMap) -> Result<SharedDevice, Problem> {
+pub(super) async fn opened(api: &Api, origin: Origin, headers: &HeaderMap) -> Result<SharedDevice, Problem> {
     let peer = match origin {
         Origin::Network(peer) => Some(peer.ip()),
         Origin::Control => None,

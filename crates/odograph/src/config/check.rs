@@ -49,6 +49,9 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     if map.style.is_none() && !(map.style_dark.is_none() && map.hosts.is_empty()) {
         problems.push(format!("{}: map: style_dark and hosts say nothing without style", place(loaded, "map")));
     }
+    if map.style.is_some() && map.tiles.is_some() {
+        problems.push(format!("{}: map: style and tiles are two maps: name one of them", place(loaded, "map")));
+    }
     problems.extend(tenants(loaded));
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));

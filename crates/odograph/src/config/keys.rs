@@ -50,6 +50,8 @@ pub(crate) struct MapConfig {
     pub(crate) style_dark: Option<WebAddress>,
     /// What the styles take from elsewhere.
     pub(crate) hosts: Vec<WebAddress>,
+    /// The file with a map's tiles, which is there instead of styles.
+    pub(crate) tiles: Option<PathBuf>,
 }
 
 /// Where users, tokens and devices are.
@@ -344,6 +346,12 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.map.hosts,
         "those of the styles",
         "Further hosts that tiles, letters and signs of the style come from, as `[\"https://fonts.example.org\"]`.",
+    ),
+    free(
+        "map.tiles",
+        |c| &mut c.map.tiles,
+        "the map that the interface has itself",
+        "A file with another map on the disk of the server, which serves it itself: a PMTiles archive. See [map.md](map.md).",
     ),
     key("ingest.host", |c| &mut c.ingest.host, "The address of default ports; `[::]` takes IPv4 and IPv6."),
     key(

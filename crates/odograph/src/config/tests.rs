@@ -212,6 +212,12 @@ fn a_map_is_named_by_its_address() {
         refused("[map]\nhosts = [\"https://example.org\"]"),
         "odograph.toml:2:1: map: style_dark and hosts say nothing without style"
     );
+    assert_eq!(
+        refused("[map]\nstyle = \"https://example.org/a\"\ntiles = \"region.pmtiles\""),
+        "odograph.toml:2:1: map: style and tiles are two maps: name one of them"
+    );
+    let tiles = load("[map]\ntiles = \"maps/region.pmtiles\"", &[]).unwrap().config.map.tiles;
+    assert_eq!(tiles.as_deref(), Some(Path::new("maps/region.pmtiles")));
 }
 
 #[test]

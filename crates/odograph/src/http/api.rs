@@ -8,14 +8,15 @@ use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::sql;
 use odograph_api::{
-    Code, CommandType, Decode, Erased, Frames, NameAs, NameRequest, Output, Page, Place, Problem, RecordFormat,
-    Records, Server, Sql, SqlFormat, Stray, StrayQuery, System,
+    Code, CommandType, Decode, Erased, Frames, MapFile, NameAs, NameRequest, Output, Page, Place, Problem,
+    RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, System,
 };
 use odograph_catalog::{Device, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_lake::{Limits, stored};
 use odograph_model::{Lsn, Record, Time};
 use std::io;
+use std::sync::Arc;
 use tokio::runtime::Handle;
 
 impl Server for App {
@@ -120,6 +121,11 @@ impl Server for App {
 
     fn system_of(&self, tenant: &str) -> Result<System, Problem> {
         self.looked_of(tenant)
+    }
+
+    fn map(&self) -> Option<Arc<dyn MapFile>> {
+        let file = self.map.clone()?;
+        Some(file)
     }
 
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {

@@ -22,13 +22,14 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(config: &MapConfig) -> Arc<Self> {
-        let MapConfig { style, style_dark, hosts } = config;
+    pub(super) fn new(config: &MapConfig, has_tiles: bool) -> Arc<Self> {
+        let MapConfig { style, style_dark, hosts, tiles: _ } = config;
         let mut origins: Vec<String> = style.iter().chain(style_dark).chain(hosts).map(WebAddress::origin).collect();
         origins.sort();
         origins.dedup();
         let address = |of: &Option<WebAddress>| of.as_ref().map(|of| of.as_str().to_owned());
-        let map = json!({"style": address(style), "style_dark": address(style_dark), "hosts": origins});
+        let tiles = has_tiles.then_some(TILES);
+        let map = json!({"style": address(style), "style_dark": address(style_dark), "hosts": origins, "tiles": tiles});
         // Their hosts were looked at when the configuration was read: there is nothing in them that no header has.
         let policy = HeaderValue::try_from(policy(&origins)).unwrap_or(HeaderValue::from_static(STRICT));
         Arc::new(Self { policy, map: map.to_string() })
@@ -156,6 +157,9 @@ const KEPT: &str = "assets/";
 /// Says which map the pages show.
 const MAP: &str = "map.json";
 
+/// Where the map's file is, if there is one.
+const TILES: &str = "/api/v1/map/tiles";
+
 /// A page runs the scripts that came with it and no others, asks nobody but this server, and is shown in no other page. Maps
 /// draw in a worker of their own making, and what draws charts sets styles.
 const STRICT: &str = "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; \
@@ -213,7 +217,7 @@ mod tests {
         };
         let of =
             |response: &Response, name: &str| response.headers().get(name).map(|it| it.to_str().unwrap().to_owned());
-        let site = Site::new(&MapConfig::default());
+        let site = Site::new(&MapConfig::default(), false);
         let page = answer(&site, file(), false, &HeaderMap::new());
         assert_eq!(of(&page, "content-security-policy").as_deref(), Some(STRICT));
         assert_eq!(of(&page, "referrer-policy").as_deref(), Some("same-origin"));

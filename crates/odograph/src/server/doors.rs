@@ -7,6 +7,7 @@ use super::listeners::Planned;
 use crate::config::{Loaded, TlsConfig};
 use crate::exit::{Failure, Status};
 use crate::http::Public;
+use crate::map::Tiles;
 use crate::ports;
 use anyhow::Result;
 use odograph_ingest::{Gateway, GatewayError, Given, Tls, TlsFiles};
@@ -154,6 +155,9 @@ pub(crate) fn check(loaded: &Loaded) -> Result<()> {
     }
     if let Err(error) = http_tls(&loaded.config.http.tls) {
         problems.push(format!("{}: {error}", loaded.origin("http.tls.cert")));
+    }
+    if let Some(Err(error)) = loaded.config.map.tiles.as_deref().map(Tiles::open) {
+        problems.push(format!("{}: map.tiles: {error:#}", loaded.origin("map.tiles")));
     }
     if problems.is_empty() { Ok(()) } else { Err(Failure::new(Status::Config, problems.join("\n       ")).into()) }
 }
