@@ -259,10 +259,16 @@ impl Roster {
         self.read().devices.count(tenant)
     }
 
-    /// The devices that registered since this was asked last.
-    pub fn take_unlisted(&self) -> Vec<Known> {
-        let unlisted = std::mem::take(&mut self.change().unlisted);
-        unlisted.iter().map(Entry::known).collect()
+    /// Devices that registered and were not taken yet, at most `count`, in their order.
+    pub fn take_unlisted(&self, count: usize) -> Vec<Known> {
+        let mut inner = self.change();
+        let unlisted = &mut inner.unlisted;
+        let taken = unlisted.drain(..count.min(unlisted.len())).map(|entry| entry.known()).collect();
+        if unlisted.is_empty() {
+            // What a burst of them took.
+            unlisted.shrink_to_fit();
+        }
+        taken
     }
 
     /// What was taken, and is to be taken again.

@@ -44,22 +44,17 @@ impl Follower {
         tell_refused(catalog.configure(&announced).await?);
         // Before anything is read: what changes meanwhile is told afterwards.
         let mut changes = catalog.changes().await?;
-        let mut there = HashSet::new();
-        catalog
-            .bindings(|binding| {
-                there.insert((binding.tenant.clone(), binding.id.clone()));
-                self.is(&binding);
-            })
-            .await?;
-        let all = self.roster.list();
-        let missing = all.into_iter().filter(|one| !there.contains(&(one.tenant.to_string(), one.device.to_string())));
-        register(catalog, missing.collect()).await?;
+        register(catalog, self.missing(catalog).await?).await?;
         let mut turn = tokio::time::interval(TURN);
         loop {
             tokio::select! {
                 told = changes.next(|update| self.hear(&update)) => told?,
                 _ = turn.tick() => {
-                    let came = self.roster.take_unlisted();
+                    let came = self.roster.take_unlisted(REGISTERED_AT_ONCE);
+                    if came.len() == REGISTERED_AT_ONCE {
+                        // There may be more, after what people say meanwhile.
+                        turn.reset_immediately();
+                    }
                     if let Err(error) = register(catalog, came.clone()).await {
                         self.roster.put_back_unlisted(came);
                         return Err(error);
@@ -67,6 +62,19 @@ impl Follower {
                 }
             }
         }
+    }
+
+    /// Takes in all devices of the catalog; gives those that it lacks.
+    async fn missing(&self, catalog: &Catalog) -> Result<Vec<Known>> {
+        let mut there = HashSet::new();
+        catalog
+            .bindings(|binding| {
+                there.insert((binding.tenant.clone(), binding.id.clone()));
+                self.is(&binding);
+            })
+            .await?;
+        let all = self.roster.list().into_iter();
+        Ok(all.filter(|one| !there.contains(&(one.tenant.to_string(), one.device.to_string()))).collect())
     }
 
     fn hear(&self, update: &DeviceUpdate) {
@@ -152,6 +160,9 @@ fn tell_refused(done: Registration) {
 
 /// How long a device that registered itself may be unknown to people.
 const TURN: Duration = Duration::from_millis(500);
+
+/// So many of them come into the catalog in one transaction: enough that its flush costs little, and little memory in a burst.
+const REGISTERED_AT_ONCE: usize = 1000;
 
 /// Until a catalog is read again that could not be.
 const AGAIN: Duration = Duration::from_secs(5);
