@@ -4598,6 +4598,8 @@ export interface components {
             state: components["schemas"]["DeviceState"];
             /** @description Words that it is found by. */
             tags: string[];
+            /** @description The IANA's name of the time zone by whose clocks its days are read, such as `Europe/Berlin`; empty, if it was given none. */
+            time_zone: string;
             /** @description When any of this changed last. */
             updated: components["schemas"]["i64"];
         };
@@ -4699,6 +4701,11 @@ export interface components {
              * @default null
              */
             tags?: string[] | null;
+            /**
+             * @description The IANA's name of its time zone, such as `Europe/Berlin`; the empty text takes it away.
+             * @default null
+             */
+            time_zone?: string | null;
         };
         /**
          * @description In which order.
