@@ -34,6 +34,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
 use odograph_catalog::Catalog;
+use odograph_geocoder::Geocoder;
 use odograph_live::Live;
 use seats::Seats;
 use std::sync::{Arc, OnceLock};
@@ -51,6 +52,8 @@ pub struct Api {
     pub(crate) sharing: Seats,
     /// Who looks for devices by what is live of them.
     pub(crate) looking: Seats,
+    /// Who knows the addresses of places, if somebody does.
+    pub(crate) geocoder: Option<Geocoder>,
     /// Whether browsers shall send the cookie by TLS alone.
     pub(crate) secure_cookies: bool,
 }
@@ -59,7 +62,12 @@ impl Api {
     /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
         let (catalog, reading, sharing, looking) = Default::default();
-        Self { catalog, server, live, groups, reading, sharing, looking, secure_cookies }
+        Self { catalog, server, live, groups, reading, sharing, looking, geocoder: None, secure_cookies }
+    }
+
+    /// The same, with somebody who knows the addresses of places.
+    pub fn with_geocoder(self, geocoder: Option<Geocoder>) -> Self {
+        Self { geocoder, ..self }
     }
 
     /// Gives it the catalog, once.

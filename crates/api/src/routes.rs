@@ -1,6 +1,7 @@
 //! The addresses, one file for each kind of thing.
 
 mod account;
+mod address;
 mod audit;
 mod commands;
 mod devices;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(commands::routes())
         .merge(records::routes())
         .merge(live::routes())
+        .merge(address::routes())
         .merge(shares::routes())
         .merge(sensors::routes())
         .merge(sql::routes())

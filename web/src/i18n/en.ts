@@ -123,6 +123,7 @@ export const en = {
   'age.min': '{n} min',
   'age.h': '{n} h',
   'age.d': '{n} d',
+  'address.source': 'Address: {source}',
   'age.title': 'Time of the record: {time}',
   'place.near': '{distance} {direction} of {name}',
   'direction.0': 'N',

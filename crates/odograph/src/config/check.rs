@@ -49,6 +49,11 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     if map.style.is_none() && !(map.style_dark.is_none() && map.hosts.is_empty()) {
         problems.push(format!("{}: map: style_dark and hosts say nothing without style", place(loaded, "map")));
     }
+    let geocoder = &loaded.config.geocoder;
+    if geocoder.url.is_none() && !(geocoder.pointer.is_none() && geocoder.credit.is_none()) {
+        let place = place(loaded, "geocoder");
+        problems.push(format!("{place}: geocoder: pointer and credit say nothing without url"));
+    }
     problems.extend(tenants(loaded));
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));

@@ -5,7 +5,8 @@ mod lists;
 pub(crate) use lists::{DEVICE_KEYS, LISTENER_KEYS, TENANT_KEYS};
 
 use super::setting::{
-    BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports, WebAddress,
+    BackupPlace, CatalogUrl, GeocoderUrl, JsonPointer, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports,
+    WebAddress,
 };
 use compact_str::CompactString;
 use ipnet::IpNet;
@@ -24,6 +25,7 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     pub(crate) http: Http,
     pub(crate) map: MapConfig,
+    pub(crate) geocoder: GeocoderConfig,
     pub(crate) ingest: Ingest,
     pub(crate) listeners: Vec<ListenerConfig>,
     pub(crate) devices: Vec<DeviceConfig>,
@@ -54,6 +56,37 @@ pub(crate) struct MapConfig {
     pub(crate) style_dark: Option<WebAddress>,
     /// What the styles take from elsewhere.
     pub(crate) hosts: Vec<WebAddress>,
+}
+
+/// Who is asked for the addresses of places, if anybody is.
+#[derive(Debug, Clone)]
+pub(crate) struct GeocoderConfig {
+    pub(crate) url: Option<GeocoderUrl>,
+    pub(crate) pointer: Option<JsonPointer>,
+    pub(crate) credit: Option<Name>,
+    pub(crate) timeout: Duration,
+    pub(crate) requests_per_second: usize,
+}
+
+impl Default for GeocoderConfig {
+    fn default() -> Self {
+        // As often as public ones allow.
+        Self { url: None, pointer: None, credit: None, timeout: Duration::from_secs(5), requests_per_second: 1 }
+    }
+}
+
+impl GeocoderConfig {
+    /// The same, as whoever asks it takes it.
+    pub(crate) fn wanted(&self) -> Option<odograph_geocoder::Config> {
+        let Self { url, pointer, credit, timeout, requests_per_second } = self;
+        Some(odograph_geocoder::Config {
+            url: url.as_ref()?.0.clone(),
+            pointer: pointer.as_ref().map(|pointer| pointer.0.clone()),
+            credit: credit.as_ref().map(|credit| credit.0.to_string()),
+            timeout: *timeout,
+            requests_per_second: u32::try_from(*requests_per_second).unwrap_or(u32::MAX),
+        })
+    }
 }
 
 /// Where users, tokens and devices are.
@@ -190,6 +223,7 @@ impl Default for Config {
             data: "odograph-data".into(),
             http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), tls: TlsConfig::default() },
             map: MapConfig::default(),
+            geocoder: GeocoderConfig::default(),
             ingest: Ingest {
                 host: Ipv6Addr::UNSPECIFIED.into(),
                 default_ports: true,
@@ -348,6 +382,42 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.map.hosts,
         "those of the styles",
         "Further hosts that tiles, letters and signs of the style come from, as `[\"https://fonts.example.org\"]`.",
+    ),
+    free(
+        "geocoder.url",
+        |c| &mut c.geocoder.url,
+        "nobody: places have the name of the nearest town",
+        "Who is asked for the address of a place that somebody looks at, as `https://geocoder.example.org/reverse?lat={latitude}&lon={longitude}&format=jsonv2`. What stands in its query is shown and logged nowhere. See [geocoder.md](geocoder.md).",
+    ),
+    free(
+        "geocoder.pointer",
+        |c| &mut c.geocoder.pointer,
+        "as Nominatim and Photon have it",
+        "Where the address is in its answer, as a JSON pointer: `/results/0/formatted`.",
+    ),
+    free(
+        "geocoder.credit",
+        |c| &mut c.geocoder.credit,
+        "what its answers say, or its host",
+        "Whom people see as the source of addresses: `© OpenStreetMap contributors`.",
+    ),
+    within(
+        100,
+        60 * SECOND,
+        &key(
+            "geocoder.timeout",
+            |c| &mut c.geocoder.timeout,
+            "How long its answer may take. Nobody waits for longer than 10 s.",
+        ),
+    ),
+    within(
+        1,
+        100,
+        &key(
+            "geocoder.requests_per_second",
+            |c| &mut c.geocoder.requests_per_second,
+            "How often it is asked, at most. Public ones allow one request a second.",
+        ),
     ),
     key("ingest.host", |c| &mut c.ingest.host, "The address of default ports; `[::]` takes IPv4 and IPv6."),
     key(
