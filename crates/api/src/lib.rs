@@ -34,6 +34,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
 use odograph_catalog::Catalog;
+use odograph_geocoder::Geocoder;
 use odograph_live::Live;
 use seats::Seats;
 use std::sync::{Arc, OnceLock};
@@ -54,6 +55,8 @@ pub struct Api {
     pub(crate) looking: Seats,
     /// Whose turn it is to read the map's file.
     pub(crate) map_reads: Arc<Semaphore>,
+    /// Who knows the addresses of places, if somebody does.
+    pub(crate) geocoder: Option<Geocoder>,
     /// Whether browsers shall send the cookie by TLS alone.
     pub(crate) secure_cookies: bool,
 }
@@ -63,7 +66,12 @@ impl Api {
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
         let (catalog, reading, sharing, looking) = Default::default();
         let map_reads = Arc::new(Semaphore::new(routes::map::READS_MAX));
-        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, secure_cookies }
+        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, geocoder: None, secure_cookies }
+    }
+
+    /// The same, with somebody who knows the addresses of places.
+    pub fn with_geocoder(self, geocoder: Option<Geocoder>) -> Self {
+        Self { geocoder, ..self }
     }
 
     /// Gives it the catalog, once.

@@ -1,6 +1,7 @@
 //! The addresses, one file for each kind of thing.
 
 mod account;
+mod address;
 mod audit;
 mod commands;
 mod devices;
@@ -34,6 +35,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(records::routes())
         .merge(live::routes())
         .merge(map::routes())
+        .merge(address::routes())
         .merge(shares::routes())
         .merge(sensors::routes())
         .merge(sql::routes())

@@ -147,6 +147,23 @@ pub(crate) fn notes(field: &'static str, text: &str) -> Result<(), Error> {
     chars(field, &one_line, 0, NOTES_CHARS_MAX)
 }
 
+/// The name of a time zone as it is written, whatever its letters were; the empty text names none.
+pub(crate) fn time_zone(field: &'static str, text: &str) -> Result<&'static str, Error> {
+    match text {
+        "" => Ok(""),
+        _ => time_zone_named(text)
+            .ok_or_else(|| Error::invalid(field, "is no time zone such as Europe/Berlin, as the IANA names them")),
+    }
+}
+
+/// A time zone's name as the IANA writes it, if there is one of this name: capital letters do not matter.
+pub fn time_zone_named(text: &str) -> Option<&'static str> {
+    if let Ok(zone) = text.parse::<chrono_tz::Tz>() {
+        return Some(zone.name());
+    }
+    chrono_tz::TZ_VARIANTS.iter().map(|zone| zone.name()).find(|name| name.eq_ignore_ascii_case(text))
+}
+
 /// So many at most.
 pub(crate) fn count(field: &'static str, count: usize, max: usize) -> Result<(), Error> {
     if count > max {
@@ -242,6 +259,19 @@ mod tests {
         check(notes("notes", "a\u{7}"), "notes: has the character \\u{7} in it, which cannot be seen");
         check(count("tags", TAGS_MAX, TAGS_MAX), "");
         check(count("tags", TAGS_MAX + 1, TAGS_MAX), "tags: are 33, at most 32 are possible");
+    }
+
+    #[test]
+    fn time_zones_are_those_of_the_iana() {
+        let check = |text: &str, expected: Option<&str>| assert_eq!(time_zone("zone", text).ok(), expected, "{text}");
+        check("Europe/Berlin", Some("Europe/Berlin"));
+        check("america/argentina/BUENOS_aires", Some("America/Argentina/Buenos_Aires"));
+        check("Asia/Calcutta", Some("Asia/Calcutta"));
+        check("utc", Some("UTC"));
+        check("", Some(""));
+        for text in ["Berlin", "+02:00", "Europe/Berlin ", "Europe", "../etc/passwd", "Europe/Berlin\0"] {
+            check(text, None);
+        }
     }
 
     #[test]

@@ -282,6 +282,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (5, "sensors", include_str!("../migrations/0005_sensors.sql")),
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
     (7, "shares", include_str!("../migrations/0007_shares.sql")),
+    (8, "time zones", include_str!("../migrations/0008_time_zones.sql")),
 ];
 
 #[cfg(test)]
@@ -307,6 +308,31 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async { test(Database::open(&url).await.expect("it opens")).await });
+    }
+
+    #[test]
+    fn devices_from_before_time_zones_have_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("catalog.sqlite").display().to_string();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let before = sqlite(&path).await.expect("it opens");
+            let mut transaction = before.begin().await.expect("it begins");
+            let old = migrations(Kind::Sqlite).run_direct(Some(7), &mut *transaction, false).await;
+            old.expect("the tables are as they were");
+            tenant(&mut transaction, "north", 1).await.expect("a tenant");
+            let device = "INSERT INTO devices (tenant, id, ids, name, plate, tags, protocol, settings, notes, attributes, \
+                state, sort_key, search, created, updated, revision) \
+                VALUES ('north', '1', '[\"1\"]', 'Truck', '', '[]', '', '{}', '', '{}', 'accepted', '', '', 0, 0, 1)";
+            Sql::new(device).execute(&mut *transaction).await.expect("a device");
+            transaction.commit().await.expect("it is written");
+            before.close().await;
+            let now = Database::open(&format!("sqlite:{path}")).await.expect("it is brought to this version");
+            let rows = Sql::new("SELECT name, time_zone FROM devices").rows(now.reader()).await.expect("rows");
+            let shown = |row: &sqlx::any::AnyRow| (row.text("name").expect("one"), row.text("time_zone").expect("one"));
+            assert_eq!(rows.iter().map(shown).collect::<Vec<_>>(), [("Truck".to_owned(), String::new())]);
+            now.close().await;
+        });
     }
 
     async fn tenant(transaction: &mut Transaction, id: &str, name_bytes: usize) -> Result<i64, Error> {

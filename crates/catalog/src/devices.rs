@@ -24,6 +24,8 @@ pub struct Device {
     pub name: String,
     /// The number plate of what it is in.
     pub plate: String,
+    /// The IANA's name of the time zone by whose clocks its days are read, such as `Europe/Berlin`; empty, if it was given none.
+    pub time_zone: String,
     /// The id of its group.
     pub group: Option<String>,
     /// Words that it is found by.
@@ -91,6 +93,8 @@ pub struct DeviceFields {
     pub name: Option<String>,
     /// The number plate.
     pub plate: Option<String>,
+    /// The IANA's name of its time zone, such as `Europe/Berlin`; the empty text takes it away.
+    pub time_zone: Option<String>,
     /// The id of its group; `Some(None)` takes it out of its group.
     #[serde(deserialize_with = "crate::within::present")]
     pub group: Option<Option<String>>,
@@ -136,6 +140,9 @@ impl DeviceFields {
         if let Some(plate) = &self.plate {
             bounds::line("plate", plate, ID_CHARS_MAX)?;
             device.plate.clone_from(plate);
+        }
+        if let Some(name) = &self.time_zone {
+            device.time_zone = bounds::time_zone("time_zone", name)?.to_owned();
         }
         if let Some(group) = &self.group {
             device.group.clone_from(group);
@@ -232,6 +239,7 @@ impl Device {
             ids,
             name: String::new(),
             plate: String::new(),
+            time_zone: String::new(),
             group: None,
             tags: Vec::new(),
             protocol: String::new(),
@@ -292,6 +300,7 @@ impl Device {
             ids: row.parsed("ids")?,
             name: row.text("name")?,
             plate: row.text("plate")?,
+            time_zone: row.text("time_zone")?,
             group: row.text_or_none("device_group")?,
             tags: row.parsed("tags")?,
             protocol: row.text("protocol")?,
@@ -350,6 +359,7 @@ mod tests {
             ids: Some(vec!["1".into(), "2".into()]),
             name: Some("Truck".into()),
             plate: Some("AB 123".into()),
+            time_zone: Some("europe/berlin".into()),
             group: Some(Some("g".into())),
             tags: Some(vec!["cold".into(), "big".into(), "cold".into()]),
             protocol: Some("teltonika".into()),
@@ -361,6 +371,7 @@ mod tests {
         };
         let made = full.applied(device()).unwrap();
         assert_eq!(made.tags, ["big", "cold"]);
+        assert_eq!(made.time_zone, "Europe/Berlin");
         assert_eq!((made.id.as_str(), made.ids.len(), made.state), ("1", 2, DeviceState::Rejected));
         assert_eq!(DeviceFields::default().applied(made.clone()).unwrap(), made);
         let out = DeviceFields { group: Some(None), ..DeviceFields::default() };
@@ -379,6 +390,8 @@ mod tests {
         check(&ids(&["1", "1"]), "ids: have 1 twice");
         check(&ids(&["1", "a b"]), "ids: has white space in it");
         check(&ids(&["1"; DEVICE_IDS_MAX + 1]), "ids: are 17, at most 16 are possible");
+        let zone = DeviceFields { time_zone: Some("Berlin".into()), ..fields() };
+        check(&zone, "time_zone: is no time zone such as Europe/Berlin, as the IANA names them");
         check(&DeviceFields { tags: Some(vec![String::new()]), ..fields() }, "tags: have an empty one");
         let many = (0..=TAGS_MAX).map(|number| number.to_string()).collect();
         check(&DeviceFields { tags: Some(many), ..fields() }, "tags: are 33, at most 32 are possible");

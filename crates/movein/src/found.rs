@@ -50,6 +50,8 @@ pub struct Device {
     pub name: Option<String>,
     /// The vehicle's number plate.
     pub plate: Option<String>,
+    /// The time zone that it is in, as the file names it.
+    pub time_zone: Option<String>,
     /// The path of its group: see [`Group::path`].
     pub group: Option<String>,
     /// What it speaks.

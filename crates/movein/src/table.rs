@@ -139,6 +139,7 @@ impl Table<'_> {
         match field {
             Field::Name => device.name = Some(value),
             Field::Plate => device.plate = Some(value),
+            Field::TimeZone => device.time_zone = Some(value),
             Field::Group => return self.group(device, &value, index),
             Field::Protocol => device.protocol = Some(speaks(&value)),
             Field::Model => device.model = Some(value),
@@ -326,6 +327,7 @@ impl Device {
             ids,
             name: None,
             plate: None,
+            time_zone: None,
             group: None,
             protocol: None,
             model: None,

@@ -17,6 +17,7 @@ fn line(device: &Device) -> String {
     let texts = [
         ("name", &device.name),
         ("plate", &device.plate),
+        ("zone", &device.time_zone),
         ("group", &device.group),
         ("model", &device.model),
         ("phone", &device.phone),
@@ -51,16 +52,16 @@ fn problems(found: &Found) -> Vec<String> {
 #[test]
 fn everything_that_a_table_can_say_is_taken() {
     let found = read(
-        b"IMEI,Serial,Name,Licence plate,Group,Protocol,Model,Phone,Contact,Category,Notes,Tags,attribute.colour,Depth,Disabled,Expiration\r\n\
-          352093081452251,S-1,\"Truck \"\"7\"\"\",KLM 123,North / Reefers,Teltonika,FMB920,+370600,Jo,truck,\"two\r\nlines\",\"cold, night; cold\",red,3,yes,2027-03-31\r\n\
+        b"IMEI,Serial,Name,Licence plate,Time zone,Group,Protocol,Model,Phone,Contact,Category,Notes,Tags,attribute.colour,Depth,Disabled,Expiration\r\n\
+          352093081452251,S-1,\"Truck \"\"7\"\"\",KLM 123,Europe/Vilnius,North / Reefers,Teltonika,FMB920,+370600,Jo,truck,\"two\r\nlines\",\"cold, night; cold\",red,3,yes,2027-03-31\r\n\
           \r\n\
-          861234567890127,,,,,meitrack,,,,,,,,,no,\r\n",
+          861234567890127,,,,,,meitrack,,,,,,,,,no,\r\n",
     );
     assert_eq!(found.format, Format::Csv);
     assert_eq!(
         lines(&found),
         [
-            "352093081452251+S-1|name=Truck \"7\"|plate=KLM 123|group=North / Reefers|model=FMB920|phone=+370600|contact=Jo\
+            "352093081452251+S-1|name=Truck \"7\"|plate=KLM 123|zone=Europe/Vilnius|group=North / Reefers|model=FMB920|phone=+370600|contact=Jo\
              |category=truck|notes=two\r\nlines|speaks=teltonika|tags=cold+night|Depth:\"3\"|colour:\"red\"|disabled\
              |until=2027-04-01T00:00:00Z|@fleet.csv:2",
             "861234567890127|foreign=meitrack|@fleet.csv:5",
@@ -75,7 +76,7 @@ fn everything_that_a_table_can_say_is_taken() {
         [
             "CSV with `,` between columns, 2 rows, text in ASCII",
             "columns: ids from \"IMEI\", \"Serial\", plate from \"Licence plate\", name from \"Name\", group from \"Group\", \
-             protocol from \"Protocol\", model from \"Model\", phone from \"Phone\", contact from \"Contact\", category from \
+             time zone from \"Time zone\", protocol from \"Protocol\", model from \"Model\", phone from \"Phone\", contact from \"Contact\", category from \
              \"Category\", notes from \"Notes\", tags from \"Tags\", disabled from \"Disabled\", expiration from \"Expiration\"",
             "2 further columns become attributes of each device: \"attribute.colour\", \"Depth\"",
             "1 device with the protocol meitrack: this version knows no protocol of that name, so what they send is kept and \

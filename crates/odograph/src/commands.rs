@@ -94,7 +94,7 @@ mod tests {
     use serde_json::json;
 
     fn device(ids: &[&str], protocol: &str) -> Device {
-        let device = json!({"id": ids[0], "ids": ids, "name": "", "plate": "", "group": null, "tags": [],
+        let device = json!({"id": ids[0], "ids": ids, "name": "", "plate": "", "time_zone": "", "group": null, "tags": [],
             "protocol": protocol, "settings": {}, "notes": "", "attributes": {}, "state": "accepted", "created": 0,
             "updated": 0, "revision": 1});
         serde_json::from_value(device).unwrap()

@@ -227,11 +227,12 @@ fn assign_in<T>(part: &mut T, keys: &'static [Key<T>], name: &str, given: &Given
         let hint = nearest(name, known).map_or(String::new(), |near| format!(": did you mean {near}?"));
         return Err(Refused::Unknown(format!("unknown key {name}{hint}")));
     };
+    let place = (key.place)(part);
     let shown = match given {
+        Given::Text(_) if place.is_secret() => "it is ".to_owned(),
         Given::Text(text) => format!("{text:?} is "),
         Given::List(_) => String::new(),
     };
-    let place = (key.place)(part);
     place.set(given).map_err(|what| Refused::Wrong(format!("{name}: {shown}{what}")))?;
     let (Some((least, most)), Some(amount)) = (key.range, place.amount()) else { return Ok(()) };
     let side = match (amount < least, amount > most) {

@@ -35,6 +35,8 @@ use axum::routing::{get, post};
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
 use odograph_catalog::{AuditKept, Catalog, Error};
+use odograph_env::SystemClock;
+use odograph_geocoder::Geocoder;
 use odograph_ingest::{Gateway, Given, Roster, Tls};
 use odograph_journal::{Journal, Reader};
 use odograph_live::Live;
@@ -259,6 +261,7 @@ impl Bound {
             .build()
             .context("cannot start the HTTP server")?;
         let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.public.tls.is_some());
+        let api = api.with_geocoder(geocoder(config)?);
         runtime.block_on(begin(&api, app, config, folder))?;
         let again = self.public.again()?;
         let Self { public: Public { tcp, tls }, unix, socket } = self;
@@ -287,6 +290,13 @@ impl Bound {
         let spawned = std::thread::Builder::new().name("http".to_owned()).spawn(serve);
         Ok(Http { stop, thread: spawned.context("cannot start a thread")?, socket, public: again })
     }
+}
+
+/// Who is asked for addresses, if the configuration names somebody.
+fn geocoder(config: &Config) -> Result<Option<Geocoder>> {
+    let Some(wanted) = config.geocoder.wanted() else { return Ok(None) };
+    tracing::info!(host = wanted.url.host(), "addresses of places come from a geocoder");
+    Geocoder::start(&wanted, Arc::new(SystemClock::new())).map(Some).context("cannot ask a geocoder")
 }
 
 /// How long what is being answered has to end.

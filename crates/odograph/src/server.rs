@@ -411,6 +411,7 @@ fn describe() {
     auditor::describe();
     commander::describe();
     crate::http::describe();
+    odograph_geocoder::describe();
 }
 
 fn bind_succession(folder: &Folder) -> Result<std::os::unix::net::UnixListener> {

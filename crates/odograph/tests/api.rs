@@ -91,9 +91,13 @@ fn devices_that_registered_are_there_and_people_say_what_they_are() {
     });
     assert_eq!((&found["state"], &found["protocol"]), (&json!("new"), &json!("wialon")));
     let group = api.post("/api/v1/groups", &json!({"name": "North"})).of(201);
-    let change = json!({"name": "Truck 7", "plate": "AB 123", "group": group["id"], "state": "accepted"});
+    let change = json!({"name": "Truck 7", "plate": "AB 123", "time_zone": "Europe/Riga", "group": group["id"],
+        "state": "accepted"});
     let changed = api.ask("PATCH", "/api/v1/devices/4711", Some(&change)).of(200);
     assert_eq!((&changed["name"], &changed["state"]), (&json!("Truck 7"), &json!("accepted")));
+    let odd = api.ask("PATCH", "/api/v1/devices/4711", Some(&json!({"time_zone": "Riga"})));
+    assert_eq!(odd.problem(400), "invalid");
+    assert_eq!(api.get("/api/v1/devices/4711").of(200)["time_zone"], "Europe/Riga");
     let found = api.get("/api/v1/devices?text=ab%20123&count=true").of(200);
     assert_eq!((&found["devices"][0]["id"], &found["count"]), (&json!("4711"), &json!(1)));
     // Who is rejected is refused from the next login on, whoever said so.

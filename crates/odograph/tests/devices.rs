@@ -58,3 +58,36 @@ fn a_device_that_the_configuration_names_no_more_is_unknown_after_a_kill() {
     server.kill();
     assert!(!states(&place, &["--config", without]).contains(ID));
 }
+
+#[test]
+fn what_a_device_is_can_be_said_also_while_the_server_runs() {
+    let place = Place::new();
+    let table = "imei;name;timezone\n1;One;Europe/Riga\n2;Two;GMT plus two\n";
+    let file = place.write("fleet.csv", table);
+    let told = place.text(&["device", "import", file.to_str().expect("UTF-8"), "--apply"]);
+    assert!(
+        told.contains("1 with a time zone that is none such as Europe/Berlin, the first is GMT plus two"),
+        "{told}"
+    );
+    assert!(told.contains("2 new, 0 changed"), "{told}");
+    let shown = |arguments: &[&str]| -> serde_json::Value {
+        let text = place.text(&[&["device", "set"], arguments, &["--json"]].concat());
+        serde_json::from_str(&text).expect("JSON")
+    };
+    let two = shown(&["2", "--plate", "AB 2"]);
+    let none = (&two["time_zone"], &two["attributes"]["time_zone"]);
+    assert_eq!(none, (&serde_json::json!(""), &serde_json::json!("GMT plus two")));
+    let server = place.serve();
+    let one = shown(&["1", "--name", "Truck 1"]);
+    assert_eq!((&one["name"], &one["time_zone"]), (&serde_json::json!("Truck 1"), &serde_json::json!("Europe/Riga")));
+    let told = place.text(&["device", "set", "2", "--time-zone", "africa/cairo"]);
+    assert_eq!(told, "2: name Two, plate AB 2, time zone Africa/Cairo\n");
+    let told = place.text(&["device", "set", "2", "--time-zone", "", "--plate", ""]);
+    assert_eq!(told, "2: name Two, plate –, time zone –\n");
+    let odd = place.run(&["device", "set", "2", "--time-zone", "Cairo"]);
+    assert!(errors(&odd).contains("time_zone: is no time zone such as Europe/Berlin"), "{}", errors(&odd));
+    let odd = place.run(&["device", "set", "3", "--name", "x"]);
+    assert!(errors(&odd).contains("there is no device 3"), "{}", errors(&odd));
+    assert_eq!(place.run(&["device", "set", "2"]).status.code(), Some(64));
+    server.stop();
+}

@@ -224,7 +224,7 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
         ("post", "/api/v1/devices/{id}/shares") => (MANAGER, Some(json!({}))),
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
         ("delete", "/api/v1/devices/{id}/commands/{number}") | ("get", "/api/v1/shares") => (MANAGER, None),
-        ("get", "/api/v1/live/view" | "/api/v1/live/counts") => (VIEWER, None),
+        ("get", "/api/v1/live/view" | "/api/v1/live/counts" | "/api/v1/address") => (VIEWER, None),
         ("get", "/api/v1/protocols" | "/api/v1/parameters") => (VIEWER, None),
         ("post", "/api/v1/decode") => (VIEWER, Some(json!({"messages": ["00"]}))),
         ("post", "/api/v1/sql") => (ALL_DEVICES, Some(json!({"sql": ALL_RECORDS}))),

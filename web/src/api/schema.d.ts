@@ -411,6 +411,96 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/address": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The address of a place
+         * @description Of a place to about ten metres. The server asks the geocoder that its configuration names, no more often than that may be, and knows
+         *     for a day what it said; one's own tenant's questions alone are answered from memory. An answer may take seconds.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /** @description Degrees to the north. */
+                    latitude: number;
+                    /** @description Degrees to the east. */
+                    longitude: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The address. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Address"];
+                    };
+                };
+                /** @description That is no place on Earth. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description No geocoder is configured. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description As many places wait as may: `Retry-After` says when to come again. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The geocoder does not answer: `Retry-After` says when to come again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/audit": {
         parameters: {
             query?: never;
@@ -4487,6 +4577,13 @@ export interface components {
              */
             name?: string | null;
         };
+        /** @description An address. */
+        Address: {
+            /** @description Whose data it is, to be named beside it. */
+            source: string;
+            /** @description It, in a line; empty where the geocoder knows of none. */
+            text: string;
+        };
         /** @description An attribute of a command. */
         Attribute: {
             /** @description Its name. */
@@ -4579,6 +4676,8 @@ export interface components {
         };
         /** @description Who asks, and what they may. */
         Current: {
+            /** @description Whether the server knows somebody to ask for addresses of places. */
+            addresses: boolean;
             /** @description The groups of devices that they see, or all devices. */
             groups?: string[] | null;
             /** @description `user`, `token`, or `owner` of the data folder. */
@@ -4693,6 +4792,8 @@ export interface components {
             state: components["schemas"]["DeviceState"];
             /** @description Words that it is found by. */
             tags: string[];
+            /** @description The IANA's name of the time zone by whose clocks its days are read, such as `Europe/Berlin`; empty, if it was given none. */
+            time_zone: string;
             /** @description When any of this changed last. */
             updated: components["schemas"]["i64"];
         };
@@ -4794,6 +4895,11 @@ export interface components {
              * @default null
              */
             tags?: string[] | null;
+            /**
+             * @description The IANA's name of its time zone, such as `Europe/Berlin`; the empty text takes it away.
+             * @default null
+             */
+            time_zone?: string | null;
         };
         /**
          * @description In which order.

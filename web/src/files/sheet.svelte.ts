@@ -3,7 +3,8 @@ import { lines, Problem } from '../api/client'
 import { counted, t } from '../i18n/text'
 import { rowOf, type Row } from '../state/answer'
 import { Attempt } from '../state/attempt.svelte'
-import { offset, zone } from '../state/time'
+import { offset } from '../state/time'
+import { zone } from '../state/zone.svelte'
 
 /** So often it is said how far it has come. */
 const TOLD_ROWS = 1000

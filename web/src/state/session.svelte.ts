@@ -1,5 +1,6 @@
 // Who is signed in.
 import { api, enterTenant, whenSignedOut, type Schemas } from '../api/client'
+import { addresses, forgetAddresses } from './address.svelte'
 import { fleet } from './fleet.svelte'
 
 class Session {
@@ -16,13 +17,18 @@ class Session {
   }
 
   async look(): Promise<void> {
-    this.current = await api.get('/api/v1/sessions/current')
+    this.#is(await api.get('/api/v1/sessions/current'))
   }
 
   async signIn(login: string, password: string, code: string | undefined): Promise<void> {
     const body = code ? { login, password, code } : { login, password }
-    this.current = await api.post('/api/v1/sessions', { body })
+    this.#is(await api.post('/api/v1/sessions', { body }))
     this.hasEnded = false
+  }
+
+  #is(somebody: Schemas['Current']): void {
+    this.current = somebody
+    addresses.areThere = somebody.addresses
   }
 
   async signOut(): Promise<void> {
@@ -35,6 +41,7 @@ class Session {
   #leave(): void {
     this.current = null
     enterTenant(undefined)
+    forgetAddresses()
     fleet.forget()
   }
 
@@ -47,6 +54,9 @@ class Session {
       if (this.current) enterTenant(before)
       throw error
     }
+    const { areThere } = addresses
+    forgetAddresses()
+    addresses.areThere = areThere
     fleet.forget()
   }
 

@@ -5,13 +5,15 @@ export interface Settings {
   units: 'metric' | 'imperial'
   /** A name such as `Europe/Berlin`, `UTC`, or `local`. */
   zone: string
+  /** Of the pages about one vehicle: by the clocks of that zone, or by those where the vehicle is. */
+  times: 'mine' | 'vehicle'
   /** The parameter that stands in the list of the fleet, or `first`: the first temperature of each device. */
   listValue: string
   /** The map that the server's configuration names, if it does, or the one that needs nobody. */
   map: 'server' | 'own'
 }
 
-const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', listValue: 'first', map: 'server' }
+const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', times: 'mine', listValue: 'first', map: 'server' }
 const KEY = 'odograph.settings'
 
 function stored(): Settings {

@@ -1,17 +1,11 @@
-// Moments as people read them, in the time zone that they chose.
+// Moments as people read them, in the zone that holds on the page.
 import { t } from '../i18n/text'
-import { settings } from './settings.svelte'
+import { zone } from './zone.svelte'
 
 export const SECOND = 1000
 export const MINUTE = 60 * SECOND
 export const HOUR = 60 * MINUTE
 export const DAY = 24 * HOUR
-
-export const localZone = Intl.DateTimeFormat().resolvedOptions().timeZone
-
-export function zone(): string {
-  return settings.zone === 'local' ? localZone : settings.zone
-}
 
 type Shape = 'clock' | 'clockSeconds' | 'day' | 'full' | 'date'
 const shapes: Record<Shape, Intl.DateTimeFormatOptions> = {
@@ -21,16 +15,22 @@ const shapes: Record<Shape, Intl.DateTimeFormatOptions> = {
   date: { day: 'numeric', month: 'short', year: 'numeric' },
   full: { day: '2-digit', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZoneName: 'short' }
 }
+/** By what they are for and their zone: to make one takes longer than to use it a hundred times. */
 const formats = new Map<string, Intl.DateTimeFormat>()
 
-export function written(ms: number, shape: Shape): string {
-  const key = `${shape} ${zone()}`
-  let format = formats.get(key)
-  if (!format) {
-    format = new Intl.DateTimeFormat('en-GB', { ...shapes[shape], timeZone: zone() })
-    formats.set(key, format)
+function format(of: string, locale: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const timeZone = zone()
+  const key = `${of} ${timeZone}`
+  let made = formats.get(key)
+  if (!made) {
+    made = new Intl.DateTimeFormat(locale, { ...options, timeZone })
+    formats.set(key, made)
   }
-  return format.format(ms)
+  return made
+}
+
+export function written(ms: number, shape: Shape): string {
+  return format(shape, 'en-GB', shapes[shape]).format(ms)
 }
 
 /** How long ago, in one unit: `4 s`, `12 min`, `3 h`, `2 d`. */
@@ -50,8 +50,7 @@ export function duration(ms: number): string {
 
 /** Year, month and day of a moment, as `2026-11-21`. */
 export function dayOf(ms: number): string {
-  const parts = new Intl.DateTimeFormat('en-CA', { timeZone: zone(), year: 'numeric', month: '2-digit', day: '2-digit' })
-  return parts.format(ms)
+  return format('dayOf', 'en-CA', { year: 'numeric', month: '2-digit', day: '2-digit' }).format(ms)
 }
 
 /** When a day begins, which is not always 24 hours after the one before. */
@@ -70,10 +69,29 @@ export function addDays(day: string, days: number): string {
 
 /** How far the zone is ahead of UTC at a moment. */
 export function offset(ms: number): number {
-  const format = new Intl.DateTimeFormat('en-US', {
-    timeZone: zone(), hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'
+  const of = format('offset', 'en-US', {
+    hourCycle: 'h23', year: 'numeric', month: 'numeric', day: 'numeric', hour: 'numeric', minute: 'numeric', second: 'numeric'
   })
-  const parts = Object.fromEntries(format.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
+  const parts = Object.fromEntries(of.formatToParts(ms).map(({ type, value }) => [type, Number(value)]))
   const { year = 0, month = 1, day = 1, hour = 0, minute = 0, second = 0 } = parts
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(ms / SECOND) * SECOND
+}
+
+/** Where clocks show a whole number of steps, from one moment to another: where they are turned, the next one is nearer or further. */
+export function ticks(from: number, to: number, step: number): number[] {
+  const those: number[] = []
+  if (step >= DAY) {
+    for (let day = dayOf(from); startOf(day) <= to; day = addDays(day, 1)) if (startOf(day) >= from) those.push(startOf(day))
+    return those
+  }
+  const off = (at: number) => (((at + offset(at)) % step) + step) % step
+  let at = from - off(from)
+  while (at <= to) {
+    if (at >= from && off(at) === 0) those.push(at)
+    const late = off(at + step)
+    // Between the two, clocks may have been turned.
+    const [before, after] = [at + step - late, at + 2 * step - late]
+    at = before > at && off(before) === 0 ? before : after
+  }
+  return those
 }

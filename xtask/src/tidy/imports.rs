@@ -132,11 +132,12 @@ const TABLE: &[Row] = &[
     only("sensors", &["model"]),
     only("catalog", &["model", "env", "sensors"]),
     only("sinks", &["model"]),
+    only("geocoder", &["env"]),
     only(
         "pipeline",
         &["protocols", "rules", "env", "journal", "handover", "lake", "live", "catalog", "sinks", "model"],
     ),
-    only("api", &["model", "rules", "lake", "live", "catalog", "sensors"]),
+    only("api", &["model", "rules", "lake", "live", "catalog", "sensors", "geocoder"]),
     only("fleet", &["model", "protocols"]),
     only("movein", &["model", "protocols"]),
     only("simulate", &["env"]),

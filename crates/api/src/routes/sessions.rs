@@ -43,17 +43,20 @@ struct Current {
     system: bool,
     /// The groups of devices that they see, or all devices.
     groups: Option<Vec<String>>,
+    /// Whether the server knows somebody to ask for addresses of places.
+    addresses: bool,
 }
 
 impl Current {
-    fn of(access: &Access) -> Self {
+    fn of(access: &Access, api: &Api) -> Self {
         let (kind, name) = match &access.actor {
             Actor::User { login, .. } => ("user", login.clone()),
             Actor::Token { name, .. } => ("token", name.clone()),
             Actor::Owner | Actor::Server => ("owner", String::new()),
         };
         let (tenant, groups) = (access.scope.tenant.clone(), access.scope.groups.clone());
-        Self { kind, name, tenant, role: access.role, system: access.system, groups }
+        let addresses = api.geocoder.is_some();
+        Self { kind, name, tenant, role: access.role, system: access.system, groups, addresses }
     }
 }
 
@@ -75,15 +78,15 @@ async fn sign_in(
     };
     let (secret, access) = api.catalog()?.login(&login, &password, code.as_deref(), peer).await?;
     let cookie = set_cookie(&api, secret.reveal(), COOKIE_SECONDS);
-    Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(Current::of(&access))).into_response())
+    Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(Current::of(&access, &api))).into_response())
 }
 
 /// Who asks
 #[utoipa::path(get, path = "/api/v1/sessions/current", tag = "sessions",
     responses((status = 200, description = "Whoever asks, and what they may.", body = Current),
         (status = 401, description = "Nobody is signed in.", body = crate::problem::ProblemBody)))]
-async fn current(caller: Caller) -> Json<Current> {
-    Json(Current::of(&caller.access))
+async fn current(State(api): State<Api>, caller: Caller) -> Json<Current> {
+    Json(Current::of(&caller.access, &api))
 }
 
 /// Sign out

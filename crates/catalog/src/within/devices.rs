@@ -50,8 +50,8 @@ pub struct DevicePage {
 const KIND: &str = "device";
 /// Devices that one statement writes: more take no less time each.
 pub(crate) const WRITE_ROWS: usize = 100;
-pub(crate) const COLUMNS: &str = "id, ids, name, plate, device_group, tags, protocol, settings, notes, attributes, state, created, \
-    updated, revision, sort_key";
+pub(crate) const COLUMNS: &str = "id, ids, name, plate, time_zone, device_group, tags, protocol, settings, notes, attributes, state, \
+    created, updated, revision, sort_key";
 
 impl Within<'_> {
     /// A page of the devices that are visible; `after` is [`DevicePage::next`] of the page before.
@@ -295,16 +295,16 @@ pub(crate) async fn write_ids(change: &mut Change<'_>, devices: &[Device]) -> Re
 pub(crate) async fn write_devices(change: &mut Change<'_>, devices: &[Device]) -> Result<(), Error> {
     for chunk in devices.chunks(WRITE_ROWS) {
         let mut write = change.sql(
-            "INSERT INTO devices (tenant, id, ids, name, plate, device_group, tags, protocol, settings, notes, attributes, \
-             state, sort_key, search, created, updated, revision) VALUES ",
+            "INSERT INTO devices (tenant, id, ids, name, plate, time_zone, device_group, tags, protocol, settings, notes, \
+             attributes, state, sort_key, search, created, updated, revision) VALUES ",
         );
         for (index, device) in chunk.iter().enumerate() {
             write = write.push(if index > 0 { ", ($1, " } else { "($1, " }).push_bind(device.id.clone());
-            let group = device.group.clone();
-            let texts = [Some(json(&device.ids)), Some(device.name.clone()), Some(device.plate.clone()), group];
+            let own = [json(&device.ids), device.name.clone(), device.plate.clone(), device.time_zone.clone()];
+            let own = own.into_iter().map(Some).chain([device.group.clone()]);
             let more = [json(&device.tags), device.protocol.clone(), json(&device.settings), device.notes.clone()];
             let rest = [json(&device.attributes), device.state.name().into(), device.sort_key(), device.search_text()];
-            for text in texts.into_iter().chain(more.into_iter().chain(rest).map(Some)) {
+            for text in own.chain(more.into_iter().chain(rest).map(Some)) {
                 write = write.push(", ").push_bind(text);
             }
             for number in [device.created, device.updated, device.revision] {
@@ -314,7 +314,7 @@ pub(crate) async fn write_devices(change: &mut Change<'_>, devices: &[Device]) -
         }
         let write = write.push(
             " ON CONFLICT (tenant, id) DO UPDATE SET ids = excluded.ids, name = excluded.name, plate = excluded.plate, \
-             device_group = excluded.device_group, tags = excluded.tags, protocol = excluded.protocol, \
+             time_zone = excluded.time_zone, device_group = excluded.device_group, tags = excluded.tags, protocol = excluded.protocol, \
              settings = excluded.settings, notes = excluded.notes, attributes = excluded.attributes, \
              state = excluded.state, sort_key = excluded.sort_key, search = excluded.search, \
              updated = excluded.updated, revision = excluded.revision",

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::devices::{device_quota, may_add_devices, taken_id, write_ids};
+use super::devices::{COLUMNS, device_quota, may_add_devices, taken_id, write_ids};
 use super::{WRITE_ROWS, Within, write_devices};
 use crate::bounds::{self, IMPORT_AUDIT_IDS_MAX, IMPORT_ROWS_MAX};
 use crate::devices::{Device, DeviceFields, DeviceState, check_ids};
@@ -251,10 +251,7 @@ impl Import<'_, '_> {
     /// The devices of these rows, as they are, by id.
     async fn known(&mut self, rows: &[DeviceRow]) -> Result<BTreeMap<String, Device>, Error> {
         let ids = rows.iter().filter_map(|row| row.ids.first()).filter(|id| !id.contains('\0'));
-        let question = self.change.sql(
-            "SELECT id, ids, name, plate, device_group, tags, protocol, settings, notes, attributes, state, created, \
-             updated, revision FROM devices WHERE tenant = $1 AND id IN ",
-        );
+        let question = self.change.sql("SELECT ").push(COLUMNS).push(" FROM devices WHERE tenant = $1 AND id IN ");
         let found = self.change.rows(question.of_any_group().push_list(ids)).await?;
         found.iter().map(|row| Device::from_row(row).map(|device| (device.id.clone(), device))).collect()
     }

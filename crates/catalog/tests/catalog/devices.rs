@@ -114,6 +114,42 @@ fn a_device_is_made_changed_and_deleted() {
 }
 
 #[test]
+fn a_time_zone_is_given_and_taken_away() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let zone = |name: &str| DeviceFields { time_zone: Some(name.into()), ..DeviceFields::default() };
+        let none = "time_zone: is no time zone such as Europe/Berlin, as the IANA names them";
+        refused(within.create_device(ids(&["1"]), zone("Riga")).await, none);
+        assert_eq!(add(within, "1", DeviceFields::default()).await.time_zone, "");
+        // However it was written, it is kept as the IANA has it.
+        assert_eq!(within.update_device("1", zone("europe/riga")).await.unwrap().time_zone, "Europe/Riga");
+        refused(within.update_device("1", zone("+02:00")).await, none);
+        // What is not named stays.
+        let named = within.update_device("1", named("Truck 7")).await.unwrap();
+        assert_eq!((named.time_zone.as_str(), &named), ("Europe/Riga", &within.device("1").await.unwrap()));
+        let page = within.devices(&DeviceFilter::default(), DeviceOrder::Name, None, 10).await.unwrap();
+        assert_eq!(page.devices, [named]);
+        assert_eq!(within.update_device("1", zone("")).await.unwrap().time_zone, "");
+
+        let viewer = Access { role: Role::Viewer, ..owner.clone() };
+        let refusal = catalog.within(&viewer).update_device("1", zone("UTC")).await;
+        assert!(matches!(refusal, Err(Error::Forbidden { .. })), "{refusal:?}");
+
+        let log = within.audit(&AuditFilter::default()).await.unwrap();
+        let changes: Vec<_> = log.iter().rev().filter(|entry| entry.action == "device.update").collect();
+        let zones = |entry: &AuditEntry| {
+            let zone = |side: &Option<serde_json::Value>| side.as_ref().and_then(|side| side.get("time_zone").cloned());
+            (zone(&entry.was), zone(&entry.became))
+        };
+        let text = |zone: &str| Some(serde_json::Value::from(zone));
+        assert_eq!(zones(changes[0]), (text(""), text("Europe/Riga")));
+        assert_eq!(zones(changes[1]), (None, None));
+        assert_eq!(zones(changes[2]), (text("Europe/Riga"), text("")));
+    });
+}
+
+#[test]
 fn devices_are_found_by_pages() {
     with_catalog(async |_, catalog| {
         let owner = Access::owner("north");

@@ -107,6 +107,31 @@ fn a_bad_row_is_enough_unless_it_may_be_left_out() {
 }
 
 #[test]
+fn a_list_gives_time_zones() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let zoned = |id: &str, zone: &str| {
+            let fields = DeviceFields { time_zone: Some(zone.into()), ..DeviceFields::default() };
+            DeviceRow { ids: vec![id.into()], fields }
+        };
+        let rows = [zoned("1", "Europe/Riga"), zoned("2", "EUROPE/RIGA")];
+        assert_eq!(import(within, &rows, DO).await.0, [2, 0, 0, 0]);
+        let rows = [zoned("1", "Europe/Riga"), zoned("2", "Africa/Cairo"), row(&["1"], "", None)];
+        let expected = ["1: same", "2: time_zone", "1: failed: row 1 has the id 1 too"];
+        let skipping = ImportMode { skip_bad: true, ..DO };
+        assert_eq!(import(within, &rows, skipping).await.2, expected);
+        let zone = async |id: &str| within.device(id).await.unwrap().time_zone;
+        assert_eq!((zone("1").await, zone("2").await), ("Europe/Riga".to_owned(), "Africa/Cairo".to_owned()));
+        let reason = "1: failed: time_zone: is no time zone such as Europe/Berlin, as the IANA names them";
+        assert_eq!(import(within, &[zoned("1", "Riga")], DO).await.2, [reason]);
+        // A list that says nothing of it takes nothing away.
+        import(within, &[row(&["1"], "One", None)], DO).await;
+        assert_eq!(zone("1").await, "Europe/Riga");
+    });
+}
+
+#[test]
 fn a_list_keeps_to_the_quota() {
     with_catalog(async |_, catalog| {
         let quotas = Quotas { devices_max: Some(3), ..Quotas::default() };

@@ -18,6 +18,7 @@ pub(crate) enum Column {
 pub(crate) enum Field {
     Name,
     Plate,
+    TimeZone,
     Group,
     Protocol,
     Model,
@@ -105,6 +106,7 @@ impl Field {
         match self {
             Self::Name => "name",
             Self::Plate => "plate",
+            Self::TimeZone => "time zone",
             Self::Group => "group",
             Self::Protocol => "protocol",
             Self::Model => "model",
@@ -273,6 +275,19 @@ const FIELDS: &[(Field, &[&str])] = &[
             "группа",
         ],
     ),
+    (
+        Field::TimeZone,
+        &[
+            "timezone",
+            "devicetimezone",
+            "vehicletimezone",
+            "tz",
+            "zeitzone",
+            "fuseauhoraire",
+            "zonahoraria",
+            "часовойпояс",
+        ],
+    ),
     (Field::Protocol, &["protocol", "deviceprotocol", "protokoll", "протокол"]),
     (
         Field::Model,
@@ -364,6 +379,7 @@ mod tests {
         );
         check(&["unique_id", "license-plate"], Some("columns: ids from \"unique_id\", plate from \"license-plate\""));
         check(&["Госномер", "идентификатор"], Some("columns: ids from \"идентификатор\", plate from \"Госномер\""));
+        check(&["imei", "Time zone"], Some("columns: ids from \"imei\", time zone from \"Time zone\""));
         check(&["name", "plate"], None);
         check(&[], None);
     }

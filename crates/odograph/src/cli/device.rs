@@ -3,6 +3,7 @@
 mod command;
 pub(super) mod erase;
 mod import;
+mod set;
 
 use super::{Outcome, table, usage};
 use crate::client::Access;
@@ -23,6 +24,7 @@ use std::io::Write;
     odograph device list --state quarantined\n  \
     odograph device accept 352093081452251\n  \
     odograph device import fleet.csv              shows what would change; --apply does it\n  \
+    odograph device set 352093081452251 --name 'Truck 7' --time-zone Europe/Riga\n  \
     odograph device command 352093081452251 engineStop --ttl 10m --wait\n  \
     odograph device command 352093081452251 --text 'getver'\n  \
     odograph device commands 352093081452251\n  \
@@ -56,6 +58,8 @@ enum Command {
     Erase(erase::Options),
     /// Take in devices from a table or from a Traccar database. What would change is shown first.
     Import(import::Options),
+    /// Say what a device is: its name, its plate, its time zone.
+    Set(set::Options),
     /// Send a command to a device: it waits until the device is there. Commands go over TCP, not over UDP or HTTP.
     #[command(name = "command")]
     Tell(command::Options),
@@ -89,6 +93,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Command::Reject(which) => decide(which, State::Rejected, out),
         Command::Erase(options) => erase::run(options, out),
         Command::Import(options) => import::run(options, out),
+        Command::Set(options) => set::run(options, out),
         Command::Tell(options) => command::run(options, out),
         Command::Told(options) => command::list(options, out),
     }

@@ -52,6 +52,11 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     if map.style.is_some() && map.tiles.is_some() {
         problems.push(format!("{}: map: style and tiles are two maps: name one of them", place(loaded, "map")));
     }
+    let geocoder = &loaded.config.geocoder;
+    if geocoder.url.is_none() && !(geocoder.pointer.is_none() && geocoder.credit.is_none()) {
+        let place = place(loaded, "geocoder");
+        problems.push(format!("{place}: geocoder: pointer and credit say nothing without url"));
+    }
     problems.extend(tenants(loaded));
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));

@@ -25,6 +25,11 @@ pub(crate) trait Setting {
     /// The value as it would be given; null where nothing is set.
     fn show(&self) -> Value;
 
+    /// Whether a value that was given is not to be shown as it is.
+    fn is_secret(&self) -> bool {
+        false
+    }
+
     /// The value as an amount, where it is one: bytes, milliseconds, a count.
     fn amount(&self) -> Option<u64> {
         None
@@ -39,6 +44,8 @@ pub(crate) trait Setting {
 /// A value that is written as one text.
 trait Word: Sized {
     const EXPECTED: &'static str;
+    /// Whether there may be something in it that nobody else should see, also where it is refused.
+    const IS_SECRET: bool = false;
 
     fn read(text: &str) -> Option<Self>;
 
@@ -71,6 +78,10 @@ impl<T: Word> Setting for T {
         self.write()
     }
 
+    fn is_secret(&self) -> bool {
+        T::IS_SECRET
+    }
+
     fn amount(&self) -> Option<u64> {
         Word::amount(self)
     }
@@ -92,6 +103,10 @@ impl<T: Word> Setting for Option<T> {
 
     fn show(&self) -> Value {
         self.as_ref().map_or(Value::Null, T::write)
+    }
+
+    fn is_secret(&self) -> bool {
+        T::IS_SECRET
     }
 
     fn amount(&self) -> Option<u64> {
@@ -213,6 +228,14 @@ impl WebAddress {
         self.0.origin().ascii_serialization()
     }
 }
+
+/// A geocoder's address, with the place in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GeocoderUrl(pub(crate) odograph_geocoder::Template);
+
+/// A way to a part of a JSON text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct JsonPointer(pub(crate) String);
 
 /// Where a lake is that is in no folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -411,6 +434,36 @@ impl Word for WebAddress {
 
     fn write(&self) -> Value {
         json!(self.0.as_str())
+    }
+}
+
+impl Word for GeocoderUrl {
+    const EXPECTED: &'static str =
+        "an address such as https://geocoder.example.org/reverse?lat={latitude}&lon={longitude}";
+    const IS_SECRET: bool = true;
+
+    fn read(text: &str) -> Option<Self> {
+        odograph_geocoder::Template::parse(text).ok().map(Self)
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0.shown())
+    }
+
+    fn refuse(text: &str) -> String {
+        odograph_geocoder::Template::parse(text).err().unwrap_or(Self::EXPECTED).to_owned()
+    }
+}
+
+impl Word for JsonPointer {
+    const EXPECTED: &'static str = "a JSON pointer such as /results/0/formatted";
+
+    fn read(text: &str) -> Option<Self> {
+        (text.starts_with('/') && !text.chars().any(char::is_control)).then(|| Self(text.to_owned()))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
     }
 }
 

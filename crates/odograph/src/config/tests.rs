@@ -304,3 +304,32 @@ fn what_was_meant_to_say_something_and_says_nothing_is_an_error() {
     assert_eq!(refused(&format!("{listener}allow = []")), empty);
     load(&format!("{listener}allow = [\"10.0.0.0/8\"]\nsettings = {{}}\n[http]\n"), &[]).unwrap();
 }
+
+#[test]
+fn a_geocoder_has_an_address_with_the_place_in_it_whose_key_is_shown_nowhere() {
+    let url = "https://a.example/reverse?lat={latitude}&lon={longitude}&key=hush";
+    let file = format!("[geocoder]\nurl = \"{url}\"\npointer = \"/results/0/text\"\nrequests_per_second = 5\n");
+    let loaded = load(&file, &[("ODOGRAPH_GEOCODER__CREDIT", "© Test")]).unwrap();
+    let shown = rows(&loaded).into_iter().find(|row| row.key == "geocoder.url").unwrap();
+    assert_eq!(shown.value, "https://a.example/reverse?lat={latitude}&lon={longitude}&key=hidden");
+    let wanted = loaded.config.geocoder.wanted().unwrap();
+    assert_eq!((wanted.url.host().as_str(), wanted.credit.as_deref()), ("a.example", Some("© Test")));
+    assert_eq!((wanted.timeout.as_secs(), wanted.requests_per_second), (5, 5));
+    assert!(load("", &[]).unwrap().config.geocoder.wanted().is_none());
+    assert_eq!(
+        refused("[geocoder]\nurl = \"https://a.example/reverse?lat={latitude}&key=hush\""),
+        "odograph.toml:2:1: geocoder.url: it is without {latitude} or {longitude}, which stand for the place"
+    );
+    assert_eq!(
+        refused("[geocoder]\npointer = \"results\""),
+        "odograph.toml:2:1: geocoder.pointer: \"results\" is not a JSON pointer such as /results/0/formatted"
+    );
+    assert_eq!(
+        refused("[geocoder]\ncredit = \"© Test\""),
+        "odograph.toml:2:1: geocoder: pointer and credit say nothing without url"
+    );
+    assert_eq!(
+        refused("[geocoder]\nrequests_per_second = 0"),
+        "odograph.toml:2:1: geocoder.requests_per_second: \"0\" is too little: 1 to 100 are possible"
+    );
+}

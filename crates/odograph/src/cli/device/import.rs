@@ -6,6 +6,7 @@ use crate::cli::token::Tenanted;
 use crate::cli::{Outcome, usage};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
+use odograph_catalog::bounds::time_zone_named;
 use odograph_catalog::{DeviceFields, DeviceRow, DeviceState, ImportMode, ImportOutcome, ImportReport};
 use odograph_movein::{Device, Format, Found, Hint, Speaks};
 use serde_json::{Map, Value, json};
@@ -65,8 +66,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         delimiter: options.delimiter,
         time_zone: time_zone.transpose()?,
     };
-    let found = odograph_movein::read(&options.file, &hint)
+    let mut found = odograph_movein::read(&options.file, &hint)
         .with_context(|| format!("cannot import {}", options.file.display()))?;
+    found.said.extend(odd_time_zones(&found.devices));
     let rows: Vec<DeviceRow> = found.devices.iter().map(row).collect();
     let mode = ImportMode { dry_run: !options.apply, skip_bad: options.skip_bad };
     let report =
@@ -95,6 +97,11 @@ fn row(device: &Device) -> DeviceRow {
     add("contact", device.contact.clone());
     add("category", device.category.clone());
     add("expires", device.expires_at.map(|at| at.to_string()));
+    // One that nobody knows, such as GMT+2, is worth keeping, and no reason to leave the row out.
+    let time_zone = device.time_zone.as_deref().and_then(time_zone_named);
+    if time_zone.is_none() {
+        add("time_zone", device.time_zone.clone());
+    }
     let protocol = match &device.protocol {
         Some(Speaks::Ours(name)) => Some((*name).to_owned()),
         Some(Speaks::Foreign(name)) => {
@@ -106,6 +113,7 @@ fn row(device: &Device) -> DeviceRow {
     let fields = DeviceFields {
         name: device.name.clone(),
         plate: device.plate.clone(),
+        time_zone: time_zone.map(str::to_owned),
         group: device.group.clone().map(Some),
         tags: (!device.tags.is_empty()).then(|| device.tags.clone()),
         protocol,
@@ -116,6 +124,17 @@ fn row(device: &Device) -> DeviceRow {
         ..DeviceFields::default()
     };
     DeviceRow { ids: device.ids.clone(), fields }
+}
+
+/// What a person should know of time zones that are none.
+fn odd_time_zones(devices: &[Device]) -> Option<String> {
+    let named = devices.iter().filter_map(|device| device.time_zone.as_deref());
+    let mut odd = named.filter(|name| time_zone_named(name).is_none());
+    let first = odd.next()?;
+    let many = odd.count() + 1;
+    Some(format!(
+        "{many} with a time zone that is none such as Europe/Berlin, the first is {first}: it becomes the attribute time_zone"
+    ))
 }
 
 fn tell(options: &Options, found: &Found, report: &ImportReport, out: &mut dyn Write) -> Result<()> {
