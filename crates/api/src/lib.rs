@@ -51,15 +51,13 @@ pub struct Api {
     pub(crate) sharing: Seats,
     /// Who looks for devices by what is live of them.
     pub(crate) looking: Seats,
-    /// Whether browsers shall send the cookie by TLS alone.
-    pub(crate) secure_cookies: bool,
 }
 
 impl Api {
-    /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
-    pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
+    /// An API over this process. It answers once it has its catalog.
+    pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers) -> Self {
         let (catalog, reading, sharing, looking) = Default::default();
-        Self { catalog, server, live, groups, reading, sharing, looking, secure_cookies }
+        Self { catalog, server, live, groups, reading, sharing, looking }
     }
 
     /// Gives it the catalog, once.

@@ -9,6 +9,7 @@ mod backup;
 mod devices;
 mod erase;
 mod export;
+mod forwarded;
 mod health;
 mod journal;
 mod pace;
@@ -31,6 +32,7 @@ use crate::server::{Accountant, Alarms, Commander, Follower, Shares, auditor, ht
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
+use forwarded::Proxies;
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
 use odograph_catalog::{AuditKept, Catalog, Error};
@@ -253,7 +255,7 @@ impl Bound {
             .max_blocking_threads(blocking_threads(seats.control))
             .build()
             .context("cannot start the HTTP server")?;
-        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.public.tls.is_some());
+        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone());
         runtime.block_on(begin(&api, app, config, folder))?;
         let again = self.public.again()?;
         let Self { public: Public { tcp, tls }, unix, socket } = self;
@@ -262,6 +264,7 @@ impl Bound {
         }
         unix.set_nonblocking(true)?;
         let site = site::Site::new(&config.map);
+        let proxies = Proxies::new(&config.http.trusted_proxies);
         let (everyone, control) = (public(app, &api, &site), control(app, &api, &site));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
@@ -270,7 +273,7 @@ impl Bound {
                     if let Some(tls) = tls.clone() {
                         tokio::spawn(tls::renew(tls));
                     }
-                    tokio::spawn(accept::tcp(tcp, tls, everyone, seats.http));
+                    tokio::spawn(accept::tcp(tcp, tls, proxies, everyone, seats.http));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
                     tokio::spawn(accept::unix(unix, control, seats.control));
@@ -348,6 +351,7 @@ async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
 /// The help texts of the metrics here.
 pub(crate) fn describe() {
     use metrics::{describe_counter, describe_gauge};
+    forwarded::describe();
     describe_counter!(
         "odograph_api_seats_refused_total",
         "Answers that were refused because as many were under way as may be, of the tenant or of all, by kind."

@@ -45,6 +45,7 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: TlsConfig,
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 /// The map that the interface shows, if it is not the one that it has itself.
@@ -188,7 +189,11 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: "odograph-data".into(),
-            http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), tls: TlsConfig::default() },
+            http: Http {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+                tls: TlsConfig::default(),
+                trusted_proxies: Vec::new(),
+            },
             map: MapConfig::default(),
             ingest: Ingest {
                 host: Ipv6Addr::UNSPECIFIED.into(),
@@ -335,6 +340,12 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.http.tls.client_ca,
         "nobody needs a certificate",
         "A file with the certificates of those who sign clients' certificates, as PEM: whoever comes has to show one then.",
+    ),
+    free(
+        "http.trusted_proxies",
+        |c| &mut c.http.trusted_proxies,
+        "none: whoever is connected is whoever asks",
+        "Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` or `X-Forwarded-For` says who asks. Of all others these headers are ignored. See [behind-a-balancer.md](behind-a-balancer.md).",
     ),
     free(
         "map.style",

@@ -189,6 +189,23 @@ fn what_a_listener_says_about_balancers_and_tls_is_whole() {
 }
 
 #[test]
+fn proxies_are_some_and_not_everyone() {
+    let loaded = load("[http]\ntrusted_proxies = [\"10.0.0.5\", \"2001:db8:1::/64\"]", &[]).unwrap();
+    let networks: Vec<String> = loaded.config.http.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.5/32", "2001:db8:1::/64"]);
+    for everyone in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
+        let shown = if everyone.starts_with("::/") { everyone } else { "0.0.0.0/0" };
+        assert_eq!(
+            refused(&format!("[http]\ntrusted_proxies = [\"10.0.0.5\", \"{everyone}\"]")),
+            format!(
+                "odograph.toml:2:1: http.trusted_proxies: {shown} is everyone, and anyone could say then that they are somebody \
+                 else: name the networks of the proxies, as 10.0.0.0/24"
+            )
+        );
+    }
+}
+
+#[test]
 fn a_map_is_named_by_its_address() {
     let loaded = load(
         "[map]\nstyle = \"https://tiles.example.org:8443/a/style.json?key=1\"\nhosts = [\"https://fonts.example.org\", \"https://*.example.com/x\"]",

@@ -1,9 +1,10 @@
 //! A program that asks the API.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// Longer than anything takes here.
@@ -13,6 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub(crate) struct Client {
     address: SocketAddr,
+    /// From where it asks, if that matters.
+    from: Option<Ipv4Addr>,
     /// What is sent with each request.
     headers: Vec<(String, String)>,
 }
@@ -29,7 +32,13 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) fn nobody(address: SocketAddr) -> Self {
-        Self { address, headers: Vec::new() }
+        Self { address, from: None, headers: Vec::new() }
+    }
+
+    /// The same from an address of its own.
+    pub(crate) fn from(mut self, address: Ipv4Addr) -> Self {
+        self.from = Some(address);
+        self
     }
 
     pub(crate) fn with_token(address: SocketAddr, token: &str) -> Self {
@@ -66,7 +75,10 @@ impl Client {
 
     /// Sends a request, and gives the connection, before its head.
     pub(crate) fn begin(&self, method: &str, path: &str, body: Option<&Value>) -> BufReader<TcpStream> {
-        let mut stream = TcpStream::connect(self.address).expect("the HTTP server answers");
+        let mut stream = match self.from {
+            Some(from) => call(from, self.address),
+            None => TcpStream::connect(self.address).expect("the HTTP server answers"),
+        };
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n", self.address);
         for (name, value) in &self.headers {
@@ -81,6 +93,14 @@ impl Client {
         stream.write_all(request.as_bytes()).expect("a request is sent");
         BufReader::new(stream)
     }
+}
+
+/// A connection from an address of one's own.
+pub(crate) fn call(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
+    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
+    bind(&socket, &SocketAddr::from((from, 0))).expect("an address of the loopback");
+    connect(&socket, &to).expect("it listens");
+    TcpStream::from(socket)
 }
 
 /// The status and the headers, whose names are small letters.
