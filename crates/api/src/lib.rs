@@ -8,6 +8,7 @@
 
 mod body;
 mod caller;
+mod cors;
 mod description;
 mod groups;
 mod problem;
@@ -33,6 +34,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
+use cors::Cors;
 use odograph_catalog::Catalog;
 use odograph_live::Live;
 use seats::Seats;
@@ -77,18 +79,22 @@ impl Api {
     }
 }
 
-/// The routes. Each request needs an [`Origin`] among its extensions.
-pub fn router(api: &Api) -> Router {
+/// The routes. Each request needs an [`Origin`] among its extensions. Pages of these `origins` may ask, too, as
+/// `https://dashboard.example` and as browsers write it.
+pub fn router(api: &Api, origins: &[String]) -> Router {
     let (routes, description) = description::parts();
     let description: Arc<str> = description::text(&description).into();
-    routes
+    let routes = routes
         .route("/api/v1/openapi.json", axum::routing::get(move || async move { description::answer(&description) }))
         .route("/api", axum::routing::any(routes::nothing))
         .route("/api/{*rest}", axum::routing::any(routes::nothing))
         .method_not_allowed_fallback(routes::other_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(axum::middleware::map_response(guarded))
-        .with_state(api.clone())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    let routes = match origins {
+        [] => routes,
+        origins => routes.layer(axum::middleware::from_fn_with_state(Cors::new(origins), cors::share)),
+    };
+    routes.layer(axum::middleware::map_response(guarded)).with_state(api.clone())
 }
 
 /// No browser takes an answer for something else than it says, or keeps one that says nothing about that.

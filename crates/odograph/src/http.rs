@@ -265,7 +265,8 @@ impl Bound {
         unix.set_nonblocking(true)?;
         let site = site::Site::new(&config.map);
         let proxies = Proxies::new(&config.http.trusted_proxies);
-        let (everyone, control) = (public(app, &api, &site), control(app, &api, &site));
+        let origins: Vec<String> = config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+        let (everyone, control) = (public(app, &api, &origins, &site), control(app, &api, &site));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async {
@@ -372,9 +373,9 @@ const THREADS: usize = 2;
 /// How long until a catalog is tried again that could not be reached.
 const AGAIN: Duration = Duration::from_secs(5);
 
-fn public(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
+fn public(app: &Arc<App>, api: &Api, origins: &[String], site: &Arc<site::Site>) -> Router {
     let pages = Router::new().fallback(site::serve).with_state(site.clone());
-    health::routes(app, api).merge(odograph_api::router(api)).merge(pages)
+    health::routes(app, api).merge(odograph_api::router(api, origins)).merge(pages)
 }
 
 fn control(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
@@ -392,5 +393,6 @@ fn control(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
         .route("/control/devices/{id}/accept", post(devices::accept))
         .route("/control/devices/{id}/reject", post(devices::reject))
         .with_state(app.clone());
-    public(app, api, site).merge(own)
+    // No browser comes by this way.
+    public(app, api, &[], site).merge(own)
 }

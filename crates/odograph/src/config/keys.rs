@@ -5,7 +5,7 @@ mod lists;
 pub(crate) use lists::{DEVICE_KEYS, LISTENER_KEYS, TENANT_KEYS};
 
 use super::setting::{
-    BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports, WebAddress,
+    BackupPlace, CatalogUrl, LogFormat, LogLevel, Name, PageOrigin, Setting, Size, StoreUrl, Transports, WebAddress,
 };
 use compact_str::CompactString;
 use ipnet::IpNet;
@@ -46,6 +46,8 @@ pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: TlsConfig,
     pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Where pages are from that may ask besides our own.
+    pub(crate) cors_origins: Vec<PageOrigin>,
 }
 
 /// The map that the interface shows, if it is not the one that it has itself.
@@ -193,6 +195,7 @@ impl Default for Config {
                 listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
                 tls: TlsConfig::default(),
                 trusted_proxies: Vec::new(),
+                cors_origins: Vec::new(),
             },
             map: MapConfig::default(),
             ingest: Ingest {
@@ -346,6 +349,12 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.http.trusted_proxies,
         "none: whoever is connected is whoever asks",
         "Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` or `X-Forwarded-For` says who asks. Of all others these headers are ignored. See [behind-a-balancer.md](behind-a-balancer.md).",
+    ),
+    free(
+        "http.cors_origins",
+        |c| &mut c.http.cors_origins,
+        "no other site's",
+        "Sites whose pages may ask the API, with a token, as `[\"https://dashboard.example\"]` (CORS). See [api.md](../api.md#pages-of-other-sites).",
     ),
     free(
         "map.style",

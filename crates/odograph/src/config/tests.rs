@@ -206,6 +206,36 @@ fn proxies_are_some_and_not_everyone() {
 }
 
 #[test]
+fn sites_whose_pages_may_ask_are_written_as_browsers_write_them() {
+    let file = "[http]\ncors_origins = [\"https://dashboard.example\", \"http://[::1]:5173\"]";
+    let loaded = load(file, &[]).unwrap();
+    let origins: Vec<&str> = loaded.config.http.cors_origins.iter().map(setting::PageOrigin::as_str).collect();
+    assert_eq!(origins, ["https://dashboard.example", "http://[::1]:5173"]);
+    let loaded = load("", &[("ODOGRAPH_HTTP__CORS_ORIGINS", "https://a.example, http://localhost:5173")]).unwrap();
+    assert_eq!(loaded.config.http.cors_origins.len(), 2);
+    for (wrong, told) in [
+        ("https://dashboard.example/", "is none: did you mean https://dashboard.example?"),
+        ("https://dashboard.example/app?x=1", "is none: did you mean https://dashboard.example?"),
+        ("https://dashboard.example:443", "is none: did you mean https://dashboard.example?"),
+        ("https://Dashboard.example", "is none: did you mean https://dashboard.example?"),
+        ("dashboard.example:8443", "is none: did you mean https://dashboard.example:8443?"),
+        ("https://me:secret@dashboard.example", "is none"),
+        ("*", "is none: each is named by itself"),
+        ("https://*.dashboard.example", "is none: each is named by itself"),
+        ("null", "is none"),
+        ("ftp://dashboard.example", "is none"),
+        ("", "is none"),
+    ] {
+        assert_eq!(
+            refused(&format!("[http]\ncors_origins = [\"https://a.example\", \"{wrong}\"]")),
+            format!(
+                "odograph.toml:2:1: http.cors_origins: not a list of sites such as https://dashboard.example: {wrong:?} {told}"
+            )
+        );
+    }
+}
+
+#[test]
 fn a_map_is_named_by_its_address() {
     let loaded = load(
         "[map]\nstyle = \"https://tiles.example.org:8443/a/style.json?key=1\"\nhosts = [\"https://fonts.example.org\", \"https://*.example.com/x\"]",
