@@ -386,7 +386,7 @@ fn a_restored_backup_lets_nobody_in_silently_who_was_locked_out_since() {
     let share = owner.post(&format!("{device}/shares"), &json!({})).of(201);
     let link = format!("Bearer {}", share["secret"].as_str().expect("a secret"));
     // For whichever protocol the device will speak.
-    let wanted = owner.post(&format!("{device}/commands"), &json!({"type": "custom", "text": "restart"})).of(201);
+    let wanted = owner.post(&format!("{device}/commands"), &json!({"type": "engineStop"})).of(201);
     let number = wanted["number"].as_i64().expect("a number");
     // Until it knows how devices are, it says that it does not.
     let shared = |server: &Server| {
