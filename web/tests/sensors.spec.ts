@@ -72,6 +72,9 @@ test('a formula says where it is wrong, is renamed, and deleted', async ({ page 
   await form.getByRole('radio', { name: 'Formula' }).check()
   await form.getByLabel('Formula, in CEL').fill('value("position.altitude") + altitude')
   await expect(form.getByRole('alert')).toContainText('line 1, column 30')
+  // What only may be wrong is told beside what it shows.
+  await form.getByLabel('Formula, in CEL').fill('value("position.altitude") > 9000 ? 0 / 0 : value("position.altitude")')
+  await expect(form.getByRole('list', { name: 'What may be wrong' })).toContainText('divides by 0')
   await form.getByLabel('Formula, in CEL').fill('value("position.altitude") * 3.28084')
   await form.getByLabel('Unit').fill('ft')
   await expect(form.getByRole('status').filter({ hasText: 'Now 1312.34 ft' })).toBeVisible()

@@ -5,7 +5,7 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use odograph_catalog::{Access, Catalog, Tenants, Within};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Whoever asks, with what they may see and do.
@@ -21,10 +21,25 @@ pub struct Caller {
 /// Where a request came from. Put into each by the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// By the network, from this address.
-    Network(SocketAddr),
+    /// By the network.
+    Network {
+        /// From this address: that of the connection, or of whoever a trusted proxy says it hands a request on for.
+        address: IpAddr,
+        /// Whether they came by TLS, to us or to that proxy.
+        secure: bool,
+    },
     /// Over the control socket, which only the owner of the data folder can open.
     Control,
+}
+
+impl Origin {
+    /// The address that bounds and the audit log go by.
+    pub(crate) const fn address(self) -> Option<IpAddr> {
+        match self {
+            Self::Network { address, .. } => Some(address),
+            Self::Control => None,
+        }
+    }
 }
 
 impl Caller {
@@ -69,7 +84,7 @@ impl FromRequestParts<Api> for Caller {
         let catalog = api.catalog()?.clone();
         let (access, secret) = match origin {
             Some(Origin::Control) => (Access::owner("default"), None),
-            Some(Origin::Network(peer)) => authenticate(parts, &catalog, peer.ip()).await?,
+            Some(Origin::Network { address, .. }) => authenticate(parts, &catalog, address).await?,
             // A server that does not say where a request came from must not let anyone in.
             None => return Err(unauthenticated()),
         };

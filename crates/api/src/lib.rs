@@ -8,6 +8,7 @@
 
 mod body;
 mod caller;
+mod cors;
 mod description;
 mod groups;
 mod problem;
@@ -33,6 +34,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::HeaderValue;
 use axum::http::header::{CACHE_CONTROL, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
 use axum::response::Response;
+use cors::Cors;
 use odograph_catalog::Catalog;
 use odograph_geocoder::Geocoder;
 use odograph_live::Live;
@@ -57,16 +59,14 @@ pub struct Api {
     pub(crate) map_reads: Arc<Semaphore>,
     /// Who knows the addresses of places, if somebody does.
     pub(crate) geocoder: Option<Geocoder>,
-    /// Whether browsers shall send the cookie by TLS alone.
-    pub(crate) secure_cookies: bool,
 }
 
 impl Api {
-    /// An API over this process. It answers once it has its catalog. `secure_cookies` where browsers come by TLS.
-    pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers, secure_cookies: bool) -> Self {
+    /// An API over this process. It answers once it has its catalog.
+    pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers) -> Self {
         let (catalog, reading, sharing, looking) = Default::default();
         let map_reads = Arc::new(Semaphore::new(routes::map::READS_MAX));
-        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, geocoder: None, secure_cookies }
+        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, geocoder: None }
     }
 
     /// The same, with somebody who knows the addresses of places.
@@ -91,18 +91,22 @@ impl Api {
     }
 }
 
-/// The routes. Each request needs an [`Origin`] among its extensions.
-pub fn router(api: &Api) -> Router {
+/// The routes. Each request needs an [`Origin`] among its extensions. Pages of these `origins` may ask, too, as
+/// `https://dashboard.example` and as browsers write it.
+pub fn router(api: &Api, origins: &[String]) -> Router {
     let (routes, description) = description::parts();
     let description: Arc<str> = description::text(&description).into();
-    routes
+    let routes = routes
         .route("/api/v1/openapi.json", axum::routing::get(move || async move { description::answer(&description) }))
         .route("/api", axum::routing::any(routes::nothing))
         .route("/api/{*rest}", axum::routing::any(routes::nothing))
         .method_not_allowed_fallback(routes::other_method)
-        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(axum::middleware::map_response(guarded))
-        .with_state(api.clone())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX));
+    let routes = match origins {
+        [] => routes,
+        origins => routes.layer(axum::middleware::from_fn_with_state(Cors::new(origins), cors::share)),
+    };
+    routes.layer(axum::middleware::map_response(guarded)).with_state(api.clone())
 }
 
 /// No browser takes an answer for something else than it says, or keeps one that says nothing about that.

@@ -9,6 +9,7 @@ mod backup;
 mod devices;
 mod erase;
 mod export;
+mod forwarded;
 mod health;
 mod journal;
 mod pace;
@@ -32,6 +33,7 @@ use crate::server::{Accountant, Alarms, Commander, Follower, Shares, auditor, ht
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
+use forwarded::Proxies;
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
 use odograph_catalog::{AuditKept, Catalog, Error};
@@ -260,7 +262,7 @@ impl Bound {
             .max_blocking_threads(blocking_threads(seats.control))
             .build()
             .context("cannot start the HTTP server")?;
-        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone(), self.public.tls.is_some());
+        let api = Api::new(app.clone(), app.live.clone(), app.groups.clone());
         let api = api.with_geocoder(geocoder(config)?);
         runtime.block_on(begin(&api, app, config, folder))?;
         let again = self.public.again()?;
@@ -270,7 +272,9 @@ impl Bound {
         }
         unix.set_nonblocking(true)?;
         let site = site::Site::new(&config.map, app.map.is_some());
-        let (everyone, control) = (public(app, &api, &site), control(app, &api, &site));
+        let proxies = Proxies::new(&config.http.trusted_proxies);
+        let origins: Vec<String> = config.http.cors_origins.iter().map(|origin| origin.as_str().to_owned()).collect();
+        let (everyone, control) = (public(app, &api, &origins, &site), control(app, &api, &site));
         let (stop, stopped) = oneshot::channel();
         let serve = move || {
             runtime.block_on(async {
@@ -278,7 +282,7 @@ impl Bound {
                     if let Some(tls) = tls.clone() {
                         tokio::spawn(tls::renew(tls));
                     }
-                    tokio::spawn(accept::tcp(tcp, tls, everyone, seats.http));
+                    tokio::spawn(accept::tcp(tcp, tls, proxies, everyone, seats.http));
                 }
                 if let Ok(unix) = tokio::net::UnixListener::from_std(unix) {
                     tokio::spawn(accept::unix(unix, control, seats.control));
@@ -363,6 +367,7 @@ async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
 /// The help texts of the metrics here.
 pub(crate) fn describe() {
     use metrics::{describe_counter, describe_gauge};
+    forwarded::describe();
     describe_counter!(
         "odograph_api_seats_refused_total",
         "Answers that were refused because as many were under way as may be, of the tenant or of all, by kind."
@@ -383,9 +388,9 @@ const THREADS: usize = 2;
 /// How long until a catalog is tried again that could not be reached.
 const AGAIN: Duration = Duration::from_secs(5);
 
-fn public(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
+fn public(app: &Arc<App>, api: &Api, origins: &[String], site: &Arc<site::Site>) -> Router {
     let pages = Router::new().fallback(site::serve).with_state(site.clone());
-    health::routes(app, api).merge(odograph_api::router(api)).merge(pages)
+    health::routes(app, api).merge(odograph_api::router(api, origins)).merge(pages)
 }
 
 fn control(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
@@ -403,5 +408,6 @@ fn control(app: &Arc<App>, api: &Api, site: &Arc<site::Site>) -> Router {
         .route("/control/devices/{id}/accept", post(devices::accept))
         .route("/control/devices/{id}/reject", post(devices::reject))
         .with_state(app.clone());
-    public(app, api, site).merge(own)
+    // No browser comes by this way.
+    public(app, api, &[], site).merge(own)
 }

@@ -304,3 +304,73 @@ fn devices_are_found_by_what_is_live_of_them() {
         Some(())
     });
 }
+
+#[test]
+fn pages_of_sites_that_are_named_may_ask_with_a_token() {
+    let place = Place::new();
+    let config = "[ingest]\ndefault_ports = false\n[http]\ncors_origins = [\"https://dashboard.example\", \"http://localhost:5173\"]\n";
+    let path = place.write("odograph.toml", config);
+    let mut command = place.command(&["serve", "--config", path.to_str().expect("UTF-8")]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let page = |origin: &str| Client::nobody(server.http()).with("origin", origin);
+    let asks_first = |origin: &str, path: &str| {
+        let asking = page(origin).with("access-control-request-method", "POST");
+        asking.with("access-control-request-headers", "authorization,content-type").ask("OPTIONS", path, None)
+    };
+    let allowed = "access-control-allow-origin";
+    for origin in ["https://dashboard.example", "http://localhost:5173"] {
+        let told = asks_first(origin, "/api/v1/devices");
+        assert_eq!((told.status, told.header(allowed)), (204, Some(origin)));
+        assert_eq!(told.header("access-control-allow-methods"), Some("GET, HEAD, POST, PUT, PATCH, DELETE"));
+        assert_eq!(told.header("access-control-allow-headers"), Some("authorization, content-type, last-event-id"));
+        assert_eq!((told.header("access-control-max-age"), told.header("vary")), (Some("600"), Some("origin")));
+        assert_eq!(told.header("access-control-allow-credentials"), None);
+    }
+    let token = token(&place, &["--role", "manager"]);
+    let dashboard = page("https://dashboard.example").with("sec-fetch-site", "cross-site");
+    let program = dashboard.clone().with("authorization", &format!("Bearer {token}"));
+    let made = program.post("/api/v1/devices", &json!({"ids": ["1"]}));
+    assert_eq!((made.status, made.header(allowed)), (201, Some("https://dashboard.example")));
+    let seen = program.get("/api/v1/devices/1/records?format=csv");
+    assert_eq!((seen.status, seen.header(allowed)), (200, Some("https://dashboard.example")));
+    let readable = seen.header("access-control-expose-headers").expect("what a page may read");
+    assert!(readable.contains("content-disposition") && seen.header("content-disposition").is_some(), "{readable}");
+    // Why it was refused, a page may read as well.
+    let refused = dashboard.get("/api/v1/devices");
+    assert_eq!(refused.header(allowed), Some("https://dashboard.example"));
+    assert_eq!(refused.problem(401), "unauthenticated");
+    // Others may not: neither in other letters, nor at another port, nor with more behind it.
+    for origin in [
+        "https://other.example",
+        "https://dashboard.example:8443",
+        "http://dashboard.example",
+        "https://Dashboard.example",
+        "null",
+    ] {
+        let told = asks_first(origin, "/api/v1/devices");
+        assert_eq!((told.header(allowed), told.header("vary")), (None, Some("origin")), "{origin}");
+        assert_eq!(told.problem(405), "method_not_allowed");
+        let asked = page(origin).with("authorization", &format!("Bearer {token}")).get("/api/v1/devices");
+        assert_eq!((asked.status, asked.header(allowed)), (200, None), "a browser keeps it from the page");
+    }
+    // With the cookie of whoever has signed in, no page of another site changes anything or gets to see anything.
+    let signed_in = Client::nobody(server.http());
+    let signed_in = signed_in.post("/api/v1/sessions", &json!({"login": "admin", "password": "correct horse"}));
+    let cookie = signed_in.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
+    let with_cookie = dashboard.with("cookie", &cookie);
+    assert_eq!(with_cookie.post("/api/v1/devices", &json!({"ids": ["2"]})).problem(403), "forbidden");
+    assert_eq!(with_cookie.get("/api/v1/devices").header("access-control-allow-credentials"), None);
+    // Besides the API, nothing is shared.
+    for path in ["/healthz", "/metrics", "/"] {
+        assert_eq!(page("https://dashboard.example").get(path).header(allowed), None, "{path}");
+    }
+    // Where nobody is named, nothing is said of it.
+    let place = Place::new();
+    let server = place.serve();
+    let page = Client::nobody(server.http()).with("origin", "https://dashboard.example");
+    let told = page.clone().with("access-control-request-method", "GET").ask("OPTIONS", "/api/v1/devices", None);
+    assert_eq!((told.header(allowed), told.header("vary")), (None, None));
+    assert_eq!(told.problem(405), "method_not_allowed");
+    assert_eq!(page.get("/api/v1/openapi.json").header(allowed), None);
+}

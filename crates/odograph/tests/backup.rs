@@ -1,9 +1,11 @@
 //! Backups of a server that devices send to, what interrupts them, and data folders that are made of them elsewhere.
 
+mod client;
 mod common;
 
+use client::Client;
 use common::{Device, Place, Server, errors, moment, position};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -95,7 +97,7 @@ fn target(place: &Place) -> PathBuf {
 }
 
 fn backup(place: &Place, to: &Path) -> Value {
-    json(&place.text(&["backup", "--json", "--to", text(to)]))
+    read(&place.text(&["backup", "--json", "--to", text(to)]))
 }
 
 /// Restores the newest backup into a place of its own.
@@ -105,7 +107,7 @@ fn restore(from: &Path) -> Place {
     place
 }
 
-fn json(text: &str) -> Value {
+fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
@@ -164,7 +166,7 @@ fn what_was_acknowledged_before_a_backup_is_in_it_once_while_everything_moves() 
     assert_eq!(counted(&restored.records(&[])), sent, "while it runs");
     assert!(server.stop().success());
     assert_eq!(counted(&restored.records(&[])), sent, "afterwards");
-    let verified = json(&restored.text(&["journal", "verify", "--history", "--json"]));
+    let verified = read(&restored.text(&["journal", "verify", "--history", "--json"]));
     assert_eq!((&verified["sound"], &verified["history"]["wrong"]), (&Value::Bool(true), &Value::Array(vec![])));
     // And is backed up to where the first one was, because it is the same journal.
     let again = backup(&restored, &to);
@@ -207,7 +209,7 @@ fn a_second_backup_sends_what_is_new() {
     let second = backup(&place, &to);
     assert_eq!((&second["sent"]["bytes"], &second["files"]), (&0.into(), &first["files"]), "{second}");
     // Reading everything again finds the same.
-    let read = json(&place.text(&["backup", "--json", "--read-all", "--to", text(&to)]));
+    let read = read(&place.text(&["backup", "--json", "--read-all", "--to", text(&to)]));
     assert_eq!(read["sent"]["objects"], 0, "{read}");
     let listed = place.text(&["backup", "list", "--json", "--from", text(&to)]);
     assert_eq!(listed.lines().count(), 3);
@@ -240,7 +242,7 @@ fn damage_is_named_and_what_was_half_restored_is_no_data_folder() {
         damaged[whole.len() / 2] ^= 0x10;
         std::fs::write(&object, damaged).expect("it can be written");
         let output = place.run(&["backup", "verify", "--json", "--from", text(&to)]);
-        let told = json(&String::from_utf8(output.stdout).expect("UTF-8"));
+        let told = read(&String::from_utf8(output.stdout).expect("UTF-8"));
         let (name, expected) = (object.strip_prefix(&to).expect("it is below"), Value::Bool(false));
         assert_eq!((output.status.code(), &told["sound"]), (Some(1), &expected));
         assert_eq!((&told["problems"][0]["object"], told["problems"][1].is_null()), (&text(name).into(), true));
@@ -358,4 +360,121 @@ fn a_full_disk_at_the_target_is_told_and_leaves_no_backup() {
 fn a_position_is_what_the_tests_count() {
     // The load and the counting agree on what a device's second is.
     assert!(position(61).contains(";120101;") && moment(61).contains("12:01:01"));
+}
+
+/// Serves, and knows the user `admin`.
+fn serve_people(place: &Place) -> Server {
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    Server::start(command)
+}
+
+#[test]
+fn a_restored_backup_lets_nobody_in_silently_who_was_locked_out_since() {
+    let place = Place::new();
+    let (server, to) = (serve_people(&place), target(&place));
+    let token = |name: &str| read(&place.text(&["token", "create", "--json", "--role", "owner", "--name", name]));
+    let (kept, leaked) = (token("reports"), token("leaked"));
+    let secret = |of: &Value| of["secret"].as_str().expect("a secret").to_owned();
+    let owner = Client::with_token(server.http(), &secret(&kept));
+    let login = json!({"login": "leaver", "password": "battery staple"});
+    owner.post("/api/v1/users", &json!({"login": "leaver", "password": "battery staple", "role": "manager"})).of(201);
+    let signed_in = Client::nobody(server.http()).post("/api/v1/sessions", &login);
+    let cookie = signed_in.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
+    owner.post("/api/v1/devices", &json!({"ids": ["352093081452251"]})).of(201);
+    let device = "/api/v1/devices/352093081452251";
+    let share = owner.post(&format!("{device}/shares"), &json!({})).of(201);
+    let link = format!("Bearer {}", share["secret"].as_str().expect("a secret"));
+    // For whichever protocol the device will speak.
+    let wanted = owner.post(&format!("{device}/commands"), &json!({"type": "engineStop"})).of(201);
+    let number = wanted["number"].as_i64().expect("a number");
+    // Until it knows how devices are, it says that it does not.
+    let shared = |server: &Server| {
+        let holder = Client::nobody(server.http()).with("authorization", &link);
+        let status = (0..600).map(|_| holder.get("/api/v1/shared").status).find(|status| {
+            std::thread::sleep(10 * PAUSE);
+            *status != 503
+        });
+        status.expect("it knows at last")
+    };
+    assert_eq!(shared(&server), 200);
+    let made = backup(&place, &to);
+
+    // All of this happens after the backup, which knows nothing of it.
+    let id = |of: &Value| of["id"].as_str().expect("an id").to_owned();
+    place.text(&["token", "revoke", &id(&leaked)]);
+    owner.ask("DELETE", &format!("{device}/shares/{}", id(&share)), None).of(204);
+    place.text(&["user", "delete", "leaver"]);
+    assert_eq!(shared(&server), 404);
+    assert!(server.stop().success());
+
+    let restored = Place::new();
+    let told = read(&restored.text(&["restore", "--json", "--from", text(&to)]));
+    let revived = &told["revived"];
+    assert_eq!(revived["sessions_ended"], 1, "{told}");
+    assert_eq!((&revived["links_ended"], &revived["commands_cancelled"]), (&json!(1), &json!(1)));
+    let names = |list: &str, name: &str| -> Vec<Value> {
+        let all = revived[list].as_array().expect("a list").iter();
+        all.map(|one| one[name].clone()).collect()
+    };
+    let mut tokens = names("tokens", "id");
+    tokens.sort_by_key(Value::to_string);
+    let mut expected = vec![kept["id"].clone(), leaked["id"].clone()];
+    expected.sort_by_key(Value::to_string);
+    assert_eq!((tokens, names("users", "login")), (expected, vec![json!("admin"), json!("leaver")]));
+    // Before anybody can reach it.
+    restored.text(&["token", "revoke", &id(&leaked)]);
+    restored.text(&["user", "disable", "leaver"]);
+    let server = serve_people(&restored);
+    let owner = Client::with_token(server.http(), &secret(&kept));
+    assert_eq!(owner.get(&format!("{device}/shares")).of(200), json!([]));
+    assert_eq!(shared(&server), 404);
+    assert_eq!(owner.get(&format!("{device}/commands/{number}")).of(200)["state"], "cancelled");
+    assert_eq!(Client::with_token(server.http(), &secret(&leaked)).get("/api/v1/devices").status, 401);
+    let browser = Client::nobody(server.http()).with("cookie", &cookie);
+    assert_eq!(browser.get("/api/v1/sessions/current").status, 401);
+    assert_ne!(Client::nobody(server.http()).post("/api/v1/sessions", &login).status, 201);
+    let entries = owner.get("/api/v1/audit?kind=tenant").of(200);
+    let entry = entries.as_array().expect("a list").iter().find(|entry| entry["action"] == "catalog.restore");
+    let became = &entry.expect("an entry")["became"];
+    assert_eq!((&became["links"], &became["sessions"], &became["commands"]), (&json!(1), &json!(1), &json!(1)));
+    drop(server);
+
+    // Whoever wants links as they were has them, and is told; a person reads how to take back the rest.
+    let again = Place::new();
+    let said = again.text(&["restore", "--keep-links", "--from", text(&to)]);
+    check_said(&said, made["time"].as_str().expect("a time"), &id(&leaked));
+    let server = serve_people(&again);
+    assert_eq!(shared(&server), 200);
+}
+
+/// What a person reads of a restore that kept the links.
+fn check_said(said: &str, time: &str, leaked: &str) {
+    for part in [
+        "No link to a device was ended (--keep-links).".to_owned(),
+        format!("These hold as they did at {time}, with their passwords of then."),
+        format!("odograph token revoke --tenant default {leaked}"),
+        "odograph user disable --tenant default leaver".to_owned(),
+    ] {
+        assert!(said.contains(&part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn a_restore_that_ended_with_an_open_catalog_begins_it_anew() {
+    let place = stopped(3);
+    let to = target(&place);
+    backup(&place, &to);
+    // As a kill leaves it while the catalog is open: the mark, and what belongs to a file that is replaced.
+    let restored = Place::new();
+    let data = restored.data();
+    std::fs::create_dir_all(&data).expect("a folder");
+    std::fs::write(data.join("restore.incomplete"), "").expect("a mark");
+    for ending in ["-wal", "-shm"] {
+        std::fs::write(data.join(format!("catalog.sqlite{ending}")), vec![7; 8192]).expect("a file is written");
+    }
+    std::fs::write(data.join("catalog.sqlite"), "half").expect("a file is written");
+    restored.text(&["restore", "--from", text(&to)]);
+    assert_eq!(restored.text(&["user", "list", "--json"]), place.text(&["user", "list", "--json"]));
+    assert_eq!(counted(&restored.records(&[])), [3]);
 }

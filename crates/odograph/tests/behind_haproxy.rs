@@ -1,9 +1,12 @@
-//! A real balancer before two listeners: HAProxy says whose each connection is, in text to one and in binary to the other.
+//! A real balancer before two listeners: HAProxy says whose each connection is, in text to one and in binary to the other. And before the
+//! HTTP server, where it says whose each request is, in either header.
 
+mod client;
 mod common;
 
+use client::Client;
 use common::{Device, Place, Server};
-use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use serde_json::{Value, json};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -20,15 +23,21 @@ const CONFIG: &str = "[ingest]\ndefault_ports = false\n\
     [[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"127.0.0.1\"]\n\
     [[listener]]\nprotocol = \"teltonika\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nproxy_protocol = true\ntrusted = [\"127.0.0.1\"]\n";
 
-/// HAProxy, with a way to each of two servers.
+/// HAProxy, with two ways to servers.
 struct Balancer {
     child: Child,
     ways: [SocketAddr; 2],
 }
 
 impl Balancer {
-    /// `None` where `cargo xtask test`, which installs it, does not run the test, or could not.
+    /// To each of two listeners of devices. `None` where `cargo xtask test`, which installs it, does not run the test, or could not.
     fn start(place: &Place, servers: [SocketAddr; 2]) -> Option<Self> {
+        let how = ["send-proxy check inter 200", "send-proxy-v2 check inter 200"];
+        Self::with(place, "tcp", [0, 1].map(|number| (servers[number], how[number], "")))
+    }
+
+    /// Two ways: to which server, with which options, and what is done with requests.
+    fn with(place: &Place, mode: &str, to: [(SocketAddr, &str, &str); 2]) -> Option<Self> {
         let Some(program) = std::env::var_os("TEST_HAPROXY") else {
             eprintln!("left out: TEST_HAPROXY names no haproxy; `cargo xtask test --only test` finds or installs it");
             return None;
@@ -36,13 +45,11 @@ impl Balancer {
         let free = || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
         let ways = [free(), free()];
         let mut config =
-            "defaults\n  mode tcp\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n".to_owned();
-        for ((number, way), (server, how)) in
-            ways.iter().enumerate().zip(servers.iter().zip(["send-proxy", "send-proxy-v2"]))
-        {
+            format!("defaults\n  mode {mode}\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n");
+        for ((number, way), (server, how, rules)) in ways.iter().enumerate().zip(to) {
             config += &format!(
-                "frontend f{number}\n  bind {way}\n  default_backend b{number}\n\
-                 backend b{number}\n  server s {server} {how} check inter 200\n"
+                "frontend f{number}\n  bind {way}\n{rules}  default_backend b{number}\n\
+                 backend b{number}\n  server s {server} {how}\n"
             );
         }
         let path = place.write("haproxy.cfg", &config);
@@ -69,10 +76,7 @@ impl Drop for Balancer {
 
 /// A connection from an address of one's own.
 fn call(from: Ipv4Addr, to: SocketAddr) -> TcpStream {
-    let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
-    bind(&socket, &SocketAddr::from((from, 0))).expect("an address of the loopback");
-    connect(&socket, &to).expect("it listens");
-    let stream = TcpStream::from(socket);
+    let stream = client::call(from, to);
     stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
     stream
 }
@@ -155,4 +159,79 @@ fn a_header_from_elsewhere_is_refused_and_told() {
     assert_eq!(line["bound"], "listener.trusted");
     assert_eq!(count(&server, "odograph_connections_refused_total{reason=\"proxy_untrusted\"}"), 1.0);
     assert!(place.records(&[]).is_empty());
+}
+
+const PEOPLE: &str = "[ingest]\ndefault_ports = false\n\
+    [http]\nlisten = \"127.0.0.1:0\"\ntrusted_proxies = [\"127.0.0.1\"]\n";
+
+/// HAProxy before the HTTP server: one way adds to `X-Forwarded-For`, and the other one writes `Forwarded`.
+const RULES: [&str; 2] = [
+    "  option forwardfor\n  http-request set-header X-Forwarded-Proto https\n",
+    "  http-request add-header Forwarded for=%[src];proto=https\n  http-request del-header X-Forwarded-For\n",
+];
+
+const STRANGER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+const NEIGHBOUR: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
+
+#[test]
+fn people_have_their_own_addresses_behind_a_proxy_of_http() {
+    let place = Place::new();
+    let path = place.write("odograph.toml", PEOPLE);
+    let mut command = place.command(&["serve", "--config", path.to_str().expect("UTF-8")]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let Some(balancer) = Balancer::with(&place, "http", RULES.map(|rules| (server.http(), "", rules))) else { return };
+    let login = json!({"login": "admin", "password": "correct horse"});
+    for (number, way) in balancer.ways.into_iter().enumerate() {
+        let person = Client::nobody(way).from(DEVICE).with("x-forwarded-for", "203.0.113.9");
+        let signed_in = person.with("forwarded", "for=203.0.113.9").post("/api/v1/sessions", &login);
+        let cookie = signed_in.header("set-cookie").expect("a cookie").to_owned();
+        signed_in.of(201);
+        assert!(cookie.ends_with("; Secure"), "{cookie}");
+        let browser = Client::nobody(way).from(DEVICE).with("cookie", cookie.split(';').next().expect("a pair"));
+        browser.post("/api/v1/devices", &json!({"ids": [number.to_string()]})).of(201);
+        let entries = browser.get("/api/v1/audit?limit=2").of(200);
+        let peers: Vec<&Value> = entries.as_array().expect("a list").iter().map(|entry| &entry["peer"]).collect();
+        // Through the first way, both headers were there, and one of them nobody vouched for.
+        let signed_in_from = if number == 0 { "127.0.0.1" } else { "127.0.0.3" };
+        assert_eq!(peers, [&json!("127.0.0.3"), &json!(signed_in_from)], "{entries}");
+    }
+    // Whoever tries links is refused, whatever he says that he is, and nobody else is.
+    for (way, from) in balancer.ways.into_iter().zip([STRANGER, NEIGHBOUR]) {
+        let tries = |from: Ipv4Addr, said: u32| {
+            let said = format!("203.0.113.{}", said % 250);
+            let stranger = Client::nobody(way).from(from).with("x-forwarded-for", &said);
+            stranger.with("authorization", "Bearer odl_AAAAAAAAAAAAAAAAAAAAAA").get("/api/v1/shared").status
+        };
+        let refused = (0..300).find(|said| tries(from, *said) == 429).expect("an end of it");
+        assert!(refused >= 60, "{refused}");
+        assert_eq!(tries(Ipv4Addr::new(127, 0, 0, 6), 0), 404, "his neighbour");
+    }
+}
+
+#[test]
+fn what_strangers_say_of_themselves_counts_nowhere() {
+    let place = Place::new();
+    let path = place.write("odograph.toml", PEOPLE);
+    let mut command = place.command(&["serve", "--config", path.to_str().expect("UTF-8")]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let login = json!({"login": "admin", "password": "correct horse"});
+    let forger = Client::nobody(server.http()).from(STRANGER).with("x-forwarded-for", "203.0.113.9");
+    let forger = forger.with("x-forwarded-proto", "https").with("forwarded", "for=203.0.113.9;proto=https");
+    let signed_in = forger.post("/api/v1/sessions", &login);
+    let cookie = signed_in.header("set-cookie").expect("a cookie").to_owned();
+    signed_in.of(201);
+    assert!(!cookie.contains("Secure"), "{cookie}");
+    let browser = forger.with("cookie", cookie.split(';').next().expect("a pair"));
+    assert_eq!(browser.get("/api/v1/audit?limit=1").of(200)[0]["peer"], "127.0.0.4");
+    // From a proxy that is trusted, it does.
+    let proxy = Client::nobody(server.http()).with("x-forwarded-for", "203.0.113.9");
+    proxy.post("/api/v1/sessions", &login).of(201);
+    assert_eq!(browser.get("/api/v1/audit?limit=1").of(200)[0]["peer"], "203.0.113.9");
+    // In no clear words, it counts as the proxy's own, and shows.
+    let unclear = Client::nobody(server.http()).with("x-forwarded-for", "203.0.113.9, unknown");
+    unclear.post("/api/v1/sessions", &login).of(201);
+    assert_eq!(browser.get("/api/v1/audit?limit=1").of(200)[0]["peer"], "127.0.0.1");
+    assert_eq!(count(&server, "odograph_http_forwarded_unclear_total"), 1.0);
 }

@@ -309,9 +309,7 @@ const ONLY_FOREIGN: &str = "333";
 /// What somebody gets by all that only reads: each answer, byte for byte.
 fn all_read(client: &Client, operations: &[(String, String)], ids: &Ids) -> Vec<(String, String)> {
     let gets = operations.iter().filter(|(method, path)| method == "get" && !is_left_out(method, path));
-    // Counts, and who was there when, are told a moment later, whoever asks.
-    let restless = ["/tokens", "/audit", "/account/sessions", "/system", "/tenants/{id}/usage"];
-    let steady = gets.filter(|(_, path)| !restless.iter().any(|one| path["/api/v1".len()..].starts_with(one)));
+    let steady = gets.filter(|(_, path)| !is_restless(path));
     let mut all: Vec<_> =
         steady.map(|(method, path)| (path.clone(), client.get(&path_of(method, path, ids)).text())).collect();
     for format in ["jsonl", "csv"] {
@@ -395,6 +393,92 @@ fn exported(world: &World, tenant: &str) -> [String; 3] {
     ]
 }
 
+/// What the owner of the data folder gets by the control socket where a tenant is named, each answer byte for byte.
+fn by_socket(world: &World, operations: &[(String, String)], ids: &Ids) -> Vec<(String, String)> {
+    let (data, tenant) = (world.place.data(), &ids["tenants"]);
+    let ask = |method: &str, path: &str, body: Option<&Value>| {
+        let answer = client::by_socket(&data, method, path, body);
+        assert!(answer.whole && answer.status < 500, "{method} {path}: {} {}", answer.status, answer.text());
+        answer.text()
+    };
+    let named = |path: &str| format!("{path}{}tenant={tenant}", if path.contains('?') { '&' } else { '?' });
+    let gets = operations.iter().filter(|(method, path)| {
+        method == "get" && !is_left_out(method, path) && !is_restless(path) && !is_of_all(path)
+    });
+    let mut all: Vec<_> =
+        gets.map(|(method, path)| (path.clone(), ask("GET", &named(&path_of(method, path, ids)), None))).collect();
+    for format in ["jsonl", "csv"] {
+        let question = json!({"sql": ALL_RECORDS, "format": format});
+        all.push((format!("sql {format}"), ask("POST", &named("/api/v1/sql"), Some(&question))));
+        let path = format!("/api/v1/devices/1/records?format={format}");
+        all.push((path.clone(), ask("GET", &named(&path), None)));
+    }
+    let frames = "/api/v1/devices/1/frames?raw=true";
+    all.push((frames.to_owned(), ask("GET", &named(frames), None)));
+    for (path, query) in [
+        ("/control/export/records", json!({"tenant": tenant})),
+        ("/control/export/records", json!({"tenant": tenant, "devices": ["1"], "format": "csv"})),
+        ("/control/export/frames", json!({"tenant": tenant})),
+        ("/control/export/frames", json!({"tenant": tenant, "devices": ["1"], "raw": true})),
+        ("/control/sql", json!({"tenant": tenant, "sql": ALL_RECORDS})),
+        ("/control/erase", json!({"of": {"tenant": tenant, "device": "1"}, "yes": false})),
+    ] {
+        all.push((format!("{path} {query}"), ask("POST", path, Some(&query))));
+    }
+    all
+}
+
+/// Counts, and who was there when, are told a moment later, whoever asks.
+fn is_restless(path: &str) -> bool {
+    let restless = ["/tokens", "/audit", "/account/sessions", "/system", "/tenants/{id}/usage"];
+    restless.iter().any(|one| path["/api/v1".len()..].starts_with(one))
+}
+
+/// Whether it is about the whole installation, whichever tenant is named.
+fn is_of_all(path: &str) -> bool {
+    path == "/api/v1/tenants" || path.starts_with("/api/v1/unidentified")
+}
+
+/// By the control socket, the owner of the folder may do anything; where a tenant is named, it is done there and nowhere else. Says in how
+/// many ways that was tried.
+fn check_socket(world: &World, operations: &[(String, String)], own_ids: &Ids, foreign_ids: &Ids) -> usize {
+    let data = world.place.data();
+    let above = |path: &str| is_of_all(path) || path.starts_with("/api/v1/tenants") || path.contains("/system");
+    let mut cases = 0;
+    for (method, path) in operations.iter().filter(|(method, path)| !is_left_out(method, path) && !above(path)) {
+        let (needs, body) = terms(method, path).unwrap_or_else(|| panic!("{method} {path} has no row in this test"));
+        for (ids, foreign) in [(own_ids, false), (foreign_ids, true)] {
+            let asked = format!("{}?tenant=own", path_of(method, path, ids));
+            let answer = client::by_socket(&data, &method.to_uppercase(), &asked, body.as_ref());
+            let case = format!("by the socket, {method} {asked}");
+            check_silent(&case, &answer, "");
+            let is_account = needs == Needs::Account;
+            assert_eq!(answer.status == 403, is_account, "{case}: {} {}", answer.status, answer.text());
+            let is_named = takes_away(method, path) || path.contains("{share}") || !path.contains("devices");
+            if foreign && path.contains("{id}") && is_named && !is_account {
+                assert_eq!(answer.status, 404, "{case}: {}", answer.text());
+            }
+            cases += 1;
+        }
+    }
+    for (path, query) in [
+        ("/control/export/records", json!({"tenant": "own", "devices": [ONLY_FOREIGN]})),
+        ("/control/export/frames", json!({"tenant": "own", "devices": [ONLY_FOREIGN]})),
+        ("/control/erase", json!({"of": {"tenant": "own", "device": ONLY_FOREIGN}, "yes": true})),
+        (
+            "/control/sql",
+            json!({"tenant": "own", "sql": format!("SELECT * FROM records WHERE device = '{ONLY_FOREIGN}'")}),
+        ),
+    ] {
+        let answer = client::by_socket(&data, "POST", path, Some(&query));
+        check_silent(&format!("{path} {query}"), &answer, "");
+        // Also where that is an order to erase: of the own tenant there is no such device.
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+        cases += 1;
+    }
+    cases
+}
+
 #[test]
 fn no_tenant_sees_another() {
     let world = World::new();
@@ -414,6 +498,8 @@ fn no_tenant_sees_another() {
         world.roles.iter().map(|role| (&role.name, all_read(&role.client, &operations, &own_ids))).collect()
     };
     let (before, exported_before) = (read(), exported(&world, "own"));
+    let by_socket_before = by_socket(&world, &operations, &own_ids);
+    check_same_by_socket(&by_socket_before, &all_read(owner, &operations, &own_ids));
     world.fill(1, &world.foreign, FOREIGN, FOREIGN_SECOND);
     world.foreign.post("/api/v1/devices", &json!({"ids": [ONLY_FOREIGN], "name": FOREIGN})).of(201);
     for (now, then) in read().iter().zip(&before) {
@@ -422,6 +508,9 @@ fn no_tenant_sees_another() {
         }
     }
     assert_eq!(exported(&world, "own"), exported_before);
+    for (now, then) in by_socket(&world, &operations, &own_ids).iter().zip(&by_socket_before) {
+        assert_eq!(now, then, "whatever others have, answers by the socket are the same byte for byte");
+    }
     let foreign_ids = ids(&world.foreign);
     let foreign_before = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     let mut cases = 0;
@@ -430,6 +519,7 @@ fn no_tenant_sees_another() {
             cases += check_operation(role, method, path, &own_ids, &foreign_ids);
         }
     }
+    cases += check_socket(&world, &operations, &own_ids, &foreign_ids);
     println!("{cases} cases");
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     assert_eq!(foreign_after, foreign_before, "whatever others did, nothing of it changed");
@@ -441,6 +531,19 @@ fn no_tenant_sees_another() {
     check_taking_away(&world, owner, &own_ids);
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     assert_eq!(foreign_after, foreign_before, "whatever others took away, nothing of it went");
+}
+
+/// The owner of the folder gets what an owner of the tenant gets, but for who it is.
+fn check_same_by_socket(by_socket: &[(String, String)], by_token: &[(String, String)]) {
+    let of_oneself = |path: &str| path == "/api/v1/sessions/current" || path.starts_with("/api/v1/account");
+    let mut same = 0;
+    for (path, answer) in by_socket.iter().filter(|(path, _)| !of_oneself(path)) {
+        if let Some((_, by_token)) = by_token.iter().find(|(other, _)| other == path) {
+            assert_eq!(answer, by_token, "{path}");
+            same += 1;
+        }
+    }
+    assert!(same >= 20, "{same} answers were compared");
 }
 
 /// One operation, as one role, about one's own things and a foreign tenant's. Says in how many ways.

@@ -17,6 +17,22 @@ fn until(what: &str, is_so: impl Fn() -> bool) {
     panic!("waited in vain: {what}");
 }
 
+/// What can never be a number is not kept, whatever the device will say.
+fn check_refused(set: &dyn Fn(&str, Value) -> client::Answer) {
+    for (formula, why) in [
+        ("value(\"fuel.level\") / 0", "line 1, column 21: divides by 0, so it can never give a number"),
+        ("value(\"fuel.level\") > 3", "line 1, column 21: gives yes or no"),
+        ("value(\"alarm\") + 1", "line 1, column 6: alarm is a list, which is no number"),
+        ("value(\"fuel.levl\")", "line 1, column 6: there is no parameter fuel.levl: did you mean fuel.level?"),
+    ] {
+        let refused = set("bad", json!({"formula": formula}));
+        assert!(refused.text().contains(why), "{}", refused.text());
+        assert_eq!(refused.problem(400), "invalid");
+    }
+    let table = json!({"calibration": {"parameter": "alarm", "points": [[10.0, 0.0], [30.0, 100.0]]}});
+    assert_eq!(set("bad", table).problem(400), "invalid");
+}
+
 #[test]
 fn sensors_are_computed_wherever_records_are_read() {
     let place = Place::new();
@@ -41,6 +57,7 @@ fn sensors_are_computed_wherever_records_are_read() {
     assert!(wrong.text().contains("line 1, column 5"), "{}", wrong.text());
     assert_eq!(wrong.problem(400), "invalid");
     assert_eq!(set("bad", json!({"name": "other", "formula": "1"})).problem(400), "invalid");
+    check_refused(&set);
     let names: Vec<_> = manager.get("/api/v1/devices/7/sensors").of(200).as_array().expect("a list").to_vec();
     assert_eq!(names.iter().map(|it| &it["name"]).collect::<Vec<_>>(), ["fuel", "never", "sp.double"]);
 
@@ -77,7 +94,14 @@ fn sensors_are_computed_wherever_records_are_read() {
     assert_eq!(state["sensors"]["fuel"], json!({"value": 100.0, "unit": "l"}), "{state}");
     let tried =
         manager.post("/api/v1/devices/7/sensors/preview", &json!({"formula": "value(\"position.speed\") + 0.5"}));
-    assert_eq!(tried.of(200), json!({"value": 40.5, "unit": "", "inputs": {"position.speed": 40.0}}));
+    let expected = json!({"value": 40.5, "unit": "", "inputs": {"position.speed": 40.0}, "warnings": []});
+    assert_eq!(tried.of(200), expected);
+    let odd = json!({"formula": "value(\"position.speed\") > 30 ? 0 / 0 : value(\"position.speed\")"});
+    let tried = manager.post("/api/v1/devices/7/sensors/preview", &odd).of(200);
+    let warning = "formula: line 1, column 34: divides by 0: a record for which that counts may have no such sensor";
+    assert_eq!((&tried["value"], &tried["warnings"]), (&Value::Null, &json!([warning])));
+    set("odd", odd).of(200);
+    manager.ask("DELETE", "/api/v1/devices/7/sensors/odd", None).of(204);
     let logic = manager.post("/api/v1/devices/7/sensors/preview", &json!({"formula": "value(\"position.speed\") > 1"}));
     assert!(logic.text().contains("gives yes or no"), "{}", logic.text());
     manager.ask("DELETE", "/api/v1/devices/7/sensors/fuel", None).of(204);

@@ -5,6 +5,9 @@ use crate::source::Source;
 use odograph_model::Record;
 use serde::{Deserialize, Serialize};
 
+/// Where a table names its parameter.
+pub(crate) const TABLE_PARAMETER: &str = "calibration.parameter";
+
 /// Points of a table: a tank is measured in steps of a few litres.
 pub const POINTS_MAX: usize = 256;
 
@@ -43,7 +46,7 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn of(calibration: &Calibration) -> Result<Self, Fault> {
-        let source = Source::of("calibration.parameter", &calibration.parameter)?;
+        let source = Source::of(TABLE_PARAMETER, &calibration.parameter)?;
         let points = &calibration.points;
         let wrong = |reason: String| Err(Fault::new("calibration.points", reason));
         if points.len() < 2 {

@@ -4,6 +4,8 @@
 //! beyond that is left out where it could take long: no loops, lists or maps, so that a formula's cost is its own length.
 //! All numbers are floats here: CEL would not multiply a whole number and a float.
 
+mod sound;
+
 use crate::Fault;
 use crate::source::Source;
 use cel::common::ast::{CallExpr, Expr, LiteralValue, SourceInfo};
@@ -44,7 +46,20 @@ enum What {
 }
 
 impl Formula {
+    /// A formula that is kept already: it gives what it always gave.
     pub(crate) fn of(text: &str) -> Result<Self, Fault> {
+        Self::read(text).map(|(formula, _)| formula)
+    }
+
+    /// One that is new, with what is odd about it. One that can never give a number is refused.
+    pub(crate) fn new(text: &str) -> Result<(Self, Vec<String>), Fault> {
+        let (formula, places) = Self::read(text)?;
+        let warnings = sound::warnings(&formula.expression, &formula.uses, &places)?;
+        Ok((formula, warnings))
+    }
+
+    /// What has the form of one.
+    fn read(text: &str) -> Result<(Self, Places<'_>), Fault> {
         if text.trim().is_empty() {
             return Err(fault("is empty"));
         }
@@ -53,9 +68,9 @@ impl Formula {
         }
         check_nesting(text)?;
         let (mut expression, source) = parsed(text)?;
-        let mut check = Check { text, source, uses: Vec::new(), nodes: 0 };
+        let mut check = Check { places: Places { text, source }, uses: Vec::new(), nodes: 0 };
         check.expression(&mut expression, 1)?;
-        Ok(Self { expression, uses: check.uses })
+        Ok((Self { expression, uses: check.uses }, check.places))
     }
 
     /// What it gives for a record; `Ok(None)` where the record lacks a parameter that it needs.
@@ -163,9 +178,14 @@ const FUNCTIONS: &[(&str, usize)] = &[
 const OPERATORS: &[&str] =
     &["_?_:_", "_&&_", "_||_", "!_", "_-_", "_+_", "_*_", "_/_", "_==_", "_!=_", "_>=_", "_<=_", "_>_", "_<_", "-_"];
 
-struct Check<'a> {
+/// Where each part stands in the text.
+struct Places<'a> {
     text: &'a str,
     source: SourceInfo,
+}
+
+struct Check<'a> {
+    places: Places<'a>,
     uses: Vec<Use>,
     nodes: usize,
 }
@@ -260,6 +280,12 @@ impl Check<'_> {
         }
     }
 
+    fn at(&self, id: u64, what: impl std::fmt::Display) -> Fault {
+        self.places.at(id, what)
+    }
+}
+
+impl Places<'_> {
     /// Something is wrong in a place.
     fn at(&self, id: u64, what: impl std::fmt::Display) -> Fault {
         let (start, _) = self.source.offset_for(id).unwrap_or_default();

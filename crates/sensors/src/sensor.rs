@@ -1,7 +1,7 @@
 //! Sensors as people define them, and as they are read.
 
 use crate::Fault;
-use crate::calibration::{Calibration, Table};
+use crate::calibration::{Calibration, TABLE_PARAMETER, Table};
 use crate::formula::Formula;
 use odograph_model::Record;
 use serde::{Deserialize, Serialize};
@@ -42,12 +42,35 @@ enum How {
 }
 
 impl Sensor {
-    /// Checks a definition.
+    /// Checks a definition that is kept already: what it gives does not change with what is asked of new ones.
     ///
     /// # Errors
     ///
     /// When it is wrong, with the place.
     pub fn of(definition: &Definition) -> Result<Self, Fault> {
+        Self::checked(definition, |formula| Formula::of(formula).map(How::Formula))
+    }
+
+    /// Checks a definition that is new, and says what is odd about it, as `formula: line 1, column 9: …`.
+    ///
+    /// # Errors
+    ///
+    /// When it is wrong, with the place; also when what it takes is never a number, or what comes out.
+    pub fn new(definition: &Definition) -> Result<(Self, Vec<String>), Fault> {
+        let mut warnings = Vec::new();
+        let sensor = Self::checked(definition, |formula| {
+            let formula = Formula::new(formula)?;
+            warnings = formula.1;
+            Ok(How::Formula(formula.0))
+        })?;
+        if let How::Table(table) = &sensor.how {
+            let odd = table.source().judged().map_err(|why| Fault::new(TABLE_PARAMETER, why))?;
+            warnings.extend(odd.map(|odd| Fault::new(TABLE_PARAMETER, odd).to_string()));
+        }
+        Ok((sensor, warnings))
+    }
+
+    fn checked(definition: &Definition, formula_of: impl FnOnce(&str) -> Result<How, Fault>) -> Result<Self, Fault> {
         let Definition { name, unit, calibration, formula } = definition;
         check_name(name)?;
         if unit.chars().count() > UNIT_CHARS_MAX || unit.chars().any(char::is_control) {
@@ -55,7 +78,7 @@ impl Sensor {
         }
         let how = match (calibration, formula) {
             (Some(calibration), None) => How::Table(Table::of(calibration)?),
-            (None, Some(formula)) => How::Formula(Formula::of(formula)?),
+            (None, Some(formula)) => formula_of(formula)?,
             (None, None) => return Err(Fault::new("formula", "is missing: a sensor has it, or a calibration")),
             (Some(_), Some(_)) => {
                 return Err(Fault::new("formula", "is there besides a calibration: a sensor has one of both"));

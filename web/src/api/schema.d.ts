@@ -1696,7 +1696,7 @@ export interface paths {
         };
         /**
          * Give a device a sensor
-         * @description For managers. In the place of the one of that name, if there is one.
+         * @description For managers. In the place of the one of that name, if there is one. One that can never show a number is refused.
          */
         put: {
             parameters: {
@@ -5257,6 +5257,8 @@ export interface components {
              * @description What it shows; nothing where the device has not said all that it takes.
              */
             value?: number | null;
+            /** @description What may be wrong about it, for people, with its place. */
+            warnings: string[];
         };
         /** @description What an answer of that kind looks like. */
         Problem: {

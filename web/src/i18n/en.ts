@@ -342,6 +342,7 @@ export const en = {
   'sensor.formula': 'Formula',
   'sensor.made_of': 'Made of',
   'sensor.now': 'Now',
+  'sensor.warnings': 'What may be wrong',
   'sensor.now.none': 'Now it shows nothing: the device has not said all that it takes, or it cannot be computed.',
   'sensor.parameter': 'Parameter',
   'sensor.parameters': 'What the device sends',

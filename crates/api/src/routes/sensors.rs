@@ -40,7 +40,7 @@ async fn one(caller: Caller, Named((id, name)): Named<(String, String)>) -> Resu
 
 /// Give a device a sensor
 ///
-/// For managers. In the place of the one of that name, if there is one.
+/// For managers. In the place of the one of that name, if there is one. One that can never show a number is refused.
 #[utoipa::path(put, path = "/api/v1/devices/{id}/sensors/{name}", tag = "devices", request_body = Definition,
     params(("id" = String, Path, description = "The device's id, or one of its other names."),
         ("name" = String, Path, description = "The sensor's name.")),
@@ -81,6 +81,8 @@ struct Preview {
     unit: String,
     /// The parameters that it takes, and what the device said of them last.
     inputs: BTreeMap<String, Option<f64>>,
+    /// What may be wrong about it, for people, with its place.
+    warnings: Vec<String>,
 }
 
 /// Try a sensor
@@ -101,11 +103,11 @@ async fn preview(
     if definition.name.is_empty() {
         "tried".clone_into(&mut definition.name);
     }
-    let sensor = Sensor::of(&definition).map_err(|fault| Problem::invalid(fault.field, fault.reason))?;
+    let (sensor, warnings) = Sensor::new(&definition).map_err(|fault| Problem::invalid(fault.field, fault.reason))?;
     let record = newest(&api, &caller, &id).await?;
     let value = sensor.tried(&record).map_err(|fault| Problem::invalid(fault.field, fault.reason))?;
     let inputs = sensor.inputs(&record).into_iter().collect();
-    Ok(Json(Preview { value, unit: definition.unit, inputs }))
+    Ok(Json(Preview { value, unit: definition.unit, inputs, warnings }))
 }
 
 /// What a sensor shows.

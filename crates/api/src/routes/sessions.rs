@@ -72,12 +72,8 @@ async fn sign_in(
     Extension(origin): Extension<Origin>,
     Body(SignIn { login, password, code }): Body<SignIn>,
 ) -> Result<Response, Problem> {
-    let peer = match origin {
-        Origin::Network(peer) => Some(peer.ip()),
-        Origin::Control => None,
-    };
-    let (secret, access) = api.catalog()?.login(&login, &password, code.as_deref(), peer).await?;
-    let cookie = set_cookie(&api, secret.reveal(), COOKIE_SECONDS);
+    let (secret, access) = api.catalog()?.login(&login, &password, code.as_deref(), origin.address()).await?;
+    let cookie = set_cookie(origin, secret.reveal(), COOKIE_SECONDS);
     Ok((StatusCode::CREATED, [(SET_COOKIE, cookie)], Json(Current::of(&access, &api))).into_response())
 }
 
@@ -93,19 +89,24 @@ async fn current(State(api): State<Api>, caller: Caller) -> Json<Current> {
 #[utoipa::path(delete, path = "/api/v1/sessions/current", tag = "sessions",
     responses((status = 204, description = "The session has ended."),
         (status = 401, description = "Nobody is signed in.", body = crate::problem::ProblemBody)))]
-async fn sign_out(State(api): State<Api>, caller: Caller, headers: HeaderMap) -> Result<Response, Problem> {
+async fn sign_out(
+    State(api): State<Api>,
+    Extension(origin): Extension<Origin>,
+    caller: Caller,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     if !matches!(caller.access.actor, Actor::User { .. }) {
         return Err(Problem::new(Code::Forbidden, "this is for users who have signed in: a token is revoked instead"));
     }
     if let Some(secret) = cookie(&headers) {
         api.catalog()?.logout(secret).await?;
     }
-    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie(&api, "", 0))]).into_response())
+    Ok((StatusCode::NO_CONTENT, [(SET_COOKIE, set_cookie(origin, "", 0))]).into_response())
 }
 
-/// Not to be read by scripts, and not to be sent by other sites.
-fn set_cookie(api: &Api, value: &str, seconds: u64) -> String {
-    let secure = if api.secure_cookies { "; Secure" } else { "" };
+/// Not to be read by scripts, not to be sent by other sites, and not without TLS where it came by it.
+fn set_cookie(origin: Origin, value: &str, seconds: u64) -> String {
+    let secure = if matches!(origin, Origin::Network { secure: true, .. }) { "; Secure" } else { "" };
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 

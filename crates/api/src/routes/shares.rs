@@ -297,12 +297,8 @@ fn seat(seats: &Seats, of: &SharedDevice) -> Result<Seat, Problem> {
 
 /// What the link shows that somebody has.
 pub(super) async fn opened(api: &Api, origin: Origin, headers: &HeaderMap) -> Result<SharedDevice, Problem> {
-    let peer = match origin {
-        Origin::Network(peer) => Some(peer.ip()),
-        Origin::Control => None,
-    };
     let found = match bearer(headers) {
-        Some(secret) => api.catalog()?.shared(secret, peer).await?,
+        Some(secret) => api.catalog()?.shared(secret, origin.address()).await?,
         None => None,
     };
     found.ok_or_else(no_link)

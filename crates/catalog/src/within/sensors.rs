@@ -46,7 +46,7 @@ impl Within<'_> {
         self.scoped.access().needs(Role::Manager)?;
         let mut change = self.scoped.change(Role::Manager).await?;
         let device = visible_device(&mut change, device).await?.id;
-        Sensor::of(&definition)?;
+        Sensor::new(&definition)?;
         let question = change.sql("SELECT definition, created, updated FROM sensors WHERE tenant = $1 AND device = $2");
         let rows = change.rows(question.bind(device.clone())).await?;
         let before: Result<Vec<_>, _> = rows.iter().map(DeviceSensor::from_row).collect();

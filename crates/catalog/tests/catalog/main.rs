@@ -14,6 +14,7 @@ mod isolation;
 mod kept;
 mod postgres;
 mod register;
+mod restored;
 mod sensors;
 mod shares;
 mod sign_in;

@@ -1,26 +1,33 @@
 //! `odograph restore`: a backup becomes a data folder.
 
+mod told;
+
 use super::backup::{clock, runtime, show};
 use super::pairs::moment;
 use super::{Outcome, journal};
 use crate::backup::{At, MARK};
+use crate::catalog::cannot_open;
 use crate::config::{Config, Source};
 use crate::folder::Folder;
 use crate::history;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use odograph_backup::{Destination, LakeTo, Manifest, Progress};
+use odograph_catalog::{Catalog, Restored};
 use odograph_env::{Disk, LocalDisk, SystemRng};
 use odograph_journal::{Resumed, resume_copy};
 use odograph_model::Time;
-use serde::Serialize;
-use std::io::{IsTerminal as _, Write};
+use std::io::{ErrorKind, IsTerminal as _, Write};
 use std::sync::Arc;
+use told::{JournalView, View, tell};
 
 /// Make a data folder of a backup, on this or another machine.
 ///
 /// Nothing may be there yet. The journal goes on far behind the places that the backup has, because the machine that was backed up
 /// may have acknowledged more under those: do not start both as the same node at one place of history.
+///
+/// What people have ended since the backup would hold again: sessions, links to devices and commands that waited are ended; tokens and users
+/// are listed, so that you can take back what was taken back.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     odograph restore --from /mnt/backup/odograph --data /var/lib/odograph --verify\n  \
@@ -38,31 +45,15 @@ pub(super) struct Options {
     /// History is in an object store, and stays as it is there.
     #[arg(long)]
     keep_lake: bool,
+    /// Leave links to devices as they were, also those that were taken back since.
+    #[arg(long)]
+    keep_links: bool,
     /// Run `odograph journal verify` afterwards.
     #[arg(long)]
     verify: bool,
     /// Print JSON.
     #[arg(long)]
     json: bool,
-}
-
-#[derive(Serialize)]
-struct View {
-    time: Time,
-    files: usize,
-    bytes: u64,
-    catalog: String,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    missing: Vec<String>,
-    journals: Vec<JournalView>,
-}
-
-/// How a node's journal goes on.
-#[derive(Serialize)]
-struct JournalView {
-    node: u16,
-    end: u64,
-    next: u64,
 }
 
 pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
@@ -76,6 +67,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     folder.create()?;
     let _lock = folder.lock_to_restore()?;
     let to = destination(options, &config, &folder, &manifest)?;
+    forget_begun(&folder)?;
     let shown = std::io::stderr().is_terminal();
     let mut look = |progress: Progress| {
         if shown {
@@ -87,9 +79,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         eprint!("\r\x1b[K");
     }
     let restored = restored.map_err(|error| place.explained(error.into()))?;
-    let journals = go_on(&folder)?;
+    let (journals, header) = (go_on(&folder)?, manifest.header);
+    let ended = match header.source.catalog == "sqlite" {
+        true => Some(end(&folder, header.time, options.keep_links)?),
+        false => None,
+    };
     to.complete()?;
-    let header = manifest.header;
     let view = View {
         time: header.time,
         files: restored.files,
@@ -97,11 +92,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         catalog: header.source.catalog,
         missing: header.missing,
         journals,
+        revived: ended.map(Into::into),
     };
     if options.json {
         writeln!(out, "{}", serde_json::to_string(&view)?)?;
     } else {
-        tell(&view, options.verify, out)?;
+        tell(&view, options.keep_links, options.verify, out)?;
     }
     match options.verify {
         true => journal::verify(options.source.clone(), options.json, out),
@@ -134,24 +130,31 @@ fn go_on(folder: &Folder) -> Result<Vec<JournalView>> {
     Ok(journals)
 }
 
-fn tell(view: &View, verifies: bool, out: &mut dyn Write) -> Result<()> {
-    let View { time, files, bytes, catalog, missing, journals } = view;
-    writeln!(out, "Restored the backup of {time}: {files} files, {bytes} bytes.")?;
-    for JournalView { node, end, next } in journals {
-        writeln!(out, "The journal of node {node} ends at {end} and goes on at {next}.")?;
+/// What an attempt left of the catalog that was interrupted after it had been opened: the database would take it for its own.
+fn forget_begun(folder: &Folder) -> Result<()> {
+    if !folder.path().join(MARK).exists() {
+        return Ok(());
     }
-    for path in missing {
-        writeln!(out, "{path} was missing when the backup was made.")?;
-    }
-    writeln!(out, "What was erased since {time} is in it again: erase it once more, before you lead devices there.")?;
-    if catalog == "postgres" {
-        writeln!(out, "Users, tokens and devices were in PostgreSQL: restore that with its own tools.")?;
-    }
-    if !verifies {
-        writeln!(
-            out,
-            "`odograph journal verify` checks every byte of the journal, and with --history what history has of it."
-        )?;
+    for ending in ["-wal", "-shm", "-journal"] {
+        let mut path = folder.catalog().into_os_string();
+        path.push(ending);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).context(format!("cannot remove {}", path.display()));
+            }
+            _ => {}
+        }
     }
     Ok(())
+}
+
+/// Ends what may have been ended since the backup, in the catalog that was restored.
+fn end(folder: &Folder, backup: Time, keep_links: bool) -> Result<Restored> {
+    let url = format!("sqlite:{}", folder.catalog().display());
+    runtime()?.block_on(async {
+        let catalog = Catalog::open(&url, clock(), Arc::new(SystemRng)).await.map_err(cannot_open)?;
+        let ended = catalog.restored(backup.0, keep_links).await;
+        catalog.close().await;
+        ended.context("what was ended since the backup may hold again in the catalog: nothing of it could be ended")
+    })
 }

@@ -45,6 +45,7 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     }
     let tls = half_tls(&loaded.config.http.tls);
     problems.extend(tls.map(|what| format!("{}: http: {what}", place(loaded, "http.tls"))));
+    problems.extend(proxies(loaded));
     let map = &loaded.config.map;
     if map.style.is_none() && !(map.style_dark.is_none() && map.hosts.is_empty()) {
         problems.push(format!("{}: map: style_dark and hosts say nothing without style", place(loaded, "map")));
@@ -61,6 +62,16 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
     problems.extend(budget(loaded));
     problems.extend(addresses(loaded));
     problems
+}
+
+/// Where everyone is trusted, everyone can say that they are somebody else.
+fn proxies(loaded: &Loaded) -> Option<String> {
+    let everyone = loaded.config.http.trusted_proxies.iter().find(|network| network.prefix_len() == 0)?;
+    let place = loaded.origin("http.trusted_proxies");
+    Some(format!(
+        "{place}: http.trusted_proxies: {everyone} is everyone, and anyone could say then that they are somebody else: name the \
+         networks of the proxies, as 10.0.0.0/24"
+    ))
 }
 
 /// Each tenant has a name, and is there once.

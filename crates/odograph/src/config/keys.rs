@@ -5,8 +5,8 @@ mod lists;
 pub(crate) use lists::{DEVICE_KEYS, LISTENER_KEYS, TENANT_KEYS};
 
 use super::setting::{
-    BackupPlace, CatalogUrl, GeocoderUrl, JsonPointer, LogFormat, LogLevel, Name, Setting, Size, StoreUrl, Transports,
-    WebAddress,
+    BackupPlace, CatalogUrl, GeocoderUrl, JsonPointer, LogFormat, LogLevel, Name, PageOrigin, Setting, Size, StoreUrl,
+    Transports, WebAddress,
 };
 use compact_str::CompactString;
 use ipnet::IpNet;
@@ -47,6 +47,9 @@ pub(crate) struct Config {
 pub(crate) struct Http {
     pub(crate) listen: SocketAddr,
     pub(crate) tls: TlsConfig,
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Where pages are from that may ask besides our own.
+    pub(crate) cors_origins: Vec<PageOrigin>,
 }
 
 /// The map that the interface shows, if it is not the one that it has itself.
@@ -223,7 +226,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             data: "odograph-data".into(),
-            http: Http { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), tls: TlsConfig::default() },
+            http: Http {
+                listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+                tls: TlsConfig::default(),
+                trusted_proxies: Vec::new(),
+                cors_origins: Vec::new(),
+            },
             map: MapConfig::default(),
             geocoder: GeocoderConfig::default(),
             ingest: Ingest {
@@ -371,6 +379,18 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         |c| &mut c.http.tls.client_ca,
         "nobody needs a certificate",
         "A file with the certificates of those who sign clients' certificates, as PEM: whoever comes has to show one then.",
+    ),
+    free(
+        "http.trusted_proxies",
+        |c| &mut c.http.trusted_proxies,
+        "none: whoever is connected is whoever asks",
+        "Networks (`10.0.0.0/8`) or addresses of proxies whose `Forwarded` or `X-Forwarded-For` says who asks. Of all others these headers are ignored. See [behind-a-balancer.md](behind-a-balancer.md).",
+    ),
+    free(
+        "http.cors_origins",
+        |c| &mut c.http.cors_origins,
+        "no other site's",
+        "Sites whose pages may ask the API, with a token, as `[\"https://dashboard.example\"]` (CORS). See [api.md](../api.md#pages-of-other-sites).",
     ),
     free(
         "map.style",

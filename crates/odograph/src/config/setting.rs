@@ -156,6 +156,22 @@ impl Setting for Vec<WebAddress> {
     }
 }
 
+impl Setting for Vec<PageOrigin> {
+    fn set(&mut self, given: &Given) -> Result<(), String> {
+        let all: Vec<&str> = match given {
+            Given::Text(text) => text.split(',').map(str::trim).filter(|origin| !origin.is_empty()).collect(),
+            Given::List(list) => list.iter().map(|origin| origin.trim()).collect(),
+        };
+        let read: Result<Self, String> = all.into_iter().map(PageOrigin::read).collect();
+        *self = read.map_err(|wrong| format!("not a list of sites such as https://dashboard.example: {wrong}"))?;
+        Ok(())
+    }
+
+    fn show(&self) -> Value {
+        json!(self.iter().map(PageOrigin::as_str).collect::<Vec<_>>())
+    }
+}
+
 impl Setting for Vec<IpNet> {
     fn set(&mut self, given: &Given) -> Result<(), String> {
         let all: Vec<&str> = match given {
@@ -236,6 +252,31 @@ pub(crate) struct GeocoderUrl(pub(crate) odograph_geocoder::Template);
 /// A way to a part of a JSON text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct JsonPointer(pub(crate) String);
+
+/// Where a page is from, as browsers write it: scheme, host, and the port where it is not the scheme's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PageOrigin(String);
+
+impl PageOrigin {
+    /// As browsers write it.
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What is written otherwise is compared with nothing that a browser says, so it is an error that names what was probably meant.
+    fn read(text: &str) -> Result<Self, String> {
+        if text.contains('*') {
+            return Err(format!("{text:?} is none: each is named by itself"));
+        }
+        let whole = if text.contains("://") { text.to_owned() } else { format!("https://{text}") };
+        let meant = WebAddress::read(&whole).map(|address| address.origin()).filter(|_| text != "null");
+        match meant {
+            Some(meant) if meant == text => Ok(Self(meant)),
+            Some(meant) => Err(format!("{text:?} is none: did you mean {meant}?")),
+            None => Err(format!("{text:?} is none")),
+        }
+    }
+}
 
 /// Where a lake is that is in no folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

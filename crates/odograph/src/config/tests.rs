@@ -189,6 +189,53 @@ fn what_a_listener_says_about_balancers_and_tls_is_whole() {
 }
 
 #[test]
+fn proxies_are_some_and_not_everyone() {
+    let loaded = load("[http]\ntrusted_proxies = [\"10.0.0.5\", \"2001:db8:1::/64\"]", &[]).unwrap();
+    let networks: Vec<String> = loaded.config.http.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.5/32", "2001:db8:1::/64"]);
+    for everyone in ["0.0.0.0/0", "::/0", "::ffff:0.0.0.0/96"] {
+        let shown = if everyone.starts_with("::/") { everyone } else { "0.0.0.0/0" };
+        assert_eq!(
+            refused(&format!("[http]\ntrusted_proxies = [\"10.0.0.5\", \"{everyone}\"]")),
+            format!(
+                "odograph.toml:2:1: http.trusted_proxies: {shown} is everyone, and anyone could say then that they are somebody \
+                 else: name the networks of the proxies, as 10.0.0.0/24"
+            )
+        );
+    }
+}
+
+#[test]
+fn sites_whose_pages_may_ask_are_written_as_browsers_write_them() {
+    let file = "[http]\ncors_origins = [\"https://dashboard.example\", \"http://[::1]:5173\"]";
+    let loaded = load(file, &[]).unwrap();
+    let origins: Vec<&str> = loaded.config.http.cors_origins.iter().map(setting::PageOrigin::as_str).collect();
+    assert_eq!(origins, ["https://dashboard.example", "http://[::1]:5173"]);
+    let loaded = load("", &[("ODOGRAPH_HTTP__CORS_ORIGINS", "https://a.example, http://localhost:5173")]).unwrap();
+    assert_eq!(loaded.config.http.cors_origins.len(), 2);
+    for (wrong, told) in [
+        ("https://dashboard.example/", "is none: did you mean https://dashboard.example?"),
+        ("https://dashboard.example/app?x=1", "is none: did you mean https://dashboard.example?"),
+        ("https://dashboard.example:443", "is none: did you mean https://dashboard.example?"),
+        ("https://Dashboard.example", "is none: did you mean https://dashboard.example?"),
+        ("dashboard.example:8443", "is none: did you mean https://dashboard.example:8443?"),
+        ("https://me:secret@dashboard.example", "is none"),
+        ("*", "is none: each is named by itself"),
+        ("https://*.dashboard.example", "is none: each is named by itself"),
+        ("null", "is none"),
+        ("ftp://dashboard.example", "is none"),
+        ("", "is none"),
+    ] {
+        assert_eq!(
+            refused(&format!("[http]\ncors_origins = [\"https://a.example\", \"{wrong}\"]")),
+            format!(
+                "odograph.toml:2:1: http.cors_origins: not a list of sites such as https://dashboard.example: {wrong:?} {told}"
+            )
+        );
+    }
+}
+
+#[test]
 fn a_map_is_named_by_its_address() {
     let loaded = load(
         "[map]\nstyle = \"https://tiles.example.org:8443/a/style.json?key=1\"\nhosts = [\"https://fonts.example.org\", \"https://*.example.com/x\"]",

@@ -1,9 +1,13 @@
 //! Takes connections, within bounds: so many at a time, so long for a request's head. Also where no more files may be open.
 
+use super::forwarded::Proxies;
 use super::pace::{PACE_TIME, Pace, TAKEN_MIN};
 use super::tls;
-use axum::{Extension, Router};
+use axum::Router;
+use axum::http::{HeaderMap, Request};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use odograph_api::Origin;
@@ -24,7 +28,7 @@ use tokio::task::AbortHandle;
 use tokio::time::Sleep;
 
 /// For everyone who reaches the port: who comes when there is no seat takes that of whoever has been silent longest.
-pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, seats: usize) {
+pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, proxies: Proxies, router: Router, seats: usize) {
     let mut seated: Vec<Seated> = Vec::new();
     let mut spare = Spare::default();
     let (moves, clock) = (Arc::<AtomicU64>::default(), SystemClock::new());
@@ -53,15 +57,16 @@ pub(super) async fn tcp(listener: TcpListener, tls: Option<Arc<Tls>>, router: Ro
         let _ = rustix::net::sockopt::set_socket_send_buffer_size(&stream, SEND_BYTES);
         let last = Arc::new(AtomicU64::new(moves.fetch_add(1, Relaxed)));
         let stream = Watched::new(stream, moves.clone(), last.clone(), clock);
-        let router = router.clone().layer(Extension(Origin::Network(peer)));
+        let (router, proxies, by_tls) = (router.clone(), proxies.clone(), tls.is_some());
+        let origin = move |headers: &HeaderMap| proxies.origin(peer.ip(), by_tls, headers);
         let task = match tls.clone() {
             Some(tls) => tokio::spawn(async move {
                 let first = first_byte(&stream.stream).await;
                 if let Some(stream) = tls::agreed(stream, first, &tls).await {
-                    answer(stream, router, PUBLIC_HEAD_MAX).await;
+                    answer(stream, router, origin, PUBLIC_HEAD_MAX).await;
                 }
             }),
-            None => tokio::spawn(answer(stream, router, PUBLIC_HEAD_MAX)),
+            None => tokio::spawn(answer(stream, router, origin, PUBLIC_HEAD_MAX)),
         };
         let task = task.abort_handle();
         seated.push(Seated { task, last });
@@ -186,7 +191,7 @@ pub(super) async fn unix(listener: UnixListener, router: Router, seats: usize) {
         match spare.with(listener.accept()).await {
             Some(Ok((stream, _))) => {
                 spare.taken();
-                let answered = answer(stream, router.clone().layer(Extension(Origin::Control)), HEAD_MAX);
+                let answered = answer(stream, router.clone(), |_: &HeaderMap| Origin::Control, HEAD_MAX);
                 tokio::spawn(async move {
                     answered.await;
                     drop(seat);
@@ -249,8 +254,19 @@ fn is_out_of_files(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
-async fn answer(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static, router: Router, head_max: Duration) {
-    let service = TowerToHyperService::new(router);
+/// Answers requests, each of which is told from where it comes.
+async fn answer(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    router: Router,
+    origin: impl Fn(&HeaderMap) -> Origin,
+    head_max: Duration,
+) {
+    let router = TowerToHyperService::new(router);
+    let service = service_fn(|mut request: Request<Incoming>| {
+        let from = origin(request.headers());
+        request.extensions_mut().insert(from);
+        router.call(request)
+    });
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(head_max);
     // An error is the other side's: it went away, or does not speak HTTP.

@@ -75,6 +75,80 @@ fn mistakes_are_told_with_their_place() {
     assert!(fault.contains("matches cannot be used; there are value, known, abs"), "{fault}");
 }
 
+/// What is said of a new formula: that it is refused, or what is odd about it.
+#[track_caller]
+fn new(text: &str, expected: Result<&[&str], &str>) {
+    let said = Formula::new(text).map(|(_, warnings)| warnings).map_err(|fault| fault.to_string());
+    let expected = expected.map(|all| all.iter().map(|one| format!("formula: {one}")).collect::<Vec<_>>());
+    assert_eq!(said, expected.map_err(|one| format!("formula: {one}")), "{text}");
+}
+
+const SPEED: &str = "value(\"position.speed\")";
+
+#[test]
+fn a_new_formula_that_can_never_give_a_number_is_refused() {
+    let never = "so it can never give a number";
+    for (text, place, why) in [
+        ("SPEED / 0", 25, "divides by 0"),
+        ("2 * (SPEED / (3 - 3)) + 1", 30, "divides by 0"),
+        ("known(\"fuel.level\") ? 1 / 0 : sqrt(-1)", 25, "divides by 0"),
+        ("true ? SPEED / 0 : 1", 32, "divides by 0"),
+        ("abs(SPEED / 0)", 29, "divides by 0"),
+        ("SPEED + sqrt(0 - 1)", 31, "is no number"),
+        ("max(0.0 / 0.0, SPEED)", 9, "divides by 0"),
+        ("pow(10, 400) * SPEED", 4, "is no number"),
+    ] {
+        new(&text.replace("SPEED", SPEED), Err(&format!("line 1, column {place}: {why}, {never}")));
+    }
+}
+
+#[test]
+fn a_new_formula_gets_numbers_where_it_takes_numbers() {
+    let number = "is yes or no, and a number is needed here: write `… ? 1 : 0`";
+    let answer = "is a number, and yes or no is needed here: write `… != 0`";
+    for (text, place, why) in [
+        ("SPEED > 1", 25, "gives yes or no: write `… ? 1 : 0`"),
+        ("known(\"fuel.level\")", 6, "gives yes or no: write `… ? 1 : 0`"),
+        ("true", 1, "gives yes or no: write `… ? 1 : 0`"),
+        ("SPEED ? 1 : 0", 6, answer),
+        ("SPEED && true ? 1 : 0", 6, answer),
+        ("!SPEED ? 1 : 0", 7, answer),
+        ("1 + (SPEED > 1)", 30, number),
+        ("abs(true)", 5, number),
+        ("-known(\"fuel.level\")", 7, number),
+        ("known(\"fuel.level\") < 1 ? 1 : 0", 6, number),
+        ("SPEED > 1 ? 1 : true", 35, number),
+        ("SPEED > 1 ? false : 1", 39, answer),
+        ("value(\"alarm\")", 6, "alarm is a list, which is no number"),
+        ("known(\"alarm\") ? 1 : 0", 6, "alarm is a list, which is no number"),
+    ] {
+        new(&text.replace("SPEED", SPEED), Err(&format!("line 1, column {place}: {why}")));
+    }
+}
+
+#[test]
+fn what_may_be_wrong_about_a_new_formula_is_told_and_kept() {
+    let may = "a record for which that counts may have no such sensor";
+    new(&format!("{SPEED} * 1.02"), Ok(&[]));
+    new("known(\"fuel.level\") && value(\"din\") != 0 ? value(\"fuel.level\", 0) : -1", Ok(&[]));
+    // What cannot be is left out, and is meant to be.
+    let bounded = format!("{SPEED} > 90 ? 0.0 / 0.0 : {SPEED}");
+    new(&bounded, Ok(&[&format!("line 1, column 36: divides by 0: {may}")]));
+    new(&format!("1 / ({SPEED} / 0)"), Ok(&[&format!("line 1, column 30: divides by 0: {may}")]));
+    new(&format!("false ? 1 / 0 : {SPEED}"), Ok(&[]));
+    let same = "compares a number with yes or no, which are never the same: a state is 1 or 0";
+    new("value(\"din.1\") == true ? 1 : 0", Ok(&[&format!("line 1, column 16: {same}")]));
+    new("1 + 2", Ok(&["takes no parameter, so it shows the same for every record"]));
+    let text = "driver.id is a text, and counts where it reads as a number";
+    new(
+        "value(\"driver.id\") * value(\"driver.id\", 0)",
+        Ok(&[&format!("line 1, column 6: {text}"), &format!("line 1, column 27: {text}")]),
+    );
+    // Whatever is kept already goes on as it was.
+    check(&bounded, Some(50.0));
+    assert_eq!(Formula::of("1 / 0").unwrap().result(&record()), Ok(None));
+}
+
 #[test]
 fn bounds_hold_on_a_small_stack() {
     let long = |count: usize| vec!["1"; count].join("+");
@@ -96,6 +170,7 @@ fn bounds_hold_on_a_small_stack() {
     ];
     let checked = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
         for text in texts {
+            let _ = Formula::new(&text);
             if let Ok(formula) = Formula::of(&text) {
                 let _ = formula.result(&record());
             }
