@@ -272,7 +272,7 @@ impl Roster {
     }
 
     /// What was taken, and is to be taken again.
-    pub fn put_back_unlisted(&self, unlisted: Vec<Known>) {
+    pub fn put_back_unlisted(&self, unlisted: &[Known]) {
         let mut inner = self.change();
         // More than that nobody may know who registered: whoever begins anew reads the whole list.
         if inner.unlisted.len() + unlisted.len() <= self.unknown_max {

@@ -56,7 +56,7 @@ impl Follower {
                         turn.reset_immediately();
                     }
                     if let Err(error) = register(catalog, came.clone()).await {
-                        self.roster.put_back_unlisted(came);
+                        self.roster.put_back_unlisted(&came);
                         return Err(error);
                     }
                 }
