@@ -152,7 +152,7 @@ mod tests {
         assert!(outbox.unread_since().is_some());
         assert_eq!(outbox.release(Lsn(25)), b"bcd");
         outbox.sent(3, Duration::ZERO);
-        assert!(outbox.is_empty() && !outbox.unread_since().is_some());
+        assert!(outbox.is_empty() && outbox.unread_since().is_none());
         assert!(outbox.waiting.is_none());
     }
 
