@@ -14,8 +14,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Taking it again costs page faults, of which there are twice as many, one to two hundredths of the processor's time under load.
 /// But a question takes and frees some for every few thousand rows: one that reads a month took a quarter longer.
 pub fn give_back_at_once(at_once: bool) {
+    if at_once {
+        // What is to be given back later, nobody would look for any more.
+        give_back();
+    }
     // Unless the environment says otherwise.
     set(PURGE_DELAY, if at_once { 0 } else { BETWEEN_ROWS_MS });
+}
+
+fn give_back() {
+    #[expect(unsafe_code, reason = "a call that takes a flag; the crate `mimalloc` has no safe way to it")]
+    // SAFETY: the function may be called by any thread, and frees nothing that is in use.
+    unsafe {
+        mi_collect(true);
+    };
 }
 
 fn set(option: c_int, value: c_long) {
@@ -23,7 +35,7 @@ fn set(option: c_int, value: c_long) {
         unsafe_code,
         reason = "a call that takes two numbers and stores one; the crate `mimalloc` has no safe way to it"
     )]
-    // SAFETY: the function may be called at any time by any thread, and ignores options that it does not know.
+    // SAFETY: it stores a word that others read, and ignores options that it does not know. Who sets it are few, one after the other.
     unsafe {
         mi_option_set_default(option, value);
     };
@@ -32,6 +44,7 @@ fn set(option: c_int, value: c_long) {
 #[expect(unsafe_code, reason = "functions of the allocator, as its header has them")]
 unsafe extern "C" {
     fn mi_option_set_default(option: c_int, value: c_long);
+    fn mi_collect(force: bool);
     #[cfg(test)]
     fn mi_option_get(option: c_int) -> c_long;
 }

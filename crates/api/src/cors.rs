@@ -60,10 +60,10 @@ fn may_ask() -> Response {
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 /// Headers that a page may send besides those that every page may.
-const SENDABLE: &str = "authorization, content-type, last-event-id";
+const SENDABLE: &str = "authorization, content-type, if-none-match, last-event-id, range";
 
 /// Headers of an answer that a page may read besides those that every page may.
-const READABLE: &str = "content-disposition, retry-after";
+const READABLE: &str = "accept-ranges, content-disposition, content-length, content-range, etag, retry-after";
 
 /// So long a browser may go by what it was told: who is taken out of the configuration asks no longer than that.
 const KEPT_SECONDS: &str = "600";

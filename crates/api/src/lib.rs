@@ -57,6 +57,7 @@ pub struct Api {
     pub(crate) looking: Seats,
     /// Whose turn it is to read the map's file.
     pub(crate) map_reads: Arc<Semaphore>,
+    pub(crate) map_reads_by_link: Arc<Semaphore>,
     /// Who knows the addresses of places, if somebody does.
     pub(crate) geocoder: Option<Geocoder>,
 }
@@ -66,7 +67,8 @@ impl Api {
     pub fn new(server: Arc<dyn Server>, live: Live, groups: GroupNumbers) -> Self {
         let (catalog, reading, sharing, looking) = Default::default();
         let map_reads = Arc::new(Semaphore::new(routes::map::READS_MAX));
-        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, geocoder: None }
+        let map_reads_by_link = Arc::new(Semaphore::new(routes::map::LINK_READS_MAX));
+        Self { catalog, server, live, groups, reading, sharing, looking, map_reads, map_reads_by_link, geocoder: None }
     }
 
     /// The same, with somebody who knows the addresses of places.

@@ -157,7 +157,8 @@ const WORKS_MAX: usize = 32;
 const TENANT_WORKS_MAX: usize = 8;
 
 /// Threads that may wait which these need in all: whoever runs the API must have so many for it.
-pub const READING_THREADS_MAX: usize = STREAMS_MAX + WORKS_MAX + crate::routes::map::READS_MAX;
+pub const READING_THREADS_MAX: usize =
+    STREAMS_MAX + WORKS_MAX + crate::routes::map::READS_MAX + crate::routes::map::LINK_READS_MAX;
 
 /// When to come again for a seat.
 const AGAIN: Duration = Duration::from_secs(1);

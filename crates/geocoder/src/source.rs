@@ -50,14 +50,17 @@ impl Source {
         let url = url.ok_or_else(|| failed("has no address for this place"))?;
         let mut response = self.client.get(url).header(ACCEPT, "application/json").send().await.map_err(broken)?;
         let (status, left_alone) = (response.status(), left_alone(&response));
-        // Some say by the status what Nominatim says in words: that there is no address.
-        if status != StatusCode::OK && status != StatusCode::NOT_FOUND {
+        if status != StatusCode::OK && !is_about_the_place(status) {
             return Err(Failed { why: answered(status), left_alone });
         }
         let body = whole(&mut response).await?;
+        if status != StatusCode::OK && serde_json::from_slice::<serde_json::Value>(&body).is_ok() {
+            // Some say by the status what Nominatim says in words: that there is no address. Others are asked all the same.
+            return Ok(Address { text: String::new(), source: self.credit.clone().unwrap_or_else(|| self.url.host()) });
+        }
         let read = answer::read(&body, self.pointer.as_deref());
         match read {
-            Ok(found) if status == StatusCode::OK || found.text.is_empty() && self.pointer.is_none() => {
+            Ok(found) if status == StatusCode::OK => {
                 let said = self.credit.clone().or(found.licence);
                 Ok(Address { text: found.text, source: said.unwrap_or_else(|| self.url.host()) })
             }
@@ -65,6 +68,13 @@ impl Source {
             _ => Err(failed(&answered(status))),
         }
     }
+}
+
+/// Whether a refusal, if a geocoder says it in its own words, may be for this place alone.
+fn is_about_the_place(status: StatusCode) -> bool {
+    let about_us =
+        [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    status.is_client_error() && !about_us.contains(&status)
 }
 
 /// All of a body, unless it is too long.

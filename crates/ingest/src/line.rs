@@ -22,7 +22,12 @@ pub(crate) enum Line {
 }
 
 /// A socket, as TLS needs it: both directions in one.
-pub(crate) struct Carrier(OwnedReadHalf);
+pub(crate) struct Carrier {
+    half: OwnedReadHalf,
+    /// Until both sides have agreed, whoever cannot write now is woken when he can. A socket wakes one writer alone, and from then on
+    /// that is whoever waits for it by himself.
+    wakes_writers: bool,
+}
 
 pub(crate) struct Secure {
     stream: TlsStream<Carrier>,
@@ -34,7 +39,7 @@ impl Line {
     /// Bytes as they are; and the socket, for others.
     pub(crate) fn plain(stream: TcpStream) -> (Self, OwnedWriteHalf) {
         let (reader, socket) = stream.into_split();
-        (Self::Plain(Carrier(reader)), socket)
+        (Self::Plain(Carrier { half: reader, wakes_writers: false }), socket)
     }
 
     /// Bytes through TLS, once both sides have agreed on it; and the socket, for others.
@@ -43,22 +48,24 @@ impl Line {
         config: Arc<ServerConfig>,
     ) -> io::Result<(Self, OwnedWriteHalf)> {
         let (reader, socket) = stream.into_split();
-        let stream = TlsAcceptor::from(config).accept(Carrier(reader)).await?;
+        let carrier = Carrier { half: reader, wakes_writers: true };
+        let mut stream = TlsAcceptor::from(config).accept(carrier).await?;
+        stream.get_mut().0.wakes_writers = false;
         Ok((Self::Tls(Box::new(Secure { stream, under_way: 0 })), socket))
     }
 
     /// The socket.
     pub(crate) fn socket(&self) -> &TcpStream {
         match self {
-            Self::Plain(carrier) => carrier.0.as_ref(),
-            Self::Tls(secure) => secure.stream.get_ref().0.0.as_ref(),
+            Self::Plain(carrier) => carrier.half.as_ref(),
+            Self::Tls(secure) => secure.stream.get_ref().0.half.as_ref(),
         }
     }
 
     /// Reads what is there. Nothing: the other side says no more.
     pub(crate) fn poll_read(&mut self, context: &mut Context<'_>, input: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         match self {
-            Self::Plain(carrier) => Pin::new(&mut carrier.0).poll_read(context, input),
+            Self::Plain(carrier) => Pin::new(&mut carrier.half).poll_read(context, input),
             Self::Tls(secure) => match ready!(Pin::new(&mut secure.stream).poll_read(context, input)) {
                 // It hung up without saying so, as devices do.
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
@@ -70,7 +77,7 @@ impl Line {
     /// Writes as many bytes as the kernel takes now. What TLS has of them by then does not count yet, and is given again.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Plain(carrier) => carrier.0.as_ref().try_write(bytes),
+            Self::Plain(carrier) => carrier.half.as_ref().try_write(bytes),
             Self::Tls(secure) => secure.try_write(bytes),
         }
     }
@@ -113,17 +120,20 @@ const fn nobody() -> Context<'static> {
 
 impl AsyncRead for Carrier {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, input: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_read(context, input)
+        Pin::new(&mut self.half).poll_read(context, input)
     }
 }
 
 impl AsyncWrite for Carrier {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let stream: &TcpStream = self.0.as_ref();
+        let stream: &TcpStream = self.half.as_ref();
         loop {
-            ready!(stream.poll_write_ready(context))?;
+            if self.wakes_writers {
+                ready!(stream.poll_write_ready(context))?;
+            }
             match stream.try_write(bytes) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock && self.wakes_writers => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,
                 written => return Poll::Ready(written),
             }
         }
@@ -135,7 +145,7 @@ impl AsyncWrite for Carrier {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        sockets::shut(self.0.as_ref());
+        sockets::shut(self.half.as_ref());
         Poll::Ready(Ok(()))
     }
 }

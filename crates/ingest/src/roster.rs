@@ -21,7 +21,7 @@ use hashbrown::HashSet;
 use odograph_env::Disk;
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Decision, Settings};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -109,7 +109,7 @@ struct Inner {
     /// Those that it announced when what the journal may have beyond the file was written.
     announced_before: BTreeSet<CompactString>,
     /// Devices that registered and that nobody who lists them has heard of.
-    unlisted: Vec<Entry>,
+    unlisted: VecDeque<Entry>,
     /// Those that had to wait for a person at some time, by tenant and id.
     waited: HashSet<(CompactString, CompactString)>,
 }
@@ -132,7 +132,7 @@ impl Roster {
             devices: Table::default(),
             registered: 0,
             unsaved: Vec::new(),
-            unlisted: Vec::new(),
+            unlisted: VecDeque::new(),
             announced: Arc::default(),
             announced_before: content.configured_since,
             waited: content.waited,
@@ -228,8 +228,9 @@ impl Roster {
                 place.0 == tenant && device.is_none_or(|device| place.1 == device)
             };
             inner.waited.retain(|place| !of(place));
-            (inner.take_unsaved(), inner.announced.clone())
+            (std::mem::take(&mut inner.unsaved), inner.announced.clone())
         };
+        let unsaved: Vec<Known> = unsaved.iter().map(Entry::known).collect();
         if let Err(error) = file.write_without(is_meant, &unsaved, durable, &announced) {
             self.change().put_back_unsaved(&unsaved);
             return Err(error);
@@ -261,14 +262,17 @@ impl Roster {
 
     /// Devices that registered and were not taken yet, at most `count`, in their order.
     pub fn take_unlisted(&self, count: usize) -> Vec<Known> {
-        let mut inner = self.change();
-        let unlisted = &mut inner.unlisted;
-        let taken = unlisted.drain(..count.min(unlisted.len())).map(|entry| entry.known()).collect();
-        if unlisted.is_empty() {
-            // What a burst of them took.
-            unlisted.shrink_to_fit();
-        }
-        taken
+        let taken: Vec<Entry> = {
+            let mut inner = self.change();
+            let unlisted = &mut inner.unlisted;
+            let taken = unlisted.drain(..count.min(unlisted.len())).collect();
+            if unlisted.is_empty() {
+                // What a burst of them took.
+                unlisted.shrink_to_fit();
+            }
+            taken
+        };
+        taken.iter().map(Entry::known).collect()
     }
 
     /// What was taken, and is to be taken again.
@@ -389,9 +393,12 @@ impl Roster {
     }
 
     fn take_unsaved(&self) -> Unsaved {
-        let mut inner = self.change();
-        let (devices, announced) = (inner.take_unsaved(), inner.announced.clone());
-        Unsaved { devices, announced, known: inner.registered }
+        let (unsaved, announced, known) = {
+            let mut inner = self.change();
+            (std::mem::take(&mut inner.unsaved), inner.announced.clone(), inner.registered)
+        };
+        // Nobody waits for that.
+        Unsaved { devices: unsaved.iter().map(Entry::known).collect(), announced, known }
     }
 
     fn lock_file(&self) -> MutexGuard<'_, File> {
@@ -443,7 +450,7 @@ impl Devices for Roster {
         }
         let entry = inner.put(&known, Settings::default());
         inner.unsaved.push(entry.clone());
-        inner.unlisted.push(entry.clone());
+        inner.unlisted.push_back(entry.clone());
         entry.binding
     }
 
@@ -541,10 +548,6 @@ fn decided(tenant: Option<&str>, id: &str, state: State, before: Option<Known>) 
 impl Inner {
     fn binding(&self, tenant: Option<&str>, ids: &[CompactString]) -> Option<Arc<Binding>> {
         ids.iter().find_map(|id| self.devices.find(tenant, id)).map(|entry| entry.binding.clone())
-    }
-
-    fn take_unsaved(&mut self) -> Vec<Known> {
-        std::mem::take(&mut self.unsaved).iter().map(Entry::known).collect()
     }
 
     /// For the next time.

@@ -76,7 +76,13 @@ impl DiskStore {
 
     /// Reads where that holds up nobody else: here, if the thread may wait for the disk.
     async fn read<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
-        if MAY_WAIT.get() { work(self) } else { self.aside(work).await }
+        if !MAY_WAIT.get() {
+            return self.aside(work).await;
+        }
+        let read = work(self);
+        // Whoever reads file after file that has nothing for him would never give way, and hear of no end.
+        tokio::task::yield_now().await;
+        read
     }
 
     /// Does what waits for the disk where that holds up nobody else. Who has no runtime waits.

@@ -263,7 +263,7 @@ impl Bound {
             .build()
             .context("cannot start the HTTP server")?;
         let api = Api::new(app.clone(), app.live.clone(), app.groups.clone());
-        let api = api.with_geocoder(geocoder(config)?);
+        let api = api.with_geocoder(geocoder(config));
         runtime.block_on(begin(&api, app, config, folder))?;
         let again = self.public.again()?;
         let Self { public: Public { tcp, tls }, unix, socket } = self;
@@ -297,10 +297,19 @@ impl Bound {
 }
 
 /// Who is asked for addresses, if the configuration names somebody.
-fn geocoder(config: &Config) -> Result<Option<Geocoder>> {
-    let Some(wanted) = config.geocoder.wanted() else { return Ok(None) };
-    tracing::info!(host = wanted.url.host(), "addresses of places come from a geocoder");
-    Geocoder::start(&wanted, Arc::new(SystemClock::new())).map(Some).context("cannot ask a geocoder")
+/// No device waits for addresses: without them, places have the names of towns.
+fn geocoder(config: &Config) -> Option<Geocoder> {
+    let wanted = config.geocoder.wanted()?;
+    match Geocoder::start(&wanted, Arc::new(SystemClock::new())) {
+        Ok(geocoder) => {
+            tracing::info!(host = wanted.url.host(), "addresses of places come from a geocoder");
+            Some(geocoder)
+        }
+        Err(error) => {
+            tracing::error!(host = wanted.url.host(), %error, "no geocoder can be asked: places have the names of towns");
+            None
+        }
+    }
 }
 
 /// How long what is being answered has to end.

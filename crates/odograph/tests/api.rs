@@ -323,7 +323,10 @@ fn pages_of_sites_that_are_named_may_ask_with_a_token() {
         let told = asks_first(origin, "/api/v1/devices");
         assert_eq!((told.status, told.header(allowed)), (204, Some(origin)));
         assert_eq!(told.header("access-control-allow-methods"), Some("GET, HEAD, POST, PUT, PATCH, DELETE"));
-        assert_eq!(told.header("access-control-allow-headers"), Some("authorization, content-type, last-event-id"));
+        assert_eq!(
+            told.header("access-control-allow-headers"),
+            Some("authorization, content-type, if-none-match, last-event-id, range")
+        );
         assert_eq!((told.header("access-control-max-age"), told.header("vary")), (Some("600"), Some("origin")));
         assert_eq!(told.header("access-control-allow-credentials"), None);
     }

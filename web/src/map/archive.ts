@@ -28,6 +28,8 @@ const ATTRIBUTION_CHARS_MAX = 1000
 
 /** By their files or addresses: maps that are opened anew know what the ones before have read. */
 const kept = new Map<File | string, Kept>()
+/** Whoever has a link asks by it, and nobody else does. */
+const keyOf = (of: File | string, link?: string): File | string => (typeof of === 'string' ? `${of} ${link ?? ''}` : of)
 let last = 0
 let isSpoken = false
 
@@ -61,16 +63,16 @@ export async function withArchive(library: Library, base: StyleSpecification, of
 }
 
 function open(of: File | string, link?: string): Kept {
-  const known = kept.get(of)
+  const known = kept.get(keyOf(of, link))
   if (known) return known
   const source: Source = typeof of === 'string' ? new FetchSource(new URL(of, location.href).href, new Headers(link ? { Authorization: `Bearer ${link}` } : {})) : new FileSource(of)
   const opened = { number: (last += 1), archive: new PMTiles(source), hasGround: false }
-  kept.set(of, opened)
+  kept.set(keyOf(of, link), opened)
   return opened
 }
 
 async function look(of: File | string, link?: string): Promise<Archive> {
-  const isNew = !kept.has(of)
+  const isNew = !kept.has(keyOf(of, link))
   const opened = open(of, link)
   try {
     const header = await opened.archive.getHeader()
@@ -83,7 +85,7 @@ async function look(of: File | string, link?: string): Promise<Archive> {
     return archive
   } catch (error) {
     // The next map asks anew: what failed may be there again.
-    if (isNew) kept.delete(of)
+    if (isNew) kept.delete(keyOf(of, link))
     throw error
   }
 }

@@ -57,9 +57,10 @@ export function dayOf(ms: number): string {
 export function startOf(day: string): number {
   const [year = 1970, month = 1, date = 1] = day.split('-').map(Number)
   const utc = Date.UTC(year, month - 1, date)
-  // Twice, because the offset is that of another moment where the clock is turned in between.
-  const first = utc - offset(utc)
-  return utc - offset(first)
+  // By the offsets on both sides, because the clock may be turned within the day, and at its very beginning.
+  const moments = [utc - offset(utc - DAY), utc - offset(utc + DAY)]
+  const first = Math.min(...moments)
+  return dayOf(first) === day ? first : Math.max(...moments)
 }
 
 export function addDays(day: string, days: number): string {

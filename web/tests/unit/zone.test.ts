@@ -50,6 +50,23 @@ test('a day begins at the vehicle’s midnight, and has 23 or 25 hours where its
   assert.deepEqual([iso(range.from), iso(range.to)], ['2026-03-08T05:00:00.000Z', '2026-03-10T04:00:00.000Z'])
 })
 
+test('a day begins with its first moment, wherever clocks are turned at midnight', () => {
+  const begins: readonly (readonly [string, string, string])[] = [
+    // Forward at 00:00, west and east of Greenwich.
+    ['America/Havana', '2026-03-08', '2026-03-08T05:00:00.000Z'],
+    ['America/Santiago', '2026-09-06', '2026-09-06T04:00:00.000Z'],
+    ['Atlantic/Azores', '2026-03-29', '2026-03-29T01:00:00.000Z'],
+    ['Asia/Beirut', '2026-03-29', '2026-03-28T22:00:00.000Z'],
+    // Back to 00:00: the first of the two.
+    ['Asia/Amman', '2021-10-29', '2021-10-28T21:00:00.000Z'],
+  ]
+  for (const [zone, day, moment] of begins) {
+    at(zone)
+    assert.equal(iso(startOf(day)), moment, zone)
+    assert.deepEqual([dayOf(startOf(day) - 1), dayOf(startOf(day))], [addDays(day, -1), day], zone)
+  }
+})
+
 test('clocks that are turned at midnight leave no day out', () => {
   at('Africa/Cairo')
   assert.deepEqual(['2026-04-23', '2026-04-24', '2026-04-25'].map(hours), [24, 23, 24])

@@ -14,6 +14,7 @@ use futures::stream;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
+use tokio::sync::Semaphore;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -39,17 +40,21 @@ async fn tiles(
     caller: Result<Caller, Problem>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    if let Err(problem) = caller {
-        has_link(&api, origin, &headers, problem).await?;
-    }
+    let (turns, bytes_max) = match caller {
+        Ok(_) => (&api.map_reads, ANSWER_BYTES_MAX),
+        Err(problem) => {
+            has_link(&api, origin, &headers, problem).await?;
+            (&api.map_reads_by_link, LINK_ANSWER_BYTES_MAX)
+        }
+    };
     let no_file = || Problem::new(Code::NotFound, "the configuration names no file with a map: see map.tiles");
     let file = api.server.map().ok_or_else(no_file)?;
-    let (bytes, tag) = reading(&api, &file, |file| file.version()).await.map_err(|error| Problem::internal(&error))?;
+    let (bytes, tag) = reading(turns, &file, |file| file.version()).await.map_err(|error| Problem::internal(&error))?;
     let kept = [(ETAG, tag.clone()), (CACHE_CONTROL, KEPT.to_owned())];
     if text(&headers, IF_NONE_MATCH.as_str()).is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
         return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
     }
-    let part = match part(text(&headers, RANGE.as_str()), bytes) {
+    let part = match part(text(&headers, RANGE.as_str()), bytes, bytes_max) {
         Ok(part) => part,
         Err(Code::Range) => {
             let beyond = Problem::new(Code::Range, format!("the file has {bytes} bytes"));
@@ -58,14 +63,14 @@ async fn tiles(
         Err(code) => return Err(Problem::new(code, "ask for one part of the file: send Range: bytes=0-16383")),
     };
     let (place, length) = (format!("bytes {}-{}/{bytes}", part.start, part.end - 1), part.end - part.start);
-    let first = piece(&api, &file, part.clone()).await.map_err(|error| Problem::internal(&error))?;
+    let first = piece(turns, &file, part.clone()).await.map_err(|error| Problem::internal(&error))?;
     let about = [
         (CONTENT_TYPE, "application/vnd.pmtiles".to_owned()),
         (CONTENT_RANGE, place),
         (CONTENT_LENGTH, length.to_string()),
         (ACCEPT_RANGES, "bytes".to_owned()),
     ];
-    Ok((StatusCode::PARTIAL_CONTENT, kept, about, body(api, file, first, part)).into_response())
+    Ok((StatusCode::PARTIAL_CONTENT, kept, about, body(turns.clone(), file, first, part)).into_response())
 }
 
 /// Whoever has a link sees the map on its page. A page asks for many parts in a moment, so that only wrong secrets count as looks.
@@ -84,7 +89,7 @@ fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 }
 
 /// The part of so many bytes that is asked for, or as much of it as an answer has: why there is none.
-fn part(asked: Option<&str>, bytes: u64) -> Result<Range<u64>, Code> {
+fn part(asked: Option<&str>, bytes: u64, bytes_max: u64) -> Result<Range<u64>, Code> {
     let asked = asked.and_then(|asked| asked.trim().strip_prefix("bytes="));
     let (first, last) = asked.and_then(|asked| asked.split_once('-')).ok_or(Code::Invalid)?;
     let number = |text: &str| {
@@ -102,19 +107,19 @@ fn part(asked: Option<&str>, bytes: u64) -> Result<Range<u64>, Code> {
             (first, last.saturating_add(1).min(bytes))
         }
     };
-    let until = until.min(from.saturating_add(ANSWER_BYTES_MAX));
+    let until = until.min(from.saturating_add(bytes_max));
     if from < until { Ok(from..until) } else { Err(Code::Range) }
 }
 
 /// What follows the first piece is read as fast as whoever asked takes it, so that an answer has one piece of memory.
-fn body(api: Api, file: Arc<dyn MapFile>, first: Bytes, part: Range<u64>) -> Body {
+fn body(turns: Arc<Semaphore>, file: Arc<dyn MapFile>, first: Bytes, part: Range<u64>) -> Body {
     let rest = stream::unfold((Some(first), part.start), move |(first, place)| {
-        let (api, file, until) = (api.clone(), file.clone(), part.end);
+        let (turns, file, until) = (turns.clone(), file.clone(), part.end);
         async move {
             let read = match first {
                 Some(first) => Ok(first),
                 None if place >= until => return None,
-                None => piece(&api, &file, place..until).await,
+                None => piece(&turns, &file, place..until).await,
             };
             // The connection is cut where it cannot be read: nobody takes a part for the whole.
             let reached = read.as_ref().map_or(until, |bytes| place.saturating_add(bytes.len() as u64));
@@ -125,23 +130,23 @@ fn body(api: Api, file: Arc<dyn MapFile>, first: Bytes, part: Range<u64>) -> Bod
 }
 
 /// The first piece of a part.
-async fn piece(api: &Api, file: &Arc<dyn MapFile>, part: Range<u64>) -> io::Result<Bytes> {
+async fn piece(turns: &Arc<Semaphore>, file: &Arc<dyn MapFile>, part: Range<u64>) -> io::Result<Bytes> {
     let length = usize::try_from(part.end - part.start).map_or(PIECE_BYTES, |length| length.min(PIECE_BYTES));
     let read = move |file: &Arc<dyn MapFile>| -> io::Result<Bytes> {
         let mut piece = vec![0; length];
         file.read(part.start, &mut piece)?;
         Ok(piece.into())
     };
-    reading(api, file, read).await
+    reading(turns, file, read).await
 }
 
 /// Reads on a thread that may wait, when it is its turn.
 async fn reading<T: Send + 'static>(
-    api: &Api,
+    turns: &Arc<Semaphore>,
     file: &Arc<dyn MapFile>,
     read: impl FnOnce(&Arc<dyn MapFile>) -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let turn = api.map_reads.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let turn = turns.clone().acquire_owned().await.map_err(io::Error::other)?;
     let file = file.clone();
     let done = tokio::task::spawn_blocking(move || {
         let done = read(&file);
@@ -160,11 +165,17 @@ const KEPT: &str = "private, max-age=86400";
 /// No tile is as large, nor what an archive says of itself; whoever wants all of the file has it from where it came from.
 const ANSWER_BYTES_MAX: u64 = 16 << 20;
 
+/// The same for whoever has a link, who may be anyone: hardly any tile has as much.
+const LINK_ANSWER_BYTES_MAX: u64 = 2 << 20;
+
 /// What is read at once: most tiles are smaller.
 const PIECE_BYTES: usize = 64 << 10;
 
 /// Pieces that are read at a time. Each takes a moment, so whoever comes meanwhile waits for his turn.
 pub(crate) const READS_MAX: usize = 4;
+
+/// The same for all who have links: none of them is in the way of those who have signed in.
+pub(crate) const LINK_READS_MAX: usize = 1;
 
 #[cfg(test)]
 mod tests {
@@ -173,7 +184,7 @@ mod tests {
     #[test]
     fn a_part_is_one_of_the_file() {
         let check = |asked: &str, bytes: u64, expected: Result<Range<u64>, Code>| {
-            assert_eq!(part(Some(asked), bytes), expected, "{asked} of {bytes}");
+            assert_eq!(part(Some(asked), bytes, ANSWER_BYTES_MAX), expected, "{asked} of {bytes}");
         };
         check("bytes=0-0", 10, Ok(0..1));
         check("bytes=0-16383", 10, Ok(0..10));
@@ -197,13 +208,14 @@ mod tests {
         ] {
             check(wrong, 10, Err(Code::Invalid));
         }
-        assert_eq!(part(None, 10), Err(Code::Invalid));
+        assert_eq!(part(None, 10, ANSWER_BYTES_MAX), Err(Code::Invalid));
     }
 
     #[test]
     fn an_answer_is_bounded() {
-        let check =
-            |asked: &str, expected: Range<u64>| assert_eq!(part(Some(asked), u64::MAX), Ok(expected), "{asked}");
+        let check = |asked: &str, expected: Range<u64>| {
+            assert_eq!(part(Some(asked), u64::MAX, ANSWER_BYTES_MAX), Ok(expected), "{asked}");
+        };
         check("bytes=5-", 5..ANSWER_BYTES_MAX + 5);
         check(&format!("bytes=0-{}", ANSWER_BYTES_MAX - 1), 0..ANSWER_BYTES_MAX);
         check(&format!("bytes=0-{ANSWER_BYTES_MAX}"), 0..ANSWER_BYTES_MAX);

@@ -34,7 +34,7 @@ pub(super) struct Entry {
 #[derive(Clone, Default)]
 struct More {
     /// The id that it is found by, where that is another than the device's.
-    alias: CompactString,
+    alias: Option<CompactString>,
     /// All ids of a device that has several, with each of them.
     ids: Arc<[CompactString]>,
     /// What it speaks, where that is a protocol of another version.
@@ -196,7 +196,7 @@ impl Entry {
     pub(super) fn of(known: &Known, settings: Settings) -> Self {
         let protocol = find(&known.protocol);
         let more = More {
-            alias: CompactString::default(),
+            alias: None,
             ids: if known.ids.len() > 1 { known.ids.as_slice().into() } else { Arc::default() },
             protocol: if protocol.is_none() { known.protocol.clone() } else { CompactString::default() },
         };
@@ -207,7 +207,7 @@ impl Entry {
     /// The same, to be found by `id`.
     fn under(mut self, id: &str) -> Self {
         if id != self.id() {
-            let alias = if id == self.binding.device { CompactString::default() } else { id.into() };
+            let alias = (id != self.binding.device).then(|| id.into());
             self.more.get_or_insert_default().alias = alias;
         }
         self
@@ -215,10 +215,7 @@ impl Entry {
 
     /// What it is found by.
     fn id(&self) -> &str {
-        match &self.more {
-            Some(more) if !more.alias.is_empty() => &more.alias,
-            _ => &self.binding.device,
-        }
+        self.more.as_ref().and_then(|more| more.alias.as_deref()).unwrap_or(&self.binding.device)
     }
 
     /// What it speaks; empty, where nobody has said so.
