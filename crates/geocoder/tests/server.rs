@@ -143,7 +143,7 @@ fn what_is_no_answer_is_none() {
         says("200 OK", &format!(r#"{{"display_name":"{}"}}"#, "x".repeat(70_000))),
         says("500 Internal Server Error", ""),
         says("404 Not Found", "<html>"),
-        says("404 Not Found", r#"{"display_name":"Ulm"}"#),
+        says("401 Unauthorized", r#"{"error":"wrong key"}"#),
         says("302 Found\r\nLocation: http://127.0.0.1:1/", ""),
         says("203 Odd", r#"{"display_name":"Ulm"}"#),
         Does::Leaves,
@@ -172,9 +172,17 @@ fn who_wants_to_be_left_alone_says_for_how_long() {
 #[test]
 fn where_there_is_no_address_there_is_none() {
     let nothing = r#"{"error":"Unable to geocode"}"#;
-    for status in ["200 OK", "404 Not Found"] {
+    let pointer = || Some("/results/0/formatted".to_owned());
+    // What it says of one place keeps nobody from asking about another.
+    for (status, pointer) in [
+        ("200 OK", None),
+        ("404 Not Found", None),
+        ("404 Not Found", pointer()),
+        ("400 Bad Request", pointer()),
+        ("422 Unprocessable Entity", None),
+    ] {
         let server = Server::start(vec![Does::Says(status, nothing.to_owned())]);
-        let geocoder = start(&Config { credit: None, ..server.config() });
+        let geocoder = start(&Config { credit: None, pointer, ..server.config() });
         run(async {
             let none = Ok(Address { text: String::new(), source: "127.0.0.1".into() });
             assert_eq!(text(&geocoder, "north", (0.0, -30.0)).await, none);

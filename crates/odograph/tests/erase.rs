@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -300,12 +300,13 @@ fn a_server_that_is_killed_at_any_step_goes_on_at_its_next_start_and_keeps_the_d
         let place = Place::new();
         copy(&first.data(), &place.data());
         let (server, _) = serve(&place);
-        let mut erasing = place.command(&["device", "erase", ALONE, "--yes"]).spawn().unwrap();
+        let mut erasing = place.command(&["device", "erase", ALONE, "--yes"]).stderr(Stdio::piped()).spawn().unwrap();
         while !is_there(&place.data()) && erasing.try_wait().unwrap().is_none() {}
         server.kill();
-        erasing.wait().unwrap();
+        let ended = erasing.wait_with_output().unwrap();
         let ordered = orders(&place.data());
-        assert!(ordered.contains("order 1 "), "{what}: {ordered}");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(ordered.contains("order 1 "), "{what}: {ordered}; {}: {said}", ended.status);
         let (server, listeners) = serve(&place);
         // It tries again and again, as devices do.
         let mut device = loop {
