@@ -2,7 +2,7 @@
 //! what devices send.
 //!
 //! It has a thread of its own, so that a geocoder that stalls, or a name that cannot be looked up, is in nobody's way. What is asked
-//! when, and who waits, is decided in [`desk`] without a socket; [`source`] asks, [`answer`] understands what comes back.
+//! when, and who waits, is decided in `desk` without a socket; `source` asks, `answer` understands what comes back.
 //!
 //! **Invariant:** what one tenant asked about shows to no other, not even by how fast an answer is there. **Invariant:** neither the
 //! log nor a message has the geocoder's address, in which there may be a key.
