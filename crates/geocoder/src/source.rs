@@ -50,23 +50,23 @@ impl Source {
         let url = url.ok_or_else(|| failed("has no address for this place"))?;
         let mut response = self.client.get(url).header(ACCEPT, "application/json").send().await.map_err(broken)?;
         let (status, left_alone) = (response.status(), left_alone(&response));
-        if status != StatusCode::OK && !is_about_the_place(status) {
-            return Err(Failed { why: answered(status), left_alone });
+        let refused = || Failed { why: format!("answers with {status}"), left_alone };
+        if status == StatusCode::OK {
+            let found = answer::read(&whole(&mut response).await?, self.pointer.as_deref()).map_err(failed)?;
+            return Ok(self.address(found.text, found.licence));
         }
+        if !is_about_the_place(status) {
+            return Err(refused());
+        }
+        // Some say by the status what Nominatim says in words: that there is no address. Others are asked all the same.
         let body = whole(&mut response).await?;
-        if status != StatusCode::OK && serde_json::from_slice::<serde_json::Value>(&body).is_ok() {
-            // Some say by the status what Nominatim says in words: that there is no address. Others are asked all the same.
-            return Ok(Address { text: String::new(), source: self.credit.clone().unwrap_or_else(|| self.url.host()) });
-        }
-        let read = answer::read(&body, self.pointer.as_deref());
-        match read {
-            Ok(found) if status == StatusCode::OK => {
-                let said = self.credit.clone().or(found.licence);
-                Ok(Address { text: found.text, source: said.unwrap_or_else(|| self.url.host()) })
-            }
-            Err(why) if status == StatusCode::OK => Err(failed(why)),
-            _ => Err(failed(&answered(status))),
-        }
+        let said = serde_json::from_slice::<serde_json::Value>(&body);
+        said.map(|_| self.address(String::new(), None)).map_err(|_| refused())
+    }
+
+    fn address(&self, text: String, licence: Option<String>) -> Address {
+        let source = self.credit.clone().or(licence).unwrap_or_else(|| self.url.host());
+        Address { text, source }
     }
 }
 
@@ -93,10 +93,6 @@ async fn whole(response: &mut Response) -> Result<Vec<u8>, Failed> {
 fn left_alone(response: &Response) -> Option<Duration> {
     let seconds = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
-}
-
-fn answered(status: StatusCode) -> String {
-    format!("answers with {status}")
 }
 
 fn failed(why: &str) -> Failed {
