@@ -522,7 +522,7 @@ fn no_tenant_sees_another() {
     cases += check_socket(&world, &operations, &own_ids, &foreign_ids);
     println!("{cases} cases");
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
-    assert_eq!(foreign_after, foreign_before, "whatever others did, nothing of it changed");
+    check_same(&foreign_after, &foreign_before, "whatever others did, nothing of it changed");
     check_streams(&world);
     check_links(&world, owner, &operations, &|method, path| path_of(method, path, &own_ids));
     check_signing(&world, &operations, &own_ids);
@@ -530,7 +530,17 @@ fn no_tenant_sees_another() {
     let foreign_before = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     check_taking_away(&world, owner, &own_ids);
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
-    assert_eq!(foreign_after, foreign_before, "whatever others took away, nothing of it went");
+    check_same(&foreign_after, &foreign_before, "whatever others took away, nothing of it went");
+}
+
+type Seen = (Vec<(String, String)>, [String; 3]);
+
+/// What was read before and after, answer by answer, so that a difference is found in what is printed.
+fn check_same((answers, exports): &Seen, (answers_before, exports_before): &Seen, why: &str) {
+    for (answer, before) in answers.iter().zip(answers_before) {
+        assert_eq!(answer, before, "{why}");
+    }
+    assert_eq!((exports, answers.len()), (exports_before, answers_before.len()), "{why}");
 }
 
 /// The owner of the folder gets what an owner of the tenant gets, but for who it is.

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -75,8 +75,15 @@ impl Drop for Starting {
 pub(crate) struct Speaker(UnixStream);
 
 impl Speaker {
+    /// A server that just gave up to hand over serves devices a moment before it listens for the next one again.
     pub(crate) fn connect(data: &Path) -> Self {
-        let stream = UnixStream::connect(data.join("succession.sock")).expect("the server listens");
+        let (path, until) = (data.join("succession.sock"), Instant::now() + PATIENCE);
+        let stream = loop {
+            match UnixStream::connect(&path) {
+                Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
+                connected => break connected.expect("the server listens"),
+            }
+        };
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self(stream)
     }
