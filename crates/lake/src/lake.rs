@@ -130,8 +130,8 @@ pub struct Latest {
     pub by_device: Option<Time>,
     /// The greatest event time of records for which the device gave none.
     pub by_receipt: Option<Time>,
-    /// Whether there are records whose claim could not be.
-    pub wrong_clock: bool,
+    /// The greatest time that the device claimed and that could not be.
+    pub wrong_until: Option<Time>,
 }
 
 /// Ids of records, as far as they can be told.

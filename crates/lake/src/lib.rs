@@ -63,7 +63,8 @@ pub use questions::{Answer, Stop};
 pub use rehearsal::rehearse;
 pub use remote::{Requests, StoreConfig, Trouble, TroubleKind, check_store, is_secret_option};
 pub use replace::{
-    DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,
+    DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Recorded, Replaced,
+    Replacement,
 };
 pub use rows::Row;
 pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Wanted, export_columns, stored};

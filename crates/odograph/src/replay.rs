@@ -13,9 +13,9 @@ use crate::export::{Sink, entry};
 use crate::history::row;
 use anyhow::{Result, bail};
 use compact_str::CompactString;
-use odograph_journal::Kind;
-use odograph_lake::{Gathered, Load, Past, Period, Replaced, Replacement};
-use odograph_model::Time;
+use odograph_journal::{Entry, Kind};
+use odograph_lake::{Gathered, Load, Past, Period, Recorded, Replaced, Replacement};
+use odograph_model::{Lsn, Time};
 use odograph_pipeline::{Again, CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Came, Event, Window};
 use odograph_protocols::{Binding, DECIDED_SEVERAL, Decision};
 use serde::{Deserialize, Serialize};
@@ -158,6 +158,7 @@ impl Replay<'_> {
     fn gather(&self, devices: &[CompactString], read: &[CompactString], total: &mut Total) -> Result<Gathered> {
         let wanted: HashSet<&str> = devices.iter().map(CompactString::as_str).collect();
         let (mut again, mut gathered) = (Again::new(Window::default(), self.settled.clone()), Gathered::default());
+        let mut before = Before::new(self.settled);
         let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
         self.past.frames(&self.period, read, |node, frame| {
             let Some(entry) = entry(frame) else { return Ok(()) };
@@ -169,12 +170,15 @@ impl Replay<'_> {
                     && binding.tenant == self.query.tenant
                     && wanted.contains(binding.device.as_str())
             };
+            let (known, mut number, first) = (before.known(&entry, node, frame.segment), 0, gathered.count());
             let take = |event: &Event<'_>| {
+                let recorded = known.get(number).copied();
+                number += 1;
                 // Where each device of a frame was not decided about, the others went along with the frame's own.
                 let is_decided = event.device() == event.binding.device;
                 if is_decided && is_asked(event.binding) {
                     self.settled.used_by(event.protocol);
-                    gathered.push(&row(event), event.claimed);
+                    gathered.push(&row(event), event.claimed, recorded);
                 } else if is_wanted
                     && event.binding.decision == Decision::Accepted
                     && (!is_decided || event.device() == frame.device)
@@ -183,6 +187,9 @@ impl Replay<'_> {
                 }
             };
             let came = again.entry(&entry, node, frame.segment, take);
+            if number != known.len() {
+                gathered.forget_before(first);
+            }
             if is_wanted && entry.kind == Kind::FRAME {
                 match came {
                     Came::Read => {}
@@ -209,6 +216,28 @@ impl Replay<'_> {
         total.malformed += malformed;
         total.unreadable += unreadable;
         Ok(gathered)
+    }
+}
+
+/// What records were known by when their bytes came: a device that sent one again later is recognised by that.
+struct Before {
+    again: Again,
+    known: Vec<Recorded>,
+}
+
+impl Before {
+    fn new(settled: &Settled) -> Self {
+        Self { again: Again::new(Window::default(), Arc::new(settled.as_recorded())), known: Vec::new() }
+    }
+
+    /// The records of the next entry, in their order.
+    fn known(&mut self, entry: &Entry<'_>, node: i32, segment: Lsn) -> &[Recorded] {
+        let known = &mut self.known;
+        known.clear();
+        self.again.entry(entry, node, segment, |event: &Event<'_>| {
+            known.push(Recorded { id: event.id, claimed: event.claimed.unwrap_or(event.time()) });
+        });
+        known
     }
 }
 

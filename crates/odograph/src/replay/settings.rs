@@ -102,6 +102,11 @@ impl Settled {
         Self { current, choice, set, used: Mutex::default() }
     }
 
+    /// As it was when the bytes came.
+    pub(super) fn as_recorded(&self) -> Self {
+        Self::new(self.current.clone(), Choice::Recorded, BTreeMap::new())
+    }
+
     pub(super) fn used_by(&self, protocol: &'static str) {
         self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(protocol);
     }
