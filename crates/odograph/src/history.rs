@@ -27,7 +27,7 @@ use odograph_journal::{CursorStore, Journal, Reader};
 use odograph_lake::{Answer, BrokenTable, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Unread, Writer};
 use odograph_live::Live;
 use odograph_model::Lsn;
-use odograph_pipeline::{FrameCounts, PipelineError, Places};
+use odograph_pipeline::{FrameCounts, PipelineError, Places, Window};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,6 +49,7 @@ pub(crate) struct Place {
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
+    window: Window,
     watch: Option<Watch>,
     metering: Metering,
     /// Whether it was said that all tables are gone.
@@ -69,7 +70,8 @@ impl Place {
         let told = Arc::default();
         let journal = folder.journal(config.journal.node);
         let metering = Metering::new(folder.usage(config.journal.node));
-        Ok(Self { reader, journal, lake, clock, options, watch: None, metering, told })
+        let window = config.clock.window();
+        Ok(Self { reader, journal, lake, clock, options, window, watch: None, metering, told })
     }
 
     /// How much tenants use, as it is counted here.
@@ -129,7 +131,7 @@ impl Place {
         self.metering.open(from.least())?;
         writer.before_commits(self.metering.before_commits());
         let tables = Tables { writer, watch: self.watch.clone(), metering: self.metering.clone() };
-        Ok((Pipeline::open(&self.reader, tables, from)?, cursors))
+        Ok((Pipeline::open(&self.reader, tables, from, self.window)?, cursors))
     }
 }
 
@@ -227,6 +229,11 @@ impl History {
     /// The node whose journal fills it.
     pub(crate) const fn node(&self) -> u16 {
         self.node
+    }
+
+    /// How far devices' clocks may be from ours.
+    pub(crate) fn window(&self) -> Window {
+        self.current.window
     }
 
     /// How much tenants use, as it is counted on the way into history.

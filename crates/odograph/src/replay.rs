@@ -86,8 +86,8 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
         from: Time(query.from),
         to: Time(query.to),
         lead_ms: current.lead_ms,
-        behind_ms: CLOCK_BEHIND_MAX_MS,
-        ahead_ms: CLOCK_AHEAD_MAX_MS,
+        behind_ms: behind(current.window),
+        ahead_ms: ahead(current.window),
     };
     let replay = Replay { past: &past, period, query, settled: &settled };
     let parts = parts(past.loads(&period, &query.devices)?)?;
@@ -157,7 +157,7 @@ impl Replay<'_> {
     /// Decodes what some devices sent; for that, what all of `read` said is read.
     fn gather(&self, devices: &[CompactString], read: &[CompactString], total: &mut Total) -> Result<Gathered> {
         let wanted: HashSet<&str> = devices.iter().map(CompactString::as_str).collect();
-        let (mut again, mut gathered) = (Again::new(Window::default(), self.settled.clone()), Gathered::default());
+        let (mut again, mut gathered) = (Again::new(self.settled.window(), self.settled.clone()), Gathered::default());
         let mut before = Before::new(self.settled);
         let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
         self.past.frames(&self.period, read, |node, frame| {
@@ -219,6 +219,15 @@ impl Replay<'_> {
     }
 }
 
+/// So far from the time of receipt an event time may be; what came before the window was made narrower may be as far as ever.
+fn behind(window: Window) -> i64 {
+    window.behind_max_ms.max(CLOCK_BEHIND_MAX_MS)
+}
+
+fn ahead(window: Window) -> i64 {
+    window.ahead_max_ms.max(CLOCK_AHEAD_MAX_MS)
+}
+
 /// What records were known by when their bytes came: a device that sent one again later is recognised by that.
 struct Before {
     again: Again,
@@ -227,7 +236,7 @@ struct Before {
 
 impl Before {
     fn new(settled: &Settled) -> Self {
-        Self { again: Again::new(Window::default(), Arc::new(settled.as_recorded())), known: Vec::new() }
+        Self { again: Again::new(settled.window(), Arc::new(settled.as_recorded())), known: Vec::new() }
     }
 
     /// The records of the next entry, in their order.

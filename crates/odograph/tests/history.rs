@@ -445,3 +445,38 @@ fn an_impossible_day_and_a_clock_of_2080_cost_nothing() {
     assert_eq!(kept, [json!({"frames": 4})], "and every frame is kept as it came");
     server.kill();
 }
+
+#[test]
+fn how_far_a_clock_may_be_off_can_be_set_and_what_was_there_before_is_still_known() {
+    let place = Place::new();
+    let year = "#SD#010125;120000;5355.0926;N;02732.4096;E;1;2;300;7";
+    // More than the 400 days that hold where nothing else is said.
+    for behind_max in ["1000 d", "400 d", "1000 d"] {
+        let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+        command.env("ODOGRAPH_CLOCK__BEHIND_MAX", behind_max);
+        let server = Server::start(command);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("1"), "#AL#1");
+        assert_eq!(device.say(year), "#ASD#1");
+        let rows = ask(&place, "SELECT day FROM records");
+        assert_eq!(rows, [json!({"day": "2025-01-01"})], "sent again under {behind_max}");
+        // What is in files stays as it is.
+        assert!(server.stop().success());
+    }
+    // The other way round: what is under the time of its receipt is not there once more under its own.
+    for behind_max in ["400 d", "1000 d"] {
+        let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+        command.env("ODOGRAPH_CLOCK__BEHIND_MAX", behind_max);
+        let server = Server::start(command);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("2"), "#AL#1");
+        assert_eq!(device.say(year), "#ASD#1");
+        let rows = ask(&place, "SELECT time_source, device_time FROM records WHERE device = '2'");
+        assert_eq!(
+            rows,
+            [json!({"time_source": "received", "device_time": "2025-01-01T12:00:00.000Z"})],
+            "{behind_max}"
+        );
+        assert!(server.stop().success());
+    }
+}
