@@ -7,7 +7,7 @@ use crate::cutoffs::{Cutoffs, Whom};
 use crate::limits::{CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
-use crate::watchdog::is_stalled;
+use crate::watchdog::{Rounds, is_stalled};
 use crate::worker::{self, Job, OfDevices};
 use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
@@ -207,6 +207,7 @@ pub(crate) struct Common {
     workers: Mutex<Vec<worker::Handle>>,
     wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
     next: AtomicUsize,
+    pub(crate) rounds: Rounds,
     pub(crate) cutoffs: Cutoffs,
     observer: OnceLock<Arc<dyn CommandObserver>>,
 }
@@ -228,7 +229,7 @@ impl Common {
         let workers = self.workers();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let mut order = (0..workers.len()).map(|step| &workers[(turn + step) % workers.len()]);
-        let well = order.find(|worker| !is_stalled(worker.pulse.silence(&*self.clock)));
+        let well = order.find(|worker| !self.rounds.is_stalled(&worker.pulse));
         if let Some(worker) = well.or(workers.first()) {
             worker.inbox.put(job);
         }
@@ -277,6 +278,7 @@ impl Gateway {
         let _ = bell.wakes.set(wakes.clone());
         let common = Arc::new(Common {
             intake: Intake { journal, devices, handover },
+            rounds: Rounds::new(clock.monotonic()),
             clock,
             seats: Seats::default(),
             limits,
@@ -325,12 +327,13 @@ impl Gateway {
 
     /// How it is.
     pub fn health(&self) -> Health {
-        let clock = &*self.common.clock;
+        let rounds = &self.common.rounds;
         let replaced = lock(&self.replaced).clone();
-        let mut parts = vec![part("accept", lock(&self.accept).pulse.silence(clock), replaced.accept)];
+        let silence = rounds.silence(lock(&self.accept).pulse.last());
+        let mut parts = vec![part("accept", silence, replaced.accept)];
         for (number, worker) in self.common.workers().iter().enumerate() {
             let count = replaced.workers.get(number).copied().unwrap_or(0);
-            parts.push(part(&format!("worker-{number}"), worker.pulse.silence(clock), count));
+            parts.push(part(&format!("worker-{number}"), rounds.silence(worker.pulse.last()), count));
         }
         let journal = self.journal_health();
         let ready = journal.healthy;
@@ -340,7 +343,7 @@ impl Gateway {
 
     fn journal_health(&self) -> PartHealth {
         let stats = self.common.intake.journal.stats();
-        let busy = stats.step_since.map(|since| self.common.clock.monotonic().saturating_sub(since));
+        let busy = stats.step_since.map(|since| self.common.rounds.silence(since));
         let ended = lock(&self.committer).as_ref().is_none_or(JoinHandle::is_finished);
         let problem = if stats.failed || ended {
             let why = lock(&self.bell.fatal).clone();
@@ -506,6 +509,10 @@ impl Gateway {
 
     /// Looks at all parts once, tells what changed, and replaces what hangs.
     fn watch(&self, known: &Health) -> Health {
+        if let Some(pause) = self.common.rounds.look(self.common.clock.monotonic()) {
+            let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(ms, "the whole process stood still: nobody is taken to hang for that");
+        }
         let health = self.health();
         for part in &health.parts {
             let before = known.parts.iter().find(|other| other.part == part.part).is_none_or(|other| other.healthy);
@@ -524,14 +531,15 @@ impl Gateway {
     }
 
     fn heal(&self) {
-        let clock = &*self.common.clock;
-        let silence = lock(&self.accept).pulse.silence(clock);
-        if is_stalled(silence) {
+        let rounds = &self.common.rounds;
+        let hangs = rounds.is_stalled(&lock(&self.accept).pulse);
+        if hangs {
             self.replace_accept();
         }
         let count = self.common.workers().len();
         for number in 0..count {
-            if is_stalled(self.common.workers()[number].pulse.silence(clock)) {
+            let hangs = rounds.is_stalled(&self.common.workers()[number].pulse);
+            if hangs {
                 self.replace_worker(number);
             }
         }

@@ -118,5 +118,10 @@ pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(4);
 /// How often the watchdog looks.
 pub(crate) const WATCH: Duration = Duration::from_secs(1);
 
+/// When so much time is between two of its looks, the whole process stood still, and nobody hung. Shorter pauses, with a beat
+/// before them that was due, stay below [`STALLED_AFTER`].
+pub(crate) const PAUSED_AFTER: Duration = Duration::from_secs(2);
+const _: () = assert!(PAUSED_AFTER.as_millis() + SWEEP.as_millis() < STALLED_AFTER.as_millis());
+
 /// How often a stop looks whether what it waits for has ended.
 pub(crate) const STOP_LOOK: Duration = Duration::from_millis(5);

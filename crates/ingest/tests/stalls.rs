@@ -125,6 +125,49 @@ fn an_accept_loop_that_hangs_is_replaced_and_waiting_devices_get_in() {
     trial.gateway.stop().unwrap();
 }
 
+/// The system's clock, which goes on by a while at once when the watchdog asks it: so it is after the whole process stood still,
+/// where the watchdog happens to be the first to go on.
+struct Jumping {
+    system: SystemClock,
+    armed: std::sync::atomic::AtomicBool,
+    ahead_s: std::sync::atomic::AtomicU64,
+}
+
+impl Clock for Jumping {
+    fn now(&self) -> UnixMillis {
+        self.system.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        let watchdog = std::thread::current().name() == Some("watchdog");
+        if watchdog && self.armed.swap(false, std::sync::atomic::Ordering::AcqRel) {
+            self.ahead_s.store(6, std::sync::atomic::Ordering::Release);
+        }
+        self.system.monotonic() + Duration::from_secs(self.ahead_s.load(std::sync::atomic::Ordering::Acquire))
+    }
+}
+
+#[test]
+fn a_pause_of_the_whole_process_is_not_taken_for_a_stall() {
+    let (armed, ahead_s) = Default::default();
+    let clock = Arc::new(Jumping { system: SystemClock::new(), armed, ahead_s });
+    let trial = Setup { clock: clock.clone(), workers: 2, ..Setup::default() }.start();
+    let mut waiting = [WAITING, QUEUED].map(|imei| trial.log_in(imei));
+    clock.armed.store(true, std::sync::atomic::Ordering::Release);
+    let before = clock.system.monotonic();
+    trial.wait_for("the watchdog to have looked twice behind the pause", |health| {
+        assert!(health.healthy && health.ready, "{health:?}");
+        let looked = clock.ahead_s.load(std::sync::atomic::Ordering::Acquire) > 0;
+        looked && clock.system.monotonic() > before + Duration::from_secs(3)
+    });
+    for caller in &mut waiting {
+        caller.send_reading(1);
+        assert!(caller.is_acknowledged(), "connections live on");
+    }
+    assert!(trial.gateway.health().parts.iter().all(|part| part.replaced == 0), "{:?}", trial.gateway.health());
+    trial.gateway.stop().unwrap();
+}
+
 #[test]
 fn a_stop_that_takes_long_is_not_taken_for_a_stall() {
     let limits = Limits { stop_max: Duration::from_secs(7), ..Limits::default() };

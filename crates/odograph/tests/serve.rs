@@ -121,6 +121,30 @@ fn health_readiness_and_numbers_are_on_both_sockets() {
 }
 
 #[test]
+fn a_server_that_stood_still_as_a_whole_ends_no_connection_and_replaces_nothing() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    server.signal("-STOP");
+    // Longer than a part may show no life.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    server.signal("-CONT");
+    // The watchdog has looked: whatever it would take for a hang, it would have replaced.
+    let line = server.log_line(|line| {
+        let text = line["message"].as_str().unwrap_or_default();
+        assert!(!text.contains("shows no life") && !text.contains("replaced"), "{line}");
+        text.starts_with("the whole process stood still")
+    });
+    assert!(line["ms"].as_u64() >= Some(5000), "{line}");
+    assert_eq!(device.position(1), "#ASD#1", "its connection lives on");
+    let (status, body) = server.get("/healthz");
+    let health: Value = serde_json::from_str(&body).expect("JSON");
+    let parts = health["parts"].as_array().expect("parts");
+    assert!(status == 200 && parts.iter().all(|part| part["replaced"] == 0), "{body}");
+}
+
+#[test]
 fn a_port_that_is_taken_is_left_out_unless_somebody_named_it() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");
