@@ -50,6 +50,8 @@ pub enum Close {
     Unread,
     /// Its bytes cannot be cut into frames; says why.
     Garbage(&'static str),
+    /// We failed over what it said, and know no better than to let it come again.
+    Fault,
     /// A part of the server was replaced, and the device has to come again.
     Healed,
     /// Somebody said what it is, long after it had ended.
@@ -78,6 +80,7 @@ impl Close {
             Self::Idle => "idle",
             Self::Unread => "unread",
             Self::Garbage(_) => "garbage",
+            Self::Fault => "fault",
             Self::Healed => "healed",
             Self::Named => "named",
             Self::Erased => "erased",

@@ -65,6 +65,9 @@ impl Ration {
 impl Cutoffs {
     /// A connection ended, or the conversation with a peer. Tells it if a bound ended it.
     pub(crate) fn ended(&self, whom: Whom<'_>, why: Close, refusal: &str, limits: &Limits, now: Duration) {
+        if why == Close::Fault {
+            return self.failed(whom, now);
+        }
         let Some((bound, value)) = bound(why, refusal, limits, whom.listener) else { return };
         if self.may_tell(why.name(), now) {
             let Whom { peer, device, listener } = whom;
@@ -89,6 +92,19 @@ impl Cutoffs {
             let (protocol, transport, local) = (listener.protocol.name, listener.transport.name(), listener.local);
             let (bound, value) = why.bound();
             tracing::warn!(%peer, protocol, transport, listener = %local, reason, bound, value, "{}", why.what());
+        }
+    }
+
+    /// The server failed over what somebody said, as the lines of the log before say where.
+    pub(crate) fn failed(&self, whom: Whom<'_>, now: Duration) {
+        let reason = Close::Fault.name();
+        if self.may_tell(reason, now) {
+            let Whom { peer, device, listener } = whom;
+            let (protocol, transport, local) = (listener.protocol.name, listener.transport.name(), listener.local);
+            tracing::error!(
+                %peer, device, protocol, transport, listener = %local, reason,
+                "the server failed over what a device said: it is let go, the others go on"
+            );
         }
     }
 
@@ -184,6 +200,7 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
         Close::Refused => (refusal.to_owned(), String::new()),
         Close::Peer
         | Close::Network
+        | Close::Fault
         | Close::Replaced
         | Close::Healed
         | Close::Named

@@ -147,6 +147,11 @@ impl Peers {
         Ok(())
     }
 
+    /// Forgets one of whom nothing can be said any more: its stream ends as it does in a crash.
+    pub fn lose(&mut self, from: SocketAddr) {
+        self.known.pop(&from);
+    }
+
     /// Forgets everyone.
     pub fn close(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
         while !self.known.is_empty() {

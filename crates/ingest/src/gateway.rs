@@ -7,7 +7,7 @@ use crate::cutoffs::{Cutoffs, Whom};
 use crate::limits::{CERTIFICATES_LOOK, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
-use crate::watchdog::{Rounds, is_stalled};
+use crate::watchdog::{Rounds, Trouble, is_stalled};
 use crate::worker::{self, Job, OfDevices};
 use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
@@ -160,6 +160,12 @@ impl Observer for Bell {
         tracing::info!(base = %record.base, end = %record.end, "journal segment sealed");
     }
 
+    fn sealing_lost(&self) {
+        tracing::error!(
+            "the thread that seals segments has failed: what devices send is safe, and segments stay unsealed until the server is started again"
+        );
+    }
+
     fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
         if rebuilt {
             tracing::info!(base = %record.base, end = %record.end, "made the missing index of a journal segment again");
@@ -229,7 +235,7 @@ impl Common {
         let workers = self.workers();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let mut order = (0..workers.len()).map(|step| &workers[(turn + step) % workers.len()]);
-        let well = order.find(|worker| !self.rounds.is_stalled(&worker.pulse));
+        let well = order.find(|worker| worker.trouble(&self.rounds).is_none());
         if let Some(worker) = well.or(workers.first()) {
             worker.inbox.put(job);
         }
@@ -329,15 +335,18 @@ impl Gateway {
     pub fn health(&self) -> Health {
         let rounds = &self.common.rounds;
         let replaced = lock(&self.replaced).clone();
-        let silence = rounds.silence(lock(&self.accept).pulse.last());
-        let mut parts = vec![part("accept", silence, replaced.accept)];
+        // What ends because the server stops has no trouble.
+        let stops = *lock(&self.stopped.0);
+        let trouble = |found: Option<Trouble>| found.filter(|_| !stops);
+        let mut parts = vec![part("accept", trouble(lock(&self.accept).trouble(rounds)), replaced.accept)];
         for (number, worker) in self.common.workers().iter().enumerate() {
             let count = replaced.workers.get(number).copied().unwrap_or(0);
-            parts.push(part(&format!("worker-{number}"), rounds.silence(worker.pulse.last()), count));
+            parts.push(part(&format!("worker-{number}"), trouble(worker.trouble(rounds)), count));
         }
         let journal = self.journal_health();
         let ready = journal.healthy;
         parts.push(journal);
+        parts.push(self.seal_health());
         Health { healthy: parts.iter().all(|part| part.healthy), ready, parts }
     }
 
@@ -358,6 +367,13 @@ impl Gateway {
         let silent_ms =
             busy.filter(|busy| is_stalled(*busy)).map(|busy| busy.as_millis().try_into().unwrap_or(u64::MAX));
         PartHealth { part: "journal".to_owned(), healthy: problem.is_none(), problem, silent_ms, replaced: 0 }
+    }
+
+    fn seal_health(&self) -> PartHealth {
+        let lost = self.common.intake.journal.stats().sealing_lost;
+        let problem =
+            lost.then(|| "segments of the journal are sealed no more until the server is started again".to_owned());
+        PartHealth { part: "seal".to_owned(), healthy: !lost, problem, silent_ms: None, replaced: 0 }
     }
 
     /// From now on commands are sent for this observer. A second one is not heard.
@@ -532,14 +548,14 @@ impl Gateway {
 
     fn heal(&self) {
         let rounds = &self.common.rounds;
-        let hangs = rounds.is_stalled(&lock(&self.accept).pulse);
-        if hangs {
+        let trouble = lock(&self.accept).trouble(rounds);
+        if trouble.is_some() {
             self.replace_accept();
         }
         let count = self.common.workers().len();
         for number in 0..count {
-            let hangs = rounds.is_stalled(&self.common.workers()[number].pulse);
-            if hangs {
+            let trouble = self.common.workers()[number].trouble(rounds);
+            if trouble.is_some() {
                 self.replace_worker(number);
             }
         }
@@ -572,7 +588,7 @@ impl Gateway {
         for (_, (socket, listener)) in self.datagrams.iter().enumerate().filter(|(at, _)| at % workers == number) {
             fresh.inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
         }
-        let waiting = old.inbox.take().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
+        let waiting = old.inbox.close().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
         waiting.for_each(|job| fresh.inbox.put(job));
         if let Some(count) = lock(&self.replaced).workers.get_mut(number) {
             *count += 1;
@@ -581,7 +597,7 @@ impl Gateway {
         tracing::error!(
             worker = number,
             connections = ended,
-            "a worker hung: replaced, its devices have to come again"
+            "a worker hung or failed: replaced, its devices have to come again"
         );
     }
 }
@@ -590,15 +606,17 @@ fn healed(part: &'static str) {
     counter!("odograph_healed_total", "part" => part).increment(1);
 }
 
-fn part(name: &str, silence: Duration, replaced: u32) -> PartHealth {
-    let stalled = is_stalled(silence);
-    PartHealth {
-        part: name.to_owned(),
-        healthy: !stalled,
-        problem: stalled.then(|| "shows no life: its work is given to another".to_owned()),
-        silent_ms: stalled.then(|| silence.as_millis().try_into().unwrap_or(u64::MAX)),
-        replaced,
-    }
+fn part(name: &str, trouble: Option<Trouble>, replaced: u32) -> PartHealth {
+    let problem = trouble.map(|trouble| match trouble {
+        Trouble::Silent(_) => "shows no life: its work is given to another",
+        Trouble::Ended => "has failed, as the log says: its work is given to another",
+    });
+    let silent_ms = match trouble {
+        Some(Trouble::Silent(silence)) => Some(silence.as_millis().try_into().unwrap_or(u64::MAX)),
+        _ => None,
+    };
+    let (part, problem) = (name.to_owned(), problem.map(str::to_owned));
+    PartHealth { part, healthy: problem.is_none(), problem, silent_ms, replaced }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -112,6 +112,6 @@ pub fn describe() {
         "Journal segments removed that were damaged, so that nothing of them can be proven."
     );
     describe_counter!("odograph_segments_removed_total", "Journal segments removed, by whether the budget forced it.");
-    describe_gauge!("odograph_stalled", "1 while a part of the process shows no life.");
+    describe_gauge!("odograph_stalled", "1 while a part of the process shows no life, or has failed.");
     describe_counter!("odograph_healed_total", "Parts of the process that the watchdog replaced.");
 }

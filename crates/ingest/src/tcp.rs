@@ -77,7 +77,7 @@ pub(crate) fn begin(
         Ok(link) => {
             listener.measures.connections.increment(1.0);
             listener.measures.opened.increment(1);
-            spawn_local(converse(worker.clone(), link));
+            spawn_local(converse(Conversation { worker: worker.clone(), link }));
         }
         Err(error) => not_set_up(worker, peer, listener, &error),
     }
@@ -127,30 +127,47 @@ fn bytes_of(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-async fn converse(worker: Rc<Worker>, link: Rc<Link>) {
-    let why = link.listen(&worker).await;
-    bury(&worker, &link, why);
+/// A connection's task. However that ends, the worker is told.
+struct Conversation {
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.worker.task_over(&self.link);
+    }
+}
+
+async fn converse(it: Conversation) {
+    let why = it.link.listen(&it.worker).await;
+    bury(&it.worker, &it.link, why);
 }
 
 /// The end of a connection.
 pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     let Places { socket, link: place } = link.places.get();
-    if worker.links.borrow_mut().try_remove(place as usize).is_none() {
+    let is_there = worker.links.borrow().get(place as usize).is_some_and(|there| there.stream == link.stream);
+    if !is_there {
         return;
     }
+    worker.links.borrow_mut().remove(place as usize);
+    // Given back at the end of this, also where the session fails again.
+    let _seat = link.seat.take();
     let why = worker.post.sockets.remove(socket as usize).unwrap_or(why);
-    let mut connection = link.connection.borrow_mut();
-    let mut scratch = worker.scratch.borrow_mut();
-    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut scratch);
     worker.hold(link.incomplete.take() as usize, 0);
-    link.count(&connection, &scratch);
-    drop(scratch);
-    let measures = &connection.listener().measures;
+    let mut connection = link.connection.borrow_mut();
+    let listener = connection.listener().clone();
+    let measures = &listener.measures;
     measures.connections.decrement(1.0);
     measures.closed(connection.why(why).name());
     if let Some(binding) = connection.device() {
         worker.common.present.leave(binding, link.stream);
     }
+    let mut scratch = worker.scratch.borrow_mut();
+    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut scratch);
+    link.count(&connection, &scratch);
+    drop(scratch);
     worker.common.became(connection.fates());
     let why = connection.why(why);
     tell(worker, &connection, why);
@@ -159,7 +176,6 @@ pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     if let Err(error) = ended {
         tracing::debug!(peer = %connection.peer(), %error, "the end of a connection was not journalled");
     }
-    link.seat.take();
 }
 
 /// Tells the log if a bound ended the connection.
@@ -253,7 +269,7 @@ impl Link {
         drop((scratch, connection));
         self.hold(worker);
         self.work.set(self.work.get().saturating_add(bytes_of(step.work)));
-        let place = self.places.get().link as usize;
+        let place = self.place();
         match (step.due, step.end) {
             (Some(until), _) => worker.wait(until, now.monotonic, Target::Link(place, self.stream)),
             // It may have to wait for the journal as well, to go on.
@@ -313,8 +329,7 @@ impl Link {
         };
         match taken {
             Ok(Some(until)) => {
-                let place = self.places.get().link as usize;
-                worker.wait(until, now.monotonic, Target::Link(place, self.stream));
+                worker.wait(until, now.monotonic, Target::Link(self.place(), self.stream));
             }
             Ok(None) => {}
             Err(_) => self.end_now(Close::Journal),
@@ -378,6 +393,11 @@ impl Link {
         self.shut();
     }
 
+    /// Its place among the worker's links.
+    pub(crate) fn place(&self) -> usize {
+        self.places.get().link as usize
+    }
+
     /// Whether it is the connection of some device, as far as that is known.
     pub(crate) fn is_of(&self, whose: &dyn Fn(&Binding) -> bool) -> bool {
         self.connection.borrow().device().is_some_and(|binding| whose(binding))
@@ -423,7 +443,7 @@ async fn flush_later(worker: Rc<Worker>, link: Rc<Link>) {
     let writable = poll_fn(|context| link.line.borrow().socket().poll_write_ready(context)).await;
     link.flushing.set(false);
     match writable {
-        Ok(_) => link.flush(&worker),
+        Ok(_) => worker.for_one(&link, || link.flush(&worker)),
         Err(_) => link.end_now(Close::Network),
     }
 }

@@ -9,6 +9,7 @@ use odograph_protocols::Binding;
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -24,20 +25,29 @@ pub(crate) struct DatagramSocket {
 /// Takes over a socket.
 pub(crate) fn adopt(worker: &Rc<Worker>, socket: &Arc<UdpSocket>, listener: Arc<Listener>) {
     let (worker, socket) = (worker.clone(), socket.clone());
+    let served = spawn_local(serve(worker.clone(), socket, listener));
     spawn_local(async move {
-        // Watched and not owned: a worker that may have to replace this one watches the same socket, and it takes one open
-        // file only.
-        let socket = loop {
-            match accept::watch(socket.clone()) {
-                Ok(socket) => break socket,
-                Err(error) => accept::pause(&worker.common, &listener, &error).await,
-            }
-        };
-        let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
-        let socket = Rc::new(DatagramSocket { socket, peers });
-        worker.datagram_sockets.borrow_mut().push(socket.clone());
-        listen(worker, socket).await;
+        // A panic was logged when it happened.
+        let _ = served.await;
+        if !worker.stopping.get() {
+            worker.lose("nobody takes datagrams any more at a listener");
+        }
     });
+}
+
+async fn serve(worker: Rc<Worker>, socket: Arc<UdpSocket>, listener: Arc<Listener>) {
+    // Watched and not owned: a worker that may have to replace this one watches the same socket, and it takes one open
+    // file only.
+    let socket = loop {
+        match accept::watch(socket.clone()) {
+            Ok(socket) => break socket,
+            Err(error) => accept::pause(&worker.common, &listener, &error).await,
+        }
+    };
+    let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
+    let socket = Rc::new(DatagramSocket { socket, peers });
+    worker.datagram_sockets.borrow_mut().push(socket.clone());
+    listen(worker, socket).await;
 }
 
 async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
@@ -49,7 +59,14 @@ async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
             let mut input = worker.input.borrow_mut();
             debug_assert!(input.len() >= DATAGRAM_BYTES_MAX, "a datagram fits the buffer");
             match socket.socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut input)) {
-                Ok((count, peer)) => socket.take_in(&worker, input.get(..count).unwrap_or_default(), peer),
+                Ok((count, peer)) => {
+                    let datagram = input.get(..count).unwrap_or_default();
+                    // Where that fails, it is this peer's end and nobody else's.
+                    let taken = catch_unwind(AssertUnwindSafe(|| socket.take_in(&worker, datagram, peer)));
+                    if taken.is_err() {
+                        socket.drop_peer(&worker, peer);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // The answer to an earlier datagram could not be delivered: nothing of ours is lost by that.
                 Err(error) => tracing::debug!(%error, "a UDP socket reports an error"),
@@ -109,6 +126,18 @@ impl DatagramSocket {
                 tracing::debug!(%peer, %error, "a datagram could not be journalled");
             }
         }
+    }
+
+    /// The server failed over what a peer said, and begins anew with it.
+    fn drop_peer(&self, worker: &Worker, peer: SocketAddr) {
+        let peer = canonical(peer);
+        let mut peers = self.peers.borrow_mut();
+        let listener = peers.listener_of(peer).clone();
+        let device = peers.device_of(peer).map(str::to_owned);
+        peers.lose(peer);
+        listener.measures.dropped_datagrams.increment(1);
+        let whom = Whom { peer, device: device.as_deref(), listener: &listener };
+        worker.common.cutoffs.failed(whom, worker.common.clock.monotonic());
     }
 
     /// Sends an answer. What the kernel does not take is lost like any datagram: the device sends its own again.

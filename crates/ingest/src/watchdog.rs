@@ -1,5 +1,7 @@
 //! The watchdog: notices a part that shows no life, says so, and gives its work to another.
 //!
+//! A part that has ended without having been asked to, because it or a task of its own failed, is replaced in the same way.
+//!
 //! Every part beats its pulse at least once a second while it is well. What can be replaced is: the accept loop, by
 //! another one on the same sockets; a worker, by another one, after the sockets of its connections were ended, so that
 //! its devices come again. The journal's writer cannot be replaced: while it hangs, nothing is acknowledged, and once
@@ -66,10 +68,23 @@ impl Rounds {
         looked.saturating_sub(since.max(Duration::from_millis(self.resumed.load(Ordering::Acquire))))
     }
 
-    /// Whether that is too long.
-    pub(crate) fn is_stalled(&self, pulse: &Pulse) -> bool {
-        is_stalled(self.silence(pulse.last()))
+    /// What is wrong with a part, which has ended or not.
+    pub(crate) fn trouble(&self, pulse: &Pulse, ended: bool) -> Option<Trouble> {
+        let silence = self.silence(pulse.last());
+        match ended {
+            true => Some(Trouble::Ended),
+            false => is_stalled(silence).then_some(Trouble::Silent(silence)),
+        }
     }
+}
+
+/// What is wrong with a part that can be replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// It shows no life, for so long.
+    Silent(Duration),
+    /// It has ended, which nobody asked of it: it or a task of its own failed.
+    Ended,
 }
 
 /// How the process is.

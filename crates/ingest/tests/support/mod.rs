@@ -2,6 +2,8 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
+pub mod sender;
+
 use odograph_env::{Clock, SystemClock};
 use odograph_fleet::{Heard, Reading, Speech};
 use odograph_handover::Inlet;
