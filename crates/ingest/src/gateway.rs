@@ -4,7 +4,7 @@ use crate::accept::{self, Door};
 use crate::access::Refusal;
 use crate::command::{CommandObserver, Commission, Fate, Order, Unsent};
 use crate::cutoffs::{Cutoffs, Whom};
-use crate::limits::{CERTIFICATES_LOOK, STOP_LOOK, WATCH};
+use crate::limits::{CERTIFICATES_LOOK, HEALED_TOLD, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::{Rounds, Trouble, is_stalled};
@@ -272,8 +272,28 @@ pub struct Gateway {
 
 #[derive(Default, Clone)]
 struct Replaced {
-    accept: u32,
-    workers: Vec<u32>,
+    accept: Times,
+    workers: Vec<Times>,
+}
+
+/// How often a part was replaced, and when it was last.
+#[derive(Default, Clone, Copy)]
+struct Times {
+    count: u32,
+    last: Option<Duration>,
+}
+
+impl Times {
+    fn once_more(&mut self, now: Duration) {
+        self.count += 1;
+        self.last = Some(now);
+    }
+
+    /// What a person is told for a while: what is well again is not worth an alarm, and worth a look.
+    fn told(self, now: Duration) -> Option<String> {
+        let ago = now.saturating_sub(self.last?);
+        (ago < HEALED_TOLD).then(|| format!("was replaced {} s ago: the log says why", ago.as_secs()))
+    }
 }
 
 impl Gateway {
@@ -314,7 +334,7 @@ impl Gateway {
             workers[number % workers.len()].inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
         }
         let accept = accept::start(&common, doors.clone()).map_err(GatewayError::Thread)?;
-        let replaced = Replaced { accept: 0, workers: vec![0; workers.max(1)] };
+        let replaced = Replaced { accept: Times::default(), workers: vec![Times::default(); workers.max(1)] };
         let gateway = Arc::new(Self {
             common,
             doors,
@@ -326,25 +346,39 @@ impl Gateway {
             stopped: Arc::default(),
             bell,
         });
+        gateway.register();
         gateway.clone().start_watch().map_err(GatewayError::Thread)?;
         gateway.look_at_certificates().map_err(GatewayError::Thread)?;
         Ok(gateway)
     }
 
+    /// Has the numbers of the watchdog be there before anything is wrong: whoever is to be alarmed by them sees that they are.
+    fn register(&self) {
+        for part in self.health().parts {
+            gauge!("odograph_stalled", "part" => part.part.clone()).set(0.0);
+            if REPLACEABLE.iter().any(|begin| part.part.starts_with(begin)) {
+                counter!("odograph_healed_total", "part" => part.part).absolute(0);
+            }
+        }
+    }
+
     /// How it is.
     pub fn health(&self) -> Health {
+        let now = self.common.clock.monotonic();
         let rounds = &self.common.rounds;
         let replaced = lock(&self.replaced).clone();
         // What ends because the server stops has no trouble.
         let stops = *lock(&self.stopped.0);
         let trouble = |found: Option<Trouble>| found.filter(|_| !stops);
-        let mut parts = vec![part("accept", trouble(lock(&self.accept).trouble(rounds)), replaced.accept)];
+        let mut parts = vec![part("accept", trouble(lock(&self.accept).trouble(rounds)), replaced.accept, rounds, now)];
         for (number, worker) in self.common.workers().iter().enumerate() {
-            let count = replaced.workers.get(number).copied().unwrap_or(0);
-            parts.push(part(&format!("worker-{number}"), trouble(worker.trouble(rounds)), count));
+            let count = replaced.workers.get(number).copied().unwrap_or_default();
+            parts.push(part(&format!("worker-{number}"), trouble(worker.trouble(rounds)), count, rounds, now));
         }
+        // Somebody takes data in: whoever accepts, and one of those who read.
+        let (accepts, reads) = (parts[0].healthy, parts[1..].iter().any(|part| part.healthy));
         let journal = self.journal_health();
-        let ready = journal.healthy;
+        let ready = journal.healthy && accepts && reads;
         parts.push(journal);
         parts.push(self.seal_health());
         Health { healthy: parts.iter().all(|part| part.healthy), ready, parts }
@@ -366,14 +400,21 @@ impl Gateway {
         };
         let silent_ms =
             busy.filter(|busy| is_stalled(*busy)).map(|busy| busy.as_millis().try_into().unwrap_or(u64::MAX));
-        PartHealth { part: "journal".to_owned(), healthy: problem.is_none(), problem, silent_ms, replaced: 0 }
+        PartHealth {
+            part: "journal".to_owned(),
+            healthy: problem.is_none(),
+            problem,
+            silent_ms,
+            recently: None,
+            replaced: 0,
+        }
     }
 
     fn seal_health(&self) -> PartHealth {
         let lost = self.common.intake.journal.stats().sealing_lost;
         let problem =
             lost.then(|| "segments of the journal are sealed no more until the server is started again".to_owned());
-        PartHealth { part: "seal".to_owned(), healthy: !lost, problem, silent_ms: None, replaced: 0 }
+        PartHealth { part: "seal".to_owned(), healthy: !lost, problem, silent_ms: None, recently: None, replaced: 0 }
     }
 
     /// From now on commands are sent for this observer. A second one is not heard.
@@ -566,8 +607,9 @@ impl Gateway {
             Ok(fresh) => {
                 let old = std::mem::replace(&mut *lock(&self.accept), fresh);
                 old.retire();
-                lock(&self.replaced).accept += 1;
-                healed("accept");
+                lock(&self.replaced).accept.once_more(self.common.clock.monotonic());
+                healed("accept".to_owned());
+                tracing::error!("the accept loop hung or failed: replaced");
             }
             Err(error) => tracing::error!(%error, "cannot start another accept loop"),
         }
@@ -591,9 +633,9 @@ impl Gateway {
         let waiting = old.inbox.close().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
         waiting.for_each(|job| fresh.inbox.put(job));
         if let Some(count) = lock(&self.replaced).workers.get_mut(number) {
-            *count += 1;
+            count.once_more(self.common.clock.monotonic());
         }
-        healed("worker");
+        healed(format!("worker-{number}"));
         tracing::error!(
             worker = number,
             connections = ended,
@@ -602,21 +644,32 @@ impl Gateway {
     }
 }
 
-fn healed(part: &'static str) {
+fn healed(part: String) {
     counter!("odograph_healed_total", "part" => part).increment(1);
 }
 
-fn part(name: &str, trouble: Option<Trouble>, replaced: u32) -> PartHealth {
-    let problem = trouble.map(|trouble| match trouble {
-        Trouble::Silent(_) => "shows no life: its work is given to another",
-        Trouble::Ended => "has failed, as the log says: its work is given to another",
-    });
+fn part(name: &str, trouble: Option<Trouble>, replaced: Times, rounds: &Rounds, now: Duration) -> PartHealth {
+    let problem = match trouble {
+        Some(Trouble::Silent(_)) => Some("shows no life: its work is given to another"),
+        Some(Trouble::Ended) => Some("has failed, as the log says: its work is given to another"),
+        // Told until the watchdog has looked again, as its gauge is: what is replaced at once would never be seen otherwise.
+        None if replaced.last.is_some_and(|last| rounds.is_of_this_round(last)) => {
+            Some("hung or failed: its work was given to another just now")
+        }
+        None => None,
+    };
     let silent_ms = match trouble {
         Some(Trouble::Silent(silence)) => Some(silence.as_millis().try_into().unwrap_or(u64::MAX)),
         _ => None,
     };
-    let (part, problem) = (name.to_owned(), problem.map(str::to_owned));
-    PartHealth { part, healthy: problem.is_none(), problem, silent_ms, replaced }
+    PartHealth {
+        part: name.to_owned(),
+        healthy: problem.is_none(),
+        problem: problem.map(str::to_owned),
+        silent_ms,
+        recently: replaced.told(now),
+        replaced: replaced.count,
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -626,6 +679,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long a worker may take to answer: longer, and the watchdog gives its work to another one.
 const END_MAX: Duration = Duration::from_secs(10);
+/// How the names of those parts begin that the watchdog replaces.
+const REPLACEABLE: [&str; 2] = ["accept", "worker-"];
 /// Steps, as the log names them beside those of the lake.
 const SEAL: &str = "seal";
 const REMOVAL: &str = "segment removal";

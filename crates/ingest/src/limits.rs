@@ -123,5 +123,8 @@ pub(crate) const WATCH: Duration = Duration::from_secs(1);
 pub(crate) const PAUSED_AFTER: Duration = Duration::from_secs(2);
 const _: () = assert!(PAUSED_AFTER.as_millis() + SWEEP.as_millis() < STALLED_AFTER.as_millis());
 
+/// For so long a part that was replaced is told as such: whoever looks at the health every few minutes does not miss it.
+pub(crate) const HEALED_TOLD: Duration = Duration::from_secs(15 * 60);
+
 /// How often a stop looks whether what it waits for has ended.
 pub(crate) const STOP_LOOK: Duration = Duration::from_millis(5);

@@ -62,6 +62,11 @@ impl Rounds {
         pause
     }
 
+    /// Whether that was at or after the last look.
+    pub(crate) fn is_of_this_round(&self, time: Duration) -> bool {
+        millis(time) >= self.looked.load(Ordering::Acquire)
+    }
+
     /// For how long somebody has been silent who showed life last at this time.
     pub(crate) fn silence(&self, since: Duration) -> Duration {
         let looked = Duration::from_millis(self.looked.load(Ordering::Acquire));
@@ -92,7 +97,7 @@ pub(crate) enum Trouble {
 pub struct Health {
     /// Whether all parts are well.
     pub healthy: bool,
-    /// Whether data is taken and acknowledged.
+    /// Whether data is taken and acknowledged: the journal is well, and so are the accept loop and at least one worker.
     pub ready: bool,
     /// Each part.
     pub parts: Vec<PartHealth>,
@@ -111,6 +116,9 @@ pub struct PartHealth {
     /// For how long it has shown no life, in milliseconds, where that is too long.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub silent_ms: Option<u64>,
+    /// What happened to it a short while ago, though it is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recently: Option<String>,
     /// How often it was replaced.
     pub replaced: u32,
 }

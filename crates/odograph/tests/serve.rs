@@ -109,6 +109,12 @@ fn health_readiness_and_numbers_are_on_both_sockets() {
         "odograph_commit_seconds_bucket{",
         "odograph_commit_entries_bucket{",
         "# HELP odograph_journal_full ",
+        "odograph_stalled{part=\"accept\"} 0",
+        "odograph_stalled{part=\"worker-0\"} 0",
+        "odograph_stalled{part=\"journal\"} 0",
+        "odograph_stalled{part=\"seal\"} 0",
+        "odograph_healed_total{part=\"accept\"} 0",
+        "odograph_healed_total{part=\"worker-0\"} 0",
     ] {
         assert!(numbers.lines().any(|line| line.starts_with(begin)), "{begin}: {numbers}");
     }
