@@ -2,7 +2,7 @@
 
 use crate::access::Pace;
 use crate::gateway::Common;
-use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
+use crate::limits::{ACCEPT_PAUSE, SWEEP};
 use crate::seats::Seat;
 use crate::udp::canonical;
 use crate::watchdog::{Pulse, Rounds, Trouble};
@@ -12,6 +12,7 @@ use metrics::counter;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::Interest;
@@ -115,12 +116,14 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
     while !end.retired.load(Ordering::Acquire) {
         if common.intake.journal.congested() {
             // Whoever comes now is journalled as well: he waits in the kernel until the journal can take more.
-            tokio::time::sleep(CONGESTION_PAUSE).await;
+            relief(&common).await;
             continue;
         }
         let taken = match socket.readable().await {
             // Whoever comes now is another's.
             Ok(_) if end.retired.load(Ordering::Acquire) => return,
+            // While nobody came, the journal may have become full.
+            Ok(_) if common.intake.journal.congested() => continue,
             Ok(mut ready) => match pace.wait(common.clock.monotonic()) {
                 None => ready.try_io(|socket| socket.get_ref().accept()),
                 Some(wait) => {
@@ -143,6 +146,17 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
             // Nobody is there any more.
             Err(_) => {}
         }
+    }
+}
+
+/// Waits until the journal can take more: the first worker that sees it says so.
+async fn relief(common: &Common) {
+    let mut relieved = pin!(common.relieved.notified());
+    // Before it is asked again: it would be said in vain in between.
+    relieved.as_mut().enable();
+    common.held_up.store(true, Ordering::SeqCst);
+    if common.intake.journal.congested() {
+        relieved.await;
     }
 }
 

@@ -19,7 +19,7 @@ use odograph_protocols::{Protocol, Transport};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -147,6 +147,8 @@ impl Observer for Bell {
             tracing::error!("the journal's disk is full: nothing is acknowledged until there is space");
         } else {
             tracing::info!("the journal's disk has space again");
+            // Whoever waits for that goes on.
+            self.ring();
         }
     }
 
@@ -214,6 +216,9 @@ pub(crate) struct Common {
     wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
     next: AtomicUsize,
     pub(crate) rounds: Rounds,
+    /// Somebody who accepts waits until the journal can take more, which he is told by the other.
+    pub(crate) held_up: AtomicBool,
+    pub(crate) relieved: Notify,
     pub(crate) cutoffs: Cutoffs,
     observer: OnceLock<Arc<dyn CommandObserver>>,
 }
@@ -305,6 +310,8 @@ impl Gateway {
         let common = Arc::new(Common {
             intake: Intake { journal, devices, handover },
             rounds: Rounds::new(clock.monotonic()),
+            held_up: AtomicBool::new(false),
+            relieved: Notify::new(),
             clock,
             seats: Seats::default(),
             limits,

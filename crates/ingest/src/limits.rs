@@ -109,9 +109,6 @@ pub(crate) const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
 /// How often idle connections are looked for.
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 
-/// How long reading and accepting pause before they ask again whether the journal has caught up.
-pub(crate) const CONGESTION_PAUSE: Duration = Duration::from_millis(20);
-
 /// A part that has not shown life for this long is stalled.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(4);
 

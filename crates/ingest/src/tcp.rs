@@ -2,7 +2,7 @@
 
 use crate::cutoffs::Whom;
 use crate::gateway::refusal;
-use crate::limits::{CONGESTION_PAUSE, INCOMPLETE_FREE, TURN_WORK_BYTES};
+use crate::limits::{INCOMPLETE_FREE, TURN_WORK_BYTES};
 use crate::line::Line;
 use crate::seats::Seat;
 use crate::signal::Signal;
@@ -41,6 +41,13 @@ pub(crate) struct Link {
     incomplete: Cell<u32>,
     /// Given back at the end.
     seat: Cell<Option<Seat>>,
+}
+
+/// What became of bytes that could have been taken in.
+enum Taken {
+    In,
+    /// The journal cannot take more.
+    Nothing,
 }
 
 /// Takes over a connection that was accepted.
@@ -208,16 +215,16 @@ impl Link {
                 self.changed.heard().await;
                 continue;
             }
-            if worker.common.intake.journal.congested() {
-                // The journal cannot take more: the bytes wait in the kernel, and TCP makes the device wait.
-                self.connection.borrow_mut().excuse(worker.now());
-                // Boxed: it is seldom waited for, and every connection would carry it along.
-                Box::pin(tokio::time::sleep(CONGESTION_PAUSE)).await;
-                continue;
-            }
             let taken = if need == Need::Turn { self.take_in(worker, &[]) } else { self.read(worker).await };
             match taken {
-                Ok(()) => {}
+                Ok(Taken::In) => {}
+                Ok(Taken::Nothing) => {
+                    // The bytes wait in the kernel, and TCP makes the device wait.
+                    self.work.set(0);
+                    worker.wait_for_relief(self.place(), self.stream);
+                    self.changed.heard().await;
+                    self.connection.borrow_mut().excuse(worker.now());
+                }
                 // It says no more, and may listen still: what is due leaves first.
                 Err(Close::Peer) if worker.post.sockets.ended(self.places.get().socket as usize).is_none() => {
                     self.connection.borrow_mut().end(Close::Peer);
@@ -228,8 +235,13 @@ impl Link {
     }
 
     /// Waits for bytes and takes them in. The buffer is the worker's, and nobody holds it while waiting.
-    async fn read(&self, worker: &Worker) -> Result<(), Close> {
+    async fn read(&self, worker: &Worker) -> Result<Taken, Close> {
         poll_fn(|context| {
+            // Asked each time that bytes come, and not only before they were waited for: all connections that wait would
+            // take some more otherwise.
+            if worker.common.intake.journal.congested() {
+                return Poll::Ready(Ok(Taken::Nothing));
+            }
             let mut input = worker.input.borrow_mut();
             let mut input = ReadBuf::new(&mut input);
             let read = self.line.borrow_mut().poll_read(context, &mut input);
@@ -238,7 +250,7 @@ impl Link {
                     self.work.set(0);
                     Poll::Pending
                 }
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(Taken::In)),
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Close::Network)),
                 Poll::Ready(Ok(())) if input.filled().is_empty() => Poll::Ready(Err(Close::Peer)),
                 Poll::Ready(Ok(())) => Poll::Ready(self.take_in(worker, input.filled())),
@@ -247,7 +259,10 @@ impl Link {
         .await
     }
 
-    fn take_in(&self, worker: &Worker, bytes: &[u8]) -> Result<(), Close> {
+    fn take_in(&self, worker: &Worker, bytes: &[u8]) -> Result<Taken, Close> {
+        if bytes.is_empty() && worker.common.intake.journal.congested() {
+            return Ok(Taken::Nothing);
+        }
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
         let mut connection = self.connection.borrow_mut();
@@ -283,7 +298,7 @@ impl Link {
         if step.arrived {
             self.arrive(worker);
         }
-        Ok(())
+        Ok(Taken::In)
     }
 
     /// It is clear now which protocol is spoken: the connection counts there.
@@ -404,9 +419,9 @@ impl Link {
     }
 
     /// Why it has to end by now, if it has to.
-    pub(crate) fn overdue(&self, limits: &Limits, now: Now, durable: Lsn) -> Option<Close> {
+    pub(crate) fn overdue(&self, limits: &Limits, now: Now, durable: Lsn, congested: bool) -> Option<Close> {
         let mut connection = self.connection.borrow_mut();
-        if connection.is_ahead(durable) {
+        if congested || connection.is_ahead(durable) {
             // We wait for the disk, not for the device.
             connection.excuse(now);
         }

@@ -122,6 +122,8 @@ pub(crate) struct Worker {
     incomplete: Cell<usize>,
     /// What waits for the journal, in the order in which it becomes durable.
     waiting: RefCell<VecDeque<Waiting>>,
+    /// Connections that read on once the journal can take more.
+    held_up: RefCell<Vec<(usize, u64)>>,
     /// Connections whose task has failed.
     fallen: RefCell<Vec<Rc<Link>>>,
     /// A task has failed without which there is no going on.
@@ -174,6 +176,7 @@ pub(crate) fn start(number: usize, common: &Arc<Common>) -> std::io::Result<Hand
             stopping: Cell::new(false),
             incomplete: Cell::new(0),
             waiting: RefCell::default(),
+            held_up: RefCell::default(),
             fallen: RefCell::default(),
             lost: Cell::new(false),
             wake: shared.wake.clone(),
@@ -268,9 +271,31 @@ impl Worker {
         self.waiting.borrow_mut().push_back(Waiting { until, since, target });
     }
 
+    /// A connection waits until the journal can take more.
+    pub(crate) fn wait_for_relief(&self, place: usize, stream: u64) {
+        self.held_up.borrow_mut().push((place, stream));
+    }
+
+    /// Lets all read on and accept who wait for the journal, where it can take more.
+    fn tell_relief(&self) {
+        let doors = self.common.held_up.load(Ordering::SeqCst);
+        if (!doors && self.held_up.borrow().is_empty()) || self.common.intake.journal.congested() {
+            return;
+        }
+        for (place, stream) in self.held_up.take() {
+            if let Some(link) = self.link(place, stream) {
+                link.go_on();
+            }
+        }
+        if doors && self.common.held_up.swap(false, Ordering::SeqCst) {
+            self.common.relieved.notify_waiters();
+        }
+    }
+
     /// Lets leave what is durable.
     fn release(self: &Rc<Self>) {
         self.bury_fallen();
+        self.tell_relief();
         let durable = self.common.intake.journal.durable();
         loop {
             let next = self.waiting.borrow_mut().pop_front_if(|waiting| waiting.until <= durable);
@@ -375,10 +400,16 @@ impl Worker {
     fn sweep(&self) {
         self.pulse.beat(&*self.common.clock);
         let now = self.now();
-        let (limits, durable) = (&self.common.limits, self.common.intake.journal.durable());
+        // Whoever would have told it may have been replaced.
+        self.tell_relief();
+        let (limits, journal) = (&self.common.limits, &self.common.intake.journal);
+        let (durable, congested) = (journal.durable(), journal.congested());
         let overdue: Vec<_> = {
             let links = self.links.borrow();
-            links.iter().filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now, durable)?))).collect()
+            links
+                .iter()
+                .filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now, durable, congested)?)))
+                .collect()
         };
         for (link, why) in overdue {
             link.end_now(why);
