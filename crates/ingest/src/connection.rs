@@ -531,8 +531,10 @@ impl Connection {
         (!known && self.opened.until(now.monotonic) > limits.identify_max).then_some(Close::Unidentified)
     }
 
-    /// We do not read at present: that the device is not heard is not its silence.
+    /// We do not read at present: that the device is not heard is not its silence, and what it has to say in time it may have
+    /// said already. The time since it was heard last does not count for that.
     pub fn excuse(&mut self, now: Now) {
+        self.opened = self.opened.later_by(self.heard.until(now.monotonic));
         self.heard = now.monotonic.into();
         self.held.excuse(now.monotonic);
     }

@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_fleet::Speech;
-use odograph_ingest::{Close, Connection, Intake, Listener, Need, Now, Roster, Scratch, Step};
+use odograph_ingest::{Close, Connection, Intake, Limits, Listener, Need, Now, Roster, Scratch, Step};
 use odograph_journal::{Committer, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Transport, find};
@@ -151,4 +151,41 @@ fn what_had_no_turn_before_the_end_is_kept_as_the_remainder() {
     assert!(remainder.len() > bytes.len() / 2, "most of it had no turn");
     let stream: Vec<u8> = journalled.into_iter().flat_map(|(_, bytes)| bytes).collect();
     assert_eq!(stream, bytes);
+}
+
+/// One that has not said who it is, to a listener for a protocol.
+fn nameless(protocol: &'static odograph_protocols::Protocol) -> (Connection, Intake, Scratch) {
+    let mut bench = Bench::new(Speech::Wialon);
+    let listener = Arc::new(Listener::new(protocol, Transport::Tcp, ([127, 0, 0, 1], 1).into()).unwrap());
+    let opened = Connection::open(listener, ([127, 0, 0, 1], 2).into(), &bench.intake, NOW, &mut bench.scratch);
+    (opened.unwrap(), bench.intake, bench.scratch)
+}
+
+fn at(seconds: u64) -> Now {
+    Now { monotonic: Duration::from_secs(seconds), ..NOW }
+}
+
+#[test]
+fn the_time_in_which_we_do_not_read_is_not_counted_against_anybody() {
+    let limits = Limits::default();
+    let unidentified = &odograph_protocols::detect::UNIDENTIFIED;
+    for (protocol, why) in [(find("wialon").unwrap(), Close::Unidentified), (unidentified, Close::Undecided)] {
+        let most = match why {
+            Close::Undecided => limits.undecided_max.as_secs(),
+            _ => limits.identify_max.as_secs(),
+        };
+        let (mut connection, intake, mut scratch) = nameless(protocol);
+        // It says the first of it, and nothing is read for long because of the disk.
+        connection.receive(b"#", &intake, at(5), &mut scratch).unwrap();
+        for second in 6..=200 {
+            connection.excuse(at(second));
+            assert_eq!(connection.overdue(&limits, at(second)), None, "{why:?} at {second} s");
+        }
+        // Five seconds of its time were gone; what it has left it has now.
+        assert_eq!(connection.overdue(&limits, at(195 + most)), None);
+        assert_eq!(connection.overdue(&limits, at(196 + most)), Some(why));
+    }
+    let (connection, ..) = nameless(find("wialon").unwrap());
+    assert_eq!(connection.overdue(&limits, at(limits.identify_max.as_secs())), None);
+    assert_eq!(connection.overdue(&limits, at(limits.identify_max.as_secs() + 1)), Some(Close::Unidentified));
 }
