@@ -477,12 +477,18 @@ impl Connection {
         self.outbox.release(durable)
     }
 
-    /// So many of the released bytes have left.
-    pub fn sent(&mut self, count: usize, now: Now) {
-        self.outbox.sent(count, now.monotonic);
+    /// So many of the released bytes have left. Where answers had to wait for the device, and the last of them has left with these:
+    /// when that was read which the first of them answered.
+    pub fn sent(&mut self, count: usize, now: Now) -> Option<Duration> {
         if let Some(seldom) = &mut self.seldom {
             seldom.flights.sent(count);
         }
+        self.outbox.sent(count, now.monotonic)
+    }
+
+    /// Answers to what was read then wait for the device to take them.
+    pub(crate) fn keep_waiting(&mut self, read_at: Duration) {
+        self.outbox.keep_waiting(read_at);
     }
 
     /// What it needs next, while the journal is durable up to `durable`. Nothing more is taken from a device that leaves too

@@ -100,7 +100,7 @@ pub fn describe() {
     describe_histogram!(
         "odograph_ack_seconds",
         Unit::Seconds,
-        "From reading a frame to handing its answer to the kernel."
+        "From reading a frame to the kernel having taken its answer; where a device lets several wait, the first of them."
     );
     describe_histogram!("odograph_commit_seconds", Unit::Seconds, "Writing and flushing one group of the journal.");
     describe_histogram!("odograph_commit_entries", "Entries of one group of the journal.");

@@ -43,6 +43,16 @@ pub(crate) struct Link {
     seat: Cell<Option<Seat>>,
 }
 
+/// What became of bytes that may leave.
+enum Flushed {
+    /// All have left.
+    All,
+    /// The device has to take some first.
+    Waits,
+    /// The connection is over.
+    Nobody,
+}
+
 /// What became of bytes that could have been taken in.
 enum Taken {
     In,
@@ -352,10 +362,21 @@ impl Link {
         worker.common.became(self.connection.borrow_mut().fates());
     }
 
+    /// Writes what may leave, where the answers are to what was read at this time.
+    pub(crate) fn flush_answers(self: &Rc<Self>, worker: &Rc<Worker>, read_at: Duration) {
+        match self.flush(worker) {
+            Flushed::All => worker.answered(read_at),
+            Flushed::Waits => self.connection.borrow_mut().keep_waiting(read_at),
+            Flushed::Nobody => {}
+        }
+    }
+
     /// Writes what may leave.
-    pub(crate) fn flush(self: &Rc<Self>, worker: &Rc<Worker>) {
+    fn flush(self: &Rc<Self>, worker: &Rc<Worker>) -> Flushed {
         let durable = worker.common.intake.journal.durable();
         let mut connection = self.connection.borrow_mut();
+        // What was due was dropped: nobody will take it.
+        let mut flushed = if connection.finished().is_some() { Flushed::Nobody } else { Flushed::All };
         loop {
             connection.let_go(durable, worker.now());
             let bytes = connection.release(durable);
@@ -366,10 +387,13 @@ impl Link {
             match written {
                 Ok(count) => {
                     connection.listener().measures.bytes_sent.increment(count as u64);
-                    connection.sent(count, worker.now());
+                    if let Some(read_at) = connection.sent(count, worker.now()) {
+                        worker.answered(read_at);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     connection.sent(0, worker.now());
+                    flushed = Flushed::Waits;
                     if !self.flushing.replace(true) {
                         spawn_local(flush_later(worker.clone(), self.clone()));
                     }
@@ -378,7 +402,8 @@ impl Link {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
                     drop(connection);
-                    return self.end_now(Close::Network);
+                    self.end_now(Close::Network);
+                    return Flushed::Nobody;
                 }
             }
         }
@@ -389,6 +414,7 @@ impl Link {
         let fates = connection.fates();
         drop(connection);
         worker.common.became(fates);
+        flushed
     }
 
     /// Asks for the end, after what is due has left.
@@ -458,7 +484,7 @@ async fn flush_later(worker: Rc<Worker>, link: Rc<Link>) {
     let writable = poll_fn(|context| link.line.borrow().socket().poll_write_ready(context)).await;
     link.flushing.set(false);
     match writable {
-        Ok(_) => worker.for_one(&link, || link.flush(&worker)),
+        Ok(_) => worker.for_one(&link, || drop(link.flush(&worker))),
         Err(_) => link.end_now(Close::Network),
     }
 }

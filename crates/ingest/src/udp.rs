@@ -140,15 +140,19 @@ impl DatagramSocket {
         worker.common.cutoffs.failed(whom, worker.common.clock.monotonic());
     }
 
-    /// Sends an answer. What the kernel does not take is lost like any datagram: the device sends its own again.
-    pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) {
+    /// Sends an answer; says whether the kernel took it. What it does not take is lost like any datagram: the device sends its own again.
+    pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) -> bool {
         let listener = self.peers.borrow().listener().clone();
         let peer = if listener.local.is_ipv6() { mapped(peer) } else { peer };
         match self.socket.get_ref().send_to(bytes, peer) {
-            Ok(count) => listener.measures.bytes_sent.increment(count as u64),
+            Ok(count) => {
+                listener.measures.bytes_sent.increment(count as u64);
+                return true;
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => tracing::debug!(%peer, %error, "an answer could not be sent"),
         }
+        false
     }
 
     pub(crate) fn sweep(&self, intake: &Intake, now: Now, scratch: &mut Scratch) {

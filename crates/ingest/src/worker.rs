@@ -303,21 +303,26 @@ impl Worker {
             match waiting.target {
                 Target::Link(place, stream) => {
                     if let Some(link) = self.link(place, stream) {
-                        self.for_one(&link, || link.flush(self));
+                        self.for_one(&link, || link.flush_answers(self, waiting.since));
                     }
                 }
                 Target::Reader(place, stream) => {
                     if let Some(link) = self.link(place, stream) {
                         link.go_on();
                     }
-                    // Nobody was answered, so there is nothing to measure.
-                    continue;
                 }
-                Target::Datagram(socket, peer, bytes) => socket.send(peer, &bytes),
+                Target::Datagram(socket, peer, bytes) => {
+                    if socket.send(peer, &bytes) {
+                        self.answered(waiting.since);
+                    }
+                }
             }
-            let took = self.common.clock.monotonic().saturating_sub(waiting.since);
-            self.ack_seconds.record(took);
         }
+    }
+
+    /// The answer to what was read then has left.
+    pub(crate) fn answered(&self, read_at: Duration) {
+        self.ack_seconds.record(self.common.clock.monotonic().saturating_sub(read_at));
     }
 
     /// Passes a command on to its connection, if that is still there.
