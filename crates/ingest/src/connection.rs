@@ -285,6 +285,10 @@ impl Connection {
             match self.dialogue.cut(ended, rest) {
                 Cut::Need(need) => {
                     needs = need;
+                    if need <= rest.len().saturating_add(1) {
+                        // Whoever looks for an end has looked at all of it, and will again when the next byte comes.
+                        work += rest.len();
+                    }
                     if !self.prompted
                         && let Some(prompt) = framing.prompt(rest)
                     {

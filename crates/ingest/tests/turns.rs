@@ -138,6 +138,25 @@ fn a_read_of_large_frames_takes_one_turn() {
 }
 
 #[test]
+fn looking_for_the_end_of_a_line_again_and_again_is_work() {
+    let mut bench = Bench::new(Speech::Wialon);
+    let begun = [&b"#M#"[..], &[b'x'; 20_000]].concat();
+    let first = bench.receive(&begun);
+    assert!(first.work > begun.len(), "{} bytes of work", first.work);
+    // A byte at a time costs what is looked at for it: the others have their turn after a few.
+    for more in 1..5 {
+        let step = bench.receive(b"x");
+        assert_eq!((step.work, step.more), (512 + begun.len() + more, false));
+    }
+    let mut bench = Bench::new(Speech::Teltonika);
+    let frame = Speech::Teltonika.frame(&(0..100).map(support::reading).collect::<Vec<_>>(), 1);
+    for piece in frame[..frame.len() - 1].chunks(1) {
+        let work = bench.receive(piece).work;
+        assert!(work <= 512 + 8, "whose length is told is not looked at before it is whole: {work} bytes of work");
+    }
+}
+
+#[test]
 fn what_had_no_turn_before_the_end_is_kept_as_the_remainder() {
     let mut bench = Bench::new(Speech::Wialon);
     let (_, bytes) = pings();
