@@ -141,6 +141,17 @@ impl Cutoffs {
         }
     }
 
+    /// Addresses that send datagrams are forgotten to make room for others.
+    pub(crate) fn crowded(&self, listener: &Listener, most: usize, now: Duration) {
+        if self.may_tell("udp_peers_max", now) {
+            let (protocol, local) = (listener.protocol.name, listener.local);
+            tracing::warn!(
+                protocol, listener = %local, reason = "udp_peers_max", bound = "limits.udp_peers_max", value = most,
+                "more addresses send datagrams than are remembered: those silent for longest are forgotten, and begin anew"
+            );
+        }
+    }
+
     /// Nobody can be accepted.
     pub(crate) fn deaf(&self, listener: &Listener, error: &std::io::Error, now: Duration) {
         if self.may_tell("accept", now) {
@@ -198,10 +209,10 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),
         Close::Garbage(detail) => (format!("framing of {}", protocol.name), detail.to_owned()),
         Close::Refused => (refusal.to_owned(), String::new()),
+        Close::Replaced => ("connections of a device".to_owned(), "1".to_owned()),
         Close::Peer
         | Close::Network
         | Close::Fault
-        | Close::Replaced
         | Close::Healed
         | Close::Named
         | Close::Erased
@@ -222,6 +233,7 @@ const fn what(why: Close) -> &'static str {
         Close::Unread => "it leaves its answers unread",
         Close::Idle => "it was silent for too long",
         Close::Garbage(_) => "its bytes make no frames",
+        Close::Replaced => "its device came again by another connection",
         _ => "the device is refused",
     }
 }

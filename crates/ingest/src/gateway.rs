@@ -516,6 +516,16 @@ impl Gateway {
         while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire)) && !late() {
             std::thread::sleep(STOP_LOOK);
         }
+        let left = self.connections();
+        if left > 0 {
+            let value = format!("{:?}", self.common.limits.stop_max);
+            tracing::warn!(
+                connections = left,
+                bound = "limits.stop_max",
+                value,
+                "the stop waits no longer: connections are cut off with answers that are due, and their devices send again"
+            );
+        }
         self.common.intake.journal.close();
         // Not by joining it at once: whoever asks for the health meanwhile looks at it, too.
         while lock(&self.committer).as_ref().is_some_and(|committer| !committer.is_finished()) {

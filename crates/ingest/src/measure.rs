@@ -14,6 +14,8 @@ pub(crate) struct Measures {
     pub(crate) dropped_datagrams: Counter,
     pub(crate) decided: Counter,
     pub(crate) undecided_datagrams: Counter,
+    pub(crate) refused_datagrams: Counter,
+    pub(crate) pushed_out: Counter,
 }
 
 impl Measures {
@@ -30,6 +32,8 @@ impl Measures {
             dropped_datagrams: counter!("odograph_datagrams_dropped_total", &labels),
             decided: counter!("odograph_decided_total", &labels),
             undecided_datagrams: counter!("odograph_datagrams_undecided_total", &labels),
+            refused_datagrams: counter!("odograph_datagrams_refused_total", &labels),
+            pushed_out: counter!("odograph_peers_pushed_out_total", &labels),
         }
     }
 
@@ -96,6 +100,11 @@ pub fn describe() {
     describe_counter!(
         "odograph_datagrams_undecided_total",
         "Datagrams kept without an answer, because it is not clear which protocol they are of."
+    );
+    describe_counter!("odograph_datagrams_refused_total", "Datagrams of devices that are refused.");
+    describe_counter!(
+        "odograph_peers_pushed_out_total",
+        "Addresses that send datagrams and were forgotten to make room for others, because of limits.udp_peers_max."
     );
     describe_histogram!(
         "odograph_ack_seconds",

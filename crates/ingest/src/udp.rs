@@ -99,13 +99,23 @@ impl DatagramSocket {
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
         let verdict = peers.receive(datagram, peer, &worker.common.intake, now, &mut scratch);
-        let listener = peers.listener_of(peer).clone();
+        let pushed_out = peers.pushed_out();
+        if pushed_out > 0 {
+            peers.listener().measures.pushed_out.increment(pushed_out);
+            let most = worker.common.limits.udp_peers_max;
+            worker.common.cutoffs.crowded(peers.listener(), most, now.monotonic);
+        }
+        let (listener, refused) = peers.listener_and_refusal(peer);
+        let listener = listener.clone();
         listener.measures.bytes_received.increment(datagram.len() as u64);
         listener.measures.frames.increment(scratch.tally.frames);
         listener.measures.records.increment(scratch.tally.records);
         for malformed in &scratch.tally.malformed {
             listener.measures.malformed(malformed.reason.kind());
             tracing::debug!(%peer, %malformed, "malformed datagram");
+        }
+        if refused || scratch.tally.refused.is_some() {
+            listener.measures.refused_datagrams.increment(1);
         }
         if let Some(binding) = &scratch.tally.refused {
             let device = binding.device.as_str();
