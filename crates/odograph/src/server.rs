@@ -202,6 +202,7 @@ impl Server {
             reader: reader.clone(),
             folder: folder.journal(config.journal.node),
             budget: keeper::Parts::budget(config),
+            segment_bytes: config.journal.segment_bytes.0,
             bell: bell.clone(),
             metrics: metrics.clone(),
             dropped_lines: log.dropped(),

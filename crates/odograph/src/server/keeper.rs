@@ -34,6 +34,8 @@ pub(crate) struct Parts {
     pub(crate) reader: Reader,
     pub(crate) folder: PathBuf,
     pub(crate) budget: Option<u64>,
+    /// So long a segment gets.
+    pub(crate) segment_bytes: u64,
     pub(crate) bell: Arc<Bell>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) dropped_lines: ErrorCounter,
@@ -69,12 +71,26 @@ enum Budget {
     Forced = 2,
 }
 
+/// What is needed of the disk budget, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    /// Sealed segments that somebody still has to read.
+    sealed: u64,
+    /// What comes behind those and counts against the budget once it is sealed, too; nothing, where everyone has read it all.
+    unsealed: u64,
+    /// So long a segment gets.
+    segment: u64,
+}
+
 impl Budget {
-    /// By how much is needed of it, and whether that was too much.
-    fn of(budget: Option<u64>, needed: u64, forced: bool) -> Self {
+    /// By how much is needed of it, and whether that was too much. A segment counts all at once, when it is sealed: where the one
+    /// that is written and another one do not fit any more, the budget is near however small its part is that is taken.
+    fn of(budget: Option<u64>, need: Need, forced: bool) -> Self {
+        let Need { sealed, unsealed, segment } = need;
+        let soon = sealed.saturating_add(unsealed).saturating_add(segment);
         match budget {
             _ if forced => Self::Forced,
-            Some(budget) if needed > budget / 100 * NEAR_PERCENT => Self::Near,
+            Some(budget) if sealed > budget / 100 * NEAR_PERCENT || sealed > 0 && soon > budget => Self::Near,
             _ => Self::Enough,
         }
     }
@@ -143,7 +159,7 @@ impl Keeper {
 }
 
 fn run(mut parts: Parts, stopped: &Receiver<()>) {
-    let mut turn: u32 = 0;
+    let (mut turn, mut sealed): (u32, u64) = (0, 0);
     parts.measure();
     loop {
         let last = stopped.recv_timeout(TURN) != Err(RecvTimeoutError::Timeout);
@@ -153,9 +169,13 @@ fn run(mut parts: Parts, stopped: &Receiver<()>) {
         if last {
             return;
         }
-        let retained = if turn.is_multiple_of(RETENTION_TURNS) { parts.retain() } else { Ok(()) };
-        if let Err(error) = retained {
-            tracing::error!(%error, "cannot look for journal segments that may go");
+        let now_sealed = parts.journal.stats().sealed;
+        // What counts against the disk budget grows with a seal, and with nothing else.
+        if turn.is_multiple_of(RETENTION_TURNS) || now_sealed != sealed {
+            sealed = now_sealed;
+            if let Err(error) = parts.retain() {
+                tracing::error!(%error, "cannot look for journal segments that may go");
+            }
         }
         turn = turn.wrapping_add(1);
     }
@@ -202,7 +222,11 @@ impl Parts {
             // Just as many as the budget would take if all of it was still needed.
             removals.truncate(retention::decide(&held, Some(Lsn(0)), self.budget).len());
         }
-        self.alarm(needed, removals.iter().any(|removal| removal.forced));
+        let durable = self.journal.durable();
+        let is_read = cursors.least().is_some_and(|least| least >= durable);
+        let unsealed = if is_read { 0 } else { retention::unsealed(&self.reader, &held, durable)? };
+        let need = Need { sealed: needed, unsealed, segment: self.segment_bytes };
+        self.alarm(need, removals.iter().any(|removal| removal.forced));
         retention::remove(&self.reader, &removals, &*self.bell)?;
         if let Some(days) = self.frames_kept.filter(|_| !is_held) {
             // A day more: what was sealed on one day may have been received on the day before.
@@ -213,8 +237,8 @@ impl Parts {
     }
 
     /// Says when the disk budget is about to cost data, and when it does.
-    fn alarm(&self, needed: u64, forced: bool) {
-        let budget = Budget::of(self.budget, needed, forced);
+    fn alarm(&self, need: Need, forced: bool) {
+        let budget = Budget::of(self.budget, need, forced);
         gauge!("odograph_journal_budget_alarm").set(f64::from(budget as u8));
         if !self.alarms.set(budget) {
             return;
@@ -222,7 +246,7 @@ impl Parts {
         match budget {
             Budget::Enough => tracing::info!("the journal's disk budget is enough again"),
             Budget::Near | Budget::Forced => {
-                tracing::error!(needed, budget = self.budget, "{}", self.alarms.told().join(", "));
+                tracing::error!(needed = need.sealed, budget = self.budget, "{}", self.alarms.told().join(", "));
             }
         }
     }
@@ -254,7 +278,7 @@ pub(crate) fn describe() {
 
 const TURN: Duration = Duration::from_secs(1);
 
-/// Twice a minute: a segment takes longer than that to fill.
+/// Twice a minute, besides whenever a segment was sealed: whoever reads gets on meanwhile.
 const RETENTION_TURNS: u32 = 30;
 
 /// So near the budget, there is time to do something about it.
@@ -270,9 +294,9 @@ mod tests {
 
     #[test]
     fn the_budget_alarms_before_it_costs_data_and_when_it_does() {
-        let told = |budget, needed, forced| {
+        let told = |budget, sealed, forced| {
             let alarms = Alarms::default();
-            alarms.set(Budget::of(budget, needed, forced));
+            alarms.set(Budget::of(budget, Need { sealed, unsealed: 0, segment: 1 }, forced));
             alarms.told()
         };
         assert_eq!((told(None, u64::MAX, false), told(Some(1000), 800, false)), (vec![], vec![]));
@@ -282,5 +306,25 @@ mod tests {
         assert_eq!(told(Some(1000), 1001, true), [forced]);
         let alarms = Alarms::default();
         assert_eq!([Budget::Near, Budget::Near, Budget::Enough].map(|budget| alarms.set(budget)), [true, false, true]);
+    }
+
+    #[test]
+    fn a_budget_of_few_segments_alarms_a_segment_before_it_costs_data() {
+        const MIB: u64 = 1 << 20;
+        /// What a segment's index takes.
+        const INDEX: u64 = MIB;
+        let of = |budget: u64, segments: u64, unsealed: u64| {
+            let need = Need { sealed: segments * (256 * MIB + INDEX), unsealed, segment: 256 * MIB };
+            let forced = need.sealed > budget * MIB;
+            Budget::of(Some(budget * MIB), need, forced)
+        };
+        let at_seals = |budget| (0..5).map(|segments| of(budget, segments, 0)).collect::<Vec<_>>();
+        let (enough, near, forced) = (Budget::Enough, Budget::Near, Budget::Forced);
+        assert_eq!(at_seals(1024), [enough, enough, enough, near, forced]);
+        assert_eq!(at_seals(768), [enough, enough, near, forced, forced]);
+        assert_eq!(at_seals(512), [enough, near, forced, forced, forced]);
+        // What waits for its seal counts as well, and what is all read does not come near anything.
+        assert_eq!((of(1024, 2, 253 * MIB), of(1024, 2, 255 * MIB)), (enough, near));
+        assert_eq!(of(512, 0, 256 * MIB), enough, "nothing that counts is needed");
     }
 }
