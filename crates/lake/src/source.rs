@@ -38,7 +38,7 @@ use datafusion::physical_plan::union::UnionExec;
 use deltalake::kernel::{Add, EagerSnapshot};
 use deltalake::logstore::{LogStore, LogStoreRef};
 use object_store::{ObjectMeta, ObjectStore, path::Path};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The files of one version of a table.
@@ -180,6 +180,11 @@ impl Files {
     /// How many bytes they have.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.meta.size).sum()
+    }
+
+    /// The days of which there are any.
+    pub(crate) fn days(&self) -> BTreeSet<i32> {
+        self.files.iter().filter_map(File::day_number).collect()
     }
 
     /// How many there are, by day.

@@ -162,6 +162,11 @@ impl<B: Waits> Tables<B> {
         self.list.iter().filter_map(|open| open.shelf.waiting_since()).min()
     }
 
+    /// The days of which there are rows in files.
+    pub(crate) fn days(&self) -> impl Iterator<Item = i32> {
+        self.list.iter().flat_map(|open| open.shelf.files().files.days())
+    }
+
     /// How much memory everything takes that is not in files yet.
     pub(crate) fn bytes(&self) -> usize {
         self.list.iter().map(|open| open.shelf.bytes()).sum()
@@ -209,14 +214,14 @@ impl<B: Waits> Tables<B> {
         now: Duration,
         every: Duration,
         today: Time,
-        keep: impl Fn(&str) -> (Option<u32>, Grace),
+        keep: impl Fn(&str) -> (Option<i32>, Grace),
     ) -> bool {
         let due = |open: &&mut Open<B>| open.care_at <= now && matches!(open.slot, Slot::Here(_));
         let Some(open) = self.list.iter_mut().filter(due).min_by_key(|open| open.care_at) else { return false };
-        let (keep, grace) = keep(&open.tenant);
+        let (first, grace) = keep(&open.tenant);
         // Sooner, if there turns out to be more to do.
         open.care_at = now + every;
-        open.begin(common, Work::Care(keep, grace), Purpose::Care, today);
+        open.begin(common, Work::Care(first, grace), Purpose::Care, today);
         true
     }
 }

@@ -149,6 +149,49 @@ fn days_that_are_not_kept_go_with_their_files_and_the_rest_stays() {
 }
 
 #[test]
+fn a_clock_that_leaps_ahead_empties_no_history() {
+    let disk = FaultDisk::new();
+    let keep = Keep { records: Some(5), frames: Some(5), events: None };
+    let open = || open_with(&disk, Options { keep, ..Options::default() }).unwrap();
+    let (mut writer, clock) = open();
+    let mut number = 0;
+    let mut days =
+        |writer: &mut odograph_lake::Writer, clock: &odograph_testkit::TestClock, days: std::ops::Range<i64>| {
+            for day in days {
+                clock.set_now(NOW + day * DAY_MS);
+                clock.advance(Duration::from_secs(3600));
+                push_at(writer, number, Time(NOW + day * DAY_MS));
+                push_frame_at(writer, number, Time(NOW + day * DAY_MS));
+                writer.flush(Lsn(number * 100 + 50), true).unwrap();
+                writer.maintain().unwrap();
+                number += 1;
+            }
+        };
+    days(&mut writer, &clock, 0..10);
+    let kept: Vec<i64> = (4..10).collect();
+    assert_eq!(ids(&writer.lake()), kept, "the last five days and today");
+    drop(writer);
+    // The machine begins in the year 2080, and devices send.
+    const LEAP_DAYS: i64 = 54 * 365;
+    let (mut writer, clock) = open();
+    days(&mut writer, &clock, LEAP_DAYS..LEAP_DAYS + 6);
+    let all: Vec<i64> = (4..16).collect();
+    assert_eq!((ids(&writer.lake()), places(&writer.lake()).len()), (all.clone(), 12), "nothing went");
+    drop(writer);
+    // Also not after another start.
+    let (mut writer, clock) = open();
+    clock.set_now(NOW + (LEAP_DAYS + 6) * DAY_MS);
+    writer.maintain().unwrap();
+    assert_eq!(ids(&writer.lake()), all);
+    // Somebody puts it right, and days go as before.
+    days(&mut writer, &clock, 11..12);
+    assert_eq!(ids(&writer.lake()), [vec![6, 7, 8, 9], (10..17).collect()].concat());
+    // Where it was right after all, a week of receipts says so.
+    days(&mut writer, &clock, LEAP_DAYS + 7..LEAP_DAYS + 8);
+    assert_eq!(ids(&writer.lake()), [12, 13, 14, 15, 17]);
+}
+
+#[test]
 fn a_table_stays_small_whatever_the_number_of_commits() {
     let disk = FaultDisk::new();
     let grace = Grace { files: Duration::from_secs(60), log: Duration::from_secs(60) };

@@ -208,6 +208,7 @@ impl Server {
             dropped_lines: log.dropped(),
             clock: clock.clone(),
             frames_kept: history::options(config).frames_kept(),
+            retires: history::options(config).retires(),
             alarms: alarms.clone(),
             hold: home.hold.clone(),
             removing: home.removing.clone(),

@@ -42,6 +42,8 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     /// How many days somebody keeps the journal's entries as they are; `None`: for ever.
     pub(crate) frames_kept: Option<u32>,
+    /// Whether anything of history goes for being old.
+    pub(crate) retires: bool,
     pub(crate) alarms: Arc<Alarms>,
     /// While this holds, nothing goes that the disk budget does not force out.
     pub(crate) hold: Hold,
@@ -58,6 +60,8 @@ pub(crate) struct Alarms {
     quotas: AtomicU8,
     /// What was ordered to be erased cannot be read, so that nobody is kept out for it.
     erasures: AtomicBool,
+    /// The clock is too far ahead to delete anything for being old.
+    clock: AtomicBool,
 }
 
 /// How the journal's disk budget is.
@@ -113,7 +117,8 @@ impl Alarms {
         let erasures = self.erasures.load(Ordering::Acquire).then_some(
             "it cannot be read what was ordered to be erased: nobody is kept out for it, and nothing is erased",
         );
-        budget.into_iter().chain(quotas).chain(erasures).collect()
+        let clock = self.clock.load(Ordering::Acquire).then_some(CLOCK_DOUBTED);
+        budget.into_iter().chain(quotas).chain(erasures).chain(clock).collect()
     }
 
     /// At the start, it could not be read what was ordered to be erased.
@@ -132,6 +137,8 @@ impl Alarms {
     }
 }
 
+const CLOCK_DOUBTED: &str = "the clock is months ahead of all that was received before: nothing goes for being old until it is put \
+                             right, or something was received on seven days";
 const QUOTA_NEAR: u8 = Standing::Near as u8;
 const QUOTA_REACHED: u8 = Standing::Reached as u8;
 const NEAR: u8 = Budget::Near as u8;
@@ -228,12 +235,33 @@ impl Parts {
         let need = Need { sealed: needed, unsealed, segment: self.segment_bytes };
         self.alarm(need, removals.iter().any(|removal| removal.forced));
         retention::remove(&self.reader, &removals, &*self.bell)?;
+        let now = self.believed()?;
         if let Some(days) = self.frames_kept.filter(|_| !is_held) {
             // A day more: what was sealed on one day may have been received on the day before.
             let kept_ms = (i64::from(days) + 1).saturating_mul(DAY_MS);
-            self.reader.remove_leaves(Time(self.clock.now()).plus_ms(-kept_ms).0)?;
+            self.reader.remove_leaves(now.plus_ms(-kept_ms).0)?;
         }
         Ok(())
+    }
+
+    /// What time it is, where something goes for being old: a clock that leapt ahead is not believed at once, and told. By the
+    /// days on which segments were sealed; history goes by those of its records and entries itself.
+    fn believed(&self) -> Result<Time, Error> {
+        let now = Time(self.clock.now());
+        if !self.retires {
+            return Ok(now);
+        }
+        let day = |ms: i64| i32::try_from(ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+        let seen = self.reader.seals()?.into_iter().flatten().map(|seal| day(seal.sealed_at)).collect();
+        let believed = odograph_env::believed_day(day(now.0), &seen);
+        let is_doubted = believed < day(now.0);
+        if self.alarms.clock.swap(is_doubted, Ordering::AcqRel) != is_doubted {
+            match is_doubted {
+                true => tracing::error!(now = %now, "{CLOCK_DOUBTED}"),
+                false => tracing::info!(now = %now, "the clock is believed again"),
+            }
+        }
+        Ok(if is_doubted { Time((i64::from(believed) + 1).saturating_mul(DAY_MS)) } else { now })
     }
 
     /// Says when the disk budget is about to cost data, and when it does.
