@@ -37,6 +37,7 @@ mod shape;
 mod source;
 mod storage;
 mod store;
+mod stuck;
 mod table;
 mod tables;
 mod tenant;

@@ -279,6 +279,142 @@ fn somebody_elses_columns_and_files_stay_beside_ours() {
     check(&open(&disk).unwrap());
 }
 
+/// Adds an entry to the log of a tenant's records, as another program would.
+fn put_entry(disk: &FaultDisk, tenant: &str, lines: &[Value]) {
+    let log = PathBuf::from(format!("/data/lake/{tenant}/records/_delta_log"));
+    let entries = disk.files().into_iter().filter(|path| path.starts_with(&log) && path.extension().unwrap() == "json");
+    let next = log.join(format!("{:020}.json", entries.count()));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    disk.put(&next, text.as_bytes());
+}
+
+/// The first line of a tenant's log that says this.
+fn line_of(disk: &FaultDisk, tenant: &str, what: &str) -> Value {
+    let log = PathBuf::from(format!("/data/lake/{tenant}/records/_delta_log"));
+    let mut entries: Vec<_> = disk.files().into_iter().filter(|path| path.starts_with(&log)).collect();
+    entries.sort();
+    let texts = entries.iter().map(|path| String::from_utf8(disk.content(path).unwrap()).unwrap());
+    let lines: Vec<Value> = texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect();
+    lines.into_iter().find(|line| line.get(what).is_some()).unwrap()
+}
+
+/// What somebody else sets of one tenant's table costs no other tenant anything, and is told with what to do.
+fn check_foreign(entry: impl Fn(&FaultDisk) -> Vec<Value>, why: impl Fn(&FaultDisk) -> String) {
+    let disk = FaultDisk::new();
+    let push_to = |writer: &mut odograph_lake::Writer, tenant: &str, number: u64| {
+        let (time, record) = (Time(NOW), Record::at(Time(NOW)));
+        let id = RecordId(number);
+        let row = Row { device: "d", time, received: time, id, protocol: "test", record: &record };
+        if !writer.has(tenant, &row, Lsn(number)).unwrap() {
+            writer.push(tenant, &row, Lsn(number)).unwrap();
+        }
+    };
+    let mut writer = open(&disk).unwrap();
+    push_to(&mut writer, "one", 1);
+    push_to(&mut writer, "two", 2);
+    writer.flush(Lsn(3), true).unwrap();
+    put_entry(&disk, "two", &entry(&disk));
+    let why = why(&disk);
+    let told = |writer: &odograph_lake::Writer| {
+        let broken = writer.lake().broken_tables();
+        let told = broken.iter().map(|it| (it.tenant.to_string(), it.table, it.why.clone())).collect::<Vec<_>>();
+        let expected = [("two".to_owned(), "records", why.clone())];
+        assert_eq!(told, expected);
+    };
+    // A server that runs begins again, and opens all tables.
+    push_to(&mut writer, "one", 4);
+    push_to(&mut writer, "two", 5);
+    let refused = writer.flush(Lsn(6), true).unwrap_err();
+    assert_eq!(refused.line(), why);
+    drop(writer);
+    let mut writer = open(&disk).unwrap();
+    told(&writer);
+    for number in [4, 7] {
+        push_to(&mut writer, "one", number);
+        push_to(&mut writer, "two", number + 1);
+    }
+    writer.flush(Lsn(9), true).unwrap();
+    writer.maintain().unwrap();
+    let count = |tenant: &str| {
+        let mut answer =
+            writer.lake().query(tenant, "SELECT id FROM records", odograph_lake::Limits::default()).ok()?;
+        let mut rows = 0;
+        while let Some(batch) = answer.next_rows().unwrap() {
+            rows += batch.num_rows();
+        }
+        Some(rows)
+    };
+    assert_eq!((count("one"), count("two")), (Some(3), None));
+    told(&writer);
+    assert_eq!(writer.committed(Lsn(9)), Lsn(0), "what came for it stays in the journal");
+}
+
+#[test]
+fn features_that_somebody_set_cost_nobody_else_anything() {
+    let protocol = |features: &'static [&'static str]| {
+        move |_: &FaultDisk| {
+            vec![json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features}})]
+        }
+    };
+    let begin = "somebody else set features of the table /data/lake/two/records that we must not write with: ";
+    let end = "), or put the table back from a backup";
+    let drop = |feature: &str| format!("ALTER TABLE delta.`/data/lake/two/records` DROP FEATURE {feature}");
+    let with = "Take them away with the program that set them (in Spark: ";
+    let why =
+        format!("{begin}clustering, domainMetadata. {with}{}; {}{end}", drop("clustering"), drop("domainMetadata"));
+    check_foreign(protocol(&["appendOnly", "invariants", "domainMetadata", "clustering"]), |_| why.clone());
+    let why =
+        format!("{begin}domainMetadata, rowTracking. {with}{}; {}{end}", drop("domainMetadata"), drop("rowTracking"));
+    check_foreign(protocol(&["appendOnly", "invariants", "domainMetadata", "rowTracking"]), |_| why.clone());
+    let mapping = |disk: &FaultDisk| {
+        let mut metadata = line_of(disk, "two", "metaData");
+        metadata["metaData"]["configuration"]["delta.columnMapping.mode"] = json!("name");
+        metadata["metaData"]["configuration"]["delta.columnMapping.maxColumnId"] = json!("50");
+        let mut schema: Value = serde_json::from_str(metadata["metaData"]["schemaString"].as_str().unwrap()).unwrap();
+        for (id, field) in schema["fields"].as_array_mut().unwrap().iter_mut().enumerate() {
+            field["metadata"]["delta.columnMapping.id"] = json!(id + 1);
+            field["metadata"]["delta.columnMapping.physicalName"] = field["name"].clone();
+        }
+        metadata["metaData"]["schemaString"] = Value::String(schema.to_string());
+        vec![json!({"protocol": {"minReaderVersion": 2, "minWriterVersion": 5}}), metadata]
+    };
+    let unset = "ALTER TABLE delta.`/data/lake/two/records` SET TBLPROPERTIES ('delta.columnMapping.mode' = 'none')";
+    check_foreign(mapping, |_| format!("{begin}columnMapping. {with}{unset}{end}"));
+}
+
+#[test]
+fn rows_that_somebody_deleted_in_place_cost_nobody_else_anything() {
+    let deleted = |disk: &FaultDisk| {
+        let add = line_of(disk, "two", "add");
+        let mut after = add.clone();
+        after["add"]["deletionVector"] = json!({
+            "storageType": "i", "pathOrInlineDv": "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L", "sizeInBytes": 40,
+            "cardinality": 1
+        });
+        let remove = json!({"remove": {"path": add["add"]["path"], "dataChange": true, "deletionTimestamp": NOW,
+            "partitionValues": add["add"]["partitionValues"], "size": add["add"]["size"], "extendedFileMetadata": true}});
+        let features = json!(["deletionVectors"]);
+        let writer = json!(["deletionVectors", "appendOnly", "invariants"]);
+        let protocol = json!({"protocol":
+            {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": writer}});
+        let mut metadata = line_of(disk, "two", "metaData");
+        metadata["metaData"]["configuration"]["delta.enableDeletionVectors"] = json!("true");
+        vec![protocol, metadata, remove, after]
+    };
+    let why = |disk: &FaultDisk| {
+        let add = line_of(disk, "two", "add");
+        let (file, table) = (add["add"]["path"].as_str().unwrap(), "/data/lake/two/records");
+        format!(
+            "somebody else deleted rows of the table {table} in place, in the file {file}. Write its files again with the program \
+             that did it (in Spark: ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = false), then \
+             REORG TABLE delta.`{table}` APPLY (PURGE)), or put the table back from a backup"
+        )
+    };
+    check_foreign(deleted, why);
+}
+
 #[test]
 fn a_column_that_somebody_made_another_keeps_its_name_and_ours_takes_another() {
     let disk = FaultDisk::new();
