@@ -112,6 +112,39 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// Rows cannot become part of a table, whatever is tried.
+    #[error("{why}")]
+    Stuck {
+        /// Which table.
+        table: String,
+        /// Why.
+        why: String,
+    },
+    /// Somebody else changed the table to something that only some programs may write to.
+    #[error(
+        "somebody else set features of the table {table} that we must not write with: {features}. Take them away with the \
+         program that set them ({remedy}), or put the table back from a backup"
+    )]
+    Features {
+        /// Which table.
+        table: String,
+        /// What they are called.
+        features: String,
+        /// How they are taken away.
+        remedy: String,
+    },
+    /// Rows of a file were deleted without the file being written again.
+    #[error(
+        "somebody else deleted rows of the table {table} in place, in the file {file}. Write its files again with the program that \
+         did it (in Spark: ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = false), then \
+         REORG TABLE delta.`{table}` APPLY (PURGE)), or put the table back from a backup"
+    )]
+    DeletedInPlace {
+        /// Which table.
+        table: String,
+        /// Which file.
+        file: String,
+    },
     /// The table has a column of another type than records have.
     #[error(
         "the column {column} of the table {table} is {found}, and records have {wanted}: somebody else changed the table"

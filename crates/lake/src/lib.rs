@@ -4,6 +4,7 @@
 //! and the place in the journal that was reached, so that a crash can neither lose nor duplicate a row. A [`Lake`] is
 //! what everyone else reads.
 
+mod believed;
 mod broken;
 mod buffer;
 mod checksum;
@@ -36,6 +37,7 @@ mod shape;
 mod source;
 mod storage;
 mod store;
+mod stuck;
 mod table;
 mod tables;
 mod tenant;

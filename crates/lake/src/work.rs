@@ -23,8 +23,8 @@ use std::sync::Arc;
 pub(crate) enum Work {
     /// Makes files of what is on its way, of these streams.
     Flush(Vec<usize>),
-    /// One step of maintenance, with so many days that are kept.
-    Care(Option<u32>, Grace),
+    /// One step of maintenance, with the first day that is kept; `None`: everything is.
+    Care(Option<i32>, Grace),
 }
 
 /// How it went.
@@ -66,7 +66,7 @@ pub(crate) async fn run<B: Waits>(shelf: &Shelf<B>, table: &mut Table, work: Wor
                 }
             }
         }
-        Work::Care(keep, grace) => match care(shelf, table, keep, grace, common.checkpoint_commits, now).await {
+        Work::Care(first, grace) => match care(shelf, table, first, grace, common.checkpoint_commits, now).await {
             Ok(step) => done.more = step.more,
             Err(error) => tracing::warn!(%error, table = B::SHAPE.name, "maintenance is tried again later"),
         },
@@ -119,7 +119,7 @@ async fn tidy_up<B: Waits>(
 async fn care<B: Waits>(
     shelf: &Shelf<B>,
     table: &mut Table,
-    keep: Option<u32>,
+    first: Option<i32>,
     grace: Grace,
     checkpoint_commits: u64,
     now: Time,
@@ -128,8 +128,8 @@ async fn care<B: Waits>(
     if table.catch_up().await? {
         shelf.publish(table, Came::Other).await?;
     }
-    if let Some(keep) = keep {
-        let retired = table.retire(keep, now).await?;
+    if let Some(first) = first {
+        let retired = table.retire(first, now).await?;
         if retired.changed {
             shelf.publish(table, Came::Other).await?;
         }

@@ -513,7 +513,7 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         "journal.disk_budget",
         |c| &mut c.journal.disk_budget,
         "no bound: what is needed is kept",
-        "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed.",
+        "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed, and one a segment before that. With less than four segments, that one comes easily.",
     ),
     within(
         HOUR,
