@@ -14,6 +14,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
 
+/// In place of the number of a connection that has not begun: there is no such place in the journal.
+const UNNUMBERED: u64 = u64::MAX;
+
 /// Ends a socket in both directions, which wakes whoever waits for it.
 pub(crate) fn shut(socket: &TcpStream) {
     // An error means that it has ended already.
@@ -71,6 +74,11 @@ impl Sockets {
         Some(*removed.ended?)
     }
 
+    /// Takes in the socket of a connection that does not speak yet, and has no number in the journal.
+    pub(crate) fn prepare(self: &Arc<Self>, socket: OwnedWriteHalf) -> Prepared {
+        Prepared { place: Some(self.insert(socket, UNNUMBERED)), sockets: self.clone() }
+    }
+
     /// Why somebody else ended a connection, if somebody did.
     pub(crate) fn ended(&self, place: usize) -> Option<Close> {
         self.lock().get(place)?.ended.as_deref().copied()
@@ -88,6 +96,28 @@ impl Sockets {
     fn lock(&self) -> MutexGuard<'_, Slab<Open>> {
         // Nothing panics while it holds the lock, and if it did, the table would still be whole.
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A socket that others can end before its connection begins. It is taken out when this is dropped.
+pub(crate) struct Prepared {
+    sockets: Arc<Sockets>,
+    place: Option<usize>,
+}
+
+impl Prepared {
+    /// The connection begins. `None`: somebody has ended it.
+    pub(crate) fn begin(mut self) -> Option<OwnedWriteHalf> {
+        let open = self.sockets.lock().try_remove(self.place.take()?)?;
+        open.ended.is_none().then_some(open.socket)
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let _ = self.sockets.remove(place);
+        }
     }
 }
 

@@ -66,7 +66,10 @@ pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, li
         return;
     }
     match prepare(socket) {
-        Ok(stream) if listener.is_plain() => begin(worker, Line::plain(stream), peer, &listener, seat),
+        Ok(stream) if listener.is_plain() => {
+            let (reader, socket) = stream.into_split();
+            begin(worker, (Line::plain(reader), socket), peer, &listener, seat);
+        }
         Ok(stream) => drop(spawn_local(arrival::receive(worker.clone(), stream, peer, listener, seat))),
         Err(error) => not_set_up(worker, peer, &listener, &error),
     }
