@@ -41,7 +41,7 @@ pub(crate) async fn receive(
     let common = worker.common.clone();
     let (mut reader, socket) = stream.into_split();
     // Where this worker hangs, whoever is here ends with it as well.
-    let socket = worker.post.sockets.prepare(socket);
+    let socket = worker.post.sockets.prepare(socket, seat.claim());
     let (mut origin, mut seat) = (peer, seat);
     if listener.proxy.is_some() {
         match announced(&worker, &mut reader).await {

@@ -3,6 +3,8 @@
 
 use crate::Close;
 use crate::command::Commission;
+use crate::gateway::Common;
+use crate::seats::Claim;
 use crate::worker::{Inbox, Job};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use odograph_protocols::{Binding, Protocol};
@@ -34,8 +36,17 @@ struct Open {
     socket: OwnedWriteHalf,
     /// The connection's number in the journal: tells it from a later one in the same place.
     stream: u64,
-    /// Boxed: hardly any was ended by somebody else.
-    ended: Option<Box<Close>>,
+    /// Boxed: hardly any has it.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few connections have.
+#[derive(Default)]
+struct Rare {
+    /// Somebody else ended it.
+    ended: Option<Close>,
+    /// It takes up places that are bounded.
+    claim: Option<Arc<Claim>>,
 }
 
 /// Where a worker is reached by others.
@@ -64,31 +75,35 @@ pub(crate) struct Places {
 }
 
 impl Sockets {
-    pub(crate) fn insert(&self, socket: OwnedWriteHalf, stream: u64) -> usize {
-        self.lock().insert(Open { socket, stream, ended: None })
+    pub(crate) fn insert(&self, socket: OwnedWriteHalf, stream: u64, claim: Option<Arc<Claim>>) -> usize {
+        let rare = claim.map(|claim| Box::new(Rare { ended: None, claim: Some(claim) }));
+        self.lock().insert(Open { socket, stream, rare })
     }
 
     /// Takes a socket out; says why somebody else ended it, if somebody did.
     pub(crate) fn remove(&self, place: usize) -> Option<Close> {
         let removed = self.lock().try_remove(place)?;
-        Some(*removed.ended?)
+        removed.rare?.ended
     }
 
     /// Takes in the socket of a connection that does not speak yet, and has no number in the journal.
-    pub(crate) fn prepare(self: &Arc<Self>, socket: OwnedWriteHalf) -> Prepared {
-        Prepared { place: Some(self.insert(socket, UNNUMBERED)), sockets: self.clone() }
+    pub(crate) fn prepare(self: &Arc<Self>, socket: OwnedWriteHalf, claim: Option<Arc<Claim>>) -> Prepared {
+        Prepared { place: Some(self.insert(socket, UNNUMBERED, claim)), sockets: self.clone() }
     }
 
     /// Why somebody else ended a connection, if somebody did.
     pub(crate) fn ended(&self, place: usize) -> Option<Close> {
-        self.lock().get(place)?.ended.as_deref().copied()
+        self.lock().get(place)?.rare.as_ref()?.ended
     }
 
-    /// Ends all of them.
-    pub(crate) fn end_all(&self, why: Close) -> usize {
+    /// Ends all of them for a worker that hangs, and gives back what others need who come now.
+    pub(crate) fn end_all(&self, why: Close, common: &Common) -> usize {
         let mut open = self.lock();
         for (_, open) in open.iter_mut() {
             open.end(why);
+            if let Some(claim) = open.rare.as_ref().and_then(|rare| rare.claim.as_ref()) {
+                claim.give_back(common);
+            }
         }
         open.len()
     }
@@ -109,7 +124,7 @@ impl Prepared {
     /// The connection begins. `None`: somebody has ended it.
     pub(crate) fn begin(mut self) -> Option<OwnedWriteHalf> {
         let open = self.sockets.lock().try_remove(self.place.take()?)?;
-        open.ended.is_none().then_some(open.socket)
+        open.rare.is_none_or(|rare| rare.ended.is_none()).then_some(open.socket)
     }
 }
 
@@ -123,7 +138,7 @@ impl Drop for Prepared {
 
 impl Open {
     fn end(&mut self, why: Close) {
-        self.ended.get_or_insert_with(|| Box::new(why));
+        self.rare.get_or_insert_default().ended.get_or_insert(why);
         shut(self.socket.as_ref());
     }
 }

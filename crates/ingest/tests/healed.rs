@@ -172,6 +172,35 @@ fn a_worker_that_hangs_is_seen_and_replaced_and_its_devices_come_again() {
     trial.gateway.stop().unwrap();
 }
 
+#[test]
+fn a_worker_that_never_comes_back_keeps_nobody_out() {
+    let _alone = alone();
+    let disk = FaultDisk::new();
+    odograph_env::Disk::create_folder(&disk, Path::new("data")).unwrap();
+    let (roster, _) = Roster::open(Arc::new(disk), Path::new("data"), 1000).unwrap();
+    let devices = Arc::new(Stuck { roster, gate: Gate::default() });
+    let bound = |listener: &mut Listener| {
+        listener.access.connections_max = 2;
+        listener.access.connections_per_address_max = 2;
+    };
+    let trial = Setup { devices: Some(devices.clone()), listener: bound, ..Setup::default() }.start();
+    let mut waiting = trial.log_in(WAITING);
+    let mut stuck = trial.connect(STUCK);
+    stuck.send(&Speech::Teltonika.login(STUCK));
+    assert_eq!(waiting.hear(false), None, "the worker hung, and its connections were ended");
+    let _again = trial.log_in(WAITING);
+    let mut other = trial.log_in(QUEUED);
+    other.send_reading(1);
+    assert!(other.is_acknowledged());
+    assert_eq!(trial.connect("350000000000004").hear(true), None, "the bound holds for those that are there");
+    // Nobody but that worker can close what it has open.
+    assert_eq!(trial.gateway.connections(), 4);
+    devices.gate.open();
+    trial.wait_for("it to give back what it has", |_| trial.gateway.connections() == 2);
+    assert_eq!(trial.connect("350000000000004").hear(true), None, "nothing is given back twice");
+    trial.gateway.stop().unwrap();
+}
+
 /// The system's clock, which the accept loop asks in vain while the gate is closed.
 struct Frozen {
     system: SystemClock,
