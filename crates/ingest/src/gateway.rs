@@ -642,7 +642,7 @@ impl Gateway {
         }
         let old = std::mem::replace(&mut self.common.workers()[number], fresh.clone());
         old.retired.store(true, Ordering::Release);
-        let ended = old.sockets.end_all(Close::Healed);
+        let ended = old.sockets.end_all(Close::Healed, &self.common);
         let workers = self.common.workers().len();
         for (_, (socket, listener)) in self.datagrams.iter().enumerate().filter(|(at, _)| at % workers == number) {
             fresh.inbox.put(Job::Datagrams(socket.clone(), listener.clone()));

@@ -66,7 +66,10 @@ pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, li
         return;
     }
     match prepare(socket) {
-        Ok(stream) if listener.is_plain() => begin(worker, Line::plain(stream), peer, &listener, seat),
+        Ok(stream) if listener.is_plain() => {
+            let (reader, socket) = stream.into_split();
+            begin(worker, (Line::plain(reader), socket), peer, &listener, seat);
+        }
         Ok(stream) => drop(spawn_local(arrival::receive(worker.clone(), stream, peer, listener, seat))),
         Err(error) => not_set_up(worker, peer, &listener, &error),
     }
@@ -115,7 +118,7 @@ fn open(
     let scratch = &mut worker.scratch.borrow_mut();
     let connection =
         Connection::open(listener, peer, &worker.common.intake, worker.now(), scratch).map_err(io::Error::other)?;
-    let stream = connection.stream();
+    let (stream, claim) = (connection.stream(), seat.claim());
     let link = Rc::new(Link {
         line: RefCell::new(line),
         connection: RefCell::new(connection),
@@ -127,7 +130,7 @@ fn open(
         incomplete: Cell::new(0),
         seat: Cell::new(Some(seat)),
     });
-    let socket = worker.post.sockets.insert(socket, stream);
+    let socket = worker.post.sockets.insert(socket, stream, claim);
     let place = worker.links.borrow_mut().insert(link.clone());
     link.places.set(Places { socket: place_of(socket), link: place_of(place) });
     link.arrive(worker);
@@ -484,7 +487,9 @@ async fn flush_later(worker: Rc<Worker>, link: Rc<Link>) {
     let writable = poll_fn(|context| link.line.borrow().socket().poll_write_ready(context)).await;
     link.flushing.set(false);
     match writable {
-        Ok(_) => worker.for_one(&link, || drop(link.flush(&worker))),
+        Ok(_) => worker.for_one(&link, || {
+            link.flush(&worker);
+        }),
         Err(_) => link.end_now(Close::Network),
     }
 }

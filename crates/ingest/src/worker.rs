@@ -9,6 +9,7 @@ use crate::tcp::{self, Link};
 use crate::udp::{self, DatagramSocket};
 use crate::watchdog::{Pulse, Rounds, Trouble};
 use crate::{Close, Listener, Now, Scratch};
+use hashbrown::HashSet;
 use metrics::{Gauge, Histogram, gauge, histogram};
 use odograph_model::{Lsn, Time};
 use odograph_protocols::Binding;
@@ -123,7 +124,7 @@ pub(crate) struct Worker {
     /// What waits for the journal, in the order in which it becomes durable.
     waiting: RefCell<VecDeque<Waiting>>,
     /// Connections that read on once the journal can take more.
-    held_up: RefCell<Vec<(usize, u64)>>,
+    held_up: RefCell<HashSet<(usize, u64)>>,
     /// Connections whose task has failed.
     fallen: RefCell<Vec<Rc<Link>>>,
     /// A task has failed without which there is no going on.
@@ -273,7 +274,7 @@ impl Worker {
 
     /// A connection waits until the journal can take more.
     pub(crate) fn wait_for_relief(&self, place: usize, stream: u64) {
-        self.held_up.borrow_mut().push((place, stream));
+        self.held_up.borrow_mut().insert((place, stream));
     }
 
     /// Lets all read on and accept who wait for the journal, where it can take more.

@@ -8,7 +8,7 @@ mod support;
 use compact_str::CompactString;
 use odograph_env::{Clock, SystemClock, UnixMillis};
 use odograph_fleet::{Heard, Speech};
-use odograph_ingest::{Bound, Devices, Gateway, Listener, Roster};
+use odograph_ingest::{Bound, Devices, Gateway, Listener, Proxy, Roster};
 use odograph_protocols::{Binding, Transport};
 use odograph_testkit::FaultDisk;
 use std::path::Path;
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::sender::{Sender, acknowledgement};
 use support::told::{alone, counter, gauge, lines};
-use support::{Gate, Setup, Trial};
+use support::{Caller, Gate, Setup, Trial};
 
 const WAITING: &str = "350000000000001";
 const STUCK: &str = "350000000000666";
@@ -135,10 +135,15 @@ fn a_worker_that_hangs_is_seen_and_replaced_and_its_devices_come_again() {
     let (devices, clock) = (Arc::new(Stuck { roster, gate: Gate::default() }), Arc::new(SystemClock::new()));
     let (roster, parts, disk) =
         Setup { clock: clock.clone(), devices: Some(devices.clone()), ..Setup::default() }.parts();
-    let bound =
-        [Transport::Tcp, Transport::Udp].map(|transport| Bound::open(Setup::listener("teltonika", transport)).unwrap());
-    let [address, datagrams] = [0, 1].map(|number: usize| bound[number].listener().local);
+    let mut listeners =
+        [Transport::Tcp, Transport::Udp, Transport::Tcp].map(|transport| Setup::listener("teltonika", transport));
+    listeners[2].proxy = Some(Proxy { trusted: vec!["127.0.0.1/32".parse().unwrap()] });
+    let bound = listeners.map(|listener| Bound::open(listener).unwrap());
+    let [address, datagrams, balanced] = [0, 1, 2].map(|number: usize| bound[number].listener().local);
     let trial = Trial { gateway: Gateway::start(parts, bound.into()).unwrap(), disk, address, roster };
+    // One whose balancer has not said yet whose it is.
+    let mut announced = Caller::to(balanced);
+    trial.wait_for("it to be accepted", |_| trial.gateway.connections() == 1);
     let (mut waiting, sender) = (trial.log_in(WAITING), Sender::to(datagrams));
     assert!(sender.is_acknowledged(WAITING, 1));
     // The only worker hangs on the other device's login.
@@ -152,6 +157,7 @@ fn a_worker_that_hangs_is_seen_and_replaced_and_its_devices_come_again() {
     queued.send(&Speech::Teltonika.login(QUEUED));
     assert!(!stall.is_seen(&trial), "nobody reads: `/readyz` says so");
     assert_eq!(waiting.hear(false), None, "its connection was ended, so that it comes again");
+    assert_eq!(announced.hear(true), None, "and so was one that had not begun");
     let mut again = trial.log_in(WAITING);
     again.send_reading(1);
     assert!(again.is_acknowledged());
@@ -163,6 +169,35 @@ fn a_worker_that_hangs_is_seen_and_replaced_and_its_devices_come_again() {
     devices.gate.open();
     again.send_reading(2);
     assert!(again.is_acknowledged(), "the worker that goes on late does no harm");
+    trial.gateway.stop().unwrap();
+}
+
+#[test]
+fn a_worker_that_never_comes_back_keeps_nobody_out() {
+    let _alone = alone();
+    let disk = FaultDisk::new();
+    odograph_env::Disk::create_folder(&disk, Path::new("data")).unwrap();
+    let (roster, _) = Roster::open(Arc::new(disk), Path::new("data"), 1000).unwrap();
+    let devices = Arc::new(Stuck { roster, gate: Gate::default() });
+    let bound = |listener: &mut Listener| {
+        listener.access.connections_max = 2;
+        listener.access.connections_per_address_max = 2;
+    };
+    let trial = Setup { devices: Some(devices.clone()), listener: bound, ..Setup::default() }.start();
+    let mut waiting = trial.log_in(WAITING);
+    let mut stuck = trial.connect(STUCK);
+    stuck.send(&Speech::Teltonika.login(STUCK));
+    assert_eq!(waiting.hear(false), None, "the worker hung, and its connections were ended");
+    let _again = trial.log_in(WAITING);
+    let mut other = trial.log_in(QUEUED);
+    other.send_reading(1);
+    assert!(other.is_acknowledged());
+    assert_eq!(trial.connect("350000000000004").hear(true), None, "the bound holds for those that are there");
+    // Nobody but that worker can close what it has open.
+    assert_eq!(trial.gateway.connections(), 4);
+    devices.gate.open();
+    trial.wait_for("it to give back what it has", |_| trial.gateway.connections() == 2);
+    assert_eq!(trial.connect("350000000000004").hear(true), None, "nothing is given back twice");
     trial.gateway.stop().unwrap();
 }
 
