@@ -9,6 +9,7 @@ mod broken;
 mod buffer;
 mod checksum;
 mod columns;
+mod columnwise;
 mod compaction;
 mod entries;
 mod erase;

@@ -163,6 +163,13 @@ impl Files {
         }
     }
 
+    /// The only file there is, with its day, as it was written.
+    pub(crate) async fn read(&self) -> std::result::Result<(i32, bytes::Bytes), Error> {
+        let [file] = &self.files[..] else { return Err(Error::Changed) };
+        let day = file.day_number().ok_or_else(|| Error::Refused("a file has no day".to_owned()))?;
+        Ok((day, checksum::read(&*self.store, &file.meta).await?))
+    }
+
     /// Looks whether all that may match `filters` are as they were written.
     pub(crate) async fn are_as_written(
         &self,

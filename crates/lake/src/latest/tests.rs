@@ -116,7 +116,11 @@ fn sorted(record: &Record) -> (Option<Time>, Vec<(Key, odograph_model::Value)>, 
 fn batch(mut sent: Vec<Sent>) -> RecordBatch {
     sent.sort_by_key(|sent| (sent.device, sent.time()));
     let mut rows = Rows::default();
-    sent.iter().for_each(|sent| sent.with_row(|row| rows.push(row)));
+    sent.iter().for_each(|sent| {
+        sent.with_row(|row| {
+            rows.push(row);
+        })
+    });
     rows.batch().expect("rows make a batch")
 }
 
