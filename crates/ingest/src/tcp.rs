@@ -499,8 +499,14 @@ mod tests {
     use super::*;
     use std::mem::size_of;
 
+    /// The size of what a task is that begins with this.
+    fn task<B, T>(_: impl Fn(B) -> T) -> usize {
+        size_of::<T>()
+    }
+
     #[test]
     fn a_connection_that_is_idle_is_small() {
+        assert!(task(converse) <= 120, "{} bytes", task(converse));
         // With the two counts of an `Rc` it fills one class of the allocator; the next one is an eighth larger.
         assert!(size_of::<Link>() + 16 <= 320, "{} bytes", size_of::<Link>());
     }

@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use support::Setup;
 use support::sender::Sender;
+use support::told::{alone, counter, gauge, lines};
 
 const GOOD: &str = "350000000000001";
 const BAD: &str = "350000000000666";
@@ -40,6 +41,9 @@ fn failing() -> Option<Arc<dyn Devices>> {
 
 #[test]
 fn a_connection_over_which_we_fail_ends_and_gives_everything_back() {
+    let _alone = alone();
+    let faults = || counter("odograph_connections_closed_total{protocol=teltonika,reason=fault}").unwrap_or_default();
+    let before = faults();
     let trial = Setup { devices: failing(), ..Setup::default() }.start();
     let mut good = trial.log_in(GOOD);
     for _ in 0..3 {
@@ -50,6 +54,10 @@ fn a_connection_over_which_we_fail_ends_and_gives_everything_back() {
     trial.wait_for("the seats to be given back", |_| trial.gateway.connections() == 1);
     good.send_reading(1);
     assert!(good.is_acknowledged(), "the others go on");
+    assert_eq!(faults() - before, 3);
+    assert_eq!(gauge("odograph_connections{protocol=teltonika,transport=tcp}"), Some(1.0));
+    let told = lines().into_iter().filter(|line| line["level"] == "ERROR" && line["reason"] == "fault");
+    assert_eq!(told.count(), 3);
     let health = trial.gateway.health();
     assert!(health.healthy && health.parts.iter().all(|part| part.replaced == 0), "{health:?}");
     drop(good);
@@ -59,6 +67,7 @@ fn a_connection_over_which_we_fail_ends_and_gives_everything_back() {
 
 #[test]
 fn a_datagram_over_which_we_fail_costs_its_sender_alone() {
+    let _alone = alone();
     let trial = Setup { devices: failing(), transport: Transport::Udp, ..Setup::default() }.start();
     let (good, bad) = (Sender::to(trial.address), Sender::to(trial.address));
     for number in 1..4 {
@@ -66,11 +75,14 @@ fn a_datagram_over_which_we_fail_costs_its_sender_alone() {
         assert!(good.is_acknowledged(GOOD, number), "the socket is still heard");
     }
     assert_eq!(trial.health_of("worker-0").replaced, 0);
+    let told = lines().into_iter().filter(|line| line["level"] == "ERROR" && line["reason"] == "fault");
+    assert_eq!(told.count(), 3);
     trial.gateway.stop().unwrap();
 }
 
 #[test]
 fn a_worker_that_fails_as_a_whole_is_replaced_and_gives_everything_back() {
+    let _alone = alone();
     let trial = Setup::default().start();
     let mut before = trial.log_in(GOOD);
     let fails = |_: &Binding| -> bool { panic!("on purpose: a worker fails") };
@@ -81,33 +93,47 @@ fn a_worker_that_fails_as_a_whole_is_replaced_and_gives_everything_back() {
         health.healthy && health.parts.iter().any(|part| part.part == "worker-0" && part.replaced == 1)
     });
     assert_eq!(trial.gateway.connections(), 0);
+    assert_eq!(gauge("odograph_connections{protocol=teltonika,transport=tcp}"), Some(0.0));
     let mut again = trial.log_in(GOOD);
     again.send_reading(1);
     assert!(again.is_acknowledged());
     trial.gateway.stop().unwrap();
 }
 
-/// The system's clock, over which the accept loop fails once.
+/// The system's clock, over which a thread fails once.
 struct Broken {
     system: SystemClock,
+    thread: &'static str,
     armed: AtomicBool,
+}
+
+impl Broken {
+    fn of(thread: &'static str) -> Arc<Self> {
+        Arc::new(Self { system: SystemClock::new(), thread, armed: AtomicBool::new(false) })
+    }
+
+    fn fail(&self) {
+        let is_it = std::thread::current().name() == Some(self.thread);
+        assert!(!is_it || !self.armed.swap(false, Ordering::AcqRel), "on purpose: {} fails", self.thread);
+    }
 }
 
 impl Clock for Broken {
     fn now(&self) -> UnixMillis {
+        self.fail();
         self.system.now()
     }
 
     fn monotonic(&self) -> Duration {
-        let accepts = std::thread::current().name() == Some("accept");
-        assert!(!accepts || !self.armed.swap(false, Ordering::AcqRel), "on purpose: the accept loop fails");
+        self.fail();
         self.system.monotonic()
     }
 }
 
 #[test]
 fn an_accept_loop_that_fails_is_replaced() {
-    let clock = Arc::new(Broken { system: SystemClock::new(), armed: AtomicBool::new(false) });
+    let _alone = alone();
+    let clock = Broken::of("accept");
     let limits = Limits { stop_max: Duration::from_secs(2), ..Limits::default() };
     let trial = Setup { clock: clock.clone(), limits, ..Setup::default() }.start();
     let mut early = trial.log_in(GOOD);
@@ -123,5 +149,25 @@ fn an_accept_loop_that_fails_is_replaced() {
     assert_eq!(late.hear(true), Some(Heard::Login(true)));
     early.send_reading(1);
     assert!(early.is_acknowledged(), "connections that are open do not notice");
+    trial.gateway.stop().unwrap();
+}
+
+#[test]
+fn a_sealing_thread_that_fails_is_told_and_devices_are_served() {
+    let _alone = alone();
+    let clock = Broken::of("seal");
+    let trial = Setup { clock: clock.clone(), ..Setup::default() }.start();
+    let mut device = trial.log_in(GOOD);
+    clock.armed.store(true, Ordering::Release);
+    trial.gateway.intake().journal.end_segment();
+    let health = trial.wait_for("the sealing thread to be told", |health| !health.healthy);
+    assert!(health.ready, "data is taken");
+    let seal = health.parts.iter().find(|part| part.part == "seal").unwrap();
+    let problem = "segments of the journal are sealed no more until the server is started again";
+    assert_eq!(seal.problem.as_deref(), Some(problem));
+    trial.wait_for("the numbers to say so", |_| gauge("odograph_stalled{part=seal}") == Some(1.0));
+    assert!(lines().iter().any(|line| line["level"] == "ERROR" && line["part"] == "seal"));
+    device.send_reading(1);
+    assert!(device.is_acknowledged());
     trial.gateway.stop().unwrap();
 }
