@@ -12,9 +12,7 @@ use crate::files::{Encoder, File, days};
 use crate::shape::Shape;
 use crate::{Error, columns, storage};
 use compact_str::CompactString;
-use datafusion::arrow::array::{
-    Array as _, ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array, new_null_array,
-};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array, new_null_array};
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::{
     SortColumn, concat, filter, filter_record_batch, interleave, lexsort_to_indices, take,
@@ -109,7 +107,7 @@ fn sorted(
     let by: Vec<_> = by.map(|values| SortColumn { values: values.clone(), options: None }).collect();
     let order = lexsort_to_indices(&by, None)?;
     let in_order: Vec<ArrayRef> = keys.iter().map(|values| take(values, &order, None)).collect::<Result<_, _>>()?;
-    let bytes = |arrays: &[ArrayRef]| arrays.iter().map(|array| array.get_array_memory_size()).sum::<usize>();
+    let bytes = |arrays: &[ArrayRef]| arrays.iter().map(Array::get_array_memory_size).sum::<usize>();
     held.with(bytes(&keys) + bytes(&in_order));
     held.always += bytes(&in_order);
     Ok((RecordBatch::try_new(Arc::new(Schema::new(fields)), in_order)?, order))
@@ -187,7 +185,7 @@ fn one_file(
         for some in fields.chunks(at_once) {
             let parts = source.columns(some)?;
             let arrays = parts.iter().flatten().flatten().filter(|_| source.decodes());
-            let decoded: usize = arrays.map(|array| array.get_array_memory_size()).sum();
+            let decoded: usize = arrays.map(Array::get_array_memory_size).sum();
             for (field, parts) in some.iter().zip(parts) {
                 let column = gathered(field, &parts, rows)?;
                 held.with(decoded + column.get_array_memory_size() + written);
