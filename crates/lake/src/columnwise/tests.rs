@@ -1,3 +1,5 @@
+//! Rows of very many columns: both ways of writing them make the same, and neither holds all of them at once.
+
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
