@@ -57,7 +57,7 @@ fn decoded(files: Vec<File>, schema: &SchemaRef) -> RecordBatch {
     let mut rows = Vec::new();
     for (number, file) in files.into_iter().enumerate() {
         let mut parts = Encoded::new(vec![Part::new(number.to_string(), 20_454, file.into_bytes().into()).unwrap()]);
-        let arrays = parts.columns(&schema.fields().to_vec()).unwrap().into_iter().zip(schema.fields());
+        let arrays = parts.columns(schema.fields()).unwrap().into_iter().zip(schema.fields());
         let count = parts.counts()[0];
         let arrays = arrays
             .map(|(mut parts, field)| parts.pop().unwrap().unwrap_or_else(|| new_null_array(field.data_type(), count)));
