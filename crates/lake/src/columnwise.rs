@@ -11,11 +11,16 @@ pub(crate) use parts::{Encoded, Part};
 use crate::files::{Encoder, File, days};
 use crate::shape::Shape;
 use crate::{Error, columns, storage};
-use datafusion::arrow::array::{Array as _, ArrayRef, RecordBatch, UInt32Array, new_null_array};
-use datafusion::arrow::compute::{SortColumn, concat, interleave, lexsort_to_indices, take};
-use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use compact_str::CompactString;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray as _, BooleanArray, RecordBatch, UInt32Array, new_null_array};
+use datafusion::arrow::compute::kernels::cmp::distinct;
+use datafusion::arrow::compute::{
+    SortColumn, concat, filter, filter_record_batch, interleave, lexsort_to_indices, take,
+};
+use datafusion::arrow::datatypes::{FieldRef, Schema, SchemaRef, UInt32Type};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::arrow::arrow_writer::compute_leaves;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Where rows come from, in parts, each with some of the columns.
@@ -30,19 +35,38 @@ pub(crate) trait Source {
     fn sample(&mut self, fields: &[FieldRef], rows: &[(usize, usize)]) -> Result<RecordBatch, Error>;
     /// How many bytes it holds all the time.
     fn held(&self) -> usize;
+    /// Whether columns take memory besides that.
+    fn decodes(&self) -> bool;
 }
 
 /// What was made of rows.
 pub(crate) struct Made {
     pub(crate) files: Vec<File>,
+    /// Rows that were left out because another one is the same, by device.
+    pub(crate) twice: HashMap<CompactString, u64>,
     /// The most bytes of rows and files that were held at a time.
     pub(crate) held_max: usize,
 }
 
-/// Encodes rows: one file for each day that occurs.
-pub(crate) fn encode(source: &mut dyn Source, schema: &SchemaRef, shape: &Shape, name: &str) -> Result<Made, Error> {
+/// Encodes rows: one file for each day that occurs. With `once`, of rows that are the same by [`Shape::identity`], one stays.
+pub(crate) fn encode(
+    source: &mut dyn Source,
+    schema: &SchemaRef,
+    shape: &Shape,
+    name: &str,
+    once: bool,
+) -> Result<Made, Error> {
     let mut held = Held { always: source.held(), max: 0 };
-    let (keys, order) = sorted(source, schema, shape, &mut held)?;
+    let identity = if once { shape.identity } else { None };
+    let (mut keys, mut order) = sorted(source, schema, shape, identity, &mut held)?;
+    let mut twice = HashMap::new();
+    if let Some(identity) = identity {
+        let is_first = first_of_each(&keys, shape, identity, &mut twice)?;
+        if !twice.is_empty() {
+            keys = filter_record_batch(&keys, &is_first)?;
+            order = filter(&order, &is_first)?.as_primitive::<UInt32Type>().clone();
+        }
+    }
     let places: Vec<(usize, usize)> = places(&source.counts(), &order);
     held.always += places.len() * size_of::<(usize, usize)>() + order.get_array_memory_size();
     held.with(0);
@@ -53,7 +77,7 @@ pub(crate) fn encode(source: &mut dyn Source, schema: &SchemaRef, shape: &Shape,
         held.always += bytes.len();
         files.push(Encoder { shape, name }.named(&keys.slice(range.start, range.len()), bytes)?);
     }
-    Ok(Made { files, held_max: held.max })
+    Ok(Made { files, twice, held_max: held.max })
 }
 
 /// What rows are sorted by and what a table's log says of them, sorted, and the order.
@@ -61,10 +85,13 @@ fn sorted(
     source: &mut dyn Source,
     schema: &SchemaRef,
     shape: &Shape,
+    identity: Option<&'static str>,
     held: &mut Held,
 ) -> Result<(RecordBatch, UInt32Array), Error> {
     let mut names = vec![columns::DAY];
     names.extend(shape.order);
+    names.extend(identity);
+    let sorted_by = names.len();
     if !names.contains(&shape.time) {
         names.push(shape.time);
     }
@@ -76,14 +103,42 @@ fn sorted(
         let parts = parts.ok_or_else(|| Error::Refused(format!("rows have no {}", field.name())))?;
         keys.push(concat(&parts.iter().map(AsRef::as_ref).collect::<Vec<_>>())?);
     }
-    let by = keys.iter().take(1 + shape.order.len());
+    let by = keys.iter().take(sorted_by);
     let by: Vec<_> = by.map(|values| SortColumn { values: values.clone(), options: None }).collect();
     let order = lexsort_to_indices(&by, None)?;
     let in_order: Vec<ArrayRef> = keys.iter().map(|values| take(values, &order, None)).collect::<Result<_, _>>()?;
-    let bytes = |arrays: &[ArrayRef]| arrays.iter().map(|array| array.get_array_memory_size()).sum::<usize>();
+    let bytes = |arrays: &[ArrayRef]| arrays.iter().map(Array::get_array_memory_size).sum::<usize>();
     held.with(bytes(&keys) + bytes(&in_order));
     held.always += bytes(&in_order);
     Ok((RecordBatch::try_new(Arc::new(Schema::new(fields)), in_order)?, order))
+}
+
+/// Which rows, of such that are sorted, are not the same as the one before; the others are counted by device.
+fn first_of_each(
+    keys: &RecordBatch,
+    shape: &Shape,
+    identity: &str,
+    twice: &mut HashMap<CompactString, u64>,
+) -> Result<BooleanArray, Error> {
+    let column = |name: &str| keys.column_by_name(name).expect("rows have what they are sorted by");
+    let count = keys.num_rows();
+    let mut is_first = vec![false; count];
+    if let Some(first) = is_first.first_mut() {
+        *first = true;
+    }
+    for name in [columns::DAY].into_iter().chain(shape.order.iter().copied()).chain([identity]) {
+        let values = column(name);
+        let differs =
+            distinct(&values.slice(0, count.saturating_sub(1)), &values.slice(1.min(count), count.saturating_sub(1)))?;
+        for (is_first, differs) in is_first.iter_mut().skip(1).zip(differs.values().iter()) {
+            *is_first |= differs;
+        }
+    }
+    let devices = column(columns::DEVICE).as_string::<i32>();
+    for (row, _) in is_first.iter().enumerate().filter(|(_, is_first)| !**is_first) {
+        *twice.entry(CompactString::from(devices.value(row))).or_default() += 1;
+    }
+    Ok(BooleanArray::from(is_first))
 }
 
 /// Part and row of each row, in order.
@@ -129,7 +184,8 @@ fn one_file(
         let at_once = (COLUMNS_BYTES / (source.counts().iter().sum::<usize>().max(1) * VALUE_BYTES)).max(1);
         for some in fields.chunks(at_once) {
             let parts = source.columns(some)?;
-            let decoded: usize = parts.iter().flatten().flatten().map(|array| array.get_array_memory_size()).sum();
+            let arrays = parts.iter().flatten().flatten().filter(|_| source.decodes());
+            let decoded: usize = arrays.map(Array::get_array_memory_size).sum();
             for (field, parts) in some.iter().zip(parts) {
                 let column = gathered(field, &parts, rows)?;
                 held.with(decoded + column.get_array_memory_size() + written);

@@ -80,7 +80,7 @@ pub enum Error {
     /// A table's files are there and its log is not.
     #[error(
         "the table {table} has lost its log: there is no _delta_log, and {found} is there. Put _delta_log back from a backup; \
-         or move the folder away, and have `odograph replay` make again what the journal still has"
+         or move the folder away: then there is a new table, and what the journal still has becomes part of it"
     )]
     LogLost {
         /// Which table.

@@ -46,7 +46,7 @@ pub(crate) fn encode(
     let own: SchemaRef = Arc::new(Schema::new(schema.fields().iter().filter(has).cloned().collect::<Vec<_>>()));
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     if rows.saturating_mul(own.fields().len()).saturating_mul(VALUE_BYTES) > PADDED_BYTES_MAX {
-        return Ok(columnwise::encode(&mut batches, &own, shape, name)?.files);
+        return Ok(columnwise::encode(&mut batches, &own, shape, name, false)?.files);
     }
     let batches: Vec<_> = batches.iter().map(|batch| columns::fitted(batch, &own)).collect::<Result<_, _>>()?;
     let rows = sorted(&concat_batches(&own, &batches)?, shape)?;

@@ -88,6 +88,8 @@ pub(crate) trait Summary: Default + Clone + Send + Sync + 'static {
     fn renewed(self, table: &Table, from: u64) -> impl Future<Output = Result<Self, Error>> + Send;
     /// Takes in what is known of other rows.
     fn merge(&mut self, others: Self);
+    /// So many rows of devices were there twice, and are once.
+    fn uncount(&mut self, twice: &std::collections::HashMap<CompactString, u64>);
     /// Adds a part of it, of [`SHARDS`], to what is saved.
     fn save(&self, checkpoint: &mut Checkpoint, shard: usize);
 }
@@ -104,6 +106,8 @@ impl Summary for () {
     }
 
     fn merge(&mut self, (): Self) {}
+
+    fn uncount(&mut self, _: &std::collections::HashMap<CompactString, u64>) {}
 
     fn save(&self, _: &mut Checkpoint, _: usize) {}
 }
@@ -129,6 +133,14 @@ impl Summary for Devices {
                     Some(device) => device.merge(other),
                     None => drop(shard.insert(name, other)),
                 }
+            }
+        }
+    }
+
+    fn uncount(&mut self, twice: &std::collections::HashMap<CompactString, u64>) {
+        for (name, rows) in twice {
+            if let Some(device) = self.shards[shard_of(name)].get_mut(name) {
+                device.count = device.count.saturating_sub(*rows);
             }
         }
     }

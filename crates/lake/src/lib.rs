@@ -76,3 +76,13 @@ pub use store::{DiskStore, disk_is_full};
 pub use tables::BeforeCommit;
 pub use tenant::Stream;
 pub use whole::{CheckedFiles, DamagedFile};
+
+/// The columns of the table `frames`.
+pub fn frame_columns() -> Vec<arrow::datatypes::Field> {
+    (frames::FRAMES.fixed)()
+}
+
+/// The columns of the table `events`.
+pub fn event_columns() -> Vec<arrow::datatypes::Field> {
+    (events::EVENTS.fixed)()
+}

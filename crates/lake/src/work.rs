@@ -187,7 +187,7 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
     let merge = move || {
         let mut parts = Encoded::new(parts);
         parts.fits(shape)?;
-        columnwise::encode(&mut parts, &schema, shape, &name)
+        columnwise::encode(&mut parts, &schema, shape, &name, true)
     };
     let merged = tokio::task::spawn_blocking(merge).await;
     let made = match merged.map_err(|error| Error::Refused(format!("files cannot be merged: {error}")))? {
@@ -196,11 +196,21 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Re
         }
         made => made?,
     };
-    let (add, held) = (put(table, made.files, now).await?, made.held_max);
+    let (add, twice, held) = (put(table, made.files, now).await?, made.twice, made.held_max);
     let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
     let change = Change { add, schema: None, remove: paths, cursor: None, changes_rows: false, operation, now };
     let merged = table.commit(&change).await?;
     shelf.publish(table, if merged { Came::Same } else { Came::Other }).await?;
+    if merged && !twice.is_empty() {
+        tracing::info!(
+            rows = twice.values().sum::<u64>(),
+            table = table.name(),
+            "records that came twice are there once"
+        );
+        shelf.uncount(&twice);
+        // A start would count what the files had before: of this commit it cannot tell.
+        shelf.save(table, now, true).await;
+    }
     tracing::debug!(files, held, "small files became one");
     Ok(merged)
 }

@@ -78,6 +78,33 @@ fn columns_appear_with_their_first_value_and_hold_all_kinds() {
 }
 
 #[test]
+fn a_track_has_the_records_with_a_position() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    let asked = "SELECT * FROM track WHERE device = 'd' ORDER BY time";
+    assert!(json(&writer.lake(), asked).is_empty(), "it is there for whoever asks");
+    push(&mut writer, 1);
+    assert!(json(&writer.lake(), "SELECT * FROM track").is_empty(), "a speed is no position");
+    let mut at = |second: i64, direction: Option<f64>| {
+        let time = Time(NOW + second * 1000);
+        let mut record = Record::at(time);
+        record.set(Key::PositionLatitude, 53.9);
+        record.set(Key::PositionLongitude, 27.5);
+        direction.into_iter().for_each(|direction| record.set(Key::PositionDirection, direction));
+        let id = RecordId(second.cast_unsigned());
+        let row = Row { device: "d", time, received: time, id, protocol: "test", record: &record };
+        writer.push("default", &row, Lsn(200 + second.cast_unsigned())).unwrap();
+        writer.flush(Lsn(201 + second.cast_unsigned()), second == 1).unwrap();
+    };
+    at(1, None);
+    at(2, Some(90.0));
+    let expected = |time: &str| json!({"device": "d", "day": "2026-01-01", "time": time, "position_latitude": 53.9, "position_longitude": 27.5});
+    let mut second = expected("2026-01-01T00:00:02Z");
+    second["position_direction"] = json!(90.0);
+    assert_eq!(json(&writer.lake(), asked), [expected("2026-01-01T00:00:01Z"), second]);
+}
+
+#[test]
 fn a_query_can_only_read() {
     let mut writer = open(&FaultDisk::new()).unwrap();
     push(&mut writer, 1);

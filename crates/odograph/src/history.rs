@@ -115,18 +115,24 @@ impl Place {
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
         let (records, frames) = (cursors.cursor(RECORDS), cursors.cursor(FRAMES));
-        let from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
+        let mut from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
         if records.is_none() || frames.is_none() {
             // Before a segment is complete: what has no cursor holds nothing back.
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
         }
         let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
-        if from.least() > Lsn::default() && writer.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                lake = ?self.lake, until = %from.least(),
-                "history is lost: the journal up to this place was in tables, and there are none. Stop the server and put them back \
-                 from a backup; or have `odograph replay` make again what the journal still has. It goes on from here"
-            );
+        if from.least() > Lsn::default() && writer.is_empty() {
+            let (until, still) = (from.least(), self.reader.oldest()?.unwrap_or_default());
+            // From here on, nothing goes from the journal that is not in the new tables.
+            from = Places::default();
+            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    lake = ?self.lake, %until, %still,
+                    "history is lost: the journal up to this place was in tables, and there are none. What the journal still has is read \
+                     again; all before that has to come from a backup: stop the server and put the tables back"
+                );
+            }
         }
         self.metering.open(from.least())?;
         writer.before_commits(self.metering.before_commits());

@@ -402,7 +402,15 @@ fn a_lake_that_is_gone_is_told_at_the_start_and_the_server_goes_on() {
     let mut device = Device::connect(server.listener("tcp"));
     assert_eq!(device.login("1"), "#AL#1");
     assert_eq!(device.position(2), "#ASD#1");
-    assert_eq!(ask(&place, "SELECT count(*) AS n FROM records"), [json!({"n": 1})]);
+    // What the journal still had is read again, and once.
+    let counted = "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM records";
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
+    let frames = "SELECT count(*) AS n FROM frames WHERE kind = 'frame'";
+    assert_eq!(ask(&place, frames), [json!({"n": 4})]);
+    assert!(server.stop().success());
+    let server = serve(&place);
+    assert!(!server.start.iter().any(is_it), "it is told once");
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
 }
 
 #[test]

@@ -277,7 +277,8 @@ impl<T: Tables> Taker for Into<'_, T> {
     }
 
     fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error> {
-        // Data of a device that waits for a person's decision stays in the journal until that is made.
+        // What came of a device that nobody has accepted is in the table of frames, and in no table of records: retention does not wait
+        // for a person's decision.
         if event.place < self.from.records || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
             return Ok(());
         }

@@ -40,6 +40,10 @@ impl Source for &[RecordBatch] {
     fn held(&self) -> usize {
         self.iter().map(RecordBatch::get_array_memory_size).sum()
     }
+
+    fn decodes(&self) -> bool {
+        false
+    }
 }
 
 /// A column of a batch, with the type that it has in the table.
@@ -122,7 +126,9 @@ impl Part {
         if field.name() == columns::DAY {
             return Ok(Some(Arc::new(Date32Array::from(vec![self.day; self.count()]))));
         }
-        column(rows, field)
+        // Somebody else's may be of a kind that cannot be what we have: then that file stays as it is.
+        let as_it_is = |error: Error| Error::Damaged { file: self.path.clone(), why: error.line() };
+        column(rows, field).map_err(as_it_is)
     }
 
     /// Whether any row has a value in a column, as its end says.
@@ -191,6 +197,10 @@ impl Source for Encoded {
 
     fn held(&self) -> usize {
         self.parts.iter().map(|part| part.bytes.len()).sum()
+    }
+
+    fn decodes(&self) -> bool {
+        true
     }
 }
 

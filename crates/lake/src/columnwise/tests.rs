@@ -1,10 +1,11 @@
+//! Rows of very many columns: both ways of writing them make the same, and neither holds all of them at once.
+
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use super::*;
 use crate::files;
 use crate::rows::{Row, Rows};
 use crate::shape::RECORDS;
-use datafusion::arrow::array::AsArray as _;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::arrow::datatypes::TimestampMicrosecondType;
 use odograph_model::{Key, Record, RecordId, Time};
@@ -56,7 +57,7 @@ fn decoded(files: Vec<File>, schema: &SchemaRef) -> RecordBatch {
     let mut rows = Vec::new();
     for (number, file) in files.into_iter().enumerate() {
         let mut parts = Encoded::new(vec![Part::new(number.to_string(), 20_454, file.into_bytes().into()).unwrap()]);
-        let arrays = parts.columns(&schema.fields().to_vec()).unwrap().into_iter().zip(schema.fields());
+        let arrays = parts.columns(schema.fields()).unwrap().into_iter().zip(schema.fields());
         let count = parts.counts()[0];
         let arrays = arrays
             .map(|(mut parts, field)| parts.pop().unwrap().unwrap_or_else(|| new_null_array(field.data_type(), count)));
@@ -84,7 +85,7 @@ fn both_ways_make_the_same_rows() {
     let batches = batches(0, 5000);
     let schema = schema_of(&batches);
     let at_once = files::encode(&batches, &schema, &RECORDS, "x").unwrap();
-    let one_by_one = encode(&mut &batches[..], &schema, &RECORDS, "x").unwrap().files;
+    let one_by_one = encode(&mut &batches[..], &schema, &RECORDS, "x", false).unwrap().files;
     assert_eq!((at_once.len(), one_by_one.len()), (1, 1));
     assert_eq!(at_once[0].stats(), one_by_one[0].stats());
     assert_eq!(decoded(at_once, &schema), decoded(one_by_one, &schema));
@@ -98,7 +99,7 @@ fn a_column_without_values_is_in_no_file() {
     let padded = columns::fitted(&first[0], &schema).unwrap();
     for file in [
         files::encode(std::slice::from_ref(&padded), &schema, &RECORDS, "x").unwrap(),
-        encode(&mut &[padded][..], &schema, &RECORDS, "x").unwrap().files,
+        encode(&mut &[padded][..], &schema, &RECORDS, "x", false).unwrap().files,
     ] {
         let part = Part::new("x".to_owned(), 20_454, file.into_iter().next().unwrap().into_bytes().into()).unwrap();
         // Device, time, receipt, id and protocol; three rows of eight parameters; and what is not in the dictionary.
@@ -111,7 +112,7 @@ fn a_hundred_thousand_rows_of_very_many_columns_take_little_memory() {
     const MIB: usize = 1 << 20;
     let (mut parts, schema, bytes) = parts(10, 10_000);
     assert_eq!(schema.fields().len(), 6 + KEYS + 1);
-    let made = encode(&mut parts, &schema, &RECORDS, "merged").unwrap();
+    let made = encode(&mut parts, &schema, &RECORDS, "merged", true).unwrap();
     assert_eq!(made.files.len(), 1);
     // As rows with all columns they take 360 MB, and twice that while they are sorted.
     let padded = 100_000 * KEYS * 8;
@@ -128,6 +129,6 @@ fn a_hundred_thousand_rows_of_very_many_columns_take_little_memory() {
     assert_eq!([6, 7, 8].map(values), [1786, 1786, 1785]);
     let batches = batches(0, 20_000);
     let waiting: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
-    let flushed = encode(&mut &batches[..], &schema_of(&batches), &RECORDS, "flushed").unwrap();
+    let flushed = encode(&mut &batches[..], &schema_of(&batches), &RECORDS, "flushed", false).unwrap();
     assert!(flushed.held_max < waiting + 16 * MIB, "{} with {waiting}", flushed.held_max);
 }

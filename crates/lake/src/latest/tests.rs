@@ -119,7 +119,7 @@ fn batch(mut sent: Vec<Sent>) -> RecordBatch {
     sent.iter().for_each(|sent| {
         sent.with_row(|row| {
             rows.push(row);
-        })
+        });
     });
     rows.batch().expect("rows make a batch")
 }
