@@ -2762,20 +2762,31 @@ export interface paths {
         /**
          * A part of the map's file
          * @description Of the PMTiles archive that the configuration names (`map.tiles`), for whoever has signed in, and for whoever has a link. The file
-         *     may have hundreds of gigabytes, and is not given as a whole: an answer has 16 MiB of what was asked for at most.
+         *     may have hundreds of gigabytes, and an answer has 16 MiB of what was asked for at most: a larger one is not given as a whole.
          */
         get: {
             parameters: {
                 query?: never;
-                header: {
+                header?: {
                     /** @description Which part: `bytes=0-16383`. */
-                    Range: string;
+                    Range?: string | null;
+                    /** @description The `ETag` of the file that it is to be a part of: of another one, all is given, as without `Range`. */
+                    "If-Range"?: string | null;
                 };
                 path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description All of it: no part was asked for, or one of another file, and an answer has that much. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/vnd.pmtiles": number[];
+                    };
+                };
                 /** @description The part, or its beginning: `Content-Range` says which. */
                 206: {
                     headers: {
@@ -2792,7 +2803,7 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description It does not say which part. */
+                /** @description It does not say which part, or one of another file. */
                 400: {
                     headers: {
                         [name: string]: unknown;
