@@ -143,7 +143,7 @@ export const en = {
   'map.style.late': 'no answer in time',
   'map.part.failed': 'Parts of the configured map cannot be had: {why}. A host that is missing in map.hosts of the configuration is asked by no browser.',
   'map.file': 'Map from a file',
-  'map.file.hint': 'A PMTiles archive on this computer, for all maps of this tab. The browser reads it from the disk: nothing is uploaded, and it is not kept. When the tab is closed or loaded anew, it has to be chosen again.',
+  'map.file.hint': 'A PMTiles archive on this computer, for all maps of this tab. The browser reads it from the disk: nothing is uploaded, and it is not kept. When the tab is closed or loaded anew, or you sign out, it has to be chosen again.',
   'map.file.used': 'Shown now: {name}',
   'map.file.choose': 'Choose a .pmtiles file',
   'map.file.without': 'Without the file',
