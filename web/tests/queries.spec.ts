@@ -40,6 +40,12 @@ test('queries that a browser has kept are moved once, and those of others are no
   await expect((await saved(page)).locator('.saved .name')).toHaveText(['Cold', 'Cold (admin)', 'Kept'])
   await expect(offer).toHaveCount(0)
   expect(await page.evaluate(() => localStorage.getItem('odograph.queries'))).toBe('{}')
+  await page.setViewportSize({ width: 390, height: 844 })
+  for (const label of ['Examples', 'Saved', 'Export']) {
+    await page.locator('summary', { hasText: label }).click()
+    const box = await page.locator('details[open] .menu').boundingBox()
+    expect(box && box.x >= 0 && box.x + box.width <= 390, `${label}: ${JSON.stringify(box)}`).toBe(true)
+  }
   expect(complaints).toEqual([])
 })
 
