@@ -298,6 +298,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
     (7, "shares", include_str!("../migrations/0007_shares.sql")),
     (8, "time zones", include_str!("../migrations/0008_time_zones.sql")),
+    (9, "queries", include_str!("../migrations/0009_queries.sql")),
 ];
 
 #[cfg(test)]
