@@ -6,10 +6,13 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
+const CONNECT_TRIES: u32 = 3000;
 
 /// A server whose start is watched line by line.
 pub(crate) struct Starting {
@@ -77,13 +80,9 @@ pub(crate) struct Speaker(UnixStream);
 impl Speaker {
     /// A server that just gave up to hand over serves devices a moment before it listens for the next one again.
     pub(crate) fn connect(data: &Path) -> Self {
-        let (path, until) = (data.join("succession.sock"), Instant::now() + PATIENCE);
-        let stream = loop {
-            match UnixStream::connect(&path) {
-                Err(_) if Instant::now() < until => std::thread::sleep(Duration::from_millis(20)),
-                connected => break connected.expect("the server listens"),
-            }
-        };
+        let path = data.join("succession.sock");
+        let connect = || UnixStream::connect(&path).inspect_err(|_| std::thread::sleep(CONNECT_PAUSE)).ok();
+        let stream = (0..CONNECT_TRIES).find_map(|_| connect()).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self(stream)
     }
