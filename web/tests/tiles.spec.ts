@@ -155,6 +155,20 @@ test('a file that somebody chooses is drawn in our colours, and is uploaded nowh
   await dialog.getByRole('button', { name: 'Without the file' }).click()
   await isColoured(page, DESERT, VIOLET)
   expect(sent).toEqual([])
+
+  // Whoever signs in next in this tab has it no longer.
+  await page.getByRole('button', { name: 'Map from a file' }).click()
+  await Promise.all([page.waitForEvent('filechooser').then((next) => next.setFiles(path('world.pmtiles'))), dialog.getByRole('button', { name: 'Choose a .pmtiles file' }).click()])
+  await isColoured(page, DESERT, WATER)
+  await page.getByRole('link', { name: 'Settings' }).click()
+  await page.getByRole('button', { name: 'Sign out' }).click()
+  await page.getByLabel('Login').fill('admin')
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await page.getByRole('link', { name: 'Fleet' }).click()
+  await page.getByRole('button', { name: 'Map from a file' }).click()
+  await expect(dialog.getByRole('button', { name: 'Choose a .pmtiles file' })).toBeVisible()
+  await expect(dialog).not.toContainText('Shown now')
 })
 
 test('what is no map is said, and the map stays', async ({ page }) => {

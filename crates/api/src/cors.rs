@@ -60,7 +60,7 @@ fn may_ask() -> Response {
 const METHODS: &str = "GET, HEAD, POST, PUT, PATCH, DELETE";
 
 /// Headers that a page may send besides those that every page may.
-const SENDABLE: &str = "authorization, content-type, if-none-match, last-event-id, range";
+const SENDABLE: &str = "authorization, content-type, if-none-match, if-range, last-event-id, range";
 
 /// Headers of an answer that a page may read besides those that every page may.
 const READABLE: &str = "accept-ranges, content-disposition, content-length, content-range, etag, retry-after";

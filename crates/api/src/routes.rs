@@ -9,6 +9,7 @@ mod drivers;
 mod live;
 pub(crate) mod map;
 mod protocols;
+mod queries;
 mod records;
 mod sensors;
 mod sessions;
@@ -39,6 +40,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(shares::routes())
         .merge(sensors::routes())
         .merge(sql::routes())
+        .merge(queries::routes())
         .merge(protocols::routes())
         .merge(unidentified::routes())
         .merge(tenants::routes())

@@ -3,7 +3,7 @@
 use crate::{GROUP, Receiving, TELTONIKA_RECORDS, open_reader, teltonika_from};
 use odograph_handover::{Outlet, ring};
 use odograph_model::Lsn;
-use odograph_pipeline::{Device, Event, Found, Frame, History, KnownDevice, Pipeline, Places, Tables};
+use odograph_pipeline::{Device, Event, Found, Frame, History, KnownDevice, Pipeline, Places, Tables, Window};
 use odograph_testkit::FaultDisk;
 use std::convert::Infallible;
 
@@ -20,8 +20,9 @@ impl Reading {
         let (inlet, outlet) = ring(u64::MAX);
         let disk = FaultDisk::new();
         let mut receiving = Receiving::handing_over(&disk, live.then_some(inlet));
-        let mut pipeline = Pipeline::open(&open_reader(&disk), Counting::default(), Places::default())
-            .expect("an empty journal can be read");
+        let mut pipeline =
+            Pipeline::open(&open_reader(&disk), Counting::default(), Places::default(), Window::default())
+                .expect("an empty journal can be read");
         pipeline.read(Some(receiving.durable())).expect("a sound journal can be read");
         for number in 0..GROUP as u64 - 1 {
             receiving.receive(&teltonika_from(number * u64::from(TELTONIKA_RECORDS)));

@@ -76,6 +76,16 @@ impl Actor {
             Self::Owner | Self::Server => "owner".to_owned(),
         }
     }
+
+    /// What kind it is, and its id among those: what stays of somebody who is called otherwise tomorrow.
+    pub(crate) fn key(&self) -> (&'static str, &str) {
+        match self {
+            Self::User { id, .. } => ("user", id),
+            Self::Token { id, .. } => ("token", id),
+            Self::Owner => ("owner", ""),
+            Self::Server => ("server", ""),
+        }
+    }
 }
 
 /// Of what.

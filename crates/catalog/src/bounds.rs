@@ -94,6 +94,12 @@ pub const SHARE_MS: i64 = 24 * 60 * 60 * 1000;
 pub const SHARE_MS_MAX: i64 = 30 * SHARE_MS;
 /// How long ago the way may begin that it shows: 30 days.
 pub const SHARE_PAST_MS_MAX: i64 = 30 * SHARE_MS;
+/// Queries that a tenant has saved.
+pub const QUERIES_MAX: i64 = 1_000;
+/// Bytes of a query that is saved: one that a program has put together is kept where the program is.
+pub const QUERY_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of all queries that a tenant has saved: a list has all of them.
+pub const QUERIES_BYTES_MAX: i64 = 1 << 20;
 /// Bytes of a secret that is looked up: what we give out is shorter.
 pub const SECRET_BYTES_MAX: usize = 128;
 
@@ -145,6 +151,18 @@ pub(crate) fn name(field: &'static str, text: &str) -> Result<(), Error> {
 pub(crate) fn notes(field: &'static str, text: &str) -> Result<(), Error> {
     let one_line: String = text.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect();
     chars(field, &one_line, 0, NOTES_CHARS_MAX)
+}
+
+/// A query, which is there. Nothing hides in it that others who run it would not see.
+pub(crate) fn query(field: &'static str, text: &str) -> Result<(), Error> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid(field, "is empty"));
+    }
+    if text.len() > QUERY_BYTES_MAX {
+        return Err(Error::invalid(field, format!("has {} bytes, at most {QUERY_BYTES_MAX} are possible", text.len())));
+    }
+    let one_line: String = text.chars().filter(|c| !matches!(c, '\n' | '\r' | '\t')).collect();
+    chars(field, &one_line, 0, QUERY_BYTES_MAX)
 }
 
 /// The name of a time zone as it is written, whatever its letters were; the empty text names none.
@@ -259,6 +277,17 @@ mod tests {
         check(notes("notes", "a\u{7}"), "notes: has the character \\u{7} in it, which cannot be seen");
         check(count("tags", TAGS_MAX, TAGS_MAX), "");
         check(count("tags", TAGS_MAX + 1, TAGS_MAX), "tags: are 33, at most 32 are possible");
+    }
+
+    #[test]
+    fn queries_have_a_text_that_can_be_seen() {
+        check(query("sql", "SELECT 1 -- one\n\tFROM last\r\n"), "");
+        check(query("sql", " \n"), "sql: is empty");
+        check(query("sql", &"x".repeat(QUERY_BYTES_MAX)), "");
+        check(query("sql", &"\u{fc}".repeat(QUERY_BYTES_MAX / 2)), "");
+        check(query("sql", &"x".repeat(QUERY_BYTES_MAX + 1)), "sql: has 16385 bytes, at most 16384 are possible");
+        check(query("sql", "a\u{202e}b"), "sql: has the character \\u{202e} in it, which cannot be seen");
+        check(query("sql", "a\0"), "sql: has the character \\u{0} in it, which cannot be seen");
     }
 
     #[test]

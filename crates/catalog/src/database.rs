@@ -13,7 +13,7 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _};
 
-use crate::transaction::{Standing, Transaction, is_whole};
+use crate::transaction::{Standing, Transaction, is_busy, is_whole};
 use crate::{Error, carry};
 
 /// Connections that read from SQLite's file.
@@ -154,7 +154,7 @@ async fn sqlite(path: &str) -> Result<Database, Error> {
     }
     create(&path)?;
     let options = sqlite_options(&path)?;
-    try_out(&options, SQLITE_WRITER).await?;
+    try_out_sqlite(&options).await?;
     // Not pinged before it is used, and not replaced for its age: it is a file.
     let pool = || {
         let pool = AnyPoolOptions::new().acquire_timeout(CONNECTION_PATIENCE).test_before_acquire(false);
@@ -187,10 +187,22 @@ async fn sqlite(path: &str) -> Result<Database, Error> {
 }
 
 /// Connects once, because the pools try again and again, and in the end do not say what was wrong.
-async fn try_out(options: &AnyConnectOptions, first: &'static str) -> Result<(), Error> {
-    let mut connection = options.connect().await.map_err(opening)?;
-    sqlx::raw_sql(first).execute(&mut connection).await.map_err(opening)?;
-    connection.close().await.map_err(opening)
+async fn try_out(options: &AnyConnectOptions, first: &'static str) -> Result<(), sqlx::Error> {
+    let mut connection = options.connect().await?;
+    sqlx::raw_sql(first).execute(&mut connection).await?;
+    connection.close().await
+}
+
+/// The same for SQLite, which does not wait for those who begin or end at the same moment: who is the first to set the journal's
+/// mode, or the last to go, locks the file for that long, and others are refused at once whatever their patience.
+async fn try_out_sqlite(options: &AnyConnectOptions) -> Result<(), Error> {
+    for _ in 1..OPEN_TRIES {
+        match try_out(options, SQLITE_WRITER).await {
+            Err(error) if is_busy(&error) => tokio::time::sleep(OPEN_PAUSE).await,
+            tried => return tried.map_err(opening),
+        }
+    }
+    try_out(options, SQLITE_WRITER).await.map_err(opening)
 }
 
 /// Makes the file, if it is missing, for its owner alone: SQLite gives the files beside it the same mode.
@@ -223,7 +235,7 @@ fn escaped(byte: u8) -> String {
 
 async fn postgres(url: &str) -> Result<Database, Error> {
     let options = options(url)?;
-    try_out(&options, "SELECT 1").await?;
+    try_out(&options, "SELECT 1").await.map_err(opening)?;
     let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(CONNECTION_PATIENCE);
     let pool = pool.connect_lazy_with(options);
     Ok(Database { write: pool.clone(), read: pool, kind: Kind::Postgres, standing: Arc::default() })
@@ -267,6 +279,9 @@ pub(crate) fn migrations(kind: Kind) -> Migrator {
 const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA busy_timeout = 10000; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
     PRAGMA cache_size = -512";
+/// Others begin and end within a moment.
+const OPEN_TRIES: u32 = 200;
+const OPEN_PAUSE: Duration = Duration::from_millis(50);
 /// Whoever reads is done within a second.
 const FORGET_TRIES: u32 = 20;
 const FORGET_PAUSE: Duration = Duration::from_millis(250);
@@ -283,6 +298,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (6, "drivers", include_str!("../migrations/0006_drivers.sql")),
     (7, "shares", include_str!("../migrations/0007_shares.sql")),
     (8, "time zones", include_str!("../migrations/0008_time_zones.sql")),
+    (9, "queries", include_str!("../migrations/0009_queries.sql")),
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What people decide: tenants, users and their sessions, tokens, groups, devices, links to them, commands, and the log of who did what. SQLite in the data folder, or
+//! What people decide: tenants, users and their sessions, tokens, groups, devices, links to them, commands, saved queries, and the log of who did what. SQLite in the data folder, or
 //! PostgreSQL where several machines share it, through one implementation.
 //!
 //! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
@@ -71,8 +71,9 @@ pub use totp::TotpOffer;
 pub use usage::UsageOfNode;
 pub use within::{
     AccountChange, AuditEntry, AuditFilter, DeviceFilter, DeviceOrder, DevicePage, DeviceRow, DeviceSensor, Driver,
-    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewShare, NewToken, NewUser, Session,
-    Share, SharePage, StandingOf, Standings, Token, UsageDay, UsageState, User, UserChange, Within,
+    DriverFields, Group, ImportMode, ImportOutcome, ImportReport, ImportedRow, NewQuery, NewShare, NewToken, NewUser,
+    QueryChange, SavedQuery, Session, Share, SharePage, StandingOf, Standings, Token, UsageDay, UsageState, User,
+    UserChange, Within,
 };
 
 /// Milliseconds since 1970-01-01T00:00:00Z.

@@ -237,18 +237,22 @@ impl Change<'_> {
         self.audited += 1;
         self.entries += 1;
         let (was, became) = differing(was, became);
-        let (actor_kind, actor_id, actor_name) = match &self.scoped.access.actor {
-            Actor::User { id, login, .. } => ("user", id.clone(), login.clone()),
-            Actor::Token { id, name } => ("token", id.clone(), name.clone()),
-            Actor::Owner => ("owner", String::new(), String::new()),
-            Actor::Server => ("server", String::new(), String::new()),
+        let actor = &self.scoped.access.actor;
+        let (actor_kind, actor_id) = actor.key();
+        let actor_name = match actor {
+            Actor::User { login: name, .. } | Actor::Token { name, .. } => name.clone(),
+            Actor::Owner | Actor::Server => String::new(),
         };
         let insert = self.sql(
             "INSERT INTO audit (tenant, seq, time, actor_kind, actor_id, actor_name, peer, action, kind, object, was, became) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         );
-        let insert =
-            insert.bind(self.audited).bind(self.now).bind(actor_kind.to_owned()).bind(actor_id).bind(actor_name);
+        let insert = insert
+            .bind(self.audited)
+            .bind(self.now)
+            .bind(actor_kind.to_owned())
+            .bind(actor_id.to_owned())
+            .bind(actor_name);
         let insert = insert.bind(self.scoped.access.peer.map(|peer| peer.to_string())).bind(action.to_owned());
         let insert = insert.bind(object.0.to_owned()).bind(object.1.to_owned());
         let insert = insert.bind(was.as_ref().map(bounded)).bind(became.as_ref().map(bounded));

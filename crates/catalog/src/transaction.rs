@@ -131,6 +131,12 @@ pub(crate) fn is_full(error: &sqlx::Error) -> bool {
     code.is_some_and(|code| FULL.contains(&&*code))
 }
 
+/// Whether SQLite says that others have the file just now. The lower byte of a code is its kind.
+pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xFF == SQLITE_BUSY)
+}
+
 /// Whether whatever is written now would fail as well.
 fn is_trouble(error: &sqlx::Error) -> bool {
     match error {
@@ -148,5 +154,7 @@ fn is_trouble(error: &sqlx::Error) -> bool {
 const TRIED_EVERY: Duration = Duration::from_secs(5);
 /// `SQLITE_FULL`; `SQLITE_IOERR_SHMSIZE`, which is the same of the file beside it; PostgreSQL's `disk_full`.
 const FULL: [&str; 3] = ["13", "4874", "53100"];
+/// See the result codes of SQLite, section 4.
+const SQLITE_BUSY: u32 = 5;
 /// Others were in the way: `SQLITE_BUSY`, also of a snapshot, and PostgreSQL's `serialization_failure` and `deadlock_detected`.
 const PASSING: [&str; 4] = ["5", "517", "40001", "40P01"];

@@ -2,22 +2,23 @@
 
 use crate::access::Pace;
 use crate::gateway::Common;
-use crate::limits::{ACCEPT_PAUSE, CONGESTION_PAUSE, SWEEP};
+use crate::limits::{ACCEPT_PAUSE, SWEEP};
 use crate::seats::Seat;
 use crate::udp::canonical;
-use crate::watchdog::Pulse;
+use crate::watchdog::{Pulse, Rounds, Trouble};
 use crate::worker::Job;
 use crate::{Listener, arrival};
 use metrics::counter;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
 use std::os::fd::AsRawFd;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinSet, LocalSet};
 
 /// A listening socket and what it is for.
 #[derive(Clone)]
@@ -49,6 +50,11 @@ impl Handle {
         self.end.wake.notify_one();
     }
 
+    /// What is wrong with it.
+    pub(crate) fn trouble(&self, rounds: &Rounds) -> Option<Trouble> {
+        rounds.trouble(&self.pulse, self.has_ended())
+    }
+
     /// Whether it has ended.
     pub(crate) fn has_ended(&self) -> bool {
         self.end.ended.load(Ordering::Acquire)
@@ -61,21 +67,40 @@ pub(crate) fn start(common: &Arc<Common>, doors: Vec<Door>) -> io::Result<Handle
     let handle = Handle { pulse: Arc::new(Pulse::new(&*common.clock)), end: Arc::default() };
     let (common, shared) = (common.clone(), handle.clone());
     std::thread::Builder::new().name("accept".to_owned()).spawn(move || {
-        LocalSet::new().block_on(&runtime, async {
-            for door in doors {
-                spawn_local(accept(common.clone(), door, shared.end.clone()));
-            }
-            let mut sweep = tokio::time::interval(SWEEP);
-            while !shared.end.retired.load(Ordering::Acquire) {
-                tokio::select! {
-                    _ = sweep.tick() => shared.pulse.beat(&*common.clock),
-                    () = shared.end.wake.notified() => {}
-                }
-            }
-        });
-        shared.end.ended.store(true, Ordering::Release);
+        // Also where something fails in here: the watchdog sees that it has ended, and starts another one.
+        let _ended = Ended(shared.end.clone());
+        LocalSet::new().block_on(&runtime, accept_all(&common, doors, &shared));
     })?;
     Ok(handle)
+}
+
+/// Says at the end that it has come.
+struct Ended(Arc<End>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.ended.store(true, Ordering::Release);
+    }
+}
+
+/// Accepts at all doors until the end is asked for, or one of them fails.
+async fn accept_all(common: &Arc<Common>, doors: Vec<Door>, shared: &Handle) {
+    let mut open = JoinSet::new();
+    for door in doors {
+        open.spawn_local(accept(common.clone(), door, shared.end.clone()));
+    }
+    let mut sweep = tokio::time::interval(SWEEP);
+    while !shared.end.retired.load(Ordering::Acquire) {
+        tokio::select! {
+            _ = sweep.tick() => shared.pulse.beat(&*common.clock),
+            () = shared.end.wake.notified() => {}
+            Some(_) = open.join_next() => if !shared.end.retired.load(Ordering::Acquire) {
+                // A panic was logged when it happened.
+                tracing::error!("nobody is accepted any more at a listener: all of them begin again");
+                return;
+            },
+        }
+    }
 }
 
 async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
@@ -91,12 +116,14 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
     while !end.retired.load(Ordering::Acquire) {
         if common.intake.journal.congested() {
             // Whoever comes now is journalled as well: he waits in the kernel until the journal can take more.
-            tokio::time::sleep(CONGESTION_PAUSE).await;
+            relief(&common).await;
             continue;
         }
         let taken = match socket.readable().await {
             // Whoever comes now is another's.
             Ok(_) if end.retired.load(Ordering::Acquire) => return,
+            // While nobody came, the journal may have become full.
+            Ok(_) if common.intake.journal.congested() => continue,
             Ok(mut ready) => match pace.wait(common.clock.monotonic()) {
                 None => ready.try_io(|socket| socket.get_ref().accept()),
                 Some(wait) => {
@@ -119,6 +146,17 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
             // Nobody is there any more.
             Err(_) => {}
         }
+    }
+}
+
+/// Waits until the journal can take more: the first worker that sees it says so.
+async fn relief(common: &Common) {
+    let mut relieved = pin!(common.relieved.notified());
+    // Before it is asked again: it would be said in vain in between.
+    relieved.as_mut().enable();
+    common.held_up.store(true, Ordering::SeqCst);
+    if common.intake.journal.congested() {
+        relieved.await;
     }
 }
 

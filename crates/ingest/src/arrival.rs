@@ -17,7 +17,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::TcpStream;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio::time::timeout;
 
 /// Whether somebody may come to a listener from where he does, as far as that can be said before a byte of his is read.
@@ -33,15 +33,18 @@ pub(crate) fn admit(listener: &Listener, seat: Seat, peer: SocketAddr) -> Result
 /// Puts a connection through it, and lets it begin.
 pub(crate) async fn receive(
     worker: Rc<Worker>,
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
     listener: Arc<Listener>,
     seat: Seat,
 ) {
     let common = worker.common.clone();
+    let (mut reader, socket) = stream.into_split();
+    // Where this worker hangs, whoever is here ends with it as well.
+    let socket = worker.post.sockets.prepare(socket, seat.claim());
     let (mut origin, mut seat) = (peer, seat);
     if listener.proxy.is_some() {
-        match announced(&worker, &mut stream).await {
+        match announced(&worker, &mut reader).await {
             Ok(Some(Origin::Device(device))) => origin = device,
             Ok(Some(Origin::Balancer)) => {}
             Ok(None) => return looked(),
@@ -54,14 +57,16 @@ pub(crate) async fn receive(
         tracing::debug!(peer = %origin, balancer = %peer, "announced");
     }
     let line = match &listener.tls {
-        None => Line::plain(stream),
-        Some(tls) => match secured(&worker, stream, tls).await {
+        None => Line::plain(reader),
+        Some(tls) => match secured(&worker, reader, tls).await {
             Ok(Some(line)) => line,
             Ok(None) => return looked(),
             Err(why) => return common.turn_away(&listener, origin, &why),
         },
     };
-    tcp::begin(&worker, line, origin, &listener, seat);
+    if let Some(socket) = socket.begin() {
+        tcp::begin(&worker, (line, socket), origin, &listener, seat);
+    }
 }
 
 /// Somebody only looked whether we are there.
@@ -70,12 +75,12 @@ fn looked() {
 }
 
 /// Lets both sides agree on TLS. `None`: the other one only looked whether we are there.
-async fn secured(worker: &Worker, stream: TcpStream, tls: &Tls) -> Result<Option<(Line, OwnedWriteHalf)>, Refusal> {
+async fn secured(worker: &Worker, mut reader: OwnedReadHalf, tls: &Tls) -> Result<Option<Line>, Refusal> {
     let most = worker.common.limits.handshake_max;
     let shake_hands = async {
-        match stream.peek(&mut [0]).await {
+        match reader.peek(&mut [0]).await {
             Ok(0) | Err(_) => Ok(None),
-            Ok(_) => Line::shake_hands(stream, tls.config()).await.map(Some),
+            Ok(_) => Line::shake_hands(reader, tls.config()).await.map(Some),
         }
     };
     match timeout(most, shake_hands).await {
@@ -86,7 +91,7 @@ async fn secured(worker: &Worker, stream: TcpStream, tls: &Tls) -> Result<Option
 }
 
 /// Whose connection it is. `None`: nobody's, the balancer looked whether we are there and has gone.
-async fn announced(worker: &Worker, stream: &mut TcpStream) -> Result<Option<Origin>, Refusal> {
+async fn announced(worker: &Worker, stream: &mut OwnedReadHalf) -> Result<Option<Origin>, Refusal> {
     let header = timeout(PROXY_HEADER_MAX, read_header(stream)).await;
     let origin = header.map_err(|_| Refusal::ProxyLate)??;
     if origin == Some(Origin::Balancer) {
@@ -101,7 +106,7 @@ async fn announced(worker: &Worker, stream: &mut TcpStream) -> Result<Option<Ori
 }
 
 /// Reads a header, and not a byte beyond it. `None`: there came none at all.
-async fn read_header(stream: &mut TcpStream) -> Result<Option<Origin>, Refusal> {
+async fn read_header(stream: &mut OwnedReadHalf) -> Result<Option<Origin>, Refusal> {
     let mut bytes = Vec::new();
     loop {
         match proxy::progress(&bytes) {

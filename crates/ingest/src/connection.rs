@@ -50,6 +50,8 @@ pub enum Close {
     Unread,
     /// Its bytes cannot be cut into frames; says why.
     Garbage(&'static str),
+    /// We failed over what it said, and know no better than to let it come again.
+    Fault,
     /// A part of the server was replaced, and the device has to come again.
     Healed,
     /// Somebody said what it is, long after it had ended.
@@ -78,6 +80,7 @@ impl Close {
             Self::Idle => "idle",
             Self::Unread => "unread",
             Self::Garbage(_) => "garbage",
+            Self::Fault => "fault",
             Self::Healed => "healed",
             Self::Named => "named",
             Self::Erased => "erased",
@@ -282,6 +285,10 @@ impl Connection {
             match self.dialogue.cut(ended, rest) {
                 Cut::Need(need) => {
                     needs = need;
+                    if need <= rest.len().saturating_add(1) {
+                        // Whoever looks for an end has looked at all of it, and will again when the next byte comes.
+                        work += rest.len();
+                    }
                     if !self.prompted
                         && let Some(prompt) = framing.prompt(rest)
                     {
@@ -474,12 +481,18 @@ impl Connection {
         self.outbox.release(durable)
     }
 
-    /// So many of the released bytes have left.
-    pub fn sent(&mut self, count: usize, now: Now) {
-        self.outbox.sent(count, now.monotonic);
+    /// So many of the released bytes have left. Where answers had to wait for the device, and the last of them has left with these:
+    /// when that was read which the first of them answered.
+    pub fn sent(&mut self, count: usize, now: Now) -> Option<Duration> {
         if let Some(seldom) = &mut self.seldom {
             seldom.flights.sent(count);
         }
+        self.outbox.sent(count, now.monotonic)
+    }
+
+    /// Answers to what was read then wait for the device to take them.
+    pub(crate) fn keep_waiting(&mut self, read_at: Duration) {
+        self.outbox.keep_waiting(read_at);
     }
 
     /// What it needs next, while the journal is durable up to `durable`. Nothing more is taken from a device that leaves too
@@ -528,8 +541,10 @@ impl Connection {
         (!known && self.opened.until(now.monotonic) > limits.identify_max).then_some(Close::Unidentified)
     }
 
-    /// We do not read at present: that the device is not heard is not its silence.
+    /// We do not read at present: that the device is not heard is not its silence, and what it has to say in time it may have
+    /// said already. The time since it was heard last does not count for that.
     pub fn excuse(&mut self, now: Now) {
+        self.opened = self.opened.later_by(self.heard.until(now.monotonic));
         self.heard = now.monotonic.into();
         self.held.excuse(now.monotonic);
     }

@@ -65,6 +65,9 @@ impl Ration {
 impl Cutoffs {
     /// A connection ended, or the conversation with a peer. Tells it if a bound ended it.
     pub(crate) fn ended(&self, whom: Whom<'_>, why: Close, refusal: &str, limits: &Limits, now: Duration) {
+        if why == Close::Fault {
+            return self.failed(whom, now);
+        }
         let Some((bound, value)) = bound(why, refusal, limits, whom.listener) else { return };
         if self.may_tell(why.name(), now) {
             let Whom { peer, device, listener } = whom;
@@ -89,6 +92,19 @@ impl Cutoffs {
             let (protocol, transport, local) = (listener.protocol.name, listener.transport.name(), listener.local);
             let (bound, value) = why.bound();
             tracing::warn!(%peer, protocol, transport, listener = %local, reason, bound, value, "{}", why.what());
+        }
+    }
+
+    /// The server failed over what somebody said, as the lines of the log before say where.
+    pub(crate) fn failed(&self, whom: Whom<'_>, now: Duration) {
+        let reason = Close::Fault.name();
+        if self.may_tell(reason, now) {
+            let Whom { peer, device, listener } = whom;
+            let (protocol, transport, local) = (listener.protocol.name, listener.transport.name(), listener.local);
+            tracing::error!(
+                %peer, device, protocol, transport, listener = %local, reason,
+                "the server failed over what a device said: it is let go, the others go on"
+            );
         }
     }
 
@@ -121,6 +137,17 @@ impl Cutoffs {
             tracing::warn!(
                 %peer, protocol, listener = %local, reason = "dropped", bound = "CONGESTED_BYTES",
                 value = CONGESTED_BYTES, "datagram dropped: the journal cannot take more, the device has to send it again"
+            );
+        }
+    }
+
+    /// Addresses that send datagrams are forgotten to make room for others.
+    pub(crate) fn crowded(&self, listener: &Listener, most: usize, now: Duration) {
+        if self.may_tell("udp_peers_max", now) {
+            let (protocol, local) = (listener.protocol.name, listener.local);
+            tracing::warn!(
+                protocol, listener = %local, reason = "udp_peers_max", bound = "limits.udp_peers_max", value = most,
+                "more addresses send datagrams than are remembered: those silent for longest are forgotten, and begin anew"
             );
         }
     }
@@ -182,9 +209,10 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
         Close::Garbage(NO_FRAME) => ("SKIPPED_MAX".to_owned(), format!("{SKIPPED_MAX} bytes")),
         Close::Garbage(detail) => (format!("framing of {}", protocol.name), detail.to_owned()),
         Close::Refused => (refusal.to_owned(), String::new()),
+        Close::Replaced => ("connections of a device".to_owned(), "1".to_owned()),
         Close::Peer
         | Close::Network
-        | Close::Replaced
+        | Close::Fault
         | Close::Healed
         | Close::Named
         | Close::Erased
@@ -205,6 +233,7 @@ const fn what(why: Close) -> &'static str {
         Close::Unread => "it leaves its answers unread",
         Close::Idle => "it was silent for too long",
         Close::Garbage(_) => "its bytes make no frames",
+        Close::Replaced => "its device came again by another connection",
         _ => "the device is refused",
     }
 }

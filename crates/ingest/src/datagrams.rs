@@ -9,7 +9,7 @@ use lru::LruCache;
 use odograph_journal::{AppendError, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
 use odograph_protocols::detect::decide;
-use odograph_protocols::{Binding, Claim, Dialogue};
+use odograph_protocols::{Binding, Claim, Decision, Dialogue};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -21,6 +21,8 @@ pub struct Peers {
     listener: Arc<Listener>,
     /// The one heard last comes first.
     known: LruCache<SocketAddr, Peer>,
+    /// How many were forgotten for the bound since this was asked last.
+    pushed_out: u64,
 }
 
 struct Peer {
@@ -75,7 +77,7 @@ impl Peers {
         // Unbounded, because a bounded one reserves its memory at once; `make_room` keeps the bound.
         let mut known = LruCache::unbounded();
         known.resize(max);
-        Self { listener, known }
+        Self { listener, known, pushed_out: 0 }
     }
 
     /// A datagram came in.
@@ -147,6 +149,11 @@ impl Peers {
         Ok(())
     }
 
+    /// Forgets one of whom nothing can be said any more: its stream ends as it does in a crash.
+    pub fn lose(&mut self, from: SocketAddr) {
+        self.known.pop(&from);
+    }
+
     /// Forgets everyone.
     pub fn close(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
         while !self.known.is_empty() {
@@ -170,6 +177,13 @@ impl Peers {
         self.known.peek(&from).map_or(&self.listener, |peer| &*peer.listener)
     }
 
+    /// The same, and whether the device that the peer is has been refused.
+    pub(crate) fn listener_and_refusal(&self, from: SocketAddr) -> (&Arc<Listener>, bool) {
+        let Some(peer) = self.known.peek(&from) else { return (&self.listener, false) };
+        let refused = peer.dialogue.binding().is_some_and(|binding| binding.decision == Decision::Refused);
+        (&peer.listener, refused)
+    }
+
     /// The device that a peer is, as far as that is known.
     pub fn device_of(&self, from: SocketAddr) -> Option<&str> {
         Some(self.known.peek(&from)?.dialogue.binding()?.device.as_str())
@@ -183,8 +197,14 @@ impl Peers {
     fn make_room(&mut self, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
         while self.known.len() >= self.known.cap().get() {
             self.forget(Close::Replaced, intake, now, scratch)?;
+            self.pushed_out += 1;
         }
         Ok(())
+    }
+
+    /// How many were forgotten to make room for others since this was asked last.
+    pub fn pushed_out(&mut self) -> u64 {
+        std::mem::take(&mut self.pushed_out)
     }
 
     fn forget(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {

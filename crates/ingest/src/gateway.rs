@@ -4,10 +4,10 @@ use crate::accept::{self, Door};
 use crate::access::Refusal;
 use crate::command::{CommandObserver, Commission, Fate, Order, Unsent};
 use crate::cutoffs::{Cutoffs, Whom};
-use crate::limits::{CERTIFICATES_LOOK, STOP_LOOK, WATCH};
+use crate::limits::{CERTIFICATES_LOOK, HEALED_TOLD, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
-use crate::watchdog::is_stalled;
+use crate::watchdog::{Rounds, Trouble, is_stalled};
 use crate::worker::{self, Job, OfDevices};
 use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
 use metrics::{counter, gauge};
@@ -19,7 +19,7 @@ use odograph_protocols::{Protocol, Transport};
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
@@ -147,6 +147,8 @@ impl Observer for Bell {
             tracing::error!("the journal's disk is full: nothing is acknowledged until there is space");
         } else {
             tracing::info!("the journal's disk has space again");
+            // Whoever waits for that goes on.
+            self.ring();
         }
     }
 
@@ -158,6 +160,12 @@ impl Observer for Bell {
         tracing::debug!(step = SEAL, base = %record.base, "ends");
         counter!("odograph_segments_sealed_total").increment(1);
         tracing::info!(base = %record.base, end = %record.end, "journal segment sealed");
+    }
+
+    fn sealing_lost(&self) {
+        tracing::error!(
+            "the thread that seals segments has failed: what devices send is safe, and segments stay unsealed until the server is started again"
+        );
     }
 
     fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
@@ -207,6 +215,10 @@ pub(crate) struct Common {
     workers: Mutex<Vec<worker::Handle>>,
     wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
     next: AtomicUsize,
+    pub(crate) rounds: Rounds,
+    /// Somebody who accepts waits until the journal can take more, which he is told by the other.
+    pub(crate) held_up: AtomicBool,
+    pub(crate) relieved: Notify,
     pub(crate) cutoffs: Cutoffs,
     observer: OnceLock<Arc<dyn CommandObserver>>,
 }
@@ -228,7 +240,7 @@ impl Common {
         let workers = self.workers();
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let mut order = (0..workers.len()).map(|step| &workers[(turn + step) % workers.len()]);
-        let well = order.find(|worker| !is_stalled(worker.pulse.silence(&*self.clock)));
+        let well = order.find(|worker| worker.trouble(&self.rounds).is_none());
         if let Some(worker) = well.or(workers.first()) {
             worker.inbox.put(job);
         }
@@ -265,8 +277,28 @@ pub struct Gateway {
 
 #[derive(Default, Clone)]
 struct Replaced {
-    accept: u32,
-    workers: Vec<u32>,
+    accept: Times,
+    workers: Vec<Times>,
+}
+
+/// How often a part was replaced, and when it was last.
+#[derive(Default, Clone, Copy)]
+struct Times {
+    count: u32,
+    last: Option<Duration>,
+}
+
+impl Times {
+    fn once_more(&mut self, now: Duration) {
+        self.count += 1;
+        self.last = Some(now);
+    }
+
+    /// What a person is told for a while: what is well again is not worth an alarm, and worth a look.
+    fn told(self, now: Duration) -> Option<String> {
+        let ago = now.saturating_sub(self.last?);
+        (ago < HEALED_TOLD).then(|| format!("was replaced {} s ago: the log says why", ago.as_secs()))
+    }
 }
 
 impl Gateway {
@@ -277,6 +309,9 @@ impl Gateway {
         let _ = bell.wakes.set(wakes.clone());
         let common = Arc::new(Common {
             intake: Intake { journal, devices, handover },
+            rounds: Rounds::new(clock.monotonic()),
+            held_up: AtomicBool::new(false),
+            relieved: Notify::new(),
             clock,
             seats: Seats::default(),
             limits,
@@ -306,7 +341,7 @@ impl Gateway {
             workers[number % workers.len()].inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
         }
         let accept = accept::start(&common, doors.clone()).map_err(GatewayError::Thread)?;
-        let replaced = Replaced { accept: 0, workers: vec![0; workers.max(1)] };
+        let replaced = Replaced { accept: Times::default(), workers: vec![Times::default(); workers.max(1)] };
         let gateway = Arc::new(Self {
             common,
             doors,
@@ -318,29 +353,47 @@ impl Gateway {
             stopped: Arc::default(),
             bell,
         });
+        gateway.register();
         gateway.clone().start_watch().map_err(GatewayError::Thread)?;
         gateway.look_at_certificates().map_err(GatewayError::Thread)?;
         Ok(gateway)
     }
 
+    /// Has the numbers of the watchdog be there before anything is wrong: whoever is to be alarmed by them sees that they are.
+    fn register(&self) {
+        for part in self.health().parts {
+            gauge!("odograph_stalled", "part" => part.part.clone()).set(0.0);
+            if REPLACEABLE.iter().any(|begin| part.part.starts_with(begin)) {
+                counter!("odograph_healed_total", "part" => part.part).absolute(0);
+            }
+        }
+    }
+
     /// How it is.
     pub fn health(&self) -> Health {
-        let clock = &*self.common.clock;
+        let now = self.common.clock.monotonic();
+        let rounds = &self.common.rounds;
         let replaced = lock(&self.replaced).clone();
-        let mut parts = vec![part("accept", lock(&self.accept).pulse.silence(clock), replaced.accept)];
+        // What ends because the server stops has no trouble.
+        let stops = *lock(&self.stopped.0);
+        let trouble = |found: Option<Trouble>| found.filter(|_| !stops);
+        let mut parts = vec![part("accept", trouble(lock(&self.accept).trouble(rounds)), replaced.accept, rounds, now)];
         for (number, worker) in self.common.workers().iter().enumerate() {
-            let count = replaced.workers.get(number).copied().unwrap_or(0);
-            parts.push(part(&format!("worker-{number}"), worker.pulse.silence(clock), count));
+            let count = replaced.workers.get(number).copied().unwrap_or_default();
+            parts.push(part(&format!("worker-{number}"), trouble(worker.trouble(rounds)), count, rounds, now));
         }
+        // Somebody takes data in: whoever accepts, and one of those who read.
+        let (accepts, reads) = (parts[0].healthy, parts[1..].iter().any(|part| part.healthy));
         let journal = self.journal_health();
-        let ready = journal.healthy;
+        let ready = journal.healthy && accepts && reads;
         parts.push(journal);
+        parts.push(self.seal_health());
         Health { healthy: parts.iter().all(|part| part.healthy), ready, parts }
     }
 
     fn journal_health(&self) -> PartHealth {
         let stats = self.common.intake.journal.stats();
-        let busy = stats.step_since.map(|since| self.common.clock.monotonic().saturating_sub(since));
+        let busy = stats.step_since.map(|since| self.common.rounds.silence(since));
         let ended = lock(&self.committer).as_ref().is_none_or(JoinHandle::is_finished);
         let problem = if stats.failed || ended {
             let why = lock(&self.bell.fatal).clone();
@@ -354,7 +407,21 @@ impl Gateway {
         };
         let silent_ms =
             busy.filter(|busy| is_stalled(*busy)).map(|busy| busy.as_millis().try_into().unwrap_or(u64::MAX));
-        PartHealth { part: "journal".to_owned(), healthy: problem.is_none(), problem, silent_ms, replaced: 0 }
+        PartHealth {
+            part: "journal".to_owned(),
+            healthy: problem.is_none(),
+            problem,
+            silent_ms,
+            recently: None,
+            replaced: 0,
+        }
+    }
+
+    fn seal_health(&self) -> PartHealth {
+        let lost = self.common.intake.journal.stats().sealing_lost;
+        let problem =
+            lost.then(|| "segments of the journal are sealed no more until the server is started again".to_owned());
+        PartHealth { part: "seal".to_owned(), healthy: !lost, problem, silent_ms: None, recently: None, replaced: 0 }
     }
 
     /// From now on commands are sent for this observer. A second one is not heard.
@@ -449,6 +516,16 @@ impl Gateway {
         while !self.common.workers().iter().all(|worker| worker.ended.load(Ordering::Acquire)) && !late() {
             std::thread::sleep(STOP_LOOK);
         }
+        let left = self.connections();
+        if left > 0 {
+            let value = format!("{:?}", self.common.limits.stop_max);
+            tracing::warn!(
+                connections = left,
+                bound = "limits.stop_max",
+                value,
+                "the stop waits no longer: connections are cut off with answers that are due, and their devices send again"
+            );
+        }
         self.common.intake.journal.close();
         // Not by joining it at once: whoever asks for the health meanwhile looks at it, too.
         while lock(&self.committer).as_ref().is_some_and(|committer| !committer.is_finished()) {
@@ -506,6 +583,10 @@ impl Gateway {
 
     /// Looks at all parts once, tells what changed, and replaces what hangs.
     fn watch(&self, known: &Health) -> Health {
+        if let Some(pause) = self.common.rounds.look(self.common.clock.monotonic()) {
+            let ms = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(ms, "the whole process stood still: nobody is taken to hang for that");
+        }
         let health = self.health();
         for part in &health.parts {
             let before = known.parts.iter().find(|other| other.part == part.part).is_none_or(|other| other.healthy);
@@ -524,14 +605,15 @@ impl Gateway {
     }
 
     fn heal(&self) {
-        let clock = &*self.common.clock;
-        let silence = lock(&self.accept).pulse.silence(clock);
-        if is_stalled(silence) {
+        let rounds = &self.common.rounds;
+        let trouble = lock(&self.accept).trouble(rounds);
+        if trouble.is_some() {
             self.replace_accept();
         }
         let count = self.common.workers().len();
         for number in 0..count {
-            if is_stalled(self.common.workers()[number].pulse.silence(clock)) {
+            let trouble = self.common.workers()[number].trouble(rounds);
+            if trouble.is_some() {
                 self.replace_worker(number);
             }
         }
@@ -542,8 +624,9 @@ impl Gateway {
             Ok(fresh) => {
                 let old = std::mem::replace(&mut *lock(&self.accept), fresh);
                 old.retire();
-                lock(&self.replaced).accept += 1;
-                healed("accept");
+                lock(&self.replaced).accept.once_more(self.common.clock.monotonic());
+                healed("accept".to_owned());
+                tracing::error!("the accept loop hung or failed: replaced");
             }
             Err(error) => tracing::error!(%error, "cannot start another accept loop"),
         }
@@ -559,37 +642,50 @@ impl Gateway {
         }
         let old = std::mem::replace(&mut self.common.workers()[number], fresh.clone());
         old.retired.store(true, Ordering::Release);
-        let ended = old.sockets.end_all(Close::Healed);
+        let ended = old.sockets.end_all(Close::Healed, &self.common);
         let workers = self.common.workers().len();
         for (_, (socket, listener)) in self.datagrams.iter().enumerate().filter(|(at, _)| at % workers == number) {
             fresh.inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
         }
-        let waiting = old.inbox.take().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
+        let waiting = old.inbox.close().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
         waiting.for_each(|job| fresh.inbox.put(job));
         if let Some(count) = lock(&self.replaced).workers.get_mut(number) {
-            *count += 1;
+            count.once_more(self.common.clock.monotonic());
         }
-        healed("worker");
+        healed(format!("worker-{number}"));
         tracing::error!(
             worker = number,
             connections = ended,
-            "a worker hung: replaced, its devices have to come again"
+            "a worker hung or failed: replaced, its devices have to come again"
         );
     }
 }
 
-fn healed(part: &'static str) {
+fn healed(part: String) {
     counter!("odograph_healed_total", "part" => part).increment(1);
 }
 
-fn part(name: &str, silence: Duration, replaced: u32) -> PartHealth {
-    let stalled = is_stalled(silence);
+fn part(name: &str, trouble: Option<Trouble>, replaced: Times, rounds: &Rounds, now: Duration) -> PartHealth {
+    let problem = match trouble {
+        Some(Trouble::Silent(_)) => Some("shows no life: its work is given to another"),
+        Some(Trouble::Ended) => Some("has failed, as the log says: its work is given to another"),
+        // Told until the watchdog has looked again, as its gauge is: what is replaced at once would never be seen otherwise.
+        None if replaced.last.is_some_and(|last| rounds.is_of_this_round(last)) => {
+            Some("hung or failed: its work was given to another just now")
+        }
+        None => None,
+    };
+    let silent_ms = match trouble {
+        Some(Trouble::Silent(silence)) => Some(silence.as_millis().try_into().unwrap_or(u64::MAX)),
+        _ => None,
+    };
     PartHealth {
         part: name.to_owned(),
-        healthy: !stalled,
-        problem: stalled.then(|| "shows no life: its work is given to another".to_owned()),
-        silent_ms: stalled.then(|| silence.as_millis().try_into().unwrap_or(u64::MAX)),
-        replaced,
+        healthy: problem.is_none(),
+        problem: problem.map(str::to_owned),
+        silent_ms,
+        recently: replaced.told(now),
+        replaced: replaced.count,
     }
 }
 
@@ -600,6 +696,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// How long a worker may take to answer: longer, and the watchdog gives its work to another one.
 const END_MAX: Duration = Duration::from_secs(10);
+/// How the names of those parts begin that the watchdog replaces.
+const REPLACEABLE: [&str; 2] = ["accept", "worker-"];
 /// Steps, as the log names them beside those of the lake.
 const SEAL: &str = "seal";
 const REMOVAL: &str = "segment removal";

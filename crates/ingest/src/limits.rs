@@ -109,14 +109,19 @@ pub(crate) const CERTIFICATES_LOOK: Duration = Duration::from_secs(1);
 /// How often idle connections are looked for.
 pub(crate) const SWEEP: Duration = Duration::from_secs(1);
 
-/// How long reading and accepting pause before they ask again whether the journal has caught up.
-pub(crate) const CONGESTION_PAUSE: Duration = Duration::from_millis(20);
-
 /// A part that has not shown life for this long is stalled.
 pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(4);
 
 /// How often the watchdog looks.
 pub(crate) const WATCH: Duration = Duration::from_secs(1);
+
+/// When so much time is between two of its looks, the whole process stood still, and nobody hung. Shorter pauses, with a beat
+/// before them that was due, stay below [`STALLED_AFTER`].
+pub(crate) const PAUSED_AFTER: Duration = Duration::from_secs(2);
+const _: () = assert!(PAUSED_AFTER.as_millis() + SWEEP.as_millis() < STALLED_AFTER.as_millis());
+
+/// For so long a part that was replaced is told as such: whoever looks at the health every few minutes does not miss it.
+pub(crate) const HEALED_TOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How often a stop looks whether what it waits for has ended.
 pub(crate) const STOP_LOOK: Duration = Duration::from_millis(5);

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::tcp::OwnedReadHalf;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -36,22 +36,17 @@ pub(crate) struct Secure {
 }
 
 impl Line {
-    /// Bytes as they are; and the socket, for others.
-    pub(crate) fn plain(stream: TcpStream) -> (Self, OwnedWriteHalf) {
-        let (reader, socket) = stream.into_split();
-        (Self::Plain(Carrier { half: reader, wakes_writers: false }), socket)
+    /// Bytes as they are.
+    pub(crate) const fn plain(half: OwnedReadHalf) -> Self {
+        Self::Plain(Carrier { half, wakes_writers: false })
     }
 
-    /// Bytes through TLS, once both sides have agreed on it; and the socket, for others.
-    pub(crate) async fn shake_hands(
-        stream: TcpStream,
-        config: Arc<ServerConfig>,
-    ) -> io::Result<(Self, OwnedWriteHalf)> {
-        let (reader, socket) = stream.into_split();
-        let carrier = Carrier { half: reader, wakes_writers: true };
+    /// Bytes through TLS, once both sides have agreed on it.
+    pub(crate) async fn shake_hands(half: OwnedReadHalf, config: Arc<ServerConfig>) -> io::Result<Self> {
+        let carrier = Carrier { half, wakes_writers: true };
         let mut stream = TlsAcceptor::from(config).accept(carrier).await?;
         stream.get_mut().0.wakes_writers = false;
-        Ok((Self::Tls(Box::new(Secure { stream, under_way: 0 })), socket))
+        Ok(Self::Tls(Box::new(Secure { stream, under_way: 0 })))
     }
 
     /// The socket.

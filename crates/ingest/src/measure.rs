@@ -14,6 +14,8 @@ pub(crate) struct Measures {
     pub(crate) dropped_datagrams: Counter,
     pub(crate) decided: Counter,
     pub(crate) undecided_datagrams: Counter,
+    pub(crate) refused_datagrams: Counter,
+    pub(crate) pushed_out: Counter,
 }
 
 impl Measures {
@@ -30,6 +32,8 @@ impl Measures {
             dropped_datagrams: counter!("odograph_datagrams_dropped_total", &labels),
             decided: counter!("odograph_decided_total", &labels),
             undecided_datagrams: counter!("odograph_datagrams_undecided_total", &labels),
+            refused_datagrams: counter!("odograph_datagrams_refused_total", &labels),
+            pushed_out: counter!("odograph_peers_pushed_out_total", &labels),
         }
     }
 
@@ -97,10 +101,15 @@ pub fn describe() {
         "odograph_datagrams_undecided_total",
         "Datagrams kept without an answer, because it is not clear which protocol they are of."
     );
+    describe_counter!("odograph_datagrams_refused_total", "Datagrams of devices that are refused.");
+    describe_counter!(
+        "odograph_peers_pushed_out_total",
+        "Addresses that send datagrams and were forgotten to make room for others, because of limits.udp_peers_max."
+    );
     describe_histogram!(
         "odograph_ack_seconds",
         Unit::Seconds,
-        "From reading a frame to handing its answer to the kernel."
+        "From reading a frame to the kernel having taken its answer; where a device lets several wait, the first of them."
     );
     describe_histogram!("odograph_commit_seconds", Unit::Seconds, "Writing and flushing one group of the journal.");
     describe_histogram!("odograph_commit_entries", "Entries of one group of the journal.");
@@ -112,6 +121,6 @@ pub fn describe() {
         "Journal segments removed that were damaged, so that nothing of them can be proven."
     );
     describe_counter!("odograph_segments_removed_total", "Journal segments removed, by whether the budget forced it.");
-    describe_gauge!("odograph_stalled", "1 while a part of the process shows no life.");
+    describe_gauge!("odograph_stalled", "1 while a part of the process shows no life, or has failed.");
     describe_counter!("odograph_healed_total", "Parts of the process that the watchdog replaced.");
 }

@@ -11,6 +11,11 @@ impl Moment {
     pub(crate) fn until(self, now: Duration) -> Duration {
         now.saturating_sub(Duration::from_nanos(self.0))
     }
+
+    /// A moment so much later.
+    pub(crate) fn later_by(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(Self::from(time).0))
+    }
 }
 
 impl From<Duration> for Moment {

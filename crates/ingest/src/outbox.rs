@@ -22,6 +22,8 @@ struct Waiting {
     released: usize,
     /// Since when some of those wait for the device to take them, by the clock that never goes back.
     unread_since: Option<Duration>,
+    /// When that was read which the first of them answer, by the same clock.
+    read_at: Option<Duration>,
 }
 
 #[derive(Debug)]
@@ -79,14 +81,24 @@ impl Outbox {
         dropped
     }
 
-    /// So many of the released bytes have left.
-    pub(crate) fn sent(&mut self, count: usize, now: Duration) {
-        if let Some(waiting) = &mut self.waiting {
-            waiting.sent(count);
-            let since = waiting.unread_since.filter(|_| count == 0).unwrap_or(now);
-            waiting.unread_since = (waiting.sent < waiting.released).then_some(since);
-        }
+    /// So many of the released bytes have left. Where none is left of those that had to wait for the device to take them, says when
+    /// that was read which the first of them answered.
+    pub(crate) fn sent(&mut self, count: usize, now: Duration) -> Option<Duration> {
+        let waiting = self.waiting.as_mut()?;
+        waiting.sent(count);
+        let since = waiting.unread_since.filter(|_| count == 0).unwrap_or(now);
+        let unread = waiting.sent < waiting.released;
+        waiting.unread_since = unread.then_some(since);
+        let read_at = if unread { None } else { waiting.read_at.take() };
         self.tidy();
+        read_at
+    }
+
+    /// Answers to what was read then wait for the device to take them.
+    pub(crate) fn keep_waiting(&mut self, read_at: Duration) {
+        if let Some(waiting) = &mut self.waiting {
+            waiting.read_at.get_or_insert(read_at);
+        }
     }
 
     fn tidy(&mut self) {
@@ -154,6 +166,26 @@ mod tests {
         outbox.sent(3, Duration::ZERO);
         assert!(outbox.is_empty() && outbox.unread_since().is_none());
         assert!(outbox.waiting.is_none());
+    }
+
+    #[test]
+    fn answers_that_had_to_wait_have_left_with_the_last_of_their_bytes() {
+        let mut outbox = Outbox::default();
+        let at = Duration::from_secs;
+        for round in 0..2 {
+            outbox.push(Lsn(10), b"ab");
+            outbox.push(Lsn(20), b"cd");
+            assert_eq!(outbox.release(Lsn(10)), b"ab");
+            assert_eq!(outbox.sent(0, at(5)), None);
+            outbox.keep_waiting(at(1 + round));
+            assert_eq!(outbox.release(Lsn(20)), b"abcd");
+            assert_eq!(outbox.sent(3, at(6)), None, "a part is not all");
+            outbox.keep_waiting(at(3));
+            assert_eq!(outbox.sent(1, at(7)), Some(at(1 + round)), "the first of those that waited");
+        }
+        outbox.push(Lsn(10), b"ab");
+        assert_eq!(outbox.release(Lsn(10)), b"ab");
+        assert_eq!(outbox.sent(2, at(8)), None, "nothing waited");
     }
 
     #[test]

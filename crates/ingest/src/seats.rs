@@ -5,6 +5,7 @@ use crate::access::Refusal;
 use crate::gateway::Common;
 use hashbrown::HashMap;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The places for connections, of all or of one listener.
@@ -70,8 +71,30 @@ impl Seats {
 pub(crate) struct Seat {
     common: Arc<Common>,
     listener: Arc<Listener>,
-    /// To which address it counts; not known yet where a balancer says it.
-    address: Option<IpAddr>,
+    /// Where there is a bound besides that on all connections, once it is settled to which address this counts.
+    claim: Option<Arc<Claim>>,
+}
+
+/// What a connection takes up of its listener's places, and of its address's. It is given back with the seat, or before: where a
+/// worker hangs, its devices come again, and must not meet a bound because of connections that have ended. The place among all
+/// connections is not, because it stands for a descriptor, which is closed by that worker alone.
+pub(crate) struct Claim {
+    listener: Arc<Listener>,
+    address: IpAddr,
+    given_back: AtomicBool,
+}
+
+impl Claim {
+    /// Gives it back, once.
+    pub(crate) fn give_back(&self, common: &Common) {
+        if self.given_back.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (most, most_here) = per_address_max(common, &self.listener);
+        common.seats.unshare(self.address, most);
+        self.listener.seats.unshare(self.address, most_here);
+        self.listener.seats.leave();
+    }
 }
 
 impl Seat {
@@ -85,13 +108,13 @@ impl Seat {
             common.seats.leave();
             return Err(Refusal::FullListener(most_here));
         }
-        Ok(Self { common: common.clone(), listener: listener.clone(), address: None })
+        Ok(Self { common: common.clone(), listener: listener.clone(), claim: None })
     }
 
     /// Settles whose it is: an address that may come, and has not too many connections.
     pub(crate) fn settle(mut self, address: IpAddr) -> Result<Self, Refusal> {
         self.listener.access.check(address)?;
-        let (most, most_here) = self.per_address_max();
+        let (most, most_here) = per_address_max(&self.common, &self.listener);
         if !self.common.seats.share(address, most) {
             return Err(Refusal::FullAddress(most));
         }
@@ -99,23 +122,30 @@ impl Seat {
             self.common.seats.unshare(address, most);
             return Err(Refusal::FullListenerAddress(most_here));
         }
-        self.address = Some(address);
+        // Where nothing is bounded, there is nothing that would have to be given back early, nor memory for it.
+        if most > 0 || most_here > 0 || self.listener.access.connections_max < usize::MAX {
+            let given_back = AtomicBool::new(false);
+            self.claim = Some(Arc::new(Claim { listener: self.listener.clone(), address, given_back }));
+        }
         Ok(self)
     }
 
-    fn per_address_max(&self) -> (usize, usize) {
-        (self.common.limits.connections_per_address_max, self.listener.access.connections_per_address_max)
+    /// What may have to be given back before the seat is.
+    pub(crate) fn claim(&self) -> Option<Arc<Claim>> {
+        self.claim.clone()
     }
+}
+
+fn per_address_max(common: &Common, listener: &Listener) -> (usize, usize) {
+    (common.limits.connections_per_address_max, listener.access.connections_per_address_max)
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if let Some(address) = self.address {
-            let (most, most_here) = self.per_address_max();
-            self.common.seats.unshare(address, most);
-            self.listener.seats.unshare(address, most_here);
+        match &self.claim {
+            Some(claim) => claim.give_back(&self.common),
+            None => self.listener.seats.leave(),
         }
-        self.listener.seats.leave();
         self.common.seats.leave();
     }
 }

@@ -3,6 +3,8 @@
 
 use crate::Close;
 use crate::command::Commission;
+use crate::gateway::Common;
+use crate::seats::Claim;
 use crate::worker::{Inbox, Job};
 use hashbrown::{DefaultHashBuilder, HashTable};
 use odograph_protocols::{Binding, Protocol};
@@ -13,6 +15,9 @@ use std::net::Shutdown;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedWriteHalf;
+
+/// In place of the number of a connection that has not begun: there is no such place in the journal.
+const UNNUMBERED: u64 = u64::MAX;
 
 /// Ends a socket in both directions, which wakes whoever waits for it.
 pub(crate) fn shut(socket: &TcpStream) {
@@ -31,8 +36,17 @@ struct Open {
     socket: OwnedWriteHalf,
     /// The connection's number in the journal: tells it from a later one in the same place.
     stream: u64,
-    /// Boxed: hardly any was ended by somebody else.
-    ended: Option<Box<Close>>,
+    /// Boxed: hardly any has it.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few connections have.
+#[derive(Default)]
+struct Rare {
+    /// Somebody else ended it.
+    ended: Option<Close>,
+    /// It takes up places that are bounded.
+    claim: Option<Arc<Claim>>,
 }
 
 /// Where a worker is reached by others.
@@ -61,26 +75,35 @@ pub(crate) struct Places {
 }
 
 impl Sockets {
-    pub(crate) fn insert(&self, socket: OwnedWriteHalf, stream: u64) -> usize {
-        self.lock().insert(Open { socket, stream, ended: None })
+    pub(crate) fn insert(&self, socket: OwnedWriteHalf, stream: u64, claim: Option<Arc<Claim>>) -> usize {
+        let rare = claim.map(|claim| Box::new(Rare { ended: None, claim: Some(claim) }));
+        self.lock().insert(Open { socket, stream, rare })
     }
 
     /// Takes a socket out; says why somebody else ended it, if somebody did.
     pub(crate) fn remove(&self, place: usize) -> Option<Close> {
         let removed = self.lock().try_remove(place)?;
-        Some(*removed.ended?)
+        removed.rare?.ended
+    }
+
+    /// Takes in the socket of a connection that does not speak yet, and has no number in the journal.
+    pub(crate) fn prepare(self: &Arc<Self>, socket: OwnedWriteHalf, claim: Option<Arc<Claim>>) -> Prepared {
+        Prepared { place: Some(self.insert(socket, UNNUMBERED, claim)), sockets: self.clone() }
     }
 
     /// Why somebody else ended a connection, if somebody did.
     pub(crate) fn ended(&self, place: usize) -> Option<Close> {
-        self.lock().get(place)?.ended.as_deref().copied()
+        self.lock().get(place)?.rare.as_ref()?.ended
     }
 
-    /// Ends all of them.
-    pub(crate) fn end_all(&self, why: Close) -> usize {
+    /// Ends all of them for a worker that hangs, and gives back what others need who come now.
+    pub(crate) fn end_all(&self, why: Close, common: &Common) -> usize {
         let mut open = self.lock();
         for (_, open) in open.iter_mut() {
             open.end(why);
+            if let Some(claim) = open.rare.as_ref().and_then(|rare| rare.claim.as_ref()) {
+                claim.give_back(common);
+            }
         }
         open.len()
     }
@@ -91,9 +114,31 @@ impl Sockets {
     }
 }
 
+/// A socket that others can end before its connection begins. It is taken out when this is dropped.
+pub(crate) struct Prepared {
+    sockets: Arc<Sockets>,
+    place: Option<usize>,
+}
+
+impl Prepared {
+    /// The connection begins. `None`: somebody has ended it.
+    pub(crate) fn begin(mut self) -> Option<OwnedWriteHalf> {
+        let open = self.sockets.lock().try_remove(self.place.take()?)?;
+        open.rare.is_none_or(|rare| rare.ended.is_none()).then_some(open.socket)
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            let _ = self.sockets.remove(place);
+        }
+    }
+}
+
 impl Open {
     fn end(&mut self, why: Close) {
-        self.ended.get_or_insert_with(|| Box::new(why));
+        self.rare.get_or_insert_default().ended.get_or_insert(why);
         shut(self.socket.as_ref());
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::cutoffs::Whom;
 use crate::gateway::refusal;
-use crate::limits::{CONGESTION_PAUSE, INCOMPLETE_FREE, TURN_WORK_BYTES};
+use crate::limits::{INCOMPLETE_FREE, TURN_WORK_BYTES};
 use crate::line::Line;
 use crate::seats::Seat;
 use crate::signal::Signal;
@@ -43,13 +43,33 @@ pub(crate) struct Link {
     seat: Cell<Option<Seat>>,
 }
 
+/// What became of bytes that may leave.
+enum Flushed {
+    /// All have left.
+    All,
+    /// The device has to take some first.
+    Waits,
+    /// The connection is over.
+    Nobody,
+}
+
+/// What became of bytes that could have been taken in.
+enum Taken {
+    In,
+    /// The journal cannot take more.
+    Nothing,
+}
+
 /// Takes over a connection that was accepted.
 pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, listener: Arc<Listener>, seat: Seat) {
     if worker.stopping.get() {
         return;
     }
     match prepare(socket) {
-        Ok(stream) if listener.is_plain() => begin(worker, Line::plain(stream), peer, &listener, seat),
+        Ok(stream) if listener.is_plain() => {
+            let (reader, socket) = stream.into_split();
+            begin(worker, (Line::plain(reader), socket), peer, &listener, seat);
+        }
         Ok(stream) => drop(spawn_local(arrival::receive(worker.clone(), stream, peer, listener, seat))),
         Err(error) => not_set_up(worker, peer, &listener, &error),
     }
@@ -77,7 +97,7 @@ pub(crate) fn begin(
         Ok(link) => {
             listener.measures.connections.increment(1.0);
             listener.measures.opened.increment(1);
-            spawn_local(converse(worker.clone(), link));
+            spawn_local(converse(Conversation { worker: worker.clone(), link }));
         }
         Err(error) => not_set_up(worker, peer, listener, &error),
     }
@@ -98,7 +118,7 @@ fn open(
     let scratch = &mut worker.scratch.borrow_mut();
     let connection =
         Connection::open(listener, peer, &worker.common.intake, worker.now(), scratch).map_err(io::Error::other)?;
-    let stream = connection.stream();
+    let (stream, claim) = (connection.stream(), seat.claim());
     let link = Rc::new(Link {
         line: RefCell::new(line),
         connection: RefCell::new(connection),
@@ -110,7 +130,7 @@ fn open(
         incomplete: Cell::new(0),
         seat: Cell::new(Some(seat)),
     });
-    let socket = worker.post.sockets.insert(socket, stream);
+    let socket = worker.post.sockets.insert(socket, stream, claim);
     let place = worker.links.borrow_mut().insert(link.clone());
     link.places.set(Places { socket: place_of(socket), link: place_of(place) });
     link.arrive(worker);
@@ -127,30 +147,47 @@ fn bytes_of(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-async fn converse(worker: Rc<Worker>, link: Rc<Link>) {
-    let why = link.listen(&worker).await;
-    bury(&worker, &link, why);
+/// A connection's task. However that ends, the worker is told.
+struct Conversation {
+    worker: Rc<Worker>,
+    link: Rc<Link>,
+}
+
+impl Drop for Conversation {
+    fn drop(&mut self) {
+        self.worker.task_over(&self.link);
+    }
+}
+
+async fn converse(it: Conversation) {
+    let why = it.link.listen(&it.worker).await;
+    bury(&it.worker, &it.link, why);
 }
 
 /// The end of a connection.
 pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     let Places { socket, link: place } = link.places.get();
-    if worker.links.borrow_mut().try_remove(place as usize).is_none() {
+    let is_there = worker.links.borrow().get(place as usize).is_some_and(|there| there.stream == link.stream);
+    if !is_there {
         return;
     }
+    worker.links.borrow_mut().remove(place as usize);
+    // Given back at the end of this, also where the session fails again.
+    let _seat = link.seat.take();
     let why = worker.post.sockets.remove(socket as usize).unwrap_or(why);
-    let mut connection = link.connection.borrow_mut();
-    let mut scratch = worker.scratch.borrow_mut();
-    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut scratch);
     worker.hold(link.incomplete.take() as usize, 0);
-    link.count(&connection, &scratch);
-    drop(scratch);
-    let measures = &connection.listener().measures;
+    let mut connection = link.connection.borrow_mut();
+    let listener = connection.listener().clone();
+    let measures = &listener.measures;
     measures.connections.decrement(1.0);
     measures.closed(connection.why(why).name());
     if let Some(binding) = connection.device() {
         worker.common.present.leave(binding, link.stream);
     }
+    let mut scratch = worker.scratch.borrow_mut();
+    let ended = connection.close(why, &worker.common.intake, worker.now(), &mut scratch);
+    link.count(&connection, &scratch);
+    drop(scratch);
     worker.common.became(connection.fates());
     let why = connection.why(why);
     tell(worker, &connection, why);
@@ -159,7 +196,6 @@ pub(crate) fn bury(worker: &Worker, link: &Link, why: Close) {
     if let Err(error) = ended {
         tracing::debug!(peer = %connection.peer(), %error, "the end of a connection was not journalled");
     }
-    link.seat.take();
 }
 
 /// Tells the log if a bound ended the connection.
@@ -192,16 +228,16 @@ impl Link {
                 self.changed.heard().await;
                 continue;
             }
-            if worker.common.intake.journal.congested() {
-                // The journal cannot take more: the bytes wait in the kernel, and TCP makes the device wait.
-                self.connection.borrow_mut().excuse(worker.now());
-                // Boxed: it is seldom waited for, and every connection would carry it along.
-                Box::pin(tokio::time::sleep(CONGESTION_PAUSE)).await;
-                continue;
-            }
             let taken = if need == Need::Turn { self.take_in(worker, &[]) } else { self.read(worker).await };
             match taken {
-                Ok(()) => {}
+                Ok(Taken::In) => {}
+                Ok(Taken::Nothing) => {
+                    // The bytes wait in the kernel, and TCP makes the device wait.
+                    self.work.set(0);
+                    worker.wait_for_relief(self.place(), self.stream);
+                    self.changed.heard().await;
+                    self.connection.borrow_mut().excuse(worker.now());
+                }
                 // It says no more, and may listen still: what is due leaves first.
                 Err(Close::Peer) if worker.post.sockets.ended(self.places.get().socket as usize).is_none() => {
                     self.connection.borrow_mut().end(Close::Peer);
@@ -212,8 +248,13 @@ impl Link {
     }
 
     /// Waits for bytes and takes them in. The buffer is the worker's, and nobody holds it while waiting.
-    async fn read(&self, worker: &Worker) -> Result<(), Close> {
+    async fn read(&self, worker: &Worker) -> Result<Taken, Close> {
         poll_fn(|context| {
+            // Asked each time that bytes come, and not only before they were waited for: all connections that wait would
+            // take some more otherwise.
+            if worker.common.intake.journal.congested() {
+                return Poll::Ready(Ok(Taken::Nothing));
+            }
             let mut input = worker.input.borrow_mut();
             let mut input = ReadBuf::new(&mut input);
             let read = self.line.borrow_mut().poll_read(context, &mut input);
@@ -222,7 +263,7 @@ impl Link {
                     self.work.set(0);
                     Poll::Pending
                 }
-                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(())),
+                Poll::Ready(Err(error)) if error.kind() == ErrorKind::Interrupted => Poll::Ready(Ok(Taken::In)),
                 Poll::Ready(Err(_)) => Poll::Ready(Err(Close::Network)),
                 Poll::Ready(Ok(())) if input.filled().is_empty() => Poll::Ready(Err(Close::Peer)),
                 Poll::Ready(Ok(())) => Poll::Ready(self.take_in(worker, input.filled())),
@@ -231,7 +272,10 @@ impl Link {
         .await
     }
 
-    fn take_in(&self, worker: &Worker, bytes: &[u8]) -> Result<(), Close> {
+    fn take_in(&self, worker: &Worker, bytes: &[u8]) -> Result<Taken, Close> {
+        if bytes.is_empty() && worker.common.intake.journal.congested() {
+            return Ok(Taken::Nothing);
+        }
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
         let mut connection = self.connection.borrow_mut();
@@ -253,7 +297,7 @@ impl Link {
         drop((scratch, connection));
         self.hold(worker);
         self.work.set(self.work.get().saturating_add(bytes_of(step.work)));
-        let place = self.places.get().link as usize;
+        let place = self.place();
         match (step.due, step.end) {
             (Some(until), _) => worker.wait(until, now.monotonic, Target::Link(place, self.stream)),
             // It may have to wait for the journal as well, to go on.
@@ -267,7 +311,7 @@ impl Link {
         if step.arrived {
             self.arrive(worker);
         }
-        Ok(())
+        Ok(Taken::In)
     }
 
     /// It is clear now which protocol is spoken: the connection counts there.
@@ -313,8 +357,7 @@ impl Link {
         };
         match taken {
             Ok(Some(until)) => {
-                let place = self.places.get().link as usize;
-                worker.wait(until, now.monotonic, Target::Link(place, self.stream));
+                worker.wait(until, now.monotonic, Target::Link(self.place(), self.stream));
             }
             Ok(None) => {}
             Err(_) => self.end_now(Close::Journal),
@@ -322,10 +365,21 @@ impl Link {
         worker.common.became(self.connection.borrow_mut().fates());
     }
 
+    /// Writes what may leave, where the answers are to what was read at this time.
+    pub(crate) fn flush_answers(self: &Rc<Self>, worker: &Rc<Worker>, read_at: Duration) {
+        match self.flush(worker) {
+            Flushed::All => worker.answered(read_at),
+            Flushed::Waits => self.connection.borrow_mut().keep_waiting(read_at),
+            Flushed::Nobody => {}
+        }
+    }
+
     /// Writes what may leave.
-    pub(crate) fn flush(self: &Rc<Self>, worker: &Rc<Worker>) {
+    fn flush(self: &Rc<Self>, worker: &Rc<Worker>) -> Flushed {
         let durable = worker.common.intake.journal.durable();
         let mut connection = self.connection.borrow_mut();
+        // What was due was dropped: nobody will take it.
+        let mut flushed = if connection.finished().is_some() { Flushed::Nobody } else { Flushed::All };
         loop {
             connection.let_go(durable, worker.now());
             let bytes = connection.release(durable);
@@ -336,10 +390,13 @@ impl Link {
             match written {
                 Ok(count) => {
                     connection.listener().measures.bytes_sent.increment(count as u64);
-                    connection.sent(count, worker.now());
+                    if let Some(read_at) = connection.sent(count, worker.now()) {
+                        worker.answered(read_at);
+                    }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
                     connection.sent(0, worker.now());
+                    flushed = Flushed::Waits;
                     if !self.flushing.replace(true) {
                         spawn_local(flush_later(worker.clone(), self.clone()));
                     }
@@ -348,7 +405,8 @@ impl Link {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(_) => {
                     drop(connection);
-                    return self.end_now(Close::Network);
+                    self.end_now(Close::Network);
+                    return Flushed::Nobody;
                 }
             }
         }
@@ -359,6 +417,7 @@ impl Link {
         let fates = connection.fates();
         drop(connection);
         worker.common.became(fates);
+        flushed
     }
 
     /// Asks for the end, after what is due has left.
@@ -378,15 +437,20 @@ impl Link {
         self.shut();
     }
 
+    /// Its place among the worker's links.
+    pub(crate) fn place(&self) -> usize {
+        self.places.get().link as usize
+    }
+
     /// Whether it is the connection of some device, as far as that is known.
     pub(crate) fn is_of(&self, whose: &dyn Fn(&Binding) -> bool) -> bool {
         self.connection.borrow().device().is_some_and(|binding| whose(binding))
     }
 
     /// Why it has to end by now, if it has to.
-    pub(crate) fn overdue(&self, limits: &Limits, now: Now, durable: Lsn) -> Option<Close> {
+    pub(crate) fn overdue(&self, limits: &Limits, now: Now, durable: Lsn, congested: bool) -> Option<Close> {
         let mut connection = self.connection.borrow_mut();
-        if connection.is_ahead(durable) {
+        if congested || connection.is_ahead(durable) {
             // We wait for the disk, not for the device.
             connection.excuse(now);
         }
@@ -423,7 +487,9 @@ async fn flush_later(worker: Rc<Worker>, link: Rc<Link>) {
     let writable = poll_fn(|context| link.line.borrow().socket().poll_write_ready(context)).await;
     link.flushing.set(false);
     match writable {
-        Ok(_) => link.flush(&worker),
+        Ok(_) => worker.for_one(&link, || {
+            link.flush(&worker);
+        }),
         Err(_) => link.end_now(Close::Network),
     }
 }
@@ -433,8 +499,14 @@ mod tests {
     use super::*;
     use std::mem::size_of;
 
+    /// The size of what a task is that begins with this.
+    fn task<B, T>(_: impl Fn(B) -> T) -> usize {
+        size_of::<T>()
+    }
+
     #[test]
     fn a_connection_that_is_idle_is_small() {
+        assert!(task(converse) <= 120, "{} bytes", task(converse));
         // With the two counts of an `Rc` it fills one class of the allocator; the next one is an eighth larger.
         assert!(size_of::<Link>() + 16 <= 320, "{} bytes", size_of::<Link>());
     }

@@ -9,6 +9,7 @@ use odograph_protocols::Binding;
 use std::cell::RefCell;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::Interest;
@@ -24,20 +25,29 @@ pub(crate) struct DatagramSocket {
 /// Takes over a socket.
 pub(crate) fn adopt(worker: &Rc<Worker>, socket: &Arc<UdpSocket>, listener: Arc<Listener>) {
     let (worker, socket) = (worker.clone(), socket.clone());
+    let served = spawn_local(serve(worker.clone(), socket, listener));
     spawn_local(async move {
-        // Watched and not owned: a worker that may have to replace this one watches the same socket, and it takes one open
-        // file only.
-        let socket = loop {
-            match accept::watch(socket.clone()) {
-                Ok(socket) => break socket,
-                Err(error) => accept::pause(&worker.common, &listener, &error).await,
-            }
-        };
-        let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
-        let socket = Rc::new(DatagramSocket { socket, peers });
-        worker.datagram_sockets.borrow_mut().push(socket.clone());
-        listen(worker, socket).await;
+        // A panic was logged when it happened.
+        let _ = served.await;
+        if !worker.stopping.get() {
+            worker.lose("nobody takes datagrams any more at a listener");
+        }
     });
+}
+
+async fn serve(worker: Rc<Worker>, socket: Arc<UdpSocket>, listener: Arc<Listener>) {
+    // Watched and not owned: a worker that may have to replace this one watches the same socket, and it takes one open
+    // file only.
+    let socket = loop {
+        match accept::watch(socket.clone()) {
+            Ok(socket) => break socket,
+            Err(error) => accept::pause(&worker.common, &listener, &error).await,
+        }
+    };
+    let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
+    let socket = Rc::new(DatagramSocket { socket, peers });
+    worker.datagram_sockets.borrow_mut().push(socket.clone());
+    listen(worker, socket).await;
 }
 
 async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
@@ -49,7 +59,14 @@ async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
             let mut input = worker.input.borrow_mut();
             debug_assert!(input.len() >= DATAGRAM_BYTES_MAX, "a datagram fits the buffer");
             match socket.socket.try_io(Interest::READABLE, |socket| socket.recv_from(&mut input)) {
-                Ok((count, peer)) => socket.take_in(&worker, input.get(..count).unwrap_or_default(), peer),
+                Ok((count, peer)) => {
+                    let datagram = input.get(..count).unwrap_or_default();
+                    // Where that fails, it is this peer's end and nobody else's.
+                    let taken = catch_unwind(AssertUnwindSafe(|| socket.take_in(&worker, datagram, peer)));
+                    if taken.is_err() {
+                        socket.drop_peer(&worker, peer);
+                    }
+                }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 // The answer to an earlier datagram could not be delivered: nothing of ours is lost by that.
                 Err(error) => tracing::debug!(%error, "a UDP socket reports an error"),
@@ -82,13 +99,23 @@ impl DatagramSocket {
         let now = worker.now();
         let mut scratch = worker.scratch.borrow_mut();
         let verdict = peers.receive(datagram, peer, &worker.common.intake, now, &mut scratch);
-        let listener = peers.listener_of(peer).clone();
+        let pushed_out = peers.pushed_out();
+        if pushed_out > 0 {
+            peers.listener().measures.pushed_out.increment(pushed_out);
+            let most = worker.common.limits.udp_peers_max;
+            worker.common.cutoffs.crowded(peers.listener(), most, now.monotonic);
+        }
+        let (listener, refused) = peers.listener_and_refusal(peer);
+        let listener = listener.clone();
         listener.measures.bytes_received.increment(datagram.len() as u64);
         listener.measures.frames.increment(scratch.tally.frames);
         listener.measures.records.increment(scratch.tally.records);
         for malformed in &scratch.tally.malformed {
             listener.measures.malformed(malformed.reason.kind());
             tracing::debug!(%peer, %malformed, "malformed datagram");
+        }
+        if refused || scratch.tally.refused.is_some() {
+            listener.measures.refused_datagrams.increment(1);
         }
         if let Some(binding) = &scratch.tally.refused {
             let device = binding.device.as_str();
@@ -111,15 +138,31 @@ impl DatagramSocket {
         }
     }
 
-    /// Sends an answer. What the kernel does not take is lost like any datagram: the device sends its own again.
-    pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) {
+    /// The server failed over what a peer said, and begins anew with it.
+    fn drop_peer(&self, worker: &Worker, peer: SocketAddr) {
+        let peer = canonical(peer);
+        let mut peers = self.peers.borrow_mut();
+        let listener = peers.listener_of(peer).clone();
+        let device = peers.device_of(peer).map(str::to_owned);
+        peers.lose(peer);
+        listener.measures.dropped_datagrams.increment(1);
+        let whom = Whom { peer, device: device.as_deref(), listener: &listener };
+        worker.common.cutoffs.failed(whom, worker.common.clock.monotonic());
+    }
+
+    /// Sends an answer; says whether the kernel took it. What it does not take is lost like any datagram: the device sends its own again.
+    pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) -> bool {
         let listener = self.peers.borrow().listener().clone();
         let peer = if listener.local.is_ipv6() { mapped(peer) } else { peer };
         match self.socket.get_ref().send_to(bytes, peer) {
-            Ok(count) => listener.measures.bytes_sent.increment(count as u64),
+            Ok(count) => {
+                listener.measures.bytes_sent.increment(count as u64);
+                return true;
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => tracing::debug!(%peer, %error, "an answer could not be sent"),
         }
+        false
     }
 
     pub(crate) fn sweep(&self, intake: &Intake, now: Now, scratch: &mut Scratch) {

@@ -7,8 +7,9 @@ use crate::seats::Seat;
 use crate::sockets::{Post, Sockets};
 use crate::tcp::{self, Link};
 use crate::udp::{self, DatagramSocket};
-use crate::watchdog::Pulse;
+use crate::watchdog::{Pulse, Rounds, Trouble};
 use crate::{Close, Listener, Now, Scratch};
+use hashbrown::HashSet;
 use metrics::{Gauge, Histogram, gauge, histogram};
 use odograph_model::{Lsn, Time};
 use odograph_protocols::Binding;
@@ -16,13 +17,14 @@ use slab::Slab;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::net::{SocketAddr, TcpStream, UdpSocket};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::LocalSet;
 
 /// What a worker is handed.
 pub(crate) enum Job {
@@ -67,9 +69,9 @@ impl Inbox {
         self.came.notify_one();
     }
 
-    /// Takes what a worker that hangs will not take.
-    pub(crate) fn take(&self) -> VecDeque<Job> {
-        self.lock().as_mut().map(std::mem::take).unwrap_or_default()
+    /// Takes nothing more, and gives what was not taken.
+    pub(crate) fn close(&self) -> VecDeque<Job> {
+        self.lock().take().unwrap_or_default()
     }
 
     async fn next(&self) -> Job {
@@ -80,11 +82,6 @@ impl Inbox {
                 None => self.came.notified().await,
             }
         }
-    }
-
-    fn close(&self) {
-        let left = self.lock().take();
-        drop(left);
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<VecDeque<Job>>> {
@@ -106,6 +103,13 @@ pub(crate) struct Handle {
     pub(crate) ended: Arc<AtomicBool>,
 }
 
+impl Handle {
+    /// What is wrong with it.
+    pub(crate) fn trouble(&self, rounds: &Rounds) -> Option<Trouble> {
+        rounds.trouble(&self.pulse, self.ended.load(Ordering::Acquire))
+    }
+}
+
 /// A worker, for itself.
 pub(crate) struct Worker {
     pub(crate) common: Arc<Common>,
@@ -119,6 +123,14 @@ pub(crate) struct Worker {
     incomplete: Cell<usize>,
     /// What waits for the journal, in the order in which it becomes durable.
     waiting: RefCell<VecDeque<Waiting>>,
+    /// Connections that read on once the journal can take more.
+    held_up: RefCell<HashSet<(usize, u64)>>,
+    /// Connections whose task has failed.
+    fallen: RefCell<Vec<Rc<Link>>>,
+    /// A task has failed without which there is no going on.
+    lost: Cell<bool>,
+    /// The journal has got on, or there is something else to look at.
+    wake: Arc<Notify>,
     retired: Arc<AtomicBool>,
     pulse: Arc<Pulse>,
     ack_seconds: Histogram,
@@ -165,21 +177,33 @@ pub(crate) fn start(number: usize, common: &Arc<Common>) -> std::io::Result<Hand
             stopping: Cell::new(false),
             incomplete: Cell::new(0),
             waiting: RefCell::default(),
+            held_up: RefCell::default(),
+            fallen: RefCell::default(),
+            lost: Cell::new(false),
+            wake: shared.wake.clone(),
             retired: shared.retired,
             pulse: shared.pulse,
             ack_seconds: histogram!("odograph_ack_seconds"),
             incomplete_bytes: gauge!("odograph_incomplete_bytes"),
         });
-        LocalSet::new().block_on(&runtime, worker.run(&shared.inbox, shared.wake));
-        shared.inbox.close();
+        let run = || LocalSet::new().block_on(&runtime, worker.clone().run(&shared.inbox));
+        let asked = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            // The panic was logged when it happened. Nobody else ends what it had.
+            worker.leave(Close::Fault);
+            false
+        });
+        if asked {
+            drop(shared.inbox.close());
+        }
+        // Not asked for: what waits in the inbox is for the worker that the watchdog starts instead.
         shared.ended.store(true, Ordering::Release);
     })?;
     Ok(handle)
 }
 
 impl Worker {
-    async fn run(self: Rc<Self>, inbox: &Inbox, wake: Arc<Notify>) {
-        spawn_local(self.clone().release_when_durable(wake));
+    /// Works until the end; says whether somebody asked for it.
+    async fn run(self: Rc<Self>, inbox: &Inbox) -> bool {
         let mut sweep = tokio::time::interval(SWEEP);
         loop {
             tokio::select! {
@@ -191,12 +215,50 @@ impl Worker {
                     Job::End { whose, left } => drop(left.send(self.end_of(&*whose))),
                     Job::Stop => self.begin_to_stop(),
                 },
+                () = self.wake.notified() => self.release(),
                 _ = sweep.tick() => self.sweep(),
             }
             let retired = self.retired.load(Ordering::Acquire);
-            if retired || (self.stopping.get() && self.links.borrow().is_empty() && self.waiting.borrow().is_empty()) {
-                return self.leave(if retired { Close::Healed } else { Close::Stopping });
+            if retired || self.lost.get() {
+                self.leave(Close::Healed);
+                return retired;
             }
+            if self.stopping.get() && self.links.borrow().is_empty() && self.waiting.borrow().is_empty() {
+                self.leave(Close::Stopping);
+                return true;
+            }
+        }
+    }
+
+    /// Something has failed without which this worker does not do what it is for: another one takes its place.
+    pub(crate) fn lose(&self, what: &str) {
+        tracing::error!("{what}: the worker ends, and another one takes its place");
+        self.lost.set(true);
+        self.wake.notify_one();
+    }
+
+    /// The task of a connection is over; without having buried it, it failed.
+    pub(crate) fn task_over(&self, link: &Rc<Link>) {
+        let is_there = |links: &Slab<Rc<Link>>| links.get(link.place()).is_some_and(|there| Rc::ptr_eq(there, link));
+        if self.links.try_borrow().is_ok_and(|links| is_there(&links)) {
+            self.fallen.borrow_mut().push(link.clone());
+            self.wake.notify_one();
+        }
+    }
+
+    /// Does something for one connection. Where that fails, it is that connection's end and nobody else's.
+    pub(crate) fn for_one(&self, link: &Rc<Link>, act: impl FnOnce()) {
+        if catch_unwind(AssertUnwindSafe(act)).is_err() {
+            self.task_over(link);
+        }
+    }
+
+    /// Ends the connections whose task has failed.
+    fn bury_fallen(&self) {
+        loop {
+            let Some(link) = self.fallen.borrow_mut().pop() else { return };
+            // What failed may fail again: all but the last words in the journal is done by then.
+            let _ = catch_unwind(AssertUnwindSafe(|| tcp::bury(self, &link, Close::Fault)));
         }
     }
 
@@ -210,15 +272,31 @@ impl Worker {
         self.waiting.borrow_mut().push_back(Waiting { until, since, target });
     }
 
-    async fn release_when_durable(self: Rc<Self>, wake: Arc<Notify>) {
-        loop {
-            wake.notified().await;
-            self.release();
+    /// A connection waits until the journal can take more.
+    pub(crate) fn wait_for_relief(&self, place: usize, stream: u64) {
+        self.held_up.borrow_mut().insert((place, stream));
+    }
+
+    /// Lets all read on and accept who wait for the journal, where it can take more.
+    fn tell_relief(&self) {
+        let doors = self.common.held_up.load(Ordering::SeqCst);
+        if (!doors && self.held_up.borrow().is_empty()) || self.common.intake.journal.congested() {
+            return;
+        }
+        for (place, stream) in self.held_up.take() {
+            if let Some(link) = self.link(place, stream) {
+                link.go_on();
+            }
+        }
+        if doors && self.common.held_up.swap(false, Ordering::SeqCst) {
+            self.common.relieved.notify_waiters();
         }
     }
 
     /// Lets leave what is durable.
     fn release(self: &Rc<Self>) {
+        self.bury_fallen();
+        self.tell_relief();
         let durable = self.common.intake.journal.durable();
         loop {
             let next = self.waiting.borrow_mut().pop_front_if(|waiting| waiting.until <= durable);
@@ -226,21 +304,26 @@ impl Worker {
             match waiting.target {
                 Target::Link(place, stream) => {
                     if let Some(link) = self.link(place, stream) {
-                        link.flush(self);
+                        self.for_one(&link, || link.flush_answers(self, waiting.since));
                     }
                 }
                 Target::Reader(place, stream) => {
                     if let Some(link) = self.link(place, stream) {
                         link.go_on();
                     }
-                    // Nobody was answered, so there is nothing to measure.
-                    continue;
                 }
-                Target::Datagram(socket, peer, bytes) => socket.send(peer, &bytes),
+                Target::Datagram(socket, peer, bytes) => {
+                    if socket.send(peer, &bytes) {
+                        self.answered(waiting.since);
+                    }
+                }
             }
-            let took = self.common.clock.monotonic().saturating_sub(waiting.since);
-            self.ack_seconds.record(took);
         }
+    }
+
+    /// The answer to what was read then has left.
+    pub(crate) fn answered(&self, read_at: Duration) {
+        self.ack_seconds.record(self.common.clock.monotonic().saturating_sub(read_at));
     }
 
     /// Passes a command on to its connection, if that is still there.
@@ -248,7 +331,7 @@ impl Worker {
         if let Some(link) = self.link(place, stream)
             && let Some(order) = commission.accept()
         {
-            link.command(self, &order);
+            self.for_one(&link, || link.command(self, &order));
         }
     }
 
@@ -316,17 +399,23 @@ impl Worker {
         drop(scratch);
         let links: Vec<_> = self.links.borrow().iter().map(|(_, link)| link.clone()).collect();
         for link in links {
-            tcp::bury(self, &link, why);
+            let _ = catch_unwind(AssertUnwindSafe(|| tcp::bury(self, &link, why)));
         }
     }
 
     fn sweep(&self) {
         self.pulse.beat(&*self.common.clock);
         let now = self.now();
-        let (limits, durable) = (&self.common.limits, self.common.intake.journal.durable());
+        // Whoever would have told it may have been replaced.
+        self.tell_relief();
+        let (limits, journal) = (&self.common.limits, &self.common.intake.journal);
+        let (durable, congested) = (journal.durable(), journal.congested());
         let overdue: Vec<_> = {
             let links = self.links.borrow();
-            links.iter().filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now, durable)?))).collect()
+            links
+                .iter()
+                .filter_map(|(_, link)| Some((link.clone(), link.overdue(limits, now, durable, congested)?)))
+                .collect()
         };
         for (link, why) in overdue {
             link.end_now(why);

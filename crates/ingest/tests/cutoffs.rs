@@ -7,10 +7,12 @@ mod support;
 use odograph_fleet::Speech;
 use odograph_ingest::{Limits, Listener, Proxy, State, Unknown};
 use odograph_model::Lsn;
+use odograph_protocols::Transport;
 use serde_json::Value;
 use std::io::{self, Write};
 use std::sync::{Mutex, Once};
 use std::time::Duration;
+use support::sender::Sender;
 use support::{Setup, Trial};
 
 const IMEI: &str = "350000000000001";
@@ -146,6 +148,51 @@ fn connections_beyond_the_bound() {
     assert!(lines(&trial).len() <= 20, "an attacker fills the log: {} lines", lines(&trial).len());
     let sum = |line: &Value| line["reason"] == "connections_max" && line["left_out"].as_u64() >= Some(1);
     trial.wait_for("what was left out to be told", |_| all_lines().iter().any(sum));
+}
+
+#[test]
+fn a_device_that_comes_again() {
+    let trial = start(Setup::default());
+    let mut first = trial.log_in(IMEI);
+    let _second = trial.log_in(IMEI);
+    assert_eq!(first.hear(false), None);
+    assert_eq!(told(&trial), ["INFO", "replaced", IMEI, "connections of a device", "1"]);
+}
+
+#[test]
+fn addresses_beyond_those_that_are_remembered() {
+    let limits = Limits { udp_peers_max: 1, ..Limits::default() };
+    let trial = start(Setup { limits, transport: Transport::Udp, ..Setup::default() });
+    for number in 1..4 {
+        assert!(Sender::to(trial.address).is_acknowledged(IMEI, number));
+    }
+    trial.wait_for("a line in the log", |_| !lines(&trial).is_empty());
+    let line = lines(&trial).remove(0);
+    let expected = ("WARN", "udp_peers_max", "limits.udp_peers_max", 1);
+    let [level, reason, bound] = ["level", "reason", "bound"].map(|key| line[key].as_str().unwrap());
+    assert_eq!((level, reason, bound, line["value"].as_i64().unwrap()), expected);
+}
+
+#[test]
+fn connections_that_a_stop_does_not_wait_for() {
+    let limits = Limits { stop_max: Duration::from_millis(100), ..Limits::default() };
+    let trial = start(Setup { limits, ..Setup::default() });
+    let mut waiting = [IMEI, "350000000000002"].map(|imei| trial.log_in(imei));
+    trial.disk.stall_syncs(true);
+    waiting.iter_mut().for_each(|caller| caller.send_reading(1));
+    trial.wait_for("the flush to be under way", |_| trial.disk.stalled_syncs() > 0);
+    std::thread::scope(|scope| {
+        let stop = scope.spawn(|| trial.gateway.stop());
+        let is_it = |line: &Value| line["bound"] == "limits.stop_max";
+        trial.wait_for("what is cut off to be told", |_| all_lines().iter().any(is_it));
+        let line = all_lines().into_iter().find(is_it).unwrap();
+        assert_eq!(
+            (&line["level"], &line["connections"], &line["value"]),
+            (&"WARN".into(), &2.into(), &"100ms".into())
+        );
+        trial.disk.stall_syncs(false);
+        stop.join().unwrap().unwrap();
+    });
 }
 
 #[test]

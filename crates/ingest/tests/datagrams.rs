@@ -4,68 +4,22 @@
 
 mod support;
 
-use odograph_fleet::Speech;
 use odograph_ingest::{Limits, Listener, OfDevices, State, Unknown};
 use odograph_journal::{Kind, Reader};
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Transport};
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
-use support::{Setup, Trial, reading};
+use support::sender::{Sender, acknowledgement, datagram};
+use support::{Setup, Trial};
 
 const IMEI: &str = "350000000000001";
 const OTHER: &str = "350000000000002";
 
 fn start(listener: fn(&mut Listener), limits: Limits) -> Trial {
     Setup { listener, limits, transport: Transport::Udp, ..Setup::default() }.start()
-}
-
-/// A device with a socket of its own.
-struct Sender(UdpSocket);
-
-impl Sender {
-    fn to(address: SocketAddr) -> Self {
-        let any: IpAddr = if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-        let socket = UdpSocket::bind((any, 0)).unwrap();
-        socket.connect(address).unwrap();
-        socket.set_read_timeout(Some(support::PATIENCE)).unwrap();
-        Self(socket)
-    }
-
-    fn send(&self, imei: &str, number: i64) {
-        self.0.send(&datagram(imei, number)).unwrap();
-    }
-
-    /// The next answer.
-    fn hear(&self) -> Vec<u8> {
-        let mut bytes = [0; 64];
-        let count = self.0.recv(&mut bytes).unwrap();
-        bytes[..count].to_vec()
-    }
-
-    /// Sends, and gets the acknowledgement that belongs to it.
-    fn is_acknowledged(&self, imei: &str, number: i64) -> bool {
-        self.send(imei, number);
-        self.hear() == acknowledgement(number)
-    }
-}
-
-/// A datagram with one reading; its number is also its packet's.
-fn datagram(imei: &str, number: i64) -> Vec<u8> {
-    let frame = Speech::Teltonika.frame(&[reading(number)], 1);
-    let mut rest = vec![0, number as u8, 1, 5];
-    rest.extend((imei.len() as u16).to_be_bytes());
-    rest.extend(imei.as_bytes());
-    rest.extend(&frame[8..frame.len() - 4]);
-    let mut all = (rest.len() as u16).to_be_bytes().to_vec();
-    all.extend(rest);
-    all
-}
-
-fn acknowledgement(number: i64) -> Vec<u8> {
-    vec![0, 5, 0, number as u8, 1, 5, 1]
 }
 
 /// Whose the frames in the journal are, in order, by the frame's own name in it and the journal's.

@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_fleet::Speech;
-use odograph_ingest::{Close, Connection, Intake, Listener, Need, Now, Roster, Scratch, Step};
+use odograph_ingest::{Close, Connection, Intake, Limits, Listener, Need, Now, Roster, Scratch, Step};
 use odograph_journal::{Committer, Journal, Kind, Options, Reader};
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Transport, find};
@@ -138,6 +138,25 @@ fn a_read_of_large_frames_takes_one_turn() {
 }
 
 #[test]
+fn looking_for_the_end_of_a_line_again_and_again_is_work() {
+    let mut bench = Bench::new(Speech::Wialon);
+    let begun = [&b"#M#"[..], &[b'x'; 20_000]].concat();
+    let first = bench.receive(&begun);
+    assert!(first.work > begun.len(), "{} bytes of work", first.work);
+    // A byte at a time costs what is looked at for it: the others have their turn after a few.
+    for more in 1..5 {
+        let step = bench.receive(b"x");
+        assert_eq!((step.work, step.more), (512 + begun.len() + more, false));
+    }
+    let mut bench = Bench::new(Speech::Teltonika);
+    let frame = Speech::Teltonika.frame(&(0..100).map(support::reading).collect::<Vec<_>>(), 1);
+    for piece in frame[..frame.len() - 1].chunks(1) {
+        let work = bench.receive(piece).work;
+        assert!(work <= 512 + 8, "whose length is told is not looked at before it is whole: {work} bytes of work");
+    }
+}
+
+#[test]
 fn what_had_no_turn_before_the_end_is_kept_as_the_remainder() {
     let mut bench = Bench::new(Speech::Wialon);
     let (_, bytes) = pings();
@@ -151,4 +170,41 @@ fn what_had_no_turn_before_the_end_is_kept_as_the_remainder() {
     assert!(remainder.len() > bytes.len() / 2, "most of it had no turn");
     let stream: Vec<u8> = journalled.into_iter().flat_map(|(_, bytes)| bytes).collect();
     assert_eq!(stream, bytes);
+}
+
+/// One that has not said who it is, to a listener for a protocol.
+fn nameless(protocol: &'static odograph_protocols::Protocol) -> (Connection, Intake, Scratch) {
+    let mut bench = Bench::new(Speech::Wialon);
+    let listener = Arc::new(Listener::new(protocol, Transport::Tcp, ([127, 0, 0, 1], 1).into()).unwrap());
+    let opened = Connection::open(listener, ([127, 0, 0, 1], 2).into(), &bench.intake, NOW, &mut bench.scratch);
+    (opened.unwrap(), bench.intake, bench.scratch)
+}
+
+fn at(seconds: u64) -> Now {
+    Now { monotonic: Duration::from_secs(seconds), ..NOW }
+}
+
+#[test]
+fn the_time_in_which_we_do_not_read_is_not_counted_against_anybody() {
+    let limits = Limits::default();
+    let unidentified = &odograph_protocols::detect::UNIDENTIFIED;
+    for (protocol, why) in [(find("wialon").unwrap(), Close::Unidentified), (unidentified, Close::Undecided)] {
+        let most = match why {
+            Close::Undecided => limits.undecided_max.as_secs(),
+            _ => limits.identify_max.as_secs(),
+        };
+        let (mut connection, intake, mut scratch) = nameless(protocol);
+        // It says the first of it, and nothing is read for long because of the disk.
+        connection.receive(b"#", &intake, at(5), &mut scratch).unwrap();
+        for second in 6..=200 {
+            connection.excuse(at(second));
+            assert_eq!(connection.overdue(&limits, at(second)), None, "{why:?} at {second} s");
+        }
+        // Five seconds of its time were gone; what it has left it has now.
+        assert_eq!(connection.overdue(&limits, at(195 + most)), None);
+        assert_eq!(connection.overdue(&limits, at(196 + most)), Some(why));
+    }
+    let (connection, ..) = nameless(find("wialon").unwrap());
+    assert_eq!(connection.overdue(&limits, at(limits.identify_max.as_secs())), None);
+    assert_eq!(connection.overdue(&limits, at(limits.identify_max.as_secs() + 1)), Some(Close::Unidentified));
 }

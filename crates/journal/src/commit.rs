@@ -82,7 +82,15 @@ enum Space {
 impl Committer {
     /// Works until the journal is closed or its disk fails.
     pub fn run(mut self) -> Result<(), Fatal> {
-        self.sealing = self.sealing.into_thread();
+        self.sealing = match self.sealing.into_thread() {
+            Ok(sealing) => sealing,
+            Err(fatal) => {
+                self.shared.counters.failed.store(true, Relaxed);
+                self.shared.lock().closed = true;
+                self.options.observer.failed(&fatal);
+                return Err(fatal);
+            }
+        };
         loop {
             match self.commit_step()? {
                 Step::Committed => {}
@@ -137,6 +145,9 @@ impl Committer {
             self.options.observer.full(space == Space::Full);
         }
         let sealed = self.sealing.progress()?;
+        if self.sealing.is_lost() && !self.shared.counters.sealing_lost.swap(true, Relaxed) {
+            self.options.observer.sealing_lost();
+        }
         self.shared.counters.sealed.fetch_add(sealed, Relaxed);
         Ok(match space {
             // What is not durable was promised to nobody.

@@ -200,6 +200,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Counters {
     pub(crate) failed: AtomicBool,
+    pub(crate) sealing_lost: AtomicBool,
     pub(crate) commits: AtomicU64,
     pub(crate) entries: AtomicU64,
     pub(crate) segments: AtomicU64,
@@ -299,6 +300,7 @@ impl Shared {
             pending_bytes: appended.0 - durable.0,
             full: self.is_full(),
             failed: counters.failed.load(Ordering::Relaxed),
+            sealing_lost: counters.sealing_lost.load(Ordering::Relaxed),
             commits: count(&counters.commits),
             entries: count(&counters.entries),
             segments: count(&counters.segments),

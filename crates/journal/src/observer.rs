@@ -30,6 +30,9 @@ pub trait Observer: Send + Sync {
         let _ = record;
     }
 
+    /// The sealing thread failed: segments are sealed no more until the next start, and everything else goes on.
+    fn sealing_lost(&self) {}
+
     /// A missing index was made again; or it was not (`false`), because the segment is not what was sealed any more, or cannot
     /// be read, or there is no space.
     fn index_rebuilt(&self, record: &SealRecord, rebuilt: bool) {
@@ -94,6 +97,8 @@ pub struct Stats {
     pub full: bool,
     /// The disk failed: nothing becomes durable any more.
     pub failed: bool,
+    /// The sealing thread failed: no segment is sealed until the next start.
+    pub sealing_lost: bool,
     /// Groups committed.
     pub commits: u64,
     /// Entries committed.

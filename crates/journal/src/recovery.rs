@@ -16,7 +16,7 @@ use crate::erasures;
 use crate::error::{Error, IoContext as _};
 use crate::holes::Hole;
 use crate::index;
-use crate::journal::{Journal, Shared};
+use crate::journal::{APPEND_BYTES_MAX, CONGESTED_BYTES, Journal, Shared};
 use crate::key::{Key, PublicKey};
 use crate::options::Options;
 use crate::paths::{self, Listing};
@@ -272,13 +272,33 @@ fn recover(
             return Ok((recovered, None));
         }
     };
-    // What was read may be in memory only: the last process may have died before it flushed. From here on it counts as
-    // durable, whether or not there is space for its seal.
+    // What was read may be in memory only: the last process may have died before it flushed, or of a flush that failed, after which
+    // no other flush writes what that one did not. From here on it counts as durable, whether or not there is space for its seal.
+    write_again(scan.file(), end.0 - base).doing("write", &recovered.path)?;
     scan.file().sync().doing("flush", &recovered.path)?;
     let length = length.max(end.0 - base);
     let complete = Complete { file: scan.into_file(), header, end: end.0, length, tally, erased };
     Ok((recovered, Some(complete)))
 }
+
+/// Writes once more what one flush may have covered, up to `end`.
+fn write_again(file: &dyn DiskFile, end: u64) -> std::io::Result<()> {
+    let mut buffer = vec![0; READ_BYTES];
+    let mut at = end.saturating_sub(FLUSHED_BYTES_MAX);
+    while at < end {
+        let block = &mut buffer[..(end - at).min(READ_BYTES as u64) as usize];
+        let read = file.read_at(block, at)?;
+        if read == 0 {
+            return Ok(());
+        }
+        file.write_at(&block[..read], at)?;
+        at += read as u64;
+    }
+    Ok(())
+}
+
+/// Appends wait once so much is pending, and those that come at that moment are taken.
+const FLUSHED_BYTES_MAX: u64 = CONGESTED_BYTES + 4 * APPEND_BYTES_MAX as u64;
 
 fn read_entries(scan: &mut Scan, tally: &mut Tally) -> std::io::Result<Stop> {
     loop {

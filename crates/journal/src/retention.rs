@@ -72,6 +72,19 @@ pub fn held(reader: &Reader) -> Result<Vec<Held>, Error> {
     Ok(held)
 }
 
+/// How many bytes there are before `durable` and behind the segments that are `held`: those become such segments.
+///
+/// # Errors
+///
+/// When the folder cannot be listed.
+pub fn unsealed(reader: &Reader, held: &[Held], durable: Lsn) -> Result<u64, Error> {
+    let from = match held.last() {
+        Some(last) => Some(last.end),
+        None => reader.oldest()?,
+    };
+    Ok(from.map_or(0, |from| durable.0.saturating_sub(from.0)))
+}
+
 /// Removes segments, oldest first, and tells the observer of each. Their seals stay, and so do their devices' hashes, until
 /// [`Reader::remove_leaves`]. Word of it is durable before the first one goes: whatever else is missing was lost.
 pub fn remove(reader: &Reader, removals: &[Removal], observer: &dyn Observer) -> Result<(), Error> {

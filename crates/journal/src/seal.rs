@@ -209,6 +209,8 @@ pub(crate) struct SealingThread {
     ending: Arc<AtomicBool>,
     thread: JoinHandle<()>,
     waiting: usize,
+    /// It has ended without having been asked to, and without a reason: it panicked.
+    lost: bool,
 }
 
 impl Sealing {
@@ -237,13 +239,18 @@ impl Sealing {
                 }
                 while sealer.rebuild_next()? {}
             }
-            Self::Thread(thread) => {
-                while let Ok(result) = thread.done.try_recv() {
-                    result?;
-                    thread.waiting -= 1;
-                    sealed += 1;
+            Self::Thread(thread) => loop {
+                match thread.done.try_recv() {
+                    Ok(result) => result?,
+                    Err(TryRecvError::Empty) => break,
+                    Err(TryRecvError::Disconnected) => {
+                        thread.lost = true;
+                        break;
+                    }
                 }
-            }
+                thread.waiting -= 1;
+                sealed += 1;
+            },
         }
         Ok(sealed)
     }
@@ -264,6 +271,11 @@ impl Sealing {
         Ok(sealer.missing.len())
     }
 
+    /// Whether nobody seals any more. What is complete is sealed at the next start.
+    pub(crate) fn is_lost(&self) -> bool {
+        matches!(self, Self::Thread(SealingThread { lost: true, .. }))
+    }
+
     /// How many segments wait.
     pub(crate) fn waiting(&self) -> usize {
         match self {
@@ -273,18 +285,21 @@ impl Sealing {
     }
 
     /// Goes on with a thread.
-    pub(crate) fn into_thread(self) -> Self {
-        let Self::Inline { sealer, waiting } = self else { return self };
+    pub(crate) fn into_thread(self) -> Result<Self, Fatal> {
+        let Self::Inline { sealer, waiting } = self else { return Ok(self) };
+        let folder = sealer.folder.clone();
         let (work, inbox) = channel();
         let (outbox, done) = channel();
         let ending = Arc::new(AtomicBool::new(false));
-        let thread = std::thread::spawn({
+        let seal = {
             let ending = Arc::clone(&ending);
             move || seal_all(*sealer, &inbox, &outbox, &ending)
-        });
-        let mut started = Self::Thread(SealingThread { work, done, ending, thread, waiting: 0 });
+        };
+        let thread = std::thread::Builder::new().name("seal".to_owned()).spawn(seal);
+        let thread = thread.or_fatal("start the thread that seals", &folder)?;
+        let mut started = Self::Thread(SealingThread { work, done, ending, thread, waiting: 0, lost: false });
         waiting.into_iter().for_each(|segment| started.add(segment));
-        started
+        Ok(started)
     }
 
     /// Ends the thread when it has sealed what it can, and returns how much that was. What finds no space is sealed at
@@ -294,7 +309,8 @@ impl Sealing {
         ending.store(true, Ordering::Release);
         drop(work);
         thread.thread().unpark();
-        thread.join().expect("the sealing thread does not panic");
+        // A panic there was told when it happened, and what it left is sealed at the next start.
+        let _ = thread.join();
         done.try_iter().try_fold(0, |sealed, result| result.map(|()| sealed + 1))
     }
 }

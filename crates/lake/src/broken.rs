@@ -1,4 +1,4 @@
-//! Tables that cannot be opened: one tenant's damage costs nobody else anything.
+//! Tables that cannot be opened, or written to: one tenant's damage costs nobody else anything.
 //!
 //! What comes for such a table is not taken. The journal keeps it, because the place up to which everything is in files stays
 //! before it, however far the other tables come. Once the table can be opened, the one who reads the journal begins again
@@ -56,13 +56,16 @@ impl Broken {
 
 impl<B: Waits> Tables<B> {
     /// A table that could not be opened, and can be now.
-    fn mended(&self, common: &Common) -> Option<String> {
+    fn mended(&self, common: &Common, now: Duration) -> Option<String> {
         let can = |tenant: &CompactString| {
             let at = common.place.table(tenant, B::SHAPE).ok()?;
             let (name, place) = (at.name.clone(), at.clone());
             let opened = common.ask(async {
                 match Table::find(at, common.node, B::SHAPE).await? {
-                    Some(table) => Shelf::<B>::new(&table).await.map(|_| true),
+                    Some(table) => {
+                        Shelf::<B>::new(&table).await?;
+                        Ok(common.place.stuck.is_over(&name, table.version(), now))
+                    }
                     // Somebody moved all of it away.
                     None => Ok(place.remains().await?.is_none()),
                 }
@@ -93,8 +96,8 @@ impl Writer {
         }
         self.look_at = now + LOOK_EVERY;
         let common = &self.common;
-        let mended = self.records.mended(common).or_else(|| self.frames.mended(common));
-        mended.or_else(|| self.events.mended(common)).map_or(Ok(()), |table| Err(Error::Mended { table }))
+        let mended = self.records.mended(common, now).or_else(|| self.frames.mended(common, now));
+        mended.or_else(|| self.events.mended(common, now)).map_or(Ok(()), |table| Err(Error::Mended { table }))
     }
 }
 

@@ -59,10 +59,9 @@ pub(crate) struct First {
 impl Buffer {
     /// Adds a row that came from the journal's entry at `place`.
     pub(crate) fn push(&mut self, row: &Row<'_>, place: Lsn, now: Duration) -> Result<(), Error> {
-        self.open.push(row);
+        self.bytes += bytes_of(row) + self.open.push(row);
         self.devices.push(row);
         self.count += 1;
-        self.bytes += bytes_of(row);
         self.first.get_or_insert(First { place, since: now });
         self.remember(row.device, Some(row.day()), row.id);
         if row.record.get(Key::DeviceTime).is_some() {

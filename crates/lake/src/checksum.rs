@@ -53,6 +53,25 @@ pub(crate) async fn check(store: &dyn ObjectStore, file: &ObjectMeta) -> Result<
     Ok(Kept::AsWritten)
 }
 
+/// Reads a file of which the table's log says so much.
+///
+/// # Errors
+///
+/// As [`check`].
+pub(crate) async fn read(store: &dyn ObjectStore, file: &ObjectMeta) -> Result<bytes::Bytes, Error> {
+    let damaged = |why: String| Error::Damaged { file: file.location.to_string(), why };
+    let bytes = store.get(&file.location).await?.bytes().await?;
+    match promised(&file.location) {
+        Some(promised) if crc32c::crc32c(&bytes) != promised => {
+            Err(damaged("its checksum is not the one that it was written with".to_owned()))
+        }
+        None if bytes.len() as u64 != file.size => {
+            Err(damaged(format!("it has {} bytes, and had {}", bytes.len(), file.size)))
+        }
+        _ => Ok(bytes),
+    }
+}
+
 /// Before the checksum.
 const MARK: &str = "-crc32c-";
 const DIGITS: usize = 8;

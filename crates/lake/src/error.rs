@@ -80,7 +80,7 @@ pub enum Error {
     /// A table's files are there and its log is not.
     #[error(
         "the table {table} has lost its log: there is no _delta_log, and {found} is there. Put _delta_log back from a backup; \
-         or move the folder away, and have `odograph replay` make again what the journal still has"
+         or move the folder away: then there is a new table, and what the journal still has becomes part of it"
     )]
     LogLost {
         /// Which table.
@@ -111,6 +111,39 @@ pub enum Error {
         file: String,
         /// What is wrong with it.
         why: String,
+    },
+    /// Rows cannot become part of a table, whatever is tried.
+    #[error("{why}")]
+    Stuck {
+        /// Which table.
+        table: String,
+        /// Why.
+        why: String,
+    },
+    /// Somebody else changed the table to something that only some programs may write to.
+    #[error(
+        "somebody else set features of the table {table} that we must not write with: {features}. Take them away with the \
+         program that set them ({remedy}), or put the table back from a backup"
+    )]
+    Features {
+        /// Which table.
+        table: String,
+        /// What they are called.
+        features: String,
+        /// How they are taken away.
+        remedy: String,
+    },
+    /// Rows of a file were deleted without the file being written again.
+    #[error(
+        "somebody else deleted rows of the table {table} in place, in the file {file}. Write its files again with the program that \
+         did it (in Spark: ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = false), then \
+         REORG TABLE delta.`{table}` APPLY (PURGE)), or put the table back from a backup"
+    )]
+    DeletedInPlace {
+        /// Which table.
+        table: String,
+        /// Which file.
+        file: String,
     },
     /// The table has a column of another type than records have.
     #[error(

@@ -49,7 +49,8 @@ const KIND: &str = "kind";
 const ATTRIBUTES: &str = "attributes";
 
 /// Events, by the day on which they began.
-pub(crate) static EVENTS: Shape = Shape { name: "events", fixed, order: &[columns::DEVICE, BEGIN], time: BEGIN };
+pub(crate) static EVENTS: Shape =
+    Shape { name: "events", fixed, order: &[columns::DEVICE, BEGIN], identity: None, time: BEGIN };
 
 fn fixed() -> Vec<Field> {
     vec![

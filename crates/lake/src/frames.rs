@@ -56,7 +56,7 @@ pub(crate) const PAYLOAD: &str = "payload";
 
 /// The journal's entries, by the day on which they were received.
 pub(crate) static FRAMES: Shape =
-    Shape { name: "frames", fixed, order: &[columns::DEVICE, PLACE], time: columns::RECEIVED };
+    Shape { name: "frames", fixed, order: &[columns::DEVICE, PLACE], identity: None, time: columns::RECEIVED };
 
 fn fixed() -> Vec<Field> {
     vec![

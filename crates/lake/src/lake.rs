@@ -1,5 +1,6 @@
 //! All tenants' history: opened by whoever reads, written by one.
 
+use crate::believed::Believed;
 use crate::buffer::Buffer;
 use crate::events::{self, EVENTS, Event, NoRows, Scope};
 use crate::files::day_name;
@@ -78,6 +79,12 @@ impl Options {
         self.keep_of.get(tenant).copied().unwrap_or(self.keep)
     }
 
+    /// Whether anything goes for being old.
+    pub fn retires(&self) -> bool {
+        let kept = std::iter::once(&self.keep).chain(self.keep_of.values());
+        kept.flat_map(|keep| [keep.records, keep.frames, keep.events]).any(|days| days.is_some())
+    }
+
     /// How many days the journal's entries are kept by whoever keeps them longest; `None`: for ever.
     pub fn frames_kept(&self) -> Option<u32> {
         let kept = std::iter::once(&self.keep).chain(self.keep_of.values()).map(|keep| keep.frames);
@@ -130,8 +137,8 @@ pub struct Latest {
     pub by_device: Option<Time>,
     /// The greatest event time of records for which the device gave none.
     pub by_receipt: Option<Time>,
-    /// Whether there are records whose claim could not be.
-    pub wrong_clock: bool,
+    /// The greatest time that the device claimed and that could not be.
+    pub wrong_until: Option<Time>,
 }
 
 /// Ids of records, as far as they can be told.
@@ -165,6 +172,8 @@ pub struct Writer {
     pub(crate) look_at: Duration,
     /// Which kind of tables maintenance looks at first.
     care_first: usize,
+    /// Which day it is, for retention.
+    believed: Believed,
 }
 
 impl Writer {
@@ -187,7 +196,9 @@ impl Writer {
         let common = Common { runtime, place, node, checkpoint_commits, at_once, footers, before: None };
         let (records, frames, events) = (Tables::default(), Tables::default(), Tables::default());
         let look_at = Duration::ZERO;
-        let mut writer = Self { lake, common, clock, options, records, frames, events, look_at, care_first: 0 };
+        let believed = Believed::new(&options);
+        let mut writer =
+            Self { lake, common, clock, options, records, frames, events, look_at, care_first: 0, believed };
         // What an earlier process was writing when it ended.
         writer.common.place.clean()?;
         for (tenant, shape) in writer.lake.ask(writer.common.place.tables())? {
@@ -424,6 +435,8 @@ impl Writer {
         }
         let (now, today, every) = (self.clock.monotonic(), Time(self.clock.now()), self.options.care_every);
         let (common, options) = (&self.common, &self.options);
+        let believed = self.believed.today(now, today, || self.records.days().chain(self.frames.days()).collect());
+        let first = |days: Option<u32>| Some(believed?.saturating_sub(i32::try_from(days?).unwrap_or(i32::MAX)));
         let (keep, mut grace) = (|tenant: &str| options.keep_of(tenant), options.grace);
         if options.hold.is_on(now) {
             grace = Grace::LONGEST;
@@ -432,9 +445,9 @@ impl Writer {
         for turn in 0..KINDS {
             let kind = (self.care_first + turn) % KINDS;
             let begun = match kind {
-                0 => self.records.care(common, now, every, today, |tenant| (keep(tenant).records, grace)),
-                1 => self.frames.care(common, now, every, today, |tenant| (keep(tenant).frames, grace)),
-                _ => self.events.care(common, now, every, today, |tenant| (keep(tenant).events, grace)),
+                0 => self.records.care(common, now, every, today, |tenant| (first(keep(tenant).records), grace)),
+                1 => self.frames.care(common, now, every, today, |tenant| (first(keep(tenant).frames), grace)),
+                _ => self.events.care(common, now, every, today, |tenant| (first(keep(tenant).events), grace)),
             };
             if begun {
                 self.care_first = (kind + 1) % KINDS;

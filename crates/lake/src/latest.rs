@@ -21,7 +21,7 @@ use compact_str::CompactString;
 use datafusion::arrow::array::{Array as _, ArrayRef, AsArray as _, RecordBatch};
 use datafusion::arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use hashbrown::HashMap;
-use odograph_model::{Key, Record, RecordId, Time};
+use odograph_model::{Key, Record, RecordId, Time, Value};
 use packed::Packed;
 
 /// All devices of which there are records.
@@ -52,8 +52,8 @@ pub(crate) struct Device {
     by_device: Option<Time>,
     /// The greatest event time of records for which the device gave none.
     by_receipt: Option<Time>,
-    /// Whether there are records whose claim could not be.
-    wrong_clock: bool,
+    /// The greatest time that the device claimed and that could not be.
+    wrong_until: Option<Time>,
     /// The latest receipt of a record without such a claim.
     sound: Option<Time>,
     /// The latest record without such a claim.
@@ -88,6 +88,8 @@ pub(crate) trait Summary: Default + Clone + Send + Sync + 'static {
     fn renewed(self, table: &Table, from: u64) -> impl Future<Output = Result<Self, Error>> + Send;
     /// Takes in what is known of other rows.
     fn merge(&mut self, others: Self);
+    /// So many rows of devices were there twice, and are once.
+    fn uncount(&mut self, twice: &std::collections::HashMap<CompactString, u64>);
     /// Adds a part of it, of [`SHARDS`], to what is saved.
     fn save(&self, checkpoint: &mut Checkpoint, shard: usize);
 }
@@ -104,6 +106,8 @@ impl Summary for () {
     }
 
     fn merge(&mut self, (): Self) {}
+
+    fn uncount(&mut self, _: &std::collections::HashMap<CompactString, u64>) {}
 
     fn save(&self, _: &mut Checkpoint, _: usize) {}
 }
@@ -133,6 +137,14 @@ impl Summary for Devices {
         }
     }
 
+    fn uncount(&mut self, twice: &std::collections::HashMap<CompactString, u64>) {
+        for (name, rows) in twice {
+            if let Some(device) = self.shards[shard_of(name)].get_mut(name) {
+                device.count = device.count.saturating_sub(*rows);
+            }
+        }
+    }
+
     fn save(&self, checkpoint: &mut Checkpoint, shard: usize) {
         checkpoint.add(self, shard);
     }
@@ -141,11 +153,15 @@ impl Summary for Devices {
 impl Devices {
     /// Takes in a row that is nowhere else.
     pub(crate) fn push(&mut self, row: &Row<'_>) {
-        let wrong = row.record.get(Key::DeviceTime).is_some();
+        let claim = row.record.get(Key::DeviceTime).map(|claim| match claim {
+            Value::Text(claim) => moment(claim),
+            _ => LAST,
+        });
+        let wrong = claim.is_some();
         let by_receipt = !wrong && row.record.get(Key::TimeSource).is_some();
         let order = Order { time: row.time, received: row.received, id: row.id };
         let device = self.entry(row.device);
-        if device.note(order, wrong, by_receipt) {
+        if device.note(order, claim, by_receipt) {
             *device.slot(wrong) = Some(Latest { order, packed: Packed::new(row.protocol, row.record) });
         }
     }
@@ -162,6 +178,8 @@ impl Devices {
         let schema = rows.schema();
         let of = |key| columns::find(&schema, key).and_then(column);
         let (claims, sources) = (of(Key::DeviceTime), of(Key::TimeSource));
+        let claims = claims.map(|claims| claims.as_string_opt::<i32>().ok_or_else(|| not_ours("device_time")));
+        let claims = claims.transpose()?;
         let has = |column: Option<&ArrayRef>, row| column.is_some_and(|values| values.is_valid(row));
         let mut row = 0;
         while row < rows.num_rows() {
@@ -170,10 +188,11 @@ impl Devices {
             // Of all rows of a device here, only the one that remains is looked at as a whole.
             let mut remain = [None; 2];
             while row < rows.num_rows() && names.value(row) == name {
-                let wrong = has(claims, row);
+                let claim = claims.filter(|claims| claims.is_valid(row)).map(|claims| moment(claims.value(row)));
+                let wrong = claim.is_some();
                 let order =
                     Order { time: times(row), received: received(row), id: RecordId(ids.value(row).cast_unsigned()) };
-                if device.note(order, wrong, !wrong && has(sources, row)) {
+                if device.note(order, claim, !wrong && has(sources, row)) {
                     *device.slot(wrong) = Some(Latest { order, packed: Packed::default() });
                     remain[usize::from(wrong)] = Some(row);
                 }
@@ -196,7 +215,7 @@ impl Devices {
             device: name.clone(),
             by_device: device.by_device,
             by_receipt: device.by_receipt,
-            wrong_clock: device.wrong_clock,
+            wrong_until: device.wrong_until,
         })
     }
 
@@ -251,15 +270,15 @@ fn shard_of(name: &str) -> usize {
 }
 
 impl Device {
-    /// Counts a record, and tells whether it is now the latest of its kind, to be put into its slot.
-    fn note(&mut self, order: Order, wrong: bool, by_receipt: bool) -> bool {
+    /// Counts a record, perhaps one with a claim that could not be, and tells whether it is now the latest of its kind, to be put into its slot.
+    fn note(&mut self, order: Order, wrong: Option<Time>, by_receipt: bool) -> bool {
         let Order { time, received, .. } = order;
         self.count += 1;
         self.first = Some(self.first.map_or(time, |first| first.min(time)));
         self.last = self.last.max(Some(time));
         self.received = self.received.max(Some(received));
-        self.wrong_clock |= wrong;
-        if wrong {
+        if let Some(claim) = wrong {
+            self.wrong_until = self.wrong_until.max(Some(claim));
             // Its own time is not known; it counts for as long as nothing better came with it or after it.
             let latest = self.wrong.as_ref().is_none_or(|latest| order > latest.order);
             return latest && self.sound < Some(received);
@@ -287,7 +306,7 @@ impl Device {
         self.received = self.received.max(other.received);
         self.by_device = self.by_device.max(other.by_device);
         self.by_receipt = self.by_receipt.max(other.by_receipt);
-        self.wrong_clock |= other.wrong_clock;
+        self.wrong_until = self.wrong_until.max(other.wrong_until);
         self.sound = self.sound.max(other.sound);
         self.best = later(self.best.take(), other.best);
         self.wrong = later(self.wrong.take(), other.wrong);
@@ -316,11 +335,18 @@ impl Latest {
     }
 }
 
+/// What a device claimed; what is no moment may be any.
+fn moment(claim: &str) -> Time {
+    Time::parse(claim).unwrap_or(LAST)
+}
+
 fn moments(column: &ArrayRef) -> Result<impl Fn(usize) -> Time, Error> {
     let moments = column.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| not_ours("time"))?;
     Ok(|row| Time(moments.value(row).div_euclid(1000)))
 }
 
+/// After all times.
+const LAST: Time = Time(i64::MAX);
 /// How many parts devices are in.
 pub(crate) const SHARDS: usize = 64;
 

@@ -4,10 +4,12 @@
 //! and the place in the journal that was reached, so that a crash can neither lose nor duplicate a row. A [`Lake`] is
 //! what everyone else reads.
 
+mod believed;
 mod broken;
 mod buffer;
 mod checksum;
 mod columns;
+mod columnwise;
 mod compaction;
 mod entries;
 mod erase;
@@ -36,6 +38,7 @@ mod shape;
 mod source;
 mod storage;
 mod store;
+mod stuck;
 mod table;
 mod tables;
 mod tenant;
@@ -63,7 +66,8 @@ pub use questions::{Answer, Stop};
 pub use rehearsal::rehearse;
 pub use remote::{Requests, StoreConfig, Trouble, TroubleKind, check_store, is_secret_option};
 pub use replace::{
-    DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Replaced, Replacement,
+    DeviceDifference, Difference, Gathered, KeyDifference, Load, Past, Period, REPLACED_ROWS_MAX, Recorded, Replaced,
+    Replacement,
 };
 pub use rows::Row;
 pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Wanted, export_columns, stored};
@@ -72,3 +76,13 @@ pub use store::{DiskStore, disk_is_full};
 pub use tables::BeforeCommit;
 pub use tenant::Stream;
 pub use whole::{CheckedFiles, DamagedFile};
+
+/// The columns of the table `frames`.
+pub fn frame_columns() -> Vec<arrow::datatypes::Field> {
+    (frames::FRAMES.fixed)()
+}
+
+/// The columns of the table `events`.
+pub fn event_columns() -> Vec<arrow::datatypes::Field> {
+    (events::EVENTS.fixed)()
+}

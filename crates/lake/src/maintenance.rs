@@ -2,7 +2,6 @@
 //! entries of the log and files that nobody needs are deleted. One bounded step at a time, so that a flush never waits long.
 
 use crate::files::day_name;
-use crate::rows::day_of;
 use crate::table::{Change, Table, last_checkpoint};
 use crate::underway::{self, Underway};
 use crate::{Error, columns};
@@ -60,11 +59,11 @@ pub(crate) struct Step {
 }
 
 impl Table {
-    /// Takes the files out of the table that are of days before the last `keep` ones, in a commit of their own.
-    pub(crate) async fn retire(&mut self, keep: u32, now: Time) -> Result<Step, Error> {
+    /// Takes the files out of the table that are of days before the `first` one that is kept, in a commit of their own.
+    pub(crate) async fn retire(&mut self, first: i32, now: Time) -> Result<Step, Error> {
         self.settle().await?;
         // Days as the log has them sort as texts: four digits of the year, and none before the year 0.
-        let first = day_name(day_of(now).saturating_sub(i32::try_from(keep).unwrap_or(i32::MAX)));
+        let first = day_name(first);
         let mut remove = self.paths_of(|day| day < first.as_str());
         if remove.is_empty() {
             return Ok(Step::default());

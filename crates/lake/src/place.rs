@@ -7,6 +7,7 @@ use crate::latest::SAVED;
 use crate::maintenance::is_data;
 use crate::remote::{self, Remote, Requests, StoreConfig, Trouble};
 use crate::shape::{RECORDS, Shape};
+use crate::stuck::Stuck;
 use crate::table::failed;
 use crate::{DiskStore, Error};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
@@ -29,6 +30,8 @@ pub struct Place {
     claimed: Arc<Mutex<BTreeSet<String>>>,
     /// Files that were found damaged, with why.
     damaged: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Tables that nothing can be written to.
+    pub(crate) stuck: Arc<Stuck>,
     /// Who hears of questions.
     pub(crate) on_questions: fn(bool),
 }
@@ -82,7 +85,8 @@ impl Place {
     }
 
     fn new(home: Home) -> Self {
-        Self { home, owner: None, claimed: Arc::default(), damaged: Arc::default(), on_questions: |_| {} }
+        let (claimed, damaged, stuck) = (Arc::default(), Arc::default(), Arc::default());
+        Self { home, owner: None, claimed, damaged, stuck, on_questions: |_| {} }
     }
 
     /// The same place, of which somebody hears when questions begin to be answered (`true`), and when all have been: while they
@@ -197,7 +201,7 @@ impl Place {
         let Home::Remote { store, .. } = &self.home else { return error };
         let is_something_else = error.is_final()
             || error.is_of_the_question()
-            || matches!(error, Error::Refused(_) | Error::Changed | Error::Column { .. });
+            || matches!(error, Error::Refused(_) | Error::Changed | Error::Column { .. } | Error::Features { .. });
         match store.trouble_since(since) {
             Some(trouble) if !is_something_else => Error::Trouble(trouble),
             _ => error,

@@ -143,32 +143,52 @@ pub(crate) fn register(context: &SessionContext, views: Views, more: &Schema) ->
     let tables: [(&'static Shape, Option<View>); 3] = [(&RECORDS, records), (&FRAMES, frames), (&EVENTS, events)];
     let mut columns_of_records = columns::merged(&Arc::new(Schema::new((RECORDS.fixed)())), more);
     for (shape, view) in tables {
-        let Some(view) = view else {
-            let is_of_records = shape.name == RECORDS.name;
-            let fixed = || Arc::new(Schema::new((shape.fixed)()));
-            let schema = if is_of_records { columns_of_records.clone() } else { fixed() };
-            register_empty(context, shape.name, schema)?;
-            continue;
+        let is_of_records = shape.name == RECORDS.name;
+        let table: Arc<dyn TableProvider> = match view {
+            Some(view) if is_of_records => {
+                let whole = Whole::new(view.files, view.hot).with(more);
+                columns_of_records = whole.schema();
+                Arc::new(whole)
+            }
+            Some(view) => Arc::new(Whole::new(view.files, view.hot)),
+            None if is_of_records => empty(context, columns_of_records.clone())?,
+            None => empty(context, Arc::new(Schema::new((shape.fixed)())))?,
         };
-        let mut whole = Whole::new(view.files, view.hot);
-        if shape.name == RECORDS.name {
-            whole = whole.with(more);
-            columns_of_records = whole.schema();
+        if is_of_records {
+            context.register_table(TRACK, track(context, table.clone(), &columns_of_records)?)?;
         }
-        context.register_table(shape.name, Arc::new(whole))?;
+        context.register_table(shape.name, table)?;
     }
     let Some(devices) = devices else {
-        register_empty(context, LAST, columns_of_records)?;
-        return register_empty(context, DEVICES, DevicesTable::columns());
+        context.register_table(LAST, empty(context, columns_of_records)?)?;
+        context.register_table(DEVICES, empty(context, DevicesTable::columns())?)?;
+        return Ok(());
     };
     context.register_table(LAST, Arc::new(LastTable::new(devices.clone(), columns_of_records)))?;
     context.register_table(DEVICES, Arc::new(DevicesTable::new(devices)))?;
     Ok(())
 }
 
-fn register_empty(context: &SessionContext, name: &str, schema: SchemaRef) -> Result<(), Error> {
-    context.register_table(name, context.read_batch(RecordBatch::new_empty(schema))?.into_view())?;
-    Ok(())
+fn empty(context: &SessionContext, schema: SchemaRef) -> Result<Arc<dyn TableProvider>, Error> {
+    Ok(context.read_batch(RecordBatch::new_empty(schema))?.into_view())
+}
+
+/// Where devices were: the records with a position, and of those what a line on a map needs.
+fn track(
+    context: &SessionContext,
+    records: Arc<dyn TableProvider>,
+    has: &Schema,
+) -> Result<Arc<dyn TableProvider>, Error> {
+    let of = |key: Key| match columns::find(has, key) {
+        Some(name) => Ok(Expr::from(column(name))),
+        None => nothing(&columns::data_type(key)),
+    };
+    let mut wanted: Vec<Expr> = [columns::DEVICE, columns::DAY, columns::TIME].map(col).to_vec();
+    for key in TRACK_KEYS {
+        wanted.push(of(key)?.alias(columns::of(key).name()));
+    }
+    let is_there = of(Key::PositionLatitude)?.is_not_null().and(of(Key::PositionLongitude)?.is_not_null());
+    Ok(context.read_table(records)?.filter(is_there)?.select(wanted)?.into_view())
 }
 
 /// Files and rows besides them, as one table with the columns of both.
@@ -204,6 +224,10 @@ fn column(name: &str) -> datafusion::common::Column {
 
 /// Each device's latest record.
 const LAST: &str = "last";
+/// Each record with a position.
+const TRACK: &str = "track";
+const TRACK_KEYS: [Key; 4] =
+    [Key::PositionLatitude, Key::PositionLongitude, Key::PositionSpeed, Key::PositionDirection];
 /// Each device.
 const DEVICES: &str = "devices";
 /// Long enough for a month of a fleet; a person does not wait longer.

@@ -6,7 +6,7 @@ mod apply;
 mod compare;
 
 pub use apply::{REPLACED_ROWS_MAX, Replaced, Replacement};
-pub use compare::{DeviceDifference, Difference, Gathered, KeyDifference};
+pub use compare::{DeviceDifference, Difference, Gathered, KeyDifference, Recorded};
 
 use crate::frames::{DECISION, KIND, NODE, PLACE, STREAM};
 use crate::lake::{Lake, Writer};

@@ -97,8 +97,9 @@ impl Rows {
         self.count
     }
 
-    /// Adds one.
-    pub(crate) fn push(&mut self, row: &Row<'_>) {
+    /// Adds one. Returns how many bytes columns take for rows that have no value in them, as far as that was not told before.
+    pub(crate) fn push(&mut self, row: &Row<'_>) -> usize {
+        let known = self.keys.len();
         self.device.append_value(row.device);
         self.time.append_value(written(row.time).0 * 1000);
         self.received.append_value(written(row.received).0 * 1000);
@@ -114,7 +115,11 @@ impl Rows {
             column.append(value);
         }
         self.push_raw(row.record.raw_values());
+        // Of columns that came with this row, all rows before it lack a value; of all, this one does where it says nothing.
+        let missing =
+            (self.keys.len() - known) * self.count + self.keys.len() - row.record.values().len().min(self.keys.len());
         self.count += 1;
+        missing * MISSING_BYTES
     }
 
     fn push_raw(&mut self, values: &[(CompactString, CompactString)]) {
@@ -276,6 +281,8 @@ fn raw_builder() -> MapBuilder<StringBuilder, StringBuilder> {
 const ROW_BYTES: usize = 120;
 /// What a parameter's value takes.
 const VALUE_BYTES: usize = 12;
+/// What a value takes that is not there, most often.
+const MISSING_BYTES: usize = 8;
 /// What an element outside the dictionary takes besides its texts.
 const RAW_BYTES: usize = 8;
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;

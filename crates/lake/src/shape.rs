@@ -12,10 +12,17 @@ pub(crate) struct Shape {
     pub(crate) fixed: fn() -> Vec<Field>,
     /// By what the rows of a day are sorted: the device first.
     pub(crate) order: &'static [&'static str],
+    /// What says of two rows that are sorted alike whether they are the same; `None`: that is nobody's question.
+    pub(crate) identity: Option<&'static str>,
     /// The second column: together with the device, a reader chooses files by it.
     pub(crate) time: &'static str,
 }
 
 /// What devices said.
-pub(crate) static RECORDS: Shape =
-    Shape { name: "records", fixed: columns::fixed, order: &[columns::DEVICE, columns::TIME], time: columns::TIME };
+pub(crate) static RECORDS: Shape = Shape {
+    name: "records",
+    fixed: columns::fixed,
+    order: &[columns::DEVICE, columns::TIME],
+    identity: Some(columns::ID),
+    time: columns::TIME,
+};

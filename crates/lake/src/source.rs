@@ -38,7 +38,7 @@ use datafusion::physical_plan::union::UnionExec;
 use deltalake::kernel::{Add, EagerSnapshot};
 use deltalake::logstore::{LogStore, LogStoreRef};
 use object_store::{ObjectMeta, ObjectStore, path::Path};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The files of one version of a table.
@@ -78,9 +78,10 @@ struct Known {
 }
 
 impl Files {
-    /// The files that a snapshot has; all, or those with one of these paths. `schema` has all columns that they can have,
+    /// The files that a snapshot of the table `name` has; all, or those with one of these paths. `schema` has all columns that they can have,
     /// `time` is the one of which the table's log knows the range, besides the device.
     pub(crate) fn new(
+        name: &str,
         log: &LogStoreRef,
         snapshot: &EagerSnapshot,
         schema: &SchemaRef,
@@ -99,10 +100,7 @@ impl Files {
                 continue;
             }
             if view.deletion_vector_descriptor().is_some() {
-                let path = view.path().into_owned();
-                return Err(Error::Refused(format!(
-                    "rows of the file {path} were deleted in place: somebody else changed the table"
-                )));
+                return Err(Error::DeletedInPlace { table: name.to_owned(), file: view.path().into_owned() });
             }
             let (day, size) = (view.partition_values_map().remove(columns::DAY).flatten(), view.size());
             let mut file = File::new(&root, &view.object_store_path(), size, view.modification_time(), day)?;
@@ -165,6 +163,13 @@ impl Files {
         }
     }
 
+    /// The only file there is, with its day, as it was written.
+    pub(crate) async fn read(&self) -> std::result::Result<(i32, bytes::Bytes), Error> {
+        let [file] = &self.files[..] else { return Err(Error::Changed) };
+        let day = file.day_number().ok_or_else(|| Error::Refused("a file has no day".to_owned()))?;
+        Ok((day, checksum::read(&*self.store, &file.meta).await?))
+    }
+
     /// Looks whether all that may match `filters` are as they were written.
     pub(crate) async fn are_as_written(
         &self,
@@ -180,6 +185,11 @@ impl Files {
     /// How many bytes they have.
     pub(crate) fn bytes(&self) -> u64 {
         self.files.iter().map(|file| file.meta.size).sum()
+    }
+
+    /// The days of which there are any.
+    pub(crate) fn days(&self) -> BTreeSet<i32> {
+        self.files.iter().filter_map(File::day_number).collect()
     }
 
     /// How many there are, by day.

@@ -11,9 +11,9 @@ use datafusion::parquet::schema::types::ColumnPath;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-/// How a file of these rows is written, which are sorted.
-pub(crate) fn properties(rows: &RecordBatch, shape: &Shape) -> Result<WriterProperties, Error> {
-    let level = if rows.num_rows() < LARGE_ROWS { COMPRESSION } else { LARGE_COMPRESSION };
+/// How a file of so many rows is written, which are sorted: of these, or of some more like them.
+pub(crate) fn properties(rows: &RecordBatch, count: usize, shape: &Shape) -> Result<WriterProperties, Error> {
+    let level = if count < LARGE_ROWS { COMPRESSION } else { LARGE_COMPRESSION };
     let level = Compression::ZSTD(ZstdLevel::try_new(level).expect("the level is one that Zstandard has"));
     let path = |name: &str| ColumnPath::from(name);
     let mut properties = WriterProperties::builder()
@@ -99,7 +99,7 @@ fn smallest(column: &ArrayRef, level: Compression) -> Result<Encoding, Error> {
 /// Files are written once and read often; above this, size hardly shrinks and time grows.
 const COMPRESSION: i32 = 3;
 /// A reader looks at the statistics of each group: fewer are faster.
-const GROUP_ROWS: usize = 1 << 20;
+pub(crate) const GROUP_ROWS: usize = 1 << 20;
 /// How often the length of a page is looked at: rows may be long.
 const WRITE_ROWS: usize = 256;
 /// What is read at least of a column for one device. Fewer are read faster, and take more room: with a quarter of these, 7 %

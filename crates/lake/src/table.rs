@@ -10,7 +10,7 @@ use crate::underway::{self, Underway};
 use crate::{Error, columns};
 use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use deltalake::kernel::engine::arrow_conversion::TryIntoKernel as _;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TransactionError};
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, PROTOCOL, TransactionError};
 use deltalake::kernel::{
     Action, Add, EagerSnapshot, LogicalFileView, MetadataExt as _, Remove, StructType, Transaction,
 };
@@ -103,6 +103,7 @@ impl Table {
         let (gone, large) = (HashMap::new(), HashSet::new());
         let (is_doubtful, footers) = (false, source::footers());
         let mut table = Self { shape, at, node, log, snapshot, schema, is_doubtful, checkpoint, gone, large, footers };
+        table.check_features()?;
         table.look()?;
         table.check_owner(None).await?;
         Ok(table)
@@ -232,6 +233,7 @@ impl Table {
         let now: HashSet<String> = self.paths().into_iter().collect();
         let version = self.version();
         self.gone.extend(before.into_iter().filter(|path| !now.contains(path)).map(|path| (path, version)));
+        self.check_features()?;
         self.schema = self.snapshot.arrow_schema();
         self.look()?;
         self.check_owner(Some(writer)).await?;
@@ -364,12 +366,35 @@ impl Table {
 
     fn files(&self, only: Option<&[String]>) -> Result<Arc<Files>, Error> {
         let (schema, time) = (&self.schema, self.shape.time);
-        Ok(Arc::new(Files::new(&self.log, &self.snapshot, schema, time, only, &self.footers)?))
+        Ok(Arc::new(Files::new(&self.at.name, &self.log, &self.snapshot, schema, time, only, &self.footers)?))
     }
 
     /// For errors.
     pub(super) fn failed(&self, doing: &'static str) -> impl Fn(DeltaTableError) -> Error {
         failed(&self.at.name, doing)
+    }
+
+    /// Looks whether somebody else set something of the table that we would break by writing to it.
+    fn check_features(&self) -> Result<(), Error> {
+        let name = &self.at.name;
+        let refused = |features: String, remedy: String| Error::Features { table: name.clone(), features, remedy };
+        let configuration = self.snapshot.metadata().configuration();
+        if configuration.get(COLUMN_MAPPING).is_some_and(|mode| mode != "none") {
+            let remedy =
+                format!("in Spark: ALTER TABLE delta.`{name}` SET TBLPROPERTIES ('{COLUMN_MAPPING}' = 'none')");
+            return Err(refused("columnMapping".to_owned(), remedy));
+        }
+        match PROTOCOL.can_write_to(&self.snapshot) {
+            Ok(()) => Ok(()),
+            Err(TransactionError::UnsupportedTableFeatures(features)) => {
+                let mut names: Vec<String> = features.iter().map(ToString::to_string).collect();
+                names.sort();
+                let drop = |feature: &String| format!("ALTER TABLE delta.`{name}` DROP FEATURE {feature}");
+                let remedy = names.iter().map(drop).collect::<Vec<_>>().join("; ");
+                Err(refused(names.join(", "), format!("in Spark: {remedy}")))
+            }
+            Err(error) => Err(self.failed("written")(error.into())),
+        }
     }
 
     /// Looks whether the columns are what such rows have (anyone may write to the folder), and puts them in order: the
@@ -477,6 +502,8 @@ const fn number(id: u64) -> i64 {
     (id & u64::MAX >> 1).cast_signed()
 }
 
+/// The property by which columns have other names in files than in the table.
+const COLUMN_MAPPING: &str = "delta.columnMapping.mode";
 /// The process that committed last.
 const WRITER: &str = "writer";
 /// The journal whose places the cursors are.

@@ -124,6 +124,10 @@ impl<B: Waits> Tables<B> {
             let (tenant, shelf) = (tenant.into(), Arc::new(Shelf::new(&table).await?));
             Ok::<_, Error>(Open { tenant, shelf, cursors, slot: Slot::Here(Box::new(table)), care_at: Duration::ZERO })
         });
+        let opened = match common.place.stuck.why(&table) {
+            Some(why) => Err(Error::Stuck { table: table.clone(), why }),
+            None => opened,
+        };
         let opened = match opened {
             Err(error) if error.is_damage() => {
                 let why = error.line();
@@ -160,6 +164,11 @@ impl<B: Waits> Tables<B> {
     /// Since when the row waits that waits longest.
     pub(crate) fn waiting_since(&self) -> Option<Duration> {
         self.list.iter().filter_map(|open| open.shelf.waiting_since()).min()
+    }
+
+    /// The days of which there are rows in files.
+    pub(crate) fn days(&self) -> impl Iterator<Item = i32> {
+        self.list.iter().flat_map(|open| open.shelf.files().files.days())
     }
 
     /// How much memory everything takes that is not in files yet.
@@ -209,14 +218,14 @@ impl<B: Waits> Tables<B> {
         now: Duration,
         every: Duration,
         today: Time,
-        keep: impl Fn(&str) -> (Option<u32>, Grace),
+        keep: impl Fn(&str) -> (Option<i32>, Grace),
     ) -> bool {
         let due = |open: &&mut Open<B>| open.care_at <= now && matches!(open.slot, Slot::Here(_));
         let Some(open) = self.list.iter_mut().filter(due).min_by_key(|open| open.care_at) else { return false };
-        let (keep, grace) = keep(&open.tenant);
+        let (first, grace) = keep(&open.tenant);
         // Sooner, if there turns out to be more to do.
         open.care_at = now + every;
-        open.begin(common, Work::Care(keep, grace), Purpose::Care, today);
+        open.begin(common, Work::Care(first, grace), Purpose::Care, today);
         true
     }
 }
@@ -303,6 +312,14 @@ impl<B: Waits> Open<B> {
             return Err(lost("it failed before".to_owned()));
         };
         let (table, done) = wait(job).map_err(|error| lost(error.to_string()))?;
+        if purpose == Purpose::Flush {
+            let stuck = &table.place().stuck;
+            match &done.error {
+                Some(error) if error.is_damage() => stuck.failed(table.name(), table.version(), error.line()),
+                Some(_) => {}
+                None => stuck.wrote(table.name()),
+            }
+        }
         self.slot = Slot::Here(table);
         for (stream, until) in done.flushed {
             self.cursors[stream] = until;
@@ -325,4 +342,4 @@ impl<B: Waits> Open<B> {
 
 /// Of a table that cannot be opened.
 const TOLD: &str = "a table of history cannot be opened. Other tenants' history goes on; what comes for this table waits in the \
-                    journal, which can give up nothing from here on. Put the table back from a backup: within a minute, history goes on there";
+                    journal, which can give up nothing from here on. Do what is said here, or put the table back from a backup: within a minute, history goes on there";

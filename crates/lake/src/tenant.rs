@@ -7,9 +7,11 @@ use crate::rows::{Row, day_of};
 use crate::source::Files;
 use crate::underway::{self, Underway};
 use crate::{Error, columns, table::Table};
+use compact_str::CompactString;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use odograph_model::{Lsn, RecordId, Time};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -228,6 +230,11 @@ impl<B: Waits> Shelf<B> {
             state.summary.merge(rows.into_summary());
         }
         Ok(())
+    }
+
+    /// Rows of these devices are not there any more that were there twice.
+    pub(crate) fn uncount(&self, twice: &HashMap<CompactString, u64>) {
+        self.lock().summary.uncount(twice);
     }
 
     /// Saves what is known of the rows in files, if that is due: after so many commits, or so long after the last time, or

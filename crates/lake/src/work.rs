@@ -1,6 +1,7 @@
 //! What is done to a table aside from the thread that fills it: one piece of work at a time for each table, few at once.
 
 use crate::buffer::Waits;
+use crate::columnwise::{self, Encoded, Part};
 use crate::compaction;
 use crate::files::{self, File};
 use crate::maintenance::{Grace, Step};
@@ -10,7 +11,7 @@ use crate::table::{Change, Table};
 use crate::tables::Common;
 use crate::tenant::{Came, Shelf, application, grown};
 use crate::underway::{self, Underway};
-use crate::{Error, columns};
+use crate::{Error, columns, storage};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use deltalake::kernel::Add;
@@ -23,8 +24,8 @@ use std::sync::Arc;
 pub(crate) enum Work {
     /// Makes files of what is on its way, of these streams.
     Flush(Vec<usize>),
-    /// One step of maintenance, with so many days that are kept.
-    Care(Option<u32>, Grace),
+    /// One step of maintenance, with the first day that is kept; `None`: everything is.
+    Care(Option<i32>, Grace),
 }
 
 /// How it went.
@@ -66,7 +67,7 @@ pub(crate) async fn run<B: Waits>(shelf: &Shelf<B>, table: &mut Table, work: Wor
                 }
             }
         }
-        Work::Care(keep, grace) => match care(shelf, table, keep, grace, common.checkpoint_commits, now).await {
+        Work::Care(first, grace) => match care(shelf, table, first, grace, common.checkpoint_commits, now).await {
             Ok(step) => done.more = step.more,
             Err(error) => tracing::warn!(%error, table = B::SHAPE.name, "maintenance is tried again later"),
         },
@@ -88,7 +89,7 @@ async fn flush<B: Waits>(
     // An earlier attempt may have made the commit, and failed only to learn of it.
     let mut now_made = false;
     if table.cursor(&cursor).await?.is_none_or(|reached| reached < until) {
-        let (rows, schema) = fitted(rows, table.schema())?;
+        let (rows, schema) = named(rows, table.schema())?;
         // No other commit of this stream has this cursor, and what an earlier attempt left is overwritten.
         let name = format!("{}-{}", cursor.replace('/', "-"), until.0);
         let flush = Underway::begin(underway::FLUSH, table.name());
@@ -119,7 +120,7 @@ async fn tidy_up<B: Waits>(
 async fn care<B: Waits>(
     shelf: &Shelf<B>,
     table: &mut Table,
-    keep: Option<u32>,
+    first: Option<i32>,
     grace: Grace,
     checkpoint_commits: u64,
     now: Time,
@@ -128,8 +129,8 @@ async fn care<B: Waits>(
     if table.catch_up().await? {
         shelf.publish(table, Came::Other).await?;
     }
-    if let Some(keep) = keep {
-        let retired = table.retire(keep, now).await?;
+    if let Some(first) = first {
+        let retired = table.retire(first, now).await?;
         if retired.changed {
             shelf.publish(table, Came::Other).await?;
         }
@@ -150,43 +151,74 @@ async fn care<B: Waits>(
 
 async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Result<bool, Error> {
     table.settle().await?;
-    let parts: Vec<_> = table.parts().into_iter().filter(|part| !table.large.contains(&part.path)).collect();
-    let parts = compaction::decide(parts);
-    if parts.is_empty() {
+    let all = table.parts().into_iter().filter(|part| !table.large.contains(&part.path));
+    let chosen = compaction::decide(all.collect());
+    if chosen.is_empty() {
         return Ok(false);
     }
     let _underway = Underway::begin(underway::COMPACTION, table.name());
-    let schema = table.schema().clone();
-    let (mut paths, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0);
     let since = table.place().failures();
-    for part in parts {
-        let more = match rows_of(table, std::slice::from_ref(&part.path)).await {
-            Ok(more) => more,
-            Err(error) => return damaged(table, part.path, since, error),
+    let (mut paths, mut parts, mut bytes, mut rows, mut widest) = (Vec::new(), Vec::new(), 0, 0, 0);
+    for chosen in chosen {
+        if bytes + chosen.bytes > MERGED_BYTES_MAX || rows + chosen.rows > storage::GROUP_ROWS {
+            break;
+        }
+        let part = match part_of(table, &chosen.path).await {
+            Ok(part) => part,
+            Err(error) => return damaged(table, chosen.path, since, error),
         };
-        bytes += more.iter().map(RecordBatch::get_array_memory_size).sum::<usize>();
-        if bytes > MERGED_BYTES_MAX && !paths.is_empty() {
+        widest += part.column_bytes_max();
+        if widest > MERGED_COLUMN_BYTES_MAX && !paths.is_empty() {
             if paths.len() == 1 {
-                table.large.extend([part.path, paths.remove(0)]);
+                table.large.extend([chosen.path, paths.remove(0)]);
             }
             break;
         }
-        rows.extend(more);
-        paths.push(part.path);
+        (bytes, rows) = (bytes + chosen.bytes, rows + chosen.rows);
+        parts.push(part);
+        paths.push(chosen.path);
     }
     if paths.len() < 2 {
         return Ok(false);
     }
     // The version is this commit's alone, and what an earlier attempt left is overwritten.
-    let name = format!("merged-{}", table.version() + 1);
-    let files = paths.len();
-    let add = write(table, rows, &schema, name, now).await?;
+    let (name, files) = (table.file_name(&format!("merged-{}", table.version() + 1)), paths.len());
+    let (schema, shape) = (table.schema().clone(), table.shape());
+    let merge = move || {
+        let mut parts = Encoded::new(parts);
+        parts.fits(shape)?;
+        columnwise::encode(&mut parts, &schema, shape, &name, true)
+    };
+    let merged = tokio::task::spawn_blocking(merge).await;
+    let made = match merged.map_err(|error| Error::Refused(format!("files cannot be merged: {error}")))? {
+        Err(Error::Damaged { file, why }) if paths.contains(&file) => {
+            return damaged(table, file.clone(), since, Error::Damaged { file, why });
+        }
+        made => made?,
+    };
+    let (add, twice, held) = (put(table, made.files, now).await?, made.twice, made.held_max);
     let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
     let change = Change { add, schema: None, remove: paths, cursor: None, changes_rows: false, operation, now };
     let merged = table.commit(&change).await?;
     shelf.publish(table, if merged { Came::Same } else { Came::Other }).await?;
-    tracing::debug!(files, "small files became one");
+    if merged && !twice.is_empty() {
+        tracing::info!(
+            rows = twice.values().sum::<u64>(),
+            table = table.name(),
+            "records that came twice are there once"
+        );
+        shelf.uncount(&twice);
+        // A start would count what the files had before: of this commit it cannot tell.
+        shelf.save(table, now, true).await;
+    }
+    tracing::debug!(files, held, "small files became one");
     Ok(merged)
+}
+
+/// A file that is to be merged, as it is stored.
+async fn part_of(table: &Table, path: &String) -> Result<Part, Error> {
+    let (day, bytes) = table.part(std::slice::from_ref(path))?.read().await?;
+    Part::new(path.clone(), day, bytes)
 }
 
 /// A file that is to be merged cannot be read. If that will not pass, it is told once, and the file stays as it is.
@@ -257,10 +289,16 @@ pub(crate) async fn replace<B: Waits>(
     Err(Error::Refused(format!("somebody else changes the table {} all the time", table.shape().name)))
 }
 
-/// Rows with all columns of the table and their own.
-pub(crate) fn fitted(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch>, SchemaRef), Error> {
+/// Rows with the names that their columns have in the table, and the table's columns with those.
+fn named(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch>, SchemaRef), Error> {
     let rows: Vec<_> = rows.into_iter().map(|batch| columns::renamed(batch, schema)).collect::<Result<_, _>>()?;
     let schema = grown(schema, &rows);
+    Ok((rows, schema))
+}
+
+/// Rows with all columns of the table and their own.
+pub(crate) fn fitted(rows: Vec<RecordBatch>, schema: &SchemaRef) -> Result<(Vec<RecordBatch>, SchemaRef), Error> {
+    let (rows, schema) = named(rows, schema)?;
     let rows = rows.iter().map(|batch| columns::fitted(batch, &schema)).collect::<Result<_, _>>()?;
     Ok((rows, schema))
 }
@@ -279,14 +317,20 @@ pub(crate) async fn write(
     let encoded: Vec<File> = tokio::task::spawn_blocking(encode)
         .await
         .map_err(|error| Error::Refused(format!("rows cannot be made into a file: {error}")))??;
+    put(table, encoded, now).await
+}
+
+async fn put(table: &Table, files: Vec<File>, now: Time) -> Result<Vec<Add>, Error> {
     let (store, mut added) = (table.store(), Vec::new());
-    for file in encoded {
+    for file in files {
         added.push(files::write(&*store, file, now).await?);
     }
     Ok(added)
 }
 
-/// What is merged at once has to fit into memory, a few times.
-const MERGED_BYTES_MAX: usize = 128 << 20;
+/// What is merged at once is held as it is stored. Two of the largest files that are merged at all.
+const MERGED_BYTES_MAX: usize = 64 << 20;
+/// The largest column of all that is merged at once, decoded, of which there are two while it is sorted.
+const MERGED_COLUMN_BYTES_MAX: usize = 64 << 20;
 /// As often as a commit.
 const REPLACE_TRIES_MAX: usize = 16;

@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_env::{Disk, LocalDisk};
-use odograph_lake::{Error, FrameRow, Grace, Lake, Limits, Options, Row, Unread, Writer};
+use odograph_lake::{Error, FrameRow, Grace, Lake, Limits, Options, Place, Row, Unread, Writer};
 use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, TestClock};
 use std::path::{Path, PathBuf};
@@ -193,6 +193,49 @@ fn a_table_that_breaks_while_others_are_written_holds_the_journal_from_there() {
     writer.flush(Lsn(800), true).unwrap();
     assert_eq!((writer.committed(Lsn(800)), writer.committed_frames(Lsn(800))), (Lsn(500), Lsn(800)));
     assert_eq!(counted(&writer, "one"), Ok((2, 2)));
+}
+
+#[test]
+fn a_table_that_nothing_can_be_written_to_is_left_alone_and_tried_again_later() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Place::folder(Arc::new(LocalDisk), folder.path());
+    let clock = TestClock::new(NOW);
+    let begin = || {
+        let mut writer = Writer::open_at(place.clone(), Arc::new(clock.clone()), Options::default()).unwrap();
+        for number in 0..4 {
+            push_of(&mut writer, ["one", "two"][number as usize % 2], number);
+        }
+        writer
+    };
+    // Where the day's files should be, there is a file.
+    drop(begin().flush(Lsn(400), false));
+    let day = folder.path().join("two/records/day=2026-01-01");
+    std::fs::write(&day, b"in the way").unwrap();
+    for _ in 0..2 {
+        let refused = begin().flush(Lsn(400), true).unwrap_err();
+        assert!(!refused.may_pass(), "{refused:?}");
+    }
+    let mut writer = begin();
+    writer.flush(Lsn(400), true).unwrap();
+    assert_eq!(counted(&writer, "one"), Ok((2, 2)), "goes on");
+    let broken = writer.lake().broken_tables();
+    let told = broken.iter().map(|it| (&*it.tenant, it.table)).collect::<Vec<_>>();
+    assert_eq!(told, [("two", "records")]);
+    assert!(broken.iter().all(|it| it.why.starts_with("nothing can be written to it: ")), "{broken:?}");
+    assert_eq!((writer.committed(Lsn(400)), writer.committed_frames(Lsn(400))), (Lsn(0), Lsn(400)));
+    clock.advance(Duration::from_secs(61));
+    writer.flush(Lsn(400), false).unwrap();
+    std::fs::remove_file(&day).unwrap();
+    clock.advance(Duration::from_secs(29 * 60));
+    writer.flush(Lsn(400), false).unwrap();
+    clock.advance(Duration::from_secs(61));
+    let mended = writer.flush(Lsn(400), false).unwrap_err();
+    assert!(matches!(mended, Error::Mended { .. }), "{mended:?}");
+    drop(writer);
+    let mut writer = begin();
+    writer.flush(Lsn(400), true).unwrap();
+    assert_eq!((counted(&writer, "one"), counted(&writer, "two")), (Ok((2, 2)), Ok((2, 2))), "each once");
+    assert_eq!(writer.committed(Lsn(400)), Lsn(400));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn nothing_but_the_tenants_own_tables_can_be_read() {
     check(&writer.lake(), Limits::default(), &cases);
     let lake = writer.lake();
     let tables = "SELECT * FROM information_schema.tables WHERE table_schema = 'public'";
-    assert_eq!(ask(&lake, tables, Limits::default()), Ok(5), "records, frames, events, last and devices");
+    assert_eq!(ask(&lake, tables, Limits::default()), Ok(6), "records, frames, events, track, last and devices");
     assert_eq!(ask(&lake, "SELECT * FROM records WHERE device = 'another'", Limits::default()), Ok(0));
 }
 

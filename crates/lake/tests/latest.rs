@@ -134,10 +134,13 @@ fn a_kill_between_commit_and_checkpoint_counts_nothing_twice() {
     assert_eq!(json(&writer.lake(), "SELECT count(*) AS n FROM records"), [json!({"n": 30})]);
 }
 
-fn known(writer: &odograph_lake::Writer) -> Vec<(String, Option<Time>, Option<Time>, bool)> {
+/// A device, and up to where there are records of it by its clock, by ours, and under a wrong one.
+type Known = (String, [Option<Time>; 3]);
+
+fn known(writer: &odograph_lake::Writer) -> Vec<Known> {
     let known = writer.latest().into_iter();
     let mut known: Vec<_> =
-        known.map(|of| (of.device.to_string(), of.by_device, of.by_receipt, of.wrong_clock)).collect();
+        known.map(|of| (of.device.to_string(), [of.by_device, of.by_receipt, of.wrong_until])).collect();
     known.sort();
     known
 }

@@ -43,7 +43,7 @@ fn again(numbers: impl Iterator<Item = u64>, zone_hours: i64) -> Gathered {
     let mut gathered = Gathered::default();
     for number in numbers {
         gathered.readable(&device(number), received(number));
-        with_row(number, zone_hours, |row| gathered.push(row, Some(row.time)));
+        with_row(number, zone_hours, |row| gathered.push(row, Some(row.time), None));
     }
     gathered
 }
@@ -137,7 +137,7 @@ fn what_cannot_be_decoded_again_stays_and_what_is_elsewhere_does_not_come_twice(
     let record = Record::at(time);
     let second =
         Row { device: "device-0", time, received: received(3), id: RecordId(777), protocol: "test", record: &record };
-    gathered.push(&second, Some(time));
+    gathered.push(&second, Some(time), None);
     let record = Record::at(received(500));
     let later = Row {
         device: "device-0",
@@ -149,7 +149,7 @@ fn what_cannot_be_decoded_again_stays_and_what_is_elsewhere_does_not_come_twice(
     };
     writer.push("default", &later, Lsn(500)).unwrap();
     writer.flush(Lsn(600), true).unwrap();
-    gathered.push(&Row { received: received(3), ..later }, Some(later.time));
+    gathered.push(&Row { received: received(3), ..later }, Some(later.time), None);
     assert!(compare(&writer, gathered).replacement.is_empty());
 }
 
@@ -170,7 +170,7 @@ fn new_and_gone_records_are_told_with_their_values() {
         protocol: "test",
         record: &record,
     };
-    gathered.push(&more, record.time);
+    gathered.push(&more, record.time, None);
     let difference = compare(&writer, gathered);
     let (zero, two) = (&difference.devices["device-0"], &difference.devices["device-2"]);
     assert_eq!((zero.same, zero.new, zero.gone, zero.changed), (8, 1, 0, 0));

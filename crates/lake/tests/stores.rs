@@ -179,6 +179,36 @@ fn nodes_that_commit_at_the_same_moment_lose_nothing() {
     assert_eq!(anew(&store), all);
 }
 
+/// A device that hears no answer sends the same to another gateway. Each counts it; once their files are merged, it is there once.
+#[test]
+fn what_two_nodes_were_sent_is_there_once_when_their_files_are_merged() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    let mut two = open(&place(&store, Owner { writer: 200, journal: 20 }), 1).unwrap();
+    // Eight files of one size become one, by whoever finds the eighth.
+    for number in 0..4 {
+        speed(&mut one, number * 10..number * 10 + 10);
+        one.flush(Lsn(number * 1000 + 1000), true).unwrap();
+        speed(&mut two, number * 10 + 5..number * 10 + 15);
+        two.flush(Lsn(number * 1000 + 1500), true).unwrap();
+    }
+    let all: Vec<i64> = (0..45).collect();
+    assert_eq!(ids(&two.lake()).unwrap(), all, "each once");
+    one.maintain().unwrap();
+    assert_eq!(ids(&one.lake()).unwrap(), all);
+    assert_eq!(anew(&store), all);
+    let counted = |lake: &odograph_lake::Lake| {
+        let mut answer =
+            lake.query("default", "SELECT CAST(sum(records) AS BIGINT) AS id FROM devices", Limits::default()).unwrap();
+        let rows = answer.next_rows().unwrap().unwrap();
+        rows.column(0).as_primitive::<odograph_lake::arrow::datatypes::Int64Type>().value(0)
+    };
+    assert_eq!(counted(&two.lake()), 45, "and is counted so");
+    drop((one, two));
+    let again = open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap();
+    assert_eq!(counted(&again.lake()), 45, "after a restart, too");
+}
+
 #[test]
 fn columns_that_two_nodes_bring_at_the_same_moment_are_both_there() {
     let store = Flaky::new();

@@ -149,6 +149,49 @@ fn days_that_are_not_kept_go_with_their_files_and_the_rest_stays() {
 }
 
 #[test]
+fn a_clock_that_leaps_ahead_empties_no_history() {
+    let disk = FaultDisk::new();
+    let keep = Keep { records: Some(5), frames: Some(5), events: None };
+    let open = || open_with(&disk, Options { keep, ..Options::default() }).unwrap();
+    let (mut writer, clock) = open();
+    let mut number = 0;
+    let mut days =
+        |writer: &mut odograph_lake::Writer, clock: &odograph_testkit::TestClock, days: std::ops::Range<i64>| {
+            for day in days {
+                clock.set_now(NOW + day * DAY_MS);
+                clock.advance(Duration::from_secs(3600));
+                push_at(writer, number, Time(NOW + day * DAY_MS));
+                push_frame_at(writer, number, Time(NOW + day * DAY_MS));
+                writer.flush(Lsn(number * 100 + 50), true).unwrap();
+                writer.maintain().unwrap();
+                number += 1;
+            }
+        };
+    days(&mut writer, &clock, 0..10);
+    let kept: Vec<i64> = (4..10).collect();
+    assert_eq!(ids(&writer.lake()), kept, "the last five days and today");
+    drop(writer);
+    // The machine begins in the year 2080, and devices send.
+    const LEAP_DAYS: i64 = 54 * 365;
+    let (mut writer, clock) = open();
+    days(&mut writer, &clock, LEAP_DAYS..LEAP_DAYS + 6);
+    let all: Vec<i64> = (4..16).collect();
+    assert_eq!((ids(&writer.lake()), places(&writer.lake()).len()), (all.clone(), 12), "nothing went");
+    drop(writer);
+    // Also not after another start.
+    let (mut writer, clock) = open();
+    clock.set_now(NOW + (LEAP_DAYS + 6) * DAY_MS);
+    writer.maintain().unwrap();
+    assert_eq!(ids(&writer.lake()), all);
+    // Somebody puts it right, and days go as before.
+    days(&mut writer, &clock, 11..12);
+    assert_eq!(ids(&writer.lake()), [vec![6, 7, 8, 9], (10..17).collect()].concat());
+    // Where it was right after all, a week of receipts says so.
+    days(&mut writer, &clock, LEAP_DAYS + 7..LEAP_DAYS + 8);
+    assert_eq!(ids(&writer.lake()), [12, 13, 14, 15, 17]);
+}
+
+#[test]
 fn a_table_stays_small_whatever_the_number_of_commits() {
     let disk = FaultDisk::new();
     let grace = Grace { files: Duration::from_secs(60), log: Duration::from_secs(60) };
@@ -234,6 +277,142 @@ fn somebody_elses_columns_and_files_stay_beside_ours() {
     writer.maintain().unwrap();
     drop(writer);
     check(&open(&disk).unwrap());
+}
+
+/// Adds an entry to the log of a tenant's records, as another program would.
+fn put_entry(disk: &FaultDisk, tenant: &str, lines: &[Value]) {
+    let log = PathBuf::from(format!("/data/lake/{tenant}/records/_delta_log"));
+    let entries = disk.files().into_iter().filter(|path| path.starts_with(&log) && path.extension().unwrap() == "json");
+    let next = log.join(format!("{:020}.json", entries.count()));
+    let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    disk.put(&next, text.as_bytes());
+}
+
+/// The first line of a tenant's log that says this.
+fn line_of(disk: &FaultDisk, tenant: &str, what: &str) -> Value {
+    let log = PathBuf::from(format!("/data/lake/{tenant}/records/_delta_log"));
+    let mut entries: Vec<_> = disk.files().into_iter().filter(|path| path.starts_with(&log)).collect();
+    entries.sort();
+    let texts = entries.iter().map(|path| String::from_utf8(disk.content(path).unwrap()).unwrap());
+    let lines: Vec<Value> = texts
+        .flat_map(|text| text.lines().map(|line| serde_json::from_str(line).unwrap()).collect::<Vec<_>>())
+        .collect();
+    lines.into_iter().find(|line| line.get(what).is_some()).unwrap()
+}
+
+/// What somebody else sets of one tenant's table costs no other tenant anything, and is told with what to do.
+fn check_foreign(entry: impl Fn(&FaultDisk) -> Vec<Value>, why: impl Fn(&FaultDisk) -> String) {
+    let disk = FaultDisk::new();
+    let push_to = |writer: &mut odograph_lake::Writer, tenant: &str, number: u64| {
+        let (time, record) = (Time(NOW), Record::at(Time(NOW)));
+        let id = RecordId(number);
+        let row = Row { device: "d", time, received: time, id, protocol: "test", record: &record };
+        if !writer.has(tenant, &row, Lsn(number)).unwrap() {
+            writer.push(tenant, &row, Lsn(number)).unwrap();
+        }
+    };
+    let mut writer = open(&disk).unwrap();
+    push_to(&mut writer, "one", 1);
+    push_to(&mut writer, "two", 2);
+    writer.flush(Lsn(3), true).unwrap();
+    put_entry(&disk, "two", &entry(&disk));
+    let why = why(&disk);
+    let told = |writer: &odograph_lake::Writer| {
+        let broken = writer.lake().broken_tables();
+        let told = broken.iter().map(|it| (it.tenant.to_string(), it.table, it.why.clone())).collect::<Vec<_>>();
+        let expected = [("two".to_owned(), "records", why.clone())];
+        assert_eq!(told, expected);
+    };
+    // A server that runs begins again, and opens all tables.
+    push_to(&mut writer, "one", 4);
+    push_to(&mut writer, "two", 5);
+    let refused = writer.flush(Lsn(6), true).unwrap_err();
+    assert_eq!(refused.line(), why);
+    drop(writer);
+    let mut writer = open(&disk).unwrap();
+    told(&writer);
+    for number in [4, 7] {
+        push_to(&mut writer, "one", number);
+        push_to(&mut writer, "two", number + 1);
+    }
+    writer.flush(Lsn(9), true).unwrap();
+    writer.maintain().unwrap();
+    let count = |tenant: &str| {
+        let mut answer =
+            writer.lake().query(tenant, "SELECT id FROM records", odograph_lake::Limits::default()).ok()?;
+        let mut rows = 0;
+        while let Some(batch) = answer.next_rows().unwrap() {
+            rows += batch.num_rows();
+        }
+        Some(rows)
+    };
+    assert_eq!((count("one"), count("two")), (Some(3), None));
+    told(&writer);
+    assert_eq!(writer.committed(Lsn(9)), Lsn(0), "what came for it stays in the journal");
+}
+
+#[test]
+fn features_that_somebody_set_cost_nobody_else_anything() {
+    let protocol = |features: &'static [&'static str]| {
+        move |_: &FaultDisk| {
+            vec![json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features}})]
+        }
+    };
+    let begin = "somebody else set features of the table /data/lake/two/records that we must not write with: ";
+    let end = "), or put the table back from a backup";
+    let drop = |feature: &str| format!("ALTER TABLE delta.`/data/lake/two/records` DROP FEATURE {feature}");
+    let with = "Take them away with the program that set them (in Spark: ";
+    let why =
+        format!("{begin}clustering, domainMetadata. {with}{}; {}{end}", drop("clustering"), drop("domainMetadata"));
+    check_foreign(protocol(&["appendOnly", "invariants", "domainMetadata", "clustering"]), |_| why.clone());
+    let why =
+        format!("{begin}domainMetadata, rowTracking. {with}{}; {}{end}", drop("domainMetadata"), drop("rowTracking"));
+    check_foreign(protocol(&["appendOnly", "invariants", "domainMetadata", "rowTracking"]), |_| why.clone());
+    let mapping = |disk: &FaultDisk| {
+        let mut metadata = line_of(disk, "two", "metaData");
+        metadata["metaData"]["configuration"]["delta.columnMapping.mode"] = json!("name");
+        metadata["metaData"]["configuration"]["delta.columnMapping.maxColumnId"] = json!("50");
+        let mut schema: Value = serde_json::from_str(metadata["metaData"]["schemaString"].as_str().unwrap()).unwrap();
+        for (id, field) in schema["fields"].as_array_mut().unwrap().iter_mut().enumerate() {
+            field["metadata"]["delta.columnMapping.id"] = json!(id + 1);
+            field["metadata"]["delta.columnMapping.physicalName"] = field["name"].clone();
+        }
+        metadata["metaData"]["schemaString"] = Value::String(schema.to_string());
+        vec![json!({"protocol": {"minReaderVersion": 2, "minWriterVersion": 5}}), metadata]
+    };
+    let unset = "ALTER TABLE delta.`/data/lake/two/records` SET TBLPROPERTIES ('delta.columnMapping.mode' = 'none')";
+    check_foreign(mapping, |_| format!("{begin}columnMapping. {with}{unset}{end}"));
+}
+
+#[test]
+fn rows_that_somebody_deleted_in_place_cost_nobody_else_anything() {
+    let deleted = |disk: &FaultDisk| {
+        let add = line_of(disk, "two", "add");
+        let mut after = add.clone();
+        after["add"]["deletionVector"] = json!({
+            "storageType": "i", "pathOrInlineDv": "wi5b=000010000siXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L", "sizeInBytes": 40,
+            "cardinality": 1
+        });
+        let remove = json!({"remove": {"path": add["add"]["path"], "dataChange": true, "deletionTimestamp": NOW,
+            "partitionValues": add["add"]["partitionValues"], "size": add["add"]["size"], "extendedFileMetadata": true}});
+        let features = json!(["deletionVectors"]);
+        let writer = json!(["deletionVectors", "appendOnly", "invariants"]);
+        let protocol = json!({"protocol":
+            {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": writer}});
+        let mut metadata = line_of(disk, "two", "metaData");
+        metadata["metaData"]["configuration"]["delta.enableDeletionVectors"] = json!("true");
+        vec![protocol, metadata, remove, after]
+    };
+    let why = |disk: &FaultDisk| {
+        let add = line_of(disk, "two", "add");
+        let (file, table) = (add["add"]["path"].as_str().unwrap(), "/data/lake/two/records");
+        format!(
+            "somebody else deleted rows of the table {table} in place, in the file {file}. Write its files again with the program \
+             that did it (in Spark: ALTER TABLE delta.`{table}` SET TBLPROPERTIES ('delta.enableDeletionVectors' = false), then \
+             REORG TABLE delta.`{table}` APPLY (PURGE)), or put the table back from a backup"
+        )
+    };
+    check_foreign(deleted, why);
 }
 
 #[test]

@@ -4,8 +4,8 @@
 
 mod support;
 
-use odograph_lake::{Grace, Options};
-use odograph_model::Lsn;
+use odograph_lake::{Grace, Options, Row};
+use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::FaultDisk;
 use std::time::Duration;
 use support::{DAY_MS, NOW, Sent, json, open_with, push_sent};
@@ -95,4 +95,42 @@ fn a_week_of_commits_leaves_few_files() {
 #[ignore = "takes minutes"]
 fn a_week_of_a_commit_each_minute_leaves_few_files() {
     Week::run(1);
+}
+
+/// Devices that name hundreds of things, few in each record, do not keep files from being merged.
+#[test]
+fn a_wide_tables_files_stay_few() {
+    const COMMITS: u64 = 100;
+    const ROWS: u64 = 1000;
+    let disk = FaultDisk::new();
+    let mut writer = support::open(&disk).unwrap();
+    let kinds: [fn(u8) -> Key; 7] = [
+        Key::AinN,
+        Key::TemperatureN,
+        Key::HumidityN,
+        Key::TirePressureN,
+        Key::TireTemperatureN,
+        Key::AxleWeightN,
+        Key::FuelVolumeN,
+    ];
+    for number in 0..COMMITS * ROWS {
+        let time = Time(NOW + i64::try_from(number % 86_000).unwrap() * 1000);
+        let mut record = Record::at(time);
+        for value in 0..4 {
+            let key = (number * 4 + value) % 448;
+            record.set(kinds[(key / 64) as usize](1 + (key % 64) as u8), number as f64);
+        }
+        let (device, id) = (support::device(number), RecordId(number));
+        let row = Row { device: &device, time, received: time, id, protocol: "test", record: &record };
+        writer.push("default", &row, Lsn(number)).unwrap();
+        if number % ROWS == ROWS - 1 {
+            writer.flush(Lsn(number + 1), true).unwrap();
+        }
+    }
+    writer.maintain().unwrap();
+    let files: usize = writer.lake().files("default").values().sum();
+    // One of 64,000 rows, four of 8,000, four of 1,000.
+    assert_eq!(files, 9);
+    let last = "SELECT count(*) AS n, count(fuel_volume_64) AS of_one FROM records";
+    assert_eq!(json(&writer.lake(), last), [serde_json::json!({"n": 100_000, "of_one": 892})]);
 }

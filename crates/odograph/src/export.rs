@@ -34,6 +34,7 @@ use odograph_ingest::{Roster, State};
 use odograph_journal::Reader;
 use odograph_lake::{Lake, Wanted};
 use odograph_model::{Lsn, Time};
+use odograph_pipeline::Window;
 use odograph_protocols::{Binding, Decision};
 use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
@@ -166,6 +167,8 @@ pub(crate) struct Origin {
     /// Whose journal that is.
     pub(crate) node: u16,
     pub(crate) roster: Arc<Roster>,
+    /// How far devices' clocks may be from ours.
+    pub(crate) window: Window,
     /// Up to where the journal is durable; `None`: as far as it can be read.
     pub(crate) until: Option<Lsn>,
 }

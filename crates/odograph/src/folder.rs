@@ -233,11 +233,16 @@ impl Folder {
         UnixStream::connect(address)
     }
 
+    /// The process that took the folder last.
+    pub(crate) fn holder(&self) -> Option<u32> {
+        let mut text = String::new();
+        File::open(self.0.join("lock")).and_then(|mut file| file.read_to_string(&mut text)).ok()?;
+        text.trim().parse().ok()
+    }
+
     /// The error for a folder that another process has.
     pub(crate) fn held(&self) -> Failure {
-        let mut text = String::new();
-        let read = File::open(self.0.join("lock")).and_then(|mut file| file.read_to_string(&mut text));
-        let by = match read.ok().and_then(|_| text.trim().parse::<u32>().ok()) {
+        let by = match self.holder() {
             Some(pid) => format!("process {pid}"),
             None => "another process".to_owned(),
         };

@@ -27,7 +27,7 @@ use odograph_journal::{CursorStore, Journal, Reader};
 use odograph_lake::{Answer, BrokenTable, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Unread, Writer};
 use odograph_live::Live;
 use odograph_model::Lsn;
-use odograph_pipeline::{FrameCounts, PipelineError, Places};
+use odograph_pipeline::{FrameCounts, PipelineError, Places, Window};
 use std::collections::BTreeMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,6 +49,7 @@ pub(crate) struct Place {
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
+    window: Window,
     watch: Option<Watch>,
     metering: Metering,
     /// Whether it was said that all tables are gone.
@@ -69,7 +70,8 @@ impl Place {
         let told = Arc::default();
         let journal = folder.journal(config.journal.node);
         let metering = Metering::new(folder.usage(config.journal.node));
-        Ok(Self { reader, journal, lake, clock, options, watch: None, metering, told })
+        let window = config.clock.window();
+        Ok(Self { reader, journal, lake, clock, options, window, watch: None, metering, told })
     }
 
     /// How much tenants use, as it is counted here.
@@ -113,23 +115,29 @@ impl Place {
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
         let (records, frames) = (cursors.cursor(RECORDS), cursors.cursor(FRAMES));
-        let from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
+        let mut from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
         if records.is_none() || frames.is_none() {
             // Before a segment is complete: what has no cursor holds nothing back.
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
         }
         let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
-        if from.least() > Lsn::default() && writer.is_empty() && !self.told.swap(true, Ordering::Relaxed) {
-            tracing::error!(
-                lake = ?self.lake, until = %from.least(),
-                "history is lost: the journal up to this place was in tables, and there are none. Stop the server and put them back \
-                 from a backup; or have `odograph replay` make again what the journal still has. It goes on from here"
-            );
+        if from.least() > Lsn::default() && writer.is_empty() {
+            let (until, still) = (from.least(), self.reader.oldest()?.unwrap_or_default());
+            // From here on, nothing goes from the journal that is not in the new tables.
+            from = Places::default();
+            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+            if !self.told.swap(true, Ordering::Relaxed) {
+                tracing::error!(
+                    lake = ?self.lake, %until, %still,
+                    "history is lost: the journal up to this place was in tables, and there are none. What the journal still has is read \
+                     again; all before that has to come from a backup: stop the server and put the tables back"
+                );
+            }
         }
         self.metering.open(from.least())?;
         writer.before_commits(self.metering.before_commits());
         let tables = Tables { writer, watch: self.watch.clone(), metering: self.metering.clone() };
-        Ok((Pipeline::open(&self.reader, tables, from)?, cursors))
+        Ok((Pipeline::open(&self.reader, tables, from, self.window)?, cursors))
     }
 }
 
@@ -227,6 +235,11 @@ impl History {
     /// The node whose journal fills it.
     pub(crate) const fn node(&self) -> u16 {
         self.node
+    }
+
+    /// How far devices' clocks may be from ours.
+    pub(crate) fn window(&self) -> Window {
+        self.current.window
     }
 
     /// How much tenants use, as it is counted on the way into history.

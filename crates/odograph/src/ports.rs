@@ -1,7 +1,7 @@
 //! Which process has a port: from `/proc`, as far as it tells us.
 
 use odograph_protocols::Transport;
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 
 /// A process that has a port.
@@ -19,28 +19,37 @@ impl std::fmt::Display for Holder {
 
 /// Who listens on a port; `None` where nobody does, or the process is somebody else's and hidden from us.
 pub(crate) fn holder(transport: Transport, port: u16) -> Option<Holder> {
-    let inodes: Vec<u64> = ["", "6"]
-        .iter()
-        .filter_map(|family| fs::read_to_string(format!("/proc/net/{}{family}", transport.name())).ok())
-        .flat_map(|table| listening(&table, transport, port))
-        .collect();
-    let wanted: HashMap<String, ()> = inodes.iter().map(|inode| (format!("socket:[{inode}]"), ())).collect();
+    let wanted = sockets(transport, port);
     if wanted.is_empty() {
         return None;
     }
     let processes = fs::read_dir("/proc").ok()?;
     let pids = processes.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
-    pids.into_iter().find(|pid| has_one(*pid, &wanted)).map(|pid| {
+    pids.into_iter().find(|pid| has_one(*pid, &wanted) == Some(true)).map(|pid| {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
         Holder { pid, name: name.trim().to_owned() }
     })
 }
 
-fn has_one(pid: u32, wanted: &HashMap<String, ()>) -> bool {
-    let Ok(files) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    files
-        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
-        .any(|target| target.to_str().is_some_and(|target| wanted.contains_key(target)))
+/// Whether a process listens on a port; `None` where it is hidden from us.
+pub(crate) fn has(pid: u32, transport: Transport, port: u16) -> Option<bool> {
+    has_one(pid, &sockets(transport, port))
+}
+
+/// The sockets that listen on a port, as links to open files name them.
+fn sockets(transport: Transport, port: u16) -> HashSet<String> {
+    let inodes: Vec<u64> = ["", "6"]
+        .iter()
+        .filter_map(|family| fs::read_to_string(format!("/proc/net/{}{family}", transport.name())).ok())
+        .flat_map(|table| listening(&table, transport, port))
+        .collect();
+    inodes.iter().map(|inode| format!("socket:[{inode}]")).collect()
+}
+
+fn has_one(pid: u32, wanted: &HashSet<String>) -> Option<bool> {
+    let files = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+    let mut targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+    Some(targets.any(|target| target.to_str().is_some_and(|target| wanted.contains(target))))
 }
 
 /// The inodes of the sockets that listen on `port`, out of `/proc/net/{tcp,tcp6,udp,udp6}`.
@@ -73,6 +82,10 @@ mod tests {
         let found = |transport, port| holder(transport, port).map(|holder| holder.pid);
         assert_eq!(found(Transport::Tcp, tcp.local_addr().unwrap().port()), Some(pid));
         assert_eq!(found(Transport::Udp, udp.local_addr().unwrap().port()), Some(pid));
+        let port = tcp.local_addr().unwrap().port();
+        assert_eq!((has(pid, Transport::Tcp, port), has(1_u32 << 31, Transport::Tcp, port)), (Some(true), None));
+        drop(tcp);
+        assert_eq!(has(pid, Transport::Tcp, port), Some(false));
     }
 
     #[test]

@@ -13,9 +13,9 @@ use crate::export::{Sink, entry};
 use crate::history::row;
 use anyhow::{Result, bail};
 use compact_str::CompactString;
-use odograph_journal::Kind;
-use odograph_lake::{Gathered, Load, Past, Period, Replaced, Replacement};
-use odograph_model::Time;
+use odograph_journal::{Entry, Kind};
+use odograph_lake::{Gathered, Load, Past, Period, Recorded, Replaced, Replacement};
+use odograph_model::{Lsn, Time};
 use odograph_pipeline::{Again, CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Came, Event, Window};
 use odograph_protocols::{Binding, DECIDED_SEVERAL, Decision};
 use serde::{Deserialize, Serialize};
@@ -86,8 +86,8 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
         from: Time(query.from),
         to: Time(query.to),
         lead_ms: current.lead_ms,
-        behind_ms: CLOCK_BEHIND_MAX_MS,
-        ahead_ms: CLOCK_AHEAD_MAX_MS,
+        behind_ms: behind(current.window),
+        ahead_ms: ahead(current.window),
     };
     let replay = Replay { past: &past, period, query, settled: &settled };
     let parts = parts(past.loads(&period, &query.devices)?)?;
@@ -157,7 +157,8 @@ impl Replay<'_> {
     /// Decodes what some devices sent; for that, what all of `read` said is read.
     fn gather(&self, devices: &[CompactString], read: &[CompactString], total: &mut Total) -> Result<Gathered> {
         let wanted: HashSet<&str> = devices.iter().map(CompactString::as_str).collect();
-        let (mut again, mut gathered) = (Again::new(Window::default(), self.settled.clone()), Gathered::default());
+        let (mut again, mut gathered) = (Again::new(self.settled.window(), self.settled.clone()), Gathered::default());
+        let mut before = Before::new(self.settled);
         let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
         self.past.frames(&self.period, read, |node, frame| {
             let Some(entry) = entry(frame) else { return Ok(()) };
@@ -169,12 +170,15 @@ impl Replay<'_> {
                     && binding.tenant == self.query.tenant
                     && wanted.contains(binding.device.as_str())
             };
+            let (known, mut number, first) = (before.known(&entry, node, frame.segment), 0, gathered.count());
             let take = |event: &Event<'_>| {
+                let recorded = known.get(number).copied();
+                number += 1;
                 // Where each device of a frame was not decided about, the others went along with the frame's own.
                 let is_decided = event.device() == event.binding.device;
                 if is_decided && is_asked(event.binding) {
                     self.settled.used_by(event.protocol);
-                    gathered.push(&row(event), event.claimed);
+                    gathered.push(&row(event), event.claimed, recorded);
                 } else if is_wanted
                     && event.binding.decision == Decision::Accepted
                     && (!is_decided || event.device() == frame.device)
@@ -183,6 +187,9 @@ impl Replay<'_> {
                 }
             };
             let came = again.entry(&entry, node, frame.segment, take);
+            if number != known.len() {
+                gathered.forget_before(first);
+            }
             if is_wanted && entry.kind == Kind::FRAME {
                 match came {
                     Came::Read => {}
@@ -209,6 +216,37 @@ impl Replay<'_> {
         total.malformed += malformed;
         total.unreadable += unreadable;
         Ok(gathered)
+    }
+}
+
+/// So far from the time of receipt an event time may be; what came before the window was made narrower may be as far as ever.
+fn behind(window: Window) -> i64 {
+    window.behind_max_ms.max(CLOCK_BEHIND_MAX_MS)
+}
+
+fn ahead(window: Window) -> i64 {
+    window.ahead_max_ms.max(CLOCK_AHEAD_MAX_MS)
+}
+
+/// What records were known by when their bytes came: a device that sent one again later is recognised by that.
+struct Before {
+    again: Again,
+    known: Vec<Recorded>,
+}
+
+impl Before {
+    fn new(settled: &Settled) -> Self {
+        Self { again: Again::new(settled.window(), Arc::new(settled.as_recorded())), known: Vec::new() }
+    }
+
+    /// The records of the next entry, in their order.
+    fn known(&mut self, entry: &Entry<'_>, node: i32, segment: Lsn) -> &[Recorded] {
+        let known = &mut self.known;
+        known.clear();
+        self.again.entry(entry, node, segment, |event: &Event<'_>| {
+            known.push(Recorded { id: event.id, claimed: event.claimed.unwrap_or(event.time()) });
+        });
+        known
     }
 }
 

@@ -325,7 +325,7 @@ fn pages_of_sites_that_are_named_may_ask_with_a_token() {
         assert_eq!(told.header("access-control-allow-methods"), Some("GET, HEAD, POST, PUT, PATCH, DELETE"));
         assert_eq!(
             told.header("access-control-allow-headers"),
-            Some("authorization, content-type, if-none-match, last-event-id, range")
+            Some("authorization, content-type, if-none-match, if-range, last-event-id, range")
         );
         assert_eq!((told.header("access-control-max-age"), told.header("vary")), (Some("600"), Some("origin")));
         assert_eq!(told.header("access-control-allow-credentials"), None);

@@ -127,6 +127,35 @@ fn the_doctor_looks_at_everything_and_says_what_to_do() {
 }
 
 #[test]
+fn the_doctor_tells_ports_of_the_server_from_those_that_somebody_else_has() {
+    let place = Place::new();
+    let server = place.serve();
+    let (own, taken) = (server.listener("tcp"), std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let taken = taken.local_addr().map(|address| (taken, address)).expect("an address");
+    let http = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let http_address = http.local_addr().expect("an address");
+    let listener =
+        |address| format!("[[listener]]\nprotocol = \"wialon\"\ntransport = \"tcp\"\nlisten = \"{address}\"\n");
+    let text = format!("[ingest]\ndefault_ports = false\n{}{}", listener(own), listener(taken.1));
+    let path = place.write("odograph.toml", &text);
+    let mut command = place.command(&["doctor", "--json", "--config", path.to_str().expect("UTF-8")]);
+    let output = command.env("ODOGRAPH_HTTP__LISTEN", http_address.to_string()).output().expect("it runs");
+    let findings = json(std::str::from_utf8(&output.stdout).expect("UTF-8"));
+    let found = |check: &str| -> Vec<String> {
+        let all = findings.as_array().expect("findings").iter().filter(|finding| finding["check"] == check);
+        all.map(|finding| finding["found"].as_str().expect("a text").to_owned()).collect()
+    };
+    assert_eq!(found("server"), ["runs"]);
+    let by = format!("process {}", std::process::id());
+    let ports = found("port");
+    assert!(ports.len() == 1 && ports[0].starts_with(&format!("{} (wialon, tcp): {by} ", taken.1)), "{findings}");
+    let ports = found("HTTP port");
+    assert!(ports.len() == 1 && ports[0].starts_with(&format!("{http_address}: {by} ")), "{findings}");
+    assert_eq!(found("ports"), [""; 0], "nobody is told that all is well");
+    server.kill();
+}
+
+#[test]
 fn certificates_and_sockets_are_checked_before_a_server_needs_them() {
     let place = Place::new();
     let made = |name: &str| {

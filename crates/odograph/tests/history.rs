@@ -402,7 +402,15 @@ fn a_lake_that_is_gone_is_told_at_the_start_and_the_server_goes_on() {
     let mut device = Device::connect(server.listener("tcp"));
     assert_eq!(device.login("1"), "#AL#1");
     assert_eq!(device.position(2), "#ASD#1");
-    assert_eq!(ask(&place, "SELECT count(*) AS n FROM records"), [json!({"n": 1})]);
+    // What the journal still had is read again, and once.
+    let counted = "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM records";
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
+    let frames = "SELECT count(*) AS n FROM frames WHERE kind = 'frame'";
+    assert_eq!(ask(&place, frames), [json!({"n": 4})]);
+    assert!(server.stop().success());
+    let server = serve(&place);
+    assert!(!server.start.iter().any(is_it), "it is told once");
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
 }
 
 #[test]
@@ -444,4 +452,39 @@ fn an_impossible_day_and_a_clock_of_2080_cost_nothing() {
     let kept = ask(&place, "SELECT count(*) AS frames FROM frames WHERE device = '1' AND kind = 'frame'");
     assert_eq!(kept, [json!({"frames": 4})], "and every frame is kept as it came");
     server.kill();
+}
+
+#[test]
+fn how_far_a_clock_may_be_off_can_be_set_and_what_was_there_before_is_still_known() {
+    let place = Place::new();
+    let year = "#SD#010125;120000;5355.0926;N;02732.4096;E;1;2;300;7";
+    // More than the 400 days that hold where nothing else is said.
+    for behind_max in ["1000 d", "400 d", "1000 d"] {
+        let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+        command.env("ODOGRAPH_CLOCK__BEHIND_MAX", behind_max);
+        let server = Server::start(command);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("1"), "#AL#1");
+        assert_eq!(device.say(year), "#ASD#1");
+        let rows = ask(&place, "SELECT day FROM records");
+        assert_eq!(rows, [json!({"day": "2025-01-01"})], "sent again under {behind_max}");
+        // What is in files stays as it is.
+        assert!(server.stop().success());
+    }
+    // The other way round: what is under the time of its receipt is not there once more under its own.
+    for behind_max in ["400 d", "1000 d"] {
+        let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+        command.env("ODOGRAPH_CLOCK__BEHIND_MAX", behind_max);
+        let server = Server::start(command);
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!(device.login("2"), "#AL#1");
+        assert_eq!(device.say(year), "#ASD#1");
+        let rows = ask(&place, "SELECT time_source, device_time FROM records WHERE device = '2'");
+        assert_eq!(
+            rows,
+            [json!({"time_source": "received", "device_time": "2025-01-01T12:00:00.000Z"})],
+            "{behind_max}"
+        );
+        assert!(server.stop().success());
+    }
 }

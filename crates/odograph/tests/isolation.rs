@@ -149,6 +149,8 @@ impl World {
         let driver = json!({"name": format!("{word} driver"), "cards": ["01-1A"], "notes": word});
         owner.post("/api/v1/drivers", &driver).of(201);
         owner.post("/api/v1/devices/1/shares", &json!({})).of(201);
+        let query = json!({"name": format!("{word} query"), "sql": format!("SELECT '{word}'")});
+        owner.post("/api/v1/queries", &query).of(201);
         until(|| owner.get("/api/v1/devices/1/state").status == 200);
     }
 }
@@ -176,6 +178,7 @@ fn ids(owner: &Client) -> Ids {
     ids.insert("groups", first("/api/v1/groups"));
     ids.insert("users", anna.expect("anna")["id"].as_str().expect("an id").to_owned());
     ids.insert("drivers", first("/api/v1/drivers"));
+    ids.insert("queries", first("/api/v1/queries"));
     ids.insert("tokens", first("/api/v1/tokens"));
     ids.insert("shares", first("/api/v1/devices/1/shares"));
     ids.insert(
@@ -228,6 +231,12 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
         ("get", "/api/v1/protocols" | "/api/v1/parameters") => (VIEWER, None),
         ("post", "/api/v1/decode") => (VIEWER, Some(json!({"messages": ["00"]}))),
         ("post", "/api/v1/sql") => (ALL_DEVICES, Some(json!({"sql": ALL_RECORDS}))),
+        ("get", "/api/v1/queries" | "/api/v1/queries/{id}") => (ALL_DEVICES, None),
+        ("post", "/api/v1/queries") => (ALL_DEVICES, Some(json!({"name": "Query", "sql": "SELECT 1"}))),
+        // The owner made the one that there is: see `check_queries`, too.
+        ("patch", "/api/v1/queries/{id}") => (MANAGER_OF_ALL, Some(json!({"sql": "SELECT 2"}))),
+        // Asked for of one that is not there.
+        ("delete", "/api/v1/queries/{id}") => (ALL_DEVICES, None),
         ("post", "/api/v1/devices") => (MANAGER_OF_ALL, Some(json!({"ids": ["2"]}))),
         ("post", "/api/v1/devices/{id}/erase") => (OWNER, Some(json!({"yes": false}))),
         ("patch", "/api/v1/devices/{id}") => (MANAGER, Some(json!({"plate": "X"}))),
@@ -265,16 +274,18 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
 }
 
 /// Operations that are asked for elsewhere: they never end, or have nobody who asks, or are the end of whoever does.
+/// Looks at links that are none are counted by address, so that the answer depends on what came before: see [`check_links`].
 fn is_left_out(method: &str, path: &str) -> bool {
-    matches!(
-        (method, path),
-        ("post", "/api/v1/sessions") | ("get", "/api/v1/live") | ("delete", "/api/v1/sessions/current")
-    )
+    path.starts_with("/api/v1/shared")
+        || matches!(
+            (method, path),
+            ("post", "/api/v1/sessions") | ("get", "/api/v1/live") | ("delete", "/api/v1/sessions/current")
+        )
 }
 
 /// Whether an operation takes away what it names: of one's own, it is asked for what there is none of.
 fn takes_away(method: &str, path: &str) -> bool {
-    const KINDS: [&str; 5] = ["devices", "groups", "drivers", "users", "tokens"];
+    const KINDS: [&str; 6] = ["devices", "groups", "drivers", "users", "tokens", "queries"];
     let kind = |kind: &&str| path == format!("/api/v1/{kind}/{{id}}");
     method == "delete" && (KINDS.iter().any(kind) || path.ends_with("/sensors/{name}"))
 }
@@ -522,15 +533,26 @@ fn no_tenant_sees_another() {
     cases += check_socket(&world, &operations, &own_ids, &foreign_ids);
     println!("{cases} cases");
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
-    assert_eq!(foreign_after, foreign_before, "whatever others did, nothing of it changed");
+    check_same(&foreign_after, &foreign_before, "whatever others did, nothing of it changed");
     check_streams(&world);
     check_links(&world, owner, &operations, &|method, path| path_of(method, path, &own_ids));
+    check_queries(&world, &own_ids);
     check_signing(&world, &operations, &own_ids);
     // One of its own users has signed in, which shows.
     let foreign_before = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     check_taking_away(&world, owner, &own_ids);
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
-    assert_eq!(foreign_after, foreign_before, "whatever others took away, nothing of it went");
+    check_same(&foreign_after, &foreign_before, "whatever others took away, nothing of it went");
+}
+
+type Seen = (Vec<(String, String)>, [String; 3]);
+
+/// What was read before and after, answer by answer, so that a difference is found in what is printed.
+fn check_same((answers, exports): &Seen, (answers_before, exports_before): &Seen, why: &str) {
+    for (answer, before) in answers.iter().zip(answers_before) {
+        assert_eq!(answer, before, "{why}");
+    }
+    assert_eq!((exports, answers.len()), (exports_before, answers_before.len()), "{why}");
 }
 
 /// The owner of the folder gets what an owner of the tenant gets, but for who it is.
@@ -597,6 +619,30 @@ fn check_signing(world: &World, operations: &[(String, String)], own_ids: &Ids) 
     }
 }
 
+/// A query that a viewer saved is theirs and nobody's of their rank; managers of all devices may change it, and delete it.
+fn check_queries(world: &World, own_ids: &Ids) {
+    let find = |rank: u8, user: bool| {
+        let role = world.roles.iter().find(|role| role.rank == rank && !role.limited && role.user == user);
+        &role.expect("a role").client
+    };
+    let (maker, namesake, manager) = (find(1, true), find(1, false), find(2, false));
+    let made = maker.post("/api/v1/queries", &json!({"name": "Mine", "sql": "SELECT 3 AS n"})).of(201);
+    let path = format!("/api/v1/queries/{}", made["id"].as_str().expect("an id"));
+    let change = |client: &Client, name: &str| client.ask("PATCH", &path, Some(&json!({"name": name})));
+    assert_eq!(change(maker, "Still mine").of(200)["name"], "Still mine");
+    let seen = namesake.get(&path).of(200);
+    assert_eq!((&seen["created_by"], &seen["changeable"]), (&json!("own-viewer-false"), &json!(false)));
+    assert_eq!(namesake.post("/api/v1/sql", &json!({"sql": seen["sql"]})).text().trim(), "{\"n\":3}");
+    assert_eq!(change(namesake, "Theirs").problem(403), "forbidden");
+    assert_eq!(namesake.ask("DELETE", &path, None).problem(403), "forbidden");
+    let owners = format!("/api/v1/queries/{}", own_ids["queries"]);
+    assert_eq!(maker.ask("DELETE", &owners, None).problem(403), "forbidden");
+    assert_eq!(world.foreign.ask("DELETE", &path, None).problem(404), "not_found");
+    change(manager, "Ours").of(200);
+    manager.ask("DELETE", &path, None).of(204);
+    assert_eq!(maker.get(&path).problem(404), "not_found");
+}
+
 /// What is taken away is one's own, and nobody else's of the same name.
 fn check_taking_away(world: &World, owner: &Client, own_ids: &Ids) {
     let limited = world.roles.iter().find(|role| role.limited && role.rank == 2 && role.user).expect("a manager");
@@ -605,7 +651,7 @@ fn check_taking_away(world: &World, owner: &Client, own_ids: &Ids) {
     assert_eq!(delete(&limited.client, "/api/v1/devices/2/sensors/fuel").problem(404), "not_found");
     delete(&limited.client, "/api/v1/devices/1/sensors/fuel").of(204);
     delete(&limited.client, "/api/v1/devices/1").of(204);
-    for kind in ["drivers", "groups", "users"] {
+    for kind in ["drivers", "groups", "queries", "users"] {
         let path = format!("/api/v1/{kind}/{}", own_ids[kind]);
         let gone = delete(owner, &path);
         // A group with users in it stays, and says so.
@@ -672,6 +718,7 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
     let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 2000})));
     ending.get("/api/v1/shared").of(200);
     let nobody = Client::nobody(world.server.http());
+    assert_eq!(owner.get("/api/v1/shared").problem(404), "not_found", "a token is no link");
     until(|| ending.get("/api/v1/shared").status == 404);
     for gone in [link, ending, nobody] {
         assert_eq!(gone.get("/api/v1/shared").problem(404), "not_found");

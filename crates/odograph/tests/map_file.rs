@@ -72,6 +72,12 @@ fn parts_of_the_file_are_read_by_whoever_has_signed_in_or_has_a_link() {
     let again = part(&somebody.clone().with("if-none-match", &tag), "bytes=0-9");
     assert_eq!((again.status, again.header("etag"), again.body.len()), (304, Some(&*tag), 0));
     assert_eq!(part(&somebody.clone().with("if-none-match", "\"other\""), "bytes=0-9").status, 206);
+    let same = part(&somebody.clone().with("if-range", &tag), "bytes=0-9");
+    assert_eq!((same.status, &same.body[..]), (206, &archive[..10]));
+    // Of another file it would be all of this one, which no answer has.
+    let other = part(&somebody.clone().with("if-range", "\"other\""), "bytes=0-9");
+    assert_eq!((other.header("etag"), other.header("cache-control")), (Some(&*tag), Some("no-store")));
+    assert_eq!(other.problem(400), "invalid");
     let check_refused =
         |client: &Client, status: u16, code: &str| assert_eq!(part(client, "bytes=0-9").problem(status), code);
     check_refused(&Client::nobody(server.http()), 401, "unauthenticated");
@@ -103,9 +109,22 @@ fn a_file_that_is_written_over_has_another_tag() {
     let (server, _) = serve(&place, "region.pmtiles");
     let somebody = Client::with_token(server.http(), &secret(&place));
     let (before, _) = (part(&somebody, "bytes=0-"), written(2, 300));
-    let now = part(&somebody.with("if-none-match", before.header("etag").expect("a tag")), "bytes=0-");
+    let now = part(&somebody.clone().with("if-none-match", before.header("etag").expect("a tag")), "bytes=0-");
     assert_eq!((now.status, now.body.len(), now.body[299]), (206, 300, 2));
     assert_ne!(before.header("etag"), now.header("etag"));
+    // Whoever has a part of the file that was there gets no part of this one to put beside it, but all of it.
+    let range = |tag: Option<&str>| part(&somebody.clone().with("if-range", tag.expect("a tag")), "bytes=100-199");
+    let whole = range(before.header("etag"));
+    assert_eq!((whole.status, whole.body.len(), whole.header("content-range")), (200, 300, None));
+    assert_eq!(whole.header("etag"), now.header("etag"));
+    let weak = format!("W/{}", now.header("etag").expect("a tag"));
+    for other in [&*weak, "Sun, 29 Nov 2026 10:00:00 GMT"] {
+        assert_eq!(range(Some(other)).status, 200, "{other}");
+    }
+    let rest = range(now.header("etag"));
+    assert_eq!((rest.status, rest.body.len(), rest.header("content-range")), (206, 100, Some("bytes 100-199/300")));
+    let all = somebody.get(TILES);
+    assert_eq!((all.status, all.body.len(), all.header("accept-ranges")), (200, 300, Some("bytes")));
 }
 
 #[test]

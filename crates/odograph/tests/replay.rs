@@ -4,6 +4,8 @@ mod common;
 mod tracker;
 
 use common::{Place, Server, errors};
+use odograph_env::{Clock as _, SystemClock};
+use odograph_model::Time;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -104,6 +106,37 @@ fn a_corrected_zone_is_shown_applied_and_recognised_when_it_is_sent_again() {
     let back = replay(&place, &["--device", DEVICE, "--set", "zone=UTC", "--apply"]);
     assert!(back.contains("records of 1 devices were replaced: version "), "{back}");
     assert_eq!(times(&place), ["23 00:30", "23 01:00", "23 12:00", "23 12:10"]);
+}
+
+#[test]
+fn what_came_before_the_period_and_again_in_it_is_no_new_record() {
+    let place = told();
+    // Moments are told apart by the millisecond.
+    let pause = || std::thread::sleep(std::time::Duration::from_millis(10));
+    pause();
+    let begin = Time(SystemClock::new().now()).to_string();
+    pause();
+    let server = serve(&place, &[]);
+    Tracker::connect(server.listener("tcp")).positions(&[(0, 30), (1, 0), (12, 0), (12, 10)]);
+    assert!(server.stop().success());
+    let all = ["23 00:30", "23 01:00", "23 12:00", "23 12:10"];
+    assert_eq!(times(&place), all);
+    let text =
+        place.text(&["replay", "--from", &begin, "--to", "2100-01-01", "--set", "zone=+02:00", "--apply", "--json"]);
+    let said = lines(&text);
+    let total = &said.last().expect("a total")["total"];
+    assert_eq!((&total["changed"], &total["new"], &total["gone"]), (&json!(1), &json!(0), &json!(0)), "{text}");
+    assert_eq!(
+        times(&place),
+        ["23 00:30", "23 01:00", "23 10:10", "23 12:00"],
+        "only what came in the period is otherwise"
+    );
+    // Then the rest.
+    let text = replay(&place, &["--set", "zone=+02:00", "--apply", "--json"]);
+    let said = lines(&text);
+    let total = &said.last().expect("a total")["total"];
+    assert_eq!((&total["changed"], &total["new"], &total["gone"]), (&json!(3), &json!(0), &json!(0)), "{text}");
+    assert_eq!(times(&place), ["22 22:30", "22 23:00", "23 10:00", "23 10:10"]);
 }
 
 #[test]

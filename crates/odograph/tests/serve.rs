@@ -109,6 +109,12 @@ fn health_readiness_and_numbers_are_on_both_sockets() {
         "odograph_commit_seconds_bucket{",
         "odograph_commit_entries_bucket{",
         "# HELP odograph_journal_full ",
+        "odograph_stalled{part=\"accept\"} 0",
+        "odograph_stalled{part=\"worker-0\"} 0",
+        "odograph_stalled{part=\"journal\"} 0",
+        "odograph_stalled{part=\"seal\"} 0",
+        "odograph_healed_total{part=\"accept\"} 0",
+        "odograph_healed_total{part=\"worker-0\"} 0",
     ] {
         assert!(numbers.lines().any(|line| line.starts_with(begin)), "{begin}: {numbers}");
     }
@@ -118,6 +124,30 @@ fn health_readiness_and_numbers_are_on_both_sockets() {
     assert_eq!(status, 404, "what commands ask is for the folder's owner alone");
     let mode = std::fs::metadata(place.data().join("control.sock")).expect("the socket").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_server_that_stood_still_as_a_whole_ends_no_connection_and_replaces_nothing() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    server.signal("-STOP");
+    // Longer than a part may show no life.
+    std::thread::sleep(std::time::Duration::from_secs(6));
+    server.signal("-CONT");
+    // The watchdog has looked: whatever it would take for a hang, it would have replaced.
+    let line = server.log_line(|line| {
+        let text = line["message"].as_str().unwrap_or_default();
+        assert!(!text.contains("shows no life") && !text.contains("replaced"), "{line}");
+        text.starts_with("the whole process stood still")
+    });
+    assert!(line["ms"].as_u64() >= Some(5000), "{line}");
+    assert_eq!(device.position(1), "#ASD#1", "its connection lives on");
+    let (status, body) = server.get("/healthz");
+    let health: Value = serde_json::from_str(&body).expect("JSON");
+    let parts = health["parts"].as_array().expect("parts");
+    assert!(status == 200 && parts.iter().all(|part| part["replaced"] == 0), "{body}");
 }
 
 #[test]

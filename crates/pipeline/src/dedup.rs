@@ -1,14 +1,16 @@
 //! Each record once, at a memory that grows with the devices and not with their records.
 //!
 //! Devices send in order nearly always, so nearly always a record is newer than all that its device sent before, and
-//! that decides. What is older is looked up in the history of its device and day, once for each day of a backlog.
+//! that decides. What is older is looked up in the history of its device and day: once for each day of a backlog that comes in
+//! order, be it the newest first.
 
+mod looked_up;
 mod seen;
 
 use compact_str::CompactString;
+use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
-use hashbrown::{HashMap, HashSet};
-use lru::LruCache;
+use looked_up::{LookedUp, Place};
 use odograph_model::{RecordId, Time};
 use seen::{Devices, Seen};
 
@@ -66,8 +68,8 @@ pub struct Known {
     pub by_device: Option<Time>,
     /// The greatest event time of records for which the device gave none.
     pub by_receipt: Option<Time>,
-    /// Whether there are records whose claim could not be.
-    pub wrong_clock: bool,
+    /// The greatest time that the device claimed and that could not be.
+    pub wrong_until: Option<Time>,
 }
 
 /// Whose clock gave an event time.
@@ -140,7 +142,9 @@ impl Dedup {
             return Ok(false);
         }
         let decided = seen.decides(&record, clock);
-        let was_wrong = clock == Clock::Wrong || clock == Clock::Device && seen.wrong_clock();
+        // What it claims now it may have claimed when that could not be. It cannot if nothing that late was: clocks that
+        // begin in 1980 cost nothing.
+        let was_wrong = record.claimed.is_some_and(|claimed| seen.claimed_wrongly(claimed));
         if decided == Some(true) && !was_wrong && self.looked_up.is_empty() {
             // Nearly every record: newer than all that its device sent before, and no backlog anywhere.
             seen.remember(&record, clock);
@@ -150,13 +154,13 @@ impl Dedup {
         if decided.is_none() {
             // A claim that cannot be now could be when it came first, and the other way round.
             let day = Place::of_day(device, record.claimed.unwrap_or(record.time));
-            let looked_up = self.looked_up.ids(&day, device, history)?;
-            (new, unsure) = (!looked_up.ids.contains(&record.id), looked_up.is_damaged);
+            let known = self.looked_up.known(&day, device, &record, history)?;
+            (new, unsure) = (known.is_new, known.is_unsure);
         }
         if new && was_wrong {
-            let looked_up = self.looked_up.ids(&Place::of_wrong_clock(device), device, history)?;
-            new = !looked_up.ids.contains(&record.id);
-            unsure |= looked_up.is_damaged;
+            let known = self.looked_up.known(&Place::of_wrong_clock(device), device, &record, history)?;
+            new = known.is_new;
+            unsure |= known.is_unsure;
         }
         if new {
             self.unsure += u64::from(unsure);
@@ -165,7 +169,7 @@ impl Dedup {
                 Clock::Wrong => Place::of_wrong_clock(device),
                 Clock::Device | Clock::Receipt => Place::of_day(device, record.time),
             };
-            self.looked_up.remember(&place, record.id);
+            self.looked_up.remember(&place, &record);
         }
         Ok(new)
     }
@@ -183,84 +187,4 @@ fn seen<'a>(tenants: &'a mut Tenants, device: Device<'_>) -> &'a mut Seen {
     devices.entry(device.id)
 }
 
-/// Days of devices that were looked up, with what came since.
-struct LookedUp {
-    days: LruCache<Place, Day>,
-    ids: usize,
-}
-
-/// What is known of one.
-struct Day {
-    ids: HashSet<RecordId>,
-    is_damaged: bool,
-}
-
-/// Where a record must be if it is there.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Place {
-    tenant: CompactString,
-    device: CompactString,
-    /// The day, or, for records under a wrong clock, anywhere.
-    day: Option<i32>,
-}
-
-impl Default for LookedUp {
-    fn default() -> Self {
-        Self { days: LruCache::unbounded(), ids: 0 }
-    }
-}
-
-impl LookedUp {
-    fn ids<H: History>(&mut self, place: &Place, device: Device<'_>, history: &mut H) -> Result<&Day, H::Error> {
-        if !self.days.contains(place) {
-            let Found { ids, is_damaged } = match place.day {
-                Some(day) => history.of_day(device, day)?,
-                None => history.of_wrong_clock(device)?,
-            };
-            let day = Day { ids: ids.into_iter().collect(), is_damaged };
-            self.ids += day.ids.len();
-            self.days.put(place.clone(), day);
-            self.shrink();
-        }
-        Ok(self.days.get(place).expect("it was put there"))
-    }
-
-    fn is_empty(&self) -> bool {
-        self.days.is_empty()
-    }
-
-    /// What was looked up must not grow old.
-    fn remember(&mut self, place: &Place, id: RecordId) {
-        if let Some(day) = self.days.peek_mut(place) {
-            self.ids += usize::from(day.ids.insert(id));
-            self.shrink();
-        }
-    }
-
-    /// Forgets what was not asked for longest; the last one stays, for it is in use.
-    fn shrink(&mut self) {
-        while self.days.len() > 1 && (self.ids > LOOKED_UP_IDS_MAX || self.days.len() > LOOKED_UP_DAYS_MAX) {
-            if let Some((_, day)) = self.days.pop_lru() {
-                self.ids -= day.ids.len();
-            }
-        }
-    }
-}
-
-impl Place {
-    fn of_day(device: Device<'_>, time: Time) -> Self {
-        // No table has days so far away.
-        let day = i32::try_from(time.0.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
-        Self { tenant: device.tenant.into(), device: device.id.into(), day: Some(day) }
-    }
-
-    fn of_wrong_clock(device: Device<'_>) -> Self {
-        Self { tenant: device.tenant.into(), device: device.id.into(), day: None }
-    }
-}
-
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
-/// Some 16 bytes each.
-const LOOKED_UP_IDS_MAX: usize = 4 << 20;
-/// A hundred bytes each, besides the ids.
-const LOOKED_UP_DAYS_MAX: usize = 1 << 16;

@@ -154,12 +154,12 @@ where
     T::Error: std::error::Error,
 {
     /// Goes on at `from`: everything before it is in the tables. What was written behind it before a crash is found in the
-    /// tables' cursors, and not written again.
+    /// tables' cursors, and not written again. Devices' clocks may be wrong by `window`.
     ///
     /// # Errors
     ///
     /// When the journal or the tables cannot be read.
-    pub fn open(reader: &Reader, mut tables: T, from: Places) -> Result<Self, PipelineError<T::Error>> {
+    pub fn open(reader: &Reader, mut tables: T, from: Places, window: Window) -> Result<Self, PipelineError<T::Error>> {
         let mut dedup = Dedup::default();
         for device in tables.devices().map_err(PipelineError::Tables)? {
             dedup.restore(Device { tenant: &device.tenant, id: &device.id }, device.known);
@@ -168,15 +168,7 @@ where
         let begin = reader.segment_begin(from.least())?.unwrap_or(from.least());
         let entries = reader.entries(begin, Some(begin))?;
         let progress = Progress { read: begin, committed: from, ..Progress::default() };
-        Ok(Self {
-            entries,
-            frames: Frames::new(Window::default()),
-            owners: Owners::default(),
-            dedup,
-            tables,
-            progress,
-            from,
-        })
+        Ok(Self { entries, frames: Frames::new(window), owners: Owners::default(), dedup, tables, progress, from })
     }
 
     /// Reads on, up to `durable` (or else as far as can be read), or for some thousand entries. Returns whether the end was
@@ -285,7 +277,8 @@ impl<T: Tables> Taker for Into<'_, T> {
     }
 
     fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error> {
-        // Data of a device that waits for a person's decision stays in the journal until that is made.
+        // What came of a device that nobody has accepted is in the table of frames, and in no table of records: retention does not wait
+        // for a person's decision.
         if event.place < self.from.records || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
             return Ok(());
         }

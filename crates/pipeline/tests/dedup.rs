@@ -53,7 +53,10 @@ impl Table {
             let known = Known {
                 by_device: greatest(|record| record.claimed == Some(record.time)),
                 by_receipt: greatest(|record| record.claimed.is_none()),
-                wrong_clock: greatest(|record| record.claimed.is_some_and(|claimed| claimed != record.time)).is_some(),
+                wrong_until: kept
+                    .iter()
+                    .filter_map(|record| record.claimed.filter(|claimed| *claimed != record.time))
+                    .max(),
             };
             dedup.restore(Device { tenant, id }, known);
         }
@@ -132,6 +135,39 @@ fn what_comes_in_order_is_never_looked_up_and_a_backlog_once_a_day() {
         assert!(!send(&mut dedup, &mut table, minute));
     }
     assert_eq!(table.lookups, 4, "the days of minutes 5,680 to 9,999");
+}
+
+#[test]
+fn a_clock_that_once_began_in_1980_costs_nothing_afterwards_and_one_that_was_ahead_one_look() {
+    let day = |number: i64| Time(number * DAY_MS);
+    let record = |id: u64, time: Time, claimed: Time| Candidate { id: RecordId(id), time, claimed: Some(claimed) };
+    for (wrong, looks) in [(day(3_657), 0), (day(40_000), 1)] {
+        let (mut table, mut dedup) = (Table::default(), Dedup::default());
+        let device = Device { tenant: "t", id: "d" };
+        let mut send = |dedup: &mut Dedup, record: Candidate| {
+            let before = table.lookups;
+            let new = dedup.is_new(device, record, &mut table).unwrap();
+            if new {
+                table.kept.entry(("t".to_owned(), "d".to_owned())).or_default().push(record);
+            }
+            (new, table.lookups - before, table.restored())
+        };
+        let first = send(&mut dedup, record(1, day(20_000), wrong));
+        assert_eq!((first.0, first.1), (true, 1), "that it is nowhere on the day that it claims");
+        // In order, in this process and in the next one.
+        let mut all = 0;
+        for (process, mut dedup) in [dedup, first.2].into_iter().enumerate() {
+            for minute in 0..1000 {
+                let time = Time(day(20_001 + process as i64).0 + minute * 60_000);
+                let (new, count, _) = send(&mut dedup, record(time.0.cast_unsigned(), time, time));
+                assert!(new);
+                all += count;
+            }
+        }
+        assert_eq!(all, 2 * looks, "a claim of {wrong}");
+        let (new, ..) = send(&mut Dedup::default(), record(1, wrong, wrong));
+        assert!(new, "a process that was told nothing");
+    }
 }
 
 #[test]

@@ -117,7 +117,7 @@ impl Tables for OpenBook {
             let known = known.entry((row.tenant.clone(), row.device.clone())).or_default();
             match row.claimed {
                 None => known.by_receipt = known.by_receipt.max(Some(row.time())),
-                Some(_) if row.is_wrong_clock() => known.wrong_clock = true,
+                Some(claimed) if row.is_wrong_clock() => known.wrong_until = known.wrong_until.max(Some(claimed)),
                 Some(_) => known.by_device = known.by_device.max(Some(row.time())),
             }
         }

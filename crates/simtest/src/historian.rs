@@ -5,7 +5,7 @@ use crate::book::{OpenBook, Row};
 use odograph_handover::Outlet;
 use odograph_journal::Reader;
 use odograph_model::Lsn;
-use odograph_pipeline::{FrameCounts, Pipeline, Places};
+use odograph_pipeline::{FrameCounts, Pipeline, Places, Window};
 use odograph_testkit::SeededRng;
 
 /// A pipeline that takes what ingest decoded, as far as the ring has it.
@@ -97,6 +97,6 @@ pub fn alone(reader: &Reader, durable: Lsn) -> Vec<Row> {
 }
 
 fn open(book: &Book, reader: &Reader) -> Pipeline<OpenBook> {
-    Pipeline::open(reader, book.open(), Places { records: book.read(), frames: book.read() })
+    Pipeline::open(reader, book.open(), Places { records: book.read(), frames: book.read() }, Window::default())
         .expect("a sound journal can be read")
 }

@@ -29,6 +29,10 @@ pub struct Plan {
     pub link_breaks_one_in: u64,
     /// Once in so many steps the power goes; 0: never.
     pub power_cut_one_in: u64,
+    /// Once in so many steps the disk becomes full, or has room again; 0: never.
+    pub disk_full_one_in: u64,
+    /// Once in so many steps one of the next flushes fails, and with it the process; 0: never.
+    pub flush_fails_one_in: u64,
     /// Segments are this small.
     pub segment_bytes: u64,
     /// What is decoded goes to the tables by a ring of so many bytes.
@@ -46,6 +50,10 @@ pub struct Outcome {
     pub totals: Totals,
     /// How often the power went.
     pub power_cuts: u64,
+    /// How often the writer found the disk full.
+    pub full_steps: u64,
+    /// How often a flush failed.
+    pub failed_flushes: u64,
     /// How the frames that went to the tables became records.
     pub frames: FrameCounts,
 }
@@ -68,6 +76,9 @@ pub struct World {
     /// The tables, which no power cut takes from what they were given.
     book: Book,
     power_cuts: u64,
+    is_full: bool,
+    full_steps: u64,
+    failed_flushes: u64,
 }
 
 struct Server {
@@ -89,7 +100,9 @@ impl World {
             .collect();
         let book = Book::default();
         let server = Server::start(&plan, &disk, &clock, &rng, &book, devices.len());
-        Self { plan, rng, clock, disk, devices, server, ledger: Arc::default(), book, power_cuts: 0 }
+        let (ledger, is_full) = (Arc::default(), false);
+        let (power_cuts, full_steps, failed_flushes) = (0, 0, 0);
+        Self { plan, rng, clock, disk, devices, server, ledger, book, power_cuts, is_full, full_steps, failed_flushes }
     }
 
     /// Checks the ledger against what a power cut would leave, before and after every operation of the disk. Gives the
@@ -122,7 +135,8 @@ impl World {
         let (faults, totals) = ledger.audit(&self.disk.crash_image(PowerCut::Lost), &folder(), self.clock.now());
         let durable = self.server.intake.journal.durable();
         let frames = self.server.historian.audit(durable, &format!("seed {}", self.plan.seed));
-        Outcome { faults, totals, power_cuts: self.power_cuts, frames }
+        let Self { power_cuts, full_steps, failed_flushes, .. } = self;
+        Outcome { faults, totals, power_cuts, full_steps, failed_flushes, frames }
     }
 
     fn step(&mut self) {
@@ -130,6 +144,13 @@ impl World {
         self.clock.advance(Duration::from_millis(self.rng.below(20)));
         if self.plan.power_cut_one_in > 0 && self.rng.one_in(self.plan.power_cut_one_in) {
             return self.cut_power();
+        }
+        if self.plan.disk_full_one_in > 0 && self.rng.one_in(self.plan.disk_full_one_in) {
+            self.is_full = !self.is_full;
+            self.disk.set_capacity(self.is_full.then(|| self.disk.used()));
+        }
+        if self.plan.flush_fails_one_in > 0 && self.rng.one_in(self.plan.flush_fails_one_in) {
+            self.disk.fail_sync_after(self.rng.below(3));
         }
         let number = self.rng.below(self.devices.len() as u64) as usize;
         if self.plan.link_breaks_one_in > 0 && self.rng.one_in(self.plan.link_breaks_one_in) {
@@ -143,8 +164,22 @@ impl World {
     }
 
     fn commit(&mut self) {
-        let step = self.server.committer.commit_step().expect("the disk of this plan does not fail");
-        assert_ne!(step, Step::Closed);
+        match self.server.committer.commit_step() {
+            Ok(step) => {
+                assert_ne!(step, Step::Closed);
+                self.full_steps += u64::from(step == Step::Full);
+            }
+            Err(error) => {
+                assert!(self.plan.flush_fails_one_in > 0, "seed {}: {error}", self.plan.seed);
+                self.die();
+            }
+        }
+    }
+
+    /// A flush failed, and the process ends by that. What it wrote is seen by the next one, durable or not.
+    fn die(&mut self) {
+        self.failed_flushes += 1;
+        self.restart(self.disk.kill_image());
     }
 
     fn deliver_bytes(&mut self, number: usize) {
@@ -203,13 +238,21 @@ impl World {
     /// The power goes, and comes back: what is on the disk is what the cut left.
     fn cut_power(&mut self) {
         self.power_cuts += 1;
-        self.disk = self.disk.crash_image(PowerCut::Random(self.rng.next()));
+        self.restart(self.disk.crash_image(PowerCut::Random(self.rng.next())));
+    }
+
+    /// A new process begins with what is on the disk, where somebody has made room.
+    fn restart(&mut self, disk: FaultDisk) {
+        disk.set_capacity(None);
+        (self.disk, self.is_full) = (disk, false);
         self.devices.iter_mut().for_each(Device::lose_link);
         self.server = Server::start(&self.plan, &self.disk, &self.clock, &self.rng, &self.book, self.devices.len());
         let ledger = self.ledger.lock().expect("nobody panics while holding the ledger").clone();
-        let image = self.disk.crash_image(PowerCut::Kept);
-        let (faults, _) = ledger.audit(&image, &folder(), self.clock.now());
-        assert!(faults.is_empty(), "seed {}, after power cut {}: {faults:?}", self.plan.seed, self.power_cuts);
+        for cut in [PowerCut::Kept, PowerCut::Lost] {
+            let (faults, _) = ledger.audit(&self.disk.crash_image(cut), &folder(), self.clock.now());
+            let (cuts, flushes) = (self.power_cuts, self.failed_flushes);
+            assert!(faults.is_empty(), "seed {}, after {cuts} cuts and {flushes} flushes: {faults:?}", self.plan.seed);
+        }
     }
 
     fn now(&self) -> Now {

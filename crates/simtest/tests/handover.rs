@@ -57,6 +57,8 @@ fn fleets_whose_links_and_power_fail_leave_the_same_tables_whatever_the_ring_hol
         readings: 40,
         link_breaks_one_in: 100,
         power_cut_one_in: 0,
+        disk_full_one_in: 0,
+        flush_fails_one_in: 0,
         segment_bytes: 4 << 10,
         ring_bytes: 0,
         common_port: false,

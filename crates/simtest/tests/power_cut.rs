@@ -8,6 +8,8 @@ const PLAN: Plan = Plan {
     readings: 12,
     link_breaks_one_in: 150,
     power_cut_one_in: 0,
+    disk_full_one_in: 0,
+    flush_fails_one_in: 0,
     segment_bytes: 16 << 10,
     ring_bytes: 16 << 10,
     common_port: false,
@@ -54,4 +56,20 @@ fn also_where_each_connection_is_found_out_by_what_it_says() {
     }
     println!("{cuts} power cuts on the common port");
     assert!(cuts > 50, "only {cuts} cuts: too few to mean anything");
+}
+
+#[test]
+fn on_a_disk_that_is_full_now_and_then_and_whose_flushes_fail() {
+    let (mut cuts, mut full, mut failed) = (0, 0, 0);
+    for seed in 300..312 {
+        let plan = Plan { power_cut_one_in: 500, link_breaks_one_in: 100, disk_full_one_in: 60, ..PLAN };
+        let ended = World::new(Plan { seed, flush_fails_one_in: 150, ..plan }).run();
+        assert!(ended.faults.is_empty(), "seed {seed}: {:?}", ended.faults);
+        assert!(ended.totals.records > 0);
+        cuts += ended.power_cuts;
+        full += ended.full_steps;
+        failed += ended.failed_flushes;
+    }
+    println!("{cuts} power cuts, {full} writes to a full disk, {failed} failed flushes");
+    assert!(cuts > 20 && full > 100 && failed > 100, "{cuts}, {full}, {failed}: too few to mean anything");
 }

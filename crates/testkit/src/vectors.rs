@@ -17,8 +17,9 @@
 //!
 //! Further options: `ids=NAME` (all paragraphs of that name give the same set of record ids), `bare` (the messages are
 //! what framing leaves, so they are not cut from a stream), `prefix-ok` (a message cut short still means something),
-//! `unsummed` (a message carries no checksum, although others of the protocol do); the last two also as `prefix-ok=1,3`
-//! for just these messages.
+//! `unsummed` (a message carries no checksum, although all of the protocol should), `summed` (one does, although not all of the
+//! protocol do); the last three also as `prefix-ok=1,3` for just these messages, and `summed=1@3,2` where the checksum covers nothing
+//! before a byte.
 //!
 //! [`check`] compares what is written with what is decoded, and derives the laws of [`laws`] from it.
 
@@ -73,6 +74,31 @@ pub struct Options {
     pub prefix_ok: Scope,
     /// The messages that carry no checksum.
     pub unsummed: Scope,
+    /// The messages that carry one, in a protocol that does not say so of all.
+    pub summed: Summed,
+}
+
+/// Which messages of a paragraph carry a checksum.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Summed {
+    /// None, as far as the protocol does not say it of all.
+    #[default]
+    None,
+    /// All.
+    All,
+    /// These, counted from 1, each from a byte on.
+    Only(Vec<(usize, usize)>),
+}
+
+impl Summed {
+    /// The first byte that the checksum covers of the message of that index.
+    pub fn from(&self, index: usize) -> Option<usize> {
+        match self {
+            Self::None => None,
+            Self::All => Some(0),
+            Self::Only(messages) => messages.iter().find(|(number, _)| *number == index + 1).map(|(_, from)| *from),
+        }
+    }
 }
 
 /// To which messages of a paragraph something applies.
@@ -183,6 +209,7 @@ impl Default for Options {
             bare: false,
             prefix_ok: Scope::None,
             unsummed: Scope::None,
+            summed: Summed::None,
         }
     }
 }

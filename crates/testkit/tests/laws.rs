@@ -239,6 +239,23 @@ fn assert_finds(findings: &[String], law: &str, words: &str) {
 }
 
 #[test]
+fn a_checksum_that_only_some_messages_carry_is_held_where_they_say_so() {
+    let found = |summed: &str| {
+        let sometimes = Protocol { has_checksum: false, ..protocol(LENGTH, open::<4>) };
+        let text = vectors().replace("ids=fixes device=7", &format!("device=7 {summed}")).replace("ids=fixes", "");
+        let findings = check_text(Box::leak(Box::new(sometimes)), "demo.vectors", &text);
+        let mut findings = findings.expect("the vectors can be read").findings;
+        findings.retain(|finding| finding.contains(": flip: "));
+        findings
+    };
+    assert_eq!(found(""), Vec::<String>::new(), "nobody says that there is one");
+    assert_finds(&found("summed"), "flip", "flipped: 1 records");
+    assert_finds(&found("summed=2"), "flip", "flipped: 1 records");
+    assert_finds(&found("summed=2@2"), "flip", "of byte 2 flipped: 1 records");
+    assert_eq!(found("summed=2@5"), Vec::<String>::new(), "it covers nothing");
+}
+
+#[test]
 fn an_honest_protocol_keeps_every_law() {
     assert_eq!(findings::<0>(), Vec::<String>::new());
 }

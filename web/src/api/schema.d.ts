@@ -2762,20 +2762,31 @@ export interface paths {
         /**
          * A part of the map's file
          * @description Of the PMTiles archive that the configuration names (`map.tiles`), for whoever has signed in, and for whoever has a link. The file
-         *     may have hundreds of gigabytes, and is not given as a whole: an answer has 16 MiB of what was asked for at most.
+         *     may have hundreds of gigabytes, and an answer has 16 MiB of what was asked for at most: a larger one is not given as a whole.
          */
         get: {
             parameters: {
                 query?: never;
-                header: {
+                header?: {
                     /** @description Which part: `bytes=0-16383`. */
-                    Range: string;
+                    Range?: string | null;
+                    /** @description The `ETag` of the file that it is to be a part of: of another one, all is given, as without `Range`. */
+                    "If-Range"?: string | null;
                 };
                 path?: never;
                 cookie?: never;
             };
             requestBody?: never;
             responses: {
+                /** @description All of it: no part was asked for, or one of another file, and an answer has that much. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/vnd.pmtiles": number[];
+                    };
+                };
                 /** @description The part, or its beginning: `Content-Range` says which. */
                 206: {
                     headers: {
@@ -2792,7 +2803,7 @@ export interface paths {
                     };
                     content?: never;
                 };
-                /** @description It does not say which part. */
+                /** @description It does not say which part, or one of another file. */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -2941,6 +2952,312 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The saved queries of the tenant
+         * @description By name. For those who may ask in SQL: who see all devices of the tenant.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All of them. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SavedQuery"][];
+                    };
+                };
+                /** @description Whoever asks sees some groups of devices only. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Save a query
+         * @description For those who may ask in SQL. Whether it can be asked shows when it is. A tenant has 1,000 at most, and 1 MiB of them.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["NewQuery"];
+                };
+            };
+            responses: {
+                /** @description The query is saved. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SavedQuery"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks sees some groups of devices only, or there are as many as there can be. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is one of that name. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queries/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A saved query
+         * @description For those who may ask in SQL.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The query's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The query. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SavedQuery"];
+                    };
+                };
+                /** @description There is no such query. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Delete a saved query
+         * @description For who made it, and for managers of all devices.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The query's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The query is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Somebody else made it. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such query. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /**
+         * Change a saved query
+         * @description For who made it, and for managers of all devices. What is not named stays.
+         */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The query's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["QueryChange"];
+                };
+            };
+            responses: {
+                /** @description The query, as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["SavedQuery"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Somebody else made it. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such query. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is another one of that name. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         trace?: never;
     };
     "/api/v1/sessions": {
@@ -5185,6 +5502,13 @@ export interface components {
             /** @description Without one, one is made. */
             password?: string | null;
         };
+        /** @description A query to be saved. */
+        NewQuery: {
+            /** @description The name. */
+            name: string;
+            /** @description Its text, at most 16 KiB. Whether it can be asked shows when it is. */
+            sql: string;
+        };
         /** @description A link to be made. */
         NewShare: {
             /** @default null */
@@ -5283,6 +5607,19 @@ export interface components {
             /** @description Its text. */
             sql: string;
         };
+        /** @description What becomes different of a query. What is `None` stays. */
+        QueryChange: {
+            /**
+             * @description The name.
+             * @default null
+             */
+            name?: string | null;
+            /**
+             * @description Its text.
+             * @default null
+             */
+            sql?: string | null;
+        };
         /** @description How much a tenant may have. `None` is without a limit. */
         Quotas: {
             /**
@@ -5321,6 +5658,23 @@ export interface components {
          * @enum {string}
          */
         Role: "viewer" | "manager" | "owner";
+        /** @description A query that was saved. */
+        SavedQuery: {
+            /** @description Whether whoever asks may change and delete it: who made it, managers and owners. */
+            changeable: boolean;
+            /** @description Since when it is there. */
+            created: components["schemas"]["i64"];
+            /** @description Who made it: a login, the name of a token, or `owner` of the data folder, as it was then. */
+            created_by: string;
+            /** @description The id. */
+            id: string;
+            /** @description The name, which no other one of the tenant has. */
+            name: string;
+            /** @description Its text. */
+            sql: string;
+            /** @description When its name or text changed last. */
+            updated: components["schemas"]["i64"];
+        };
         /** @description Where a user has signed in. */
         Session: {
             /** @description Since when. */

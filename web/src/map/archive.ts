@@ -26,21 +26,42 @@ const READABLE: readonly Compression[] = [Compression.Unknown, Compression.None,
 /** Who made it says in a line whom to name. */
 const ATTRIBUTION_CHARS_MAX = 1000
 
-/** By their files or addresses: maps that are opened anew know what the ones before have read. */
+/** By their files or addresses. What is the server's, maps that are opened anew know from the ones before; a file is kept while a map shows it. */
 const kept = new Map<File | string, Kept>()
 /** Whoever has a link asks by it, and nobody else does. */
 const keyOf = (of: File | string, link?: string): File | string => (typeof of === 'string' ? `${of} ${link ?? ''}` : of)
+/** How many need a file: what was read of one that nobody does is let go. */
+const holders = new Map<File, number>()
 let last = 0
 let isSpoken = false
 
 /** Says why a file is none that maps show; nothing of one that is. */
 export async function whyNot(file: File): Promise<string | undefined> {
+  const letGo = hold(file)
   try {
     await aboutFile(file)
     await look(file)
     return undefined
   } catch (error) {
     return told(error)
+  } finally {
+    letGo()
+  }
+}
+
+/** From now on somebody needs the file, until what is given back is called. */
+export function hold(file: File): () => void {
+  holders.set(file, (holders.get(file) ?? 0) + 1)
+  let isHeld = true
+  return () => {
+    if (!isHeld) return
+    isHeld = false
+    const rest = (holders.get(file) ?? 0) - 1
+    if (rest > 0) holders.set(file, rest)
+    else {
+      holders.delete(file)
+      kept.delete(file)
+    }
   }
 }
 

@@ -1,7 +1,7 @@
-// The map's file that somebody has dropped or chosen: for this tab, until it is closed. It stays on their computer.
+// The map's file that somebody has dropped or chosen: for this tab, until it is closed or they sign out. It stays on their computer.
 import { appearance } from '../state/settings.svelte'
 
-/** The file, read anew by each map. */
+/** The file. What was read of it is let go with the map that shows it, and each map reads it anew. */
 export const chosen = $state<{ file: File | undefined }>({ file: undefined })
 let changes = $state(0)
 

@@ -46,7 +46,10 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   library.setWorkerCount(WORKERS)
   const archived = tiles === undefined ? undefined : await archive(library, tiles, isDark, link)
   let map = begin(library, container, view, style ?? archived?.style ?? baseStyle(palette(isDark)))
+  if (!map || !archived?.style) archived?.letGo?.()
   if (!map) return null
+  // With the map that shows it, a file is let go.
+  if (archived?.letGo) map.once('remove', archived.letGo)
   const fault = await styled(map)
   if (style === undefined || fault === undefined) {
     dress(library, map, container, style === undefined)
@@ -64,17 +67,25 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   return { map, font: FONT }
 }
 
+interface Archived {
+  style?: StyleSpecification
+  fault?: string
+  /** Lets a file go that somebody has chosen. */
+  letGo?: (() => void) | undefined
+}
+
 /** The style with an archive, or why there is none: the built-in map is there in any case. */
-async function archive(library: Library, tiles: NonNullable<Shown['tiles']>, isDark: boolean, link: string | undefined): Promise<{ style?: StyleSpecification; fault?: string }> {
+async function archive(library: Library, tiles: NonNullable<Shown['tiles']>, isDark: boolean, link: string | undefined): Promise<Archived> {
   const name = typeof tiles === 'string' ? undefined : tiles.name
   const failed = (why: string) => ({ fault: name === undefined ? t('map.tiles.failed', { why }) : t('map.file.failed', { name, why }) })
   const code = await import('./archive').catch(() => undefined)
   if (!code) return failed(t('map.file.code'))
   const look = { colours: palette(isDark), font: FONT, language: navigator.language.slice(0, 2) }
   const late = new Promise<never>((_, reject) => setTimeout(() => reject(new code.NotShown(t('map.style.late'))), ARCHIVE_MS_MAX))
+  const letGo = typeof tiles === 'string' ? undefined : code.hold(tiles)
   return Promise.race([code.withArchive(library, baseStyle(look.colours), tiles, look, link), late]).then(
-    (style) => ({ style }),
-    (error: unknown) => failed(code.told(error))
+    (style) => ({ style, letGo }),
+    (error: unknown) => ({ ...failed(code.told(error)), letGo })
   )
 }
 

@@ -12,10 +12,13 @@ export const addresses = $state({ areThere: false, credit: '' })
 export const REST_MS = 400
 /** After a failure nobody is asked for so long: the server leaves the geocoder alone meanwhile, too. */
 export const PAUSE_MS = 30_000
+/** Whoever goes on looking at a place without an answer has it asked for again, once in so long, however many places there are. */
+export const AGAIN_MS = 60_000
 /** So many are known at most: the oldest goes. */
 const KNOWN_MAX = 500
 const known = new Map<string, Address>()
 let silentUntil = 0
+let againAt = 0
 
 /** To about ten metres, as the server asks. */
 const keyOf = ([longitude = NaN, latitude = NaN]: Point) => `${latitude.toFixed(4)},${longitude.toFixed(4)}`
@@ -56,8 +59,9 @@ export class Looked {
     this.#request = undefined
   }
 
-  async #ask([longitude = 0, latitude = 0]: Point, key: string): Promise<void> {
-    if (Date.now() < silentUntil) return
+  async #ask(point: Point, key: string): Promise<void> {
+    if (Date.now() < silentUntil) return this.#later(point, key)
+    const [longitude = 0, latitude = 0] = point
     const request = (this.#request = new AbortController())
     try {
       const address = await api.get('/api/v1/address', { query: { latitude, longitude }, signal: request.signal })
@@ -70,6 +74,24 @@ export class Looked {
       if (request.signal.aborted) return
       if (!(error instanceof Problem)) throw error
       silentUntil = Date.now() + PAUSE_MS
+      // A server that knows nobody to ask is not asked again.
+      if (error.status !== 404) this.#later(point, key)
+    }
+  }
+
+  #later(point: Point, key: string): void {
+    this.#timer = setTimeout(() => this.#again(point, key), AGAIN_MS)
+  }
+
+  #again(point: Point, key: string): void {
+    // Somebody else may have got it meanwhile.
+    const address = known.get(key)
+    if (address) this.#found = { key, address }
+    // Of a tab that nobody sees nothing is asked.
+    else if (document.hidden || Date.now() < againAt) this.#later(point, key)
+    else {
+      againAt = Date.now() + AGAIN_MS
+      void this.#ask(point, key)
     }
   }
 }
@@ -78,5 +100,6 @@ export class Looked {
 export function forgetAddresses(): void {
   known.clear()
   silentUntil = 0
+  againAt = 0
   Object.assign(addresses, { areThere: false, credit: '' })
 }

@@ -1,4 +1,5 @@
 // Who is signed in.
+import { chosen, showFile } from '../map/chosen.svelte'
 import { api, enterTenant, whenSignedOut, type Schemas } from '../api/client'
 import { addresses, forgetAddresses } from './address.svelte'
 import { fleet } from './fleet.svelte'
@@ -42,6 +43,7 @@ class Session {
     this.current = null
     enterTenant(undefined)
     forgetAddresses()
+    if (chosen.file) showFile(undefined)
     fleet.forget()
   }
 

@@ -11,9 +11,11 @@ export interface Settings {
   listValue: string
   /** The map that the server's configuration names, if it does, or the one that needs nobody. */
   map: 'server' | 'own'
+  /** How far from its set-point a temperature may be, in kelvins: so wide the band in charts is. None, if it is 0. */
+  bandK: number
 }
 
-const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', times: 'mine', listValue: 'first', map: 'server' }
+const initial: Settings = { theme: 'system', units: 'metric', zone: 'local', times: 'mine', listValue: 'first', map: 'server', bandK: 2 }
 const KEY = 'odograph.settings'
 
 function stored(): Settings {

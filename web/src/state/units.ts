@@ -75,6 +75,17 @@ export function difference(value: number, unitName: string): string {
   return text.startsWith(MINUS) || Number(text) === 0 ? text : `+${text}`
 }
 
+/** How far on both sides, in kelvins: `±2.0 °C`. */
+export function tolerance(kelvins: number): string {
+  return `\u00b1${difference(kelvins, 'C').replace('+', '')} ${unit('C').sign}`
+}
+
+/** So many degrees, as people see them, are one kelvin. */
+export function toleranceIn(): number {
+  const { of } = unit('C')
+  return of(1) - of(0)
+}
+
 export function distance(km: number): string {
   const { sign, of } = unit('km')
   return `${of(km) < 10 ? of(km).toFixed(1) : Math.round(of(km))} ${sign}`

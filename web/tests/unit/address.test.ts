@@ -1,7 +1,7 @@
 // Addresses of places: asked for where somebody rests, once, and not where nobody answers.
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
-import { addresses, forgetAddresses, Looked, PAUSE_MS, REST_MS } from '../../src/state/address.svelte'
+import { addresses, AGAIN_MS, forgetAddresses, Looked, PAUSE_MS, REST_MS } from '../../src/state/address.svelte'
 
 let asked: string[] = []
 let answer: () => Response
@@ -81,6 +81,67 @@ test('after a failure nobody is asked for a while', async () => {
   looked.look([12, 48])
   await pass(REST_MS)
   assert.equal(looked.of([12, 48])?.text, 'A')
+})
+
+test('whoever goes on looking has it asked for again, once a minute at most, and no longer when they leave', async () => {
+  answer = problem(503)
+  const [header, footer] = [new Looked(), new Looked()]
+  header.look([10, 48])
+  footer.look([11, 48])
+  await pass(REST_MS)
+  assert.equal(asked.length, 2, 'both were on their way')
+  await pass(AGAIN_MS - 1)
+  assert.equal(asked.length, 2)
+  await pass(1)
+  assert.deepEqual(asked.slice(2), ['/api/v1/address?latitude=48&longitude=10'])
+  for (let minute = 1; minute <= 10; minute += 1) {
+    await pass(AGAIN_MS)
+    assert.ok(asked.length <= 3 + minute, `${asked.length} in ${minute} minutes`)
+  }
+  assert.ok(asked.length > 8, String(asked.length))
+  answer = found('A')
+  await pass(AGAIN_MS)
+  await pass(AGAIN_MS)
+  await pass(AGAIN_MS)
+  assert.deepEqual([header.of([10, 48])?.text, footer.of([11, 48])?.text], ['A', 'A'])
+  const total = asked.length
+  await pass(10 * AGAIN_MS)
+  assert.equal(asked.length, total, 'what is known is not asked for')
+
+  answer = problem(503)
+  header.look([12, 48])
+  await pass(REST_MS)
+  header.stop()
+  footer.look([13, 48])
+  footer.look(undefined)
+  await pass(10 * AGAIN_MS)
+  assert.equal(asked.length, total + 1)
+})
+
+test('who came while nobody is asked is answered later, and a hidden tab asks nothing', async () => {
+  answer = problem(503)
+  const looked = new Looked()
+  looked.look([10, 48])
+  await pass(REST_MS)
+  answer = found('A')
+  looked.look([11, 48])
+  await pass(REST_MS)
+  assert.equal(asked.length, 1)
+  Object.assign(document, { hidden: true })
+  await pass(3 * AGAIN_MS)
+  assert.equal(asked.length, 1)
+  Object.assign(document, { hidden: false })
+  await pass(AGAIN_MS)
+  assert.equal(looked.of([11, 48])?.text, 'A')
+})
+
+test('a server that knows nobody to ask is not asked again', async () => {
+  answer = problem(404)
+  const looked = new Looked()
+  looked.look([10, 48])
+  await pass(REST_MS)
+  await pass(5 * AGAIN_MS)
+  assert.equal(asked.length, 1)
 })
 
 test('a place without an address has none, and is not asked about again', async () => {

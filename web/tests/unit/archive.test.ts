@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { featureFilter, validateStyleMin } from '@maplibre/maplibre-gl-style-spec'
 import type { LayerSpecification, StyleSpecification } from 'maplibre-gl'
 import { PMTiles, zxyToTileId, type Source } from 'pmtiles'
-import { described, grounded } from '../../src/map/archive'
+import { described, grounded, hold, whyNot, withArchive } from '../../src/map/archive'
 import { palette } from '../../src/map/colours'
 import { archiveStyle, GROUND, hasGround, type Archive } from '../../src/map/layers'
 import { archive, tileId, vectorTile } from '../archive'
@@ -179,4 +179,39 @@ test('archives that these tests make are read by the library', async () => {
   assert.deepEqual(described(await read.getMetadata()).layers, ['water'])
   for (const { at, bytes: tile } of tiles) assert.equal(new TextDecoder().decode((await read.getZxy(at[0], at[1], at[2]))?.data), tile.toString())
   assert.equal(await read.getZxy(1, 0, 0), undefined)
+})
+
+test('a file is let go with the last map that shows it', async () => {
+  const bytes = archive({ kind: 'vector', tiles: [{ at: [0, 0, 0], bytes: vectorTile({ water: [] }) }], metadata: { vector_layers: [{ id: 'water', fields: {} }] } })
+  const file = new File([new Uint8Array(bytes)], 'world.pmtiles')
+  let tile: (request: { url: string }, control: AbortController) => Promise<{ data: ArrayBuffer }> = () => Promise.reject(new Error('nothing was opened'))
+  const library = { addProtocol: (_: string, load: typeof tile) => (tile = load) } as never
+  const look = { colours: palette(false), font: ['Inter Variable'], language: 'de' }
+  const open = async () => {
+    const style = await withArchive(library, base, file, look)
+    const [source] = Object.values(style.sources).flatMap((one) => ('tiles' in one ? (one.tiles ?? []) : []))
+    return (source ?? '').replace('{z}/{x}/{y}', '0/0/0')
+  }
+  const read = (url: string) => tile({ url }, new AbortController()).then(({ data }) => data.byteLength > 0, () => false)
+
+  const first = hold(file)
+  const url = await open()
+  assert.equal(await read(url), true)
+  const second = hold(file)
+  assert.equal(await open(), url, 'two maps read it together')
+  // Whoever only asks whether it is one takes it from nobody.
+  assert.equal(await whyNot(file), undefined)
+  first()
+  first()
+  assert.equal(await read(url), true)
+  second()
+  assert.equal(await read(url), false)
+  // It is there for another map.
+  const again = hold(file)
+  const other = await open()
+  assert.notEqual(other, url)
+  assert.deepEqual([await read(other), await read(url)], [true, false])
+  again()
+  assert.equal(await whyNot(file), undefined)
+  assert.equal(await read(other), false)
 })

@@ -7,9 +7,9 @@ use axum::Extension;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::header::{ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG};
-use axum::http::header::{IF_NONE_MATCH, RANGE};
-use axum::http::{HeaderMap, StatusCode};
-use axum::response::{IntoResponse, Response};
+use axum::http::header::{IF_NONE_MATCH, IF_RANGE, RANGE};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{AppendHeaders, IntoResponse, Response};
 use futures::stream;
 use std::io;
 use std::ops::Range;
@@ -25,12 +25,14 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 /// A part of the map's file
 ///
 /// Of the PMTiles archive that the configuration names (`map.tiles`), for whoever has signed in, and for whoever has a link. The file
-/// may have hundreds of gigabytes, and is not given as a whole: an answer has 16 MiB of what was asked for at most.
+/// may have hundreds of gigabytes, and an answer has 16 MiB of what was asked for at most: a larger one is not given as a whole.
 #[utoipa::path(get, path = "/api/v1/map/tiles", tag = "map", security(("token" = []), ("session" = []), ("link" = [])),
-    params(("Range" = String, Header, description = "Which part: `bytes=0-16383`.")),
-    responses((status = 206, description = "The part, or its beginning: `Content-Range` says which.", body = Vec<u8>, content_type = "application/vnd.pmtiles"),
+    params(("Range" = Option<String>, Header, description = "Which part: `bytes=0-16383`."),
+        ("If-Range" = Option<String>, Header, description = "The `ETag` of the file that it is to be a part of: of another one, all is given, as without `Range`.")),
+    responses((status = 200, description = "All of it: no part was asked for, or one of another file, and an answer has that much.", body = Vec<u8>, content_type = "application/vnd.pmtiles"),
+        (status = 206, description = "The part, or its beginning: `Content-Range` says which.", body = Vec<u8>, content_type = "application/vnd.pmtiles"),
         (status = 304, description = "It is as it was, by `If-None-Match`."),
-        (status = 400, description = "It does not say which part.", body = crate::problem::ProblemBody),
+        (status = 400, description = "It does not say which part, or one of another file.", body = crate::problem::ProblemBody),
         (status = 401, description = "Nobody is signed in.", body = crate::problem::ProblemBody),
         (status = 404, description = "The configuration names no file, or there is no such link.", body = crate::problem::ProblemBody),
         (status = 416, description = "The file ends before that.", body = crate::problem::ProblemBody)))]
@@ -54,23 +56,45 @@ async fn tiles(
     if text(&headers, IF_NONE_MATCH.as_str()).is_some_and(|known| known.split(',').any(|one| one.trim() == tag)) {
         return Ok((StatusCode::NOT_MODIFIED, kept).into_response());
     }
-    let part = match part(text(&headers, RANGE.as_str()), bytes, bytes_max) {
+    let is_same = is_of(headers.get(IF_RANGE), &tag);
+    let asked = text(&headers, RANGE.as_str()).filter(|_| is_same);
+    let part = match asked {
+        None if bytes <= bytes_max => Ok(0..bytes),
+        _ => part(asked, bytes, bytes_max),
+    };
+    let part = match part {
         Ok(part) => part,
         Err(Code::Range) => {
             let beyond = Problem::new(Code::Range, format!("the file has {bytes} bytes"));
             return Ok(([(CONTENT_RANGE, format!("bytes */{bytes}"))], beyond).into_response());
         }
-        Err(code) => return Err(Problem::new(code, "ask for one part of the file: send Range: bytes=0-16383")),
+        Err(code) if is_same => {
+            return Err(Problem::new(code, "ask for one part of the file: send Range: bytes=0-16383"));
+        }
+        Err(code) => {
+            let other = "the file is another one by now: ask again for a part of it, without If-Range";
+            return Ok(([(ETAG, tag)], Problem::new(code, other)).into_response());
+        }
     };
-    let (place, length) = (format!("bytes {}-{}/{bytes}", part.start, part.end - 1), part.end - part.start);
+    let length = part.end - part.start;
+    let (status, place) = match asked {
+        Some(_) => (StatusCode::PARTIAL_CONTENT, Some(format!("bytes {}-{}/{bytes}", part.start, part.end - 1))),
+        None => (StatusCode::OK, None),
+    };
     let first = piece(turns, &file, part.clone()).await.map_err(|error| Problem::internal(&error))?;
     let about = [
         (CONTENT_TYPE, "application/vnd.pmtiles".to_owned()),
-        (CONTENT_RANGE, place),
         (CONTENT_LENGTH, length.to_string()),
         (ACCEPT_RANGES, "bytes".to_owned()),
     ];
-    Ok((StatusCode::PARTIAL_CONTENT, kept, about, body(turns.clone(), file, first, part)).into_response())
+    let place = AppendHeaders(place.map(|place| (CONTENT_RANGE, place)));
+    Ok((status, kept, about, place, body(turns.clone(), file, first, part)).into_response())
+}
+
+/// Whether a part may be one of the file with this tag (RFC 9110, §13.1.5): where nothing is said of it, of any. What is compared are
+/// strong tags, letter for letter: a date is never one, because a file may be written twice in a second.
+fn is_of(wanted: Option<&HeaderValue>, tag: &str) -> bool {
+    wanted.is_none_or(|wanted| wanted.as_bytes().trim_ascii() == tag.as_bytes())
 }
 
 /// Whoever has a link sees the map on its page. A page asks for many parts in a moment, so that only wrong secrets count as looks.
@@ -209,6 +233,22 @@ mod tests {
             check(wrong, 10, Err(Code::Invalid));
         }
         assert_eq!(part(None, 10, ANSWER_BYTES_MAX), Err(Code::Invalid));
+    }
+
+    #[test]
+    fn a_part_is_of_the_file_that_is_wanted() {
+        let check = |wanted: Option<&'static str>, expected: bool| {
+            assert_eq!(is_of(wanted.map(HeaderValue::from_static).as_ref(), "\"a-1\""), expected, "{wanted:?}");
+        };
+        check(None, true);
+        check(Some("\"a-1\""), true);
+        check(Some(" \"a-1\" "), true);
+        check(Some("\"a-2\""), false);
+        // A weak tag, a list, a date, and what is none.
+        for other in ["W/\"a-1\"", "\"a-1\", \"a-2\"", "Sun, 29 Nov 2026 10:00:00 GMT", "a-1", "*", ""] {
+            check(Some(other), false);
+        }
+        assert!(!is_of(Some(&HeaderValue::from_bytes(b"\"a-1\xff\"").unwrap()), "\"a-1\""));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use odograph_catalog::{
-    Access, Catalog, DeviceFields, DeviceState, DriverFields, NewCommand, NewShare, NewToken, Registered, Role,
+    Access, Catalog, DeviceFields, DeviceState, DriverFields, NewCommand, NewQuery, NewShare, NewToken, Registered, Role,
     UsageOfNode, copy, is_vacant, load,
 };
 use odograph_sensors::Definition;
@@ -16,7 +16,7 @@ use crate::postgres;
 use crate::support::{NOON, PASSWORD, on_both, refused, user, with_catalog};
 
 /// Every table. One that a migration adds is filled below, too.
-const TABLES: [&str; 16] = [
+const TABLES: [&str; 17] = [
     "audit",
     "commands",
     "device_groups",
@@ -25,6 +25,7 @@ const TABLES: [&str; 16] = [
     "devices_removed",
     "driver_cards",
     "drivers",
+    "queries",
     "revisions",
     "sensors",
     "sessions",
@@ -56,6 +57,7 @@ async fn fill(catalog: &Catalog) {
     north.set_sensor("1", sensor).await.unwrap();
     let cards = Some(vec!["77".to_owned()]);
     north.create_driver(DriverFields { name: Some("Driver".into()), cards, ..DriverFields::default() }).await.unwrap();
+    north.create_query(NewQuery { name: "all".into(), sql: "SELECT '§'".into() }).await.unwrap();
     north.create_share("1", NewShare::default()).await.unwrap();
     let stop = NewCommand { kind: Some("engineStop".into()), ..NewCommand::default() };
     north.create_command("1", stop).await.unwrap();

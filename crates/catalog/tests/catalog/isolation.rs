@@ -7,7 +7,8 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use odograph_catalog::{
     Access, AccountChange, AuditFilter, Catalog, DeviceFields, DeviceFilter, DeviceOrder, DeviceRow, DeviceState,
-    DriverFields, Error, ImportMode, NewCommand, NewShare, NewToken, NewUser, Registered, Role, UserChange, Within,
+    DriverFields, Error, ImportMode, NewCommand, NewQuery, NewShare, NewToken, NewUser, QueryChange, Registered, Role,
+    UserChange, Within,
 };
 
 use odograph_sensors::Definition;
@@ -29,6 +30,8 @@ enum Needs {
     Role(Role),
     /// A role for all devices.
     All(Role),
+    /// To see all devices, and to have made the thing or to be a manager: nobody here has made one.
+    Maker,
     Account,
 }
 
@@ -42,13 +45,14 @@ struct Things {
     device: String,
     driver: String,
     share: String,
+    query: String,
     /// The number of a command for the device.
     command: i64,
 }
 
 impl Things {
-    fn ids(&self) -> [&str; 7] {
-        [&self.user, &self.token, &self.session, &self.group, &self.device, &self.driver, &self.share]
+    fn ids(&self) -> [&str; 8] {
+        [&self.user, &self.token, &self.session, &self.group, &self.device, &self.driver, &self.share, &self.query]
     }
 }
 
@@ -104,6 +108,11 @@ const METHODS: &[Method] = methods! {
     all_shares: MANAGER, false, |within, things| within.all_shares(None, 100);
     create_share: MANAGER, true, |within, things| within.create_share(&things.device, NewShare::default());
     revoke_share: MANAGER, true, |within, things| within.revoke_share(&things.device, &things.share);
+    queries: Needs::All(Role::Viewer), false, |within, things| within.queries();
+    query: Needs::All(Role::Viewer), true, |within, things| within.query(&things.query);
+    create_query: Needs::All(Role::Viewer), false, |within, things| within.create_query(asking(&things.user));
+    update_query: Needs::Maker, true, |within, things| within.update_query(&things.query, QueryChange::default());
+    delete_query: Needs::Maker, true, |within, things| within.delete_query(&things.query);
     tenant: Needs::Nothing, false, |within, things| within.tenant();
     users: OWNER, false, |within, things| within.users();
     user: OWNER, true, |within, things| within.user(&things.user);
@@ -144,6 +153,10 @@ fn called(name: &str) -> DriverFields {
     DriverFields { name: Some(name.into()), ..DriverFields::default() }
 }
 
+fn asking(name: &str) -> NewQuery {
+    NewQuery { name: name.into(), sql: "SELECT 1".into() }
+}
+
 fn one() -> Definition {
     Definition { name: "one".into(), formula: Some("1".into()), ..Definition::default() }
 }
@@ -177,6 +190,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
     within.set_sensor(&device, one()).await.unwrap();
     let driver = within.create_driver(called("driver")).await.unwrap().id;
     let share = within.create_share(&device, NewShare::default()).await.unwrap().0.id;
+    let query = within.create_query(asking(&format!("query {number}"))).await.unwrap().id;
     let command = within.create_command(&device, stop()).await.unwrap().number;
     let mut session = String::new();
     if let Some(login) = login {
@@ -184,7 +198,7 @@ async fn make(catalog: &Catalog, tenant: &str, login: Option<&str>, number: usiz
         let sessions = catalog.within(&access).sessions().await.unwrap();
         session = sessions.into_iter().find(|session| session.current).unwrap().id;
     }
-    Things { user, token, session, group, device, driver, share, command }
+    Things { user, token, session, group, device, driver, share, query, command }
 }
 
 /// All that the catalog has of a tenant.
@@ -200,7 +214,8 @@ async fn dump(catalog: &Catalog, tenant: &str) -> String {
         Some(device) => within.shares(&device.id).await.unwrap(),
         None => Vec::new(),
     };
-    let things = format!("{shares:#?} {users:#?} {tokens:#?} {groups:#?} {devices:#?} {drivers:#?}");
+    let queries = within.queries().await.unwrap();
+    let things = format!("{queries:#?} {shares:#?} {users:#?} {tokens:#?} {groups:#?} {devices:#?} {drivers:#?}");
     format!("{:?} {things} {:#?}", within.tenant().await.unwrap(), within.audit(&ALL).await.unwrap())
 }
 
@@ -209,12 +224,17 @@ fn outcome(result: Result<(), Error>) -> String {
     result.map_or_else(|error| error.to_string(), |()| "done".to_owned())
 }
 
-fn expected(method: &Method, access: &Access, is_user: bool) -> Option<String> {
+/// What they are told who may not do it, of a thing that is there and of one that is not.
+fn expected(method: &Method, access: &Access, is_user: bool, is_there: bool) -> Option<String> {
     match method.needs {
         Needs::Account if !is_user => Some("this is for users who have signed in, not for tokens".to_owned()),
         Needs::Role(role) | Needs::All(role) if access.role < role => Some(format!("this needs the role {role}")),
-        Needs::All(_) if access.scope.groups.is_some() => {
+        Needs::All(_) | Needs::Maker if access.scope.groups.is_some() => {
             Some("this needs a role for all devices of the tenant, not for some groups".to_owned())
+        }
+        // Whose it is shows only of one that is there.
+        Needs::Maker if is_there && access.role < Role::Manager => {
+            Some(format!("this needs the role {}", Role::Manager))
         }
         _ => None,
     }
@@ -260,9 +280,9 @@ fn nothing_of_another_tenant_is_to_be_had() {
         });
         catalog.register(&twins.collect::<Vec<_>>()).await.unwrap();
         let before = dump(&catalog, "south").await;
-        let nobody = ["u1", "t1", "s1", "g1", "d0", "x1", "l1"].map(ToOwned::to_owned);
-        let [user, token, session, group_id, device, driver, share] = nobody;
-        let nobody = Things { user, token, session, group: group_id, device, driver, share, command: 0 };
+        let nobody = ["u1", "t1", "s1", "g1", "d0", "x1", "l1", "q1"].map(ToOwned::to_owned);
+        let [user, token, session, group_id, device, driver, share, query] = nobody;
+        let nobody = Things { user, token, session, group: group_id, device, driver, share, query, command: 0 };
         let mut number = 0;
         for (login, access, is_user) in &actors {
             for method in METHODS {
@@ -271,9 +291,9 @@ fn nothing_of_another_tenant_is_to_be_had() {
                 let login = Some(login.as_str()).filter(|_| method.name == "end_session");
                 let own = make(&catalog, "north", login, number, Some(&group)).await;
                 let within = catalog.within(access);
-                let refusal = expected(method, access, *is_user);
+                let refusal = expected(method, access, *is_user, true);
                 let done = outcome((method.call)(within, &own).await);
-                assert_eq!(done, refusal.clone().unwrap_or("done".into()), "{what}");
+                assert_eq!(done, refusal.unwrap_or("done".into()), "{what}");
                 if method.names {
                     let unknown = outcome((method.call)(within, &nobody).await);
                     let theirs = outcome((method.call)(within, &foreign).await);
@@ -281,7 +301,7 @@ fn nothing_of_another_tenant_is_to_be_had() {
                     let ids = foreign.ids().into_iter().zip(nobody.ids());
                     let theirs = ids.fold(theirs, |text, (theirs, nobodys)| text.replace(theirs, nobodys));
                     assert_eq!(theirs, unknown, "{what}");
-                    let expected = refusal.clone().unwrap_or("there is no ".into());
+                    let expected = expected(method, access, *is_user, false).unwrap_or("there is no ".into());
                     assert!(unknown.starts_with(&expected), "{what}: {unknown}");
                 }
             }

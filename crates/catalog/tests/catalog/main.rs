@@ -14,6 +14,7 @@ mod import;
 mod isolation;
 mod kept;
 mod postgres;
+mod queries;
 mod register;
 mod restored;
 mod sensors;

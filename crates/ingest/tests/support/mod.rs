@@ -2,6 +2,9 @@
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part of it")]
 
+pub mod sender;
+pub mod told;
+
 use odograph_env::{Clock, SystemClock};
 use odograph_fleet::{Heard, Reading, Speech};
 use odograph_handover::Inlet;
@@ -12,6 +15,7 @@ use odograph_testkit::{FaultDisk, SeededRng};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -119,7 +123,7 @@ impl Trial {
         self.gateway.health().parts.into_iter().find(|known| known.part == part).unwrap()
     }
 
-    pub fn wait_for(&self, what: &str, condition: impl Fn(&Health) -> bool) -> Health {
+    pub fn wait_for(&self, what: &str, mut condition: impl FnMut(&Health) -> bool) -> Health {
         for _ in 0..PATIENCE.as_millis() / 10 {
             let health = self.gateway.health();
             if condition(&health) {
@@ -195,13 +199,20 @@ pub fn reading(number: i64) -> Reading {
 #[derive(Default)]
 pub struct Gate {
     open: Mutex<bool>,
+    waits: AtomicBool,
     opened: Condvar,
 }
 
 impl Gate {
     pub fn pass(&self) {
         let open = self.open.lock().unwrap();
+        self.waits.store(true, Ordering::Release);
         drop(self.opened.wait_while(open, |open| !*open).unwrap());
+    }
+
+    /// Whether somebody has come to it.
+    pub fn waits(&self) -> bool {
+        self.waits.load(Ordering::Acquire)
     }
 
     pub fn open(&self) {

@@ -1,9 +1,9 @@
 //! Many append, one commits, others read.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
-use odograph_journal::{Committer, Fatal, Journal, Options, Stats};
+use odograph_journal::{Committer, Fatal, Journal, Observer, Options, Stats};
 use odograph_model::Lsn;
 use odograph_testkit::FaultDisk;
 
@@ -126,4 +126,47 @@ fn a_failed_flush_ends_the_thread_and_the_journal() {
     assert!(thread.join().unwrap().is_err());
     assert!(journal.note(NOW, b"").is_err());
     assert_eq!(journal.durable(), Lsn(0));
+}
+
+/// Has the sealing thread fail.
+#[derive(Default)]
+struct Fails {
+    lost: AtomicU32,
+}
+
+impl Observer for Fails {
+    fn sealing(&self, _: Lsn) {
+        assert_eq!(std::thread::current().name(), Some("seal"));
+        panic!("on purpose: the sealing thread fails");
+    }
+
+    fn sealing_lost(&self) {
+        self.lost.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_sealing_thread_that_fails_is_told_and_everything_else_goes_on() {
+    let observer = Arc::new(Fails::default());
+    let Bench { disk, journal, committer, .. } =
+        Bench::with(FaultDisk::new(), Options { observer: observer.clone(), ..options() });
+    let writer = run(committer);
+    journal.note(NOW, b"of a segment that is to be sealed").unwrap();
+    journal.end_segment();
+    wait_for(&journal, |stats| stats.unsealed == 1);
+    let notes = |journal: &Journal| {
+        journal.note(NOW, b"of another").unwrap();
+        wait_for(journal, |stats| stats.pending_bytes == 0);
+    };
+    while !journal.stats().sealing_lost {
+        notes(&journal);
+    }
+    notes(&journal);
+    notes(&journal);
+    assert_eq!(observer.lost.load(Ordering::Relaxed), 1, "it is told once");
+    assert!(!journal.stats().failed, "what comes is safe as before");
+    journal.close();
+    writer.join().unwrap().unwrap();
+    let bench = Bench::on(disk);
+    assert!(!bench.recovery.segments.is_empty(), "it is sealed at the next start");
 }

@@ -4,10 +4,10 @@
 //!  0        8         12    16        24
 //!  +--------+---------+-----+---------+----------------------+----------------------------------------------+
 //!  | magic  | format  | crc | version | u32 keys, each       | u64 devices, each                            |
-//!  | ODOLST | u32 = 1 | u32 | u64     | u32 length + name    | u32 length + name | numbers | latest records |
+//!  | ODOLST | u32 = 2 | u32 | u64     | u32 length + name    | u32 length + name | numbers | latest records |
 //!  +--------+---------+-----+---------+----------------------+----------------------------------------------+
 //!
-//!  numbers: u64 count | u8 wrong clock | first, last, received, by device, by receipt, sound: each a u8 and an i64
+//!  numbers: u64 count | first, last, received, by device, by receipt, wrong until, sound: each a u8 and an i64
 //!  latest records, without a claim that could not be and with one:
 //!           u8 is there | i64 time | i64 received | u64 id | u32 length + packed record
 //! ```
@@ -110,9 +110,8 @@ fn parse(bytes: &[u8]) -> Option<(Devices, u64)> {
 
 fn put_device(out: &mut Vec<u8>, device: &Device) {
     out.extend(device.count.to_le_bytes());
-    out.push(u8::from(device.wrong_clock));
-    let Device { first, last, received, by_device, by_receipt, sound, .. } = device;
-    for time in [first, last, received, by_device, by_receipt, sound] {
+    let Device { first, last, received, by_device, by_receipt, wrong_until, sound, .. } = device;
+    for time in [first, last, received, by_device, by_receipt, wrong_until, sound] {
         out.push(u8::from(time.is_some()));
         out.extend(time.unwrap_or(Time(0)).0.to_le_bytes());
     }
@@ -128,16 +127,16 @@ fn put_device(out: &mut Vec<u8>, device: &Device) {
 }
 
 fn device(bytes: &mut Reader<'_>, keys: &[Option<Key>]) -> Option<Device> {
-    let (count, wrong_clock) = (bytes.u64()?, bytes.u8()? != 0);
+    let count = bytes.u64()?;
     let mut time = || {
         let known = bytes.u8()? != 0;
         let time = bytes.i64()?;
         Some(known.then_some(Time(time)))
     };
     let (first, last, received) = (time()?, time()?, time()?);
-    let (by_device, by_receipt, sound) = (time()?, time()?, time()?);
+    let (by_device, by_receipt, wrong_until, sound) = (time()?, time()?, time()?, time()?);
     let (best, wrong) = (latest(bytes, keys)?, latest(bytes, keys)?);
-    Some(Device { count, first, last, received, by_device, by_receipt, wrong_clock, sound, best, wrong })
+    Some(Device { count, first, last, received, by_device, by_receipt, wrong_until, sound, best, wrong })
 }
 
 fn latest(bytes: &mut Reader<'_>, keys: &[Option<Key>]) -> Option<Option<Latest>> {
@@ -163,7 +162,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 /// Names that begin so are none of the table's, to all who read or clean such tables.
 pub(crate) const SAVED: &str = "_odograph/last";
 const MAGIC: &[u8] = b"ODOLST\r\n";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Where what the checksum covers begins.
 const BODY: usize = 16;
 

@@ -32,7 +32,8 @@ pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
              version than the table"
         ),
         Loaded::Damaged => tracing::warn!(
-            "the latest records of the table {name} are looked for in all files: what was saved of them is damaged"
+            "the latest records of the table {name} are looked for in all files: what was saved of them is damaged, or another \
+             version of the program saved it"
         ),
         Loaded::Missing if version > 0 => {
             tracing::info!("the latest records of the table {name} are looked for in all files: none were saved");

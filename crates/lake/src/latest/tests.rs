@@ -27,6 +27,11 @@ impl Sent {
         if self.clock == Clock::Device { self.time } else { self.received }
     }
 
+    /// What a wrong clock claims.
+    fn claim(&self) -> i64 {
+        315_964_800_000 + 1000 * self.time
+    }
+
     fn record(&self) -> Record {
         let mut record = Record::at(Time(self.time()));
         record.set(Key::PositionSpeed, self.id as f64);
@@ -34,7 +39,7 @@ impl Sent {
             record.set(Key::TimeSource, "received");
         }
         if self.clock == Clock::Wrong {
-            record.set(Key::DeviceTime, "1980-01-06T00:00:00.000Z");
+            record.set(Key::DeviceTime, Time(self.claim()).to_string().as_str());
         }
         if self.id.is_multiple_of(2) {
             record.set(Key::EngineIgnitionStatus, true);
@@ -87,14 +92,16 @@ fn check(devices: &Devices, all: &[Sent]) {
         });
         assert_eq!(found, expected(all, name), "device {name}");
         let by = |clock| all.iter().filter(|sent| sent.device == name && sent.clock == clock).map(Sent::time).max();
+        let claims =
+            |name| all.iter().filter(|sent| sent.device == name && sent.clock == Clock::Wrong).map(Sent::claim).max();
         let known = devices.known("t").find(|known| known.device == name);
         assert_eq!(
             known.map(|known| (
                 known.by_device.map(|time| time.0),
                 known.by_receipt.map(|time| time.0),
-                known.wrong_clock
+                known.wrong_until.map(|time| time.0)
             )),
-            found.map(|_| (by(Clock::Device), by(Clock::Receipt), by(Clock::Wrong).is_some()))
+            found.map(|_| (by(Clock::Device), by(Clock::Receipt), claims(name)))
         );
     }
 }
@@ -109,7 +116,11 @@ fn sorted(record: &Record) -> (Option<Time>, Vec<(Key, odograph_model::Value)>, 
 fn batch(mut sent: Vec<Sent>) -> RecordBatch {
     sent.sort_by_key(|sent| (sent.device, sent.time()));
     let mut rows = Rows::default();
-    sent.iter().for_each(|sent| sent.with_row(|row| rows.push(row)));
+    sent.iter().for_each(|sent| {
+        sent.with_row(|row| {
+            rows.push(row);
+        });
+    });
     rows.batch().expect("rows make a batch")
 }
 

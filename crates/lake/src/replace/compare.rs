@@ -12,7 +12,7 @@ use datafusion::arrow::compute::{filter_record_batch, take_record_batch};
 use datafusion::arrow::datatypes::{Field, Int64Type, TimestampMicrosecondType};
 use datafusion::arrow::util::display::array_value_to_string;
 use hashbrown::{HashMap, HashSet};
-use odograph_model::Time;
+use odograph_model::{RecordId, Time};
 use std::collections::BTreeMap;
 
 /// What came out of decoding some devices' frames again, in the order of the journal.
@@ -21,9 +21,20 @@ pub struct Gathered {
     rows: Rows,
     ids: HashSet<u64>,
     claimed_days: Vec<i32>,
+    /// What each was known by when its bytes came, as far as that can be told.
+    before: Vec<Option<Recorded>>,
     bytes: usize,
     /// When frames came whose bytes could be read, whether they say something or not.
     receipts: HashMap<CompactString, HashSet<i64>>,
+}
+
+/// What a record is known by under the settings that held when its bytes came: history may have it by that elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its id then.
+    pub id: RecordId,
+    /// The time that it claimed then, or that of its receipt.
+    pub claimed: Time,
 }
 
 /// How some devices' records would be otherwise.
@@ -82,12 +93,23 @@ impl Gathered {
     }
 
     /// Takes a record, unless it came before.
-    pub fn push(&mut self, row: &Row<'_>, claimed: Option<Time>) {
+    pub fn push(&mut self, row: &Row<'_>, claimed: Option<Time>, before: Option<Recorded>) {
         if self.ids.insert(row.id.0) {
             self.rows.push(row);
             self.bytes += bytes_of(row);
-            self.claimed_days.push(day_of(crate::rows::written(claimed.unwrap_or(row.time))));
+            self.claimed_days.push(claimed_day(claimed.unwrap_or(row.time)));
+            self.before.push(before);
         }
+    }
+
+    /// How many records were taken.
+    pub const fn count(&self) -> usize {
+        self.before.len()
+    }
+
+    /// Nobody can tell what the records from the one of this number on were known by.
+    pub fn forget_before(&mut self, from: usize) {
+        self.before[from..].fill(None);
     }
 
     fn has(&self, device: &str, received_ms: i64) -> bool {
@@ -171,13 +193,20 @@ impl Past {
         kept: &HashSet<i64>,
         pairs: &mut Pairs,
     ) -> Result<(), Error> {
-        pairs.new.retain(|row| !kept.contains(&new.ids.value(*row as usize)));
-        let days = pairs.new.iter().map(|row| gathered.claimed_days[*row as usize]);
+        let is_one_of = |ids: &HashSet<i64>, row: u32| {
+            let before = gathered.before[row as usize].is_some_and(|before| ids.contains(&before.id.0.cast_signed()));
+            before || ids.contains(&new.ids.value(row as usize))
+        };
+        pairs.new.retain(|row| !is_one_of(kept, *row));
+        let days = pairs.new.iter().flat_map(|row| {
+            let before = gathered.before[*row as usize].map(|before| claimed_day(before.claimed));
+            before.into_iter().chain([gathered.claimed_days[*row as usize]])
+        });
         let (Some(first), Some(last)) = (days.clone().min(), days.max()) else { return Ok(()) };
         let devices: HashSet<&str> = pairs.new.iter().map(|row| new.devices.value(*row as usize)).collect();
         let devices: Vec<CompactString> = devices.into_iter().map(CompactString::from).collect();
         let elsewhere = self.ids_outside(period, &devices, (first, last))?;
-        pairs.new.retain(|row| !elsewhere.contains(&new.ids.value(*row as usize)));
+        pairs.new.retain(|row| !is_one_of(&elsewhere, *row));
         Ok(())
     }
 }
@@ -344,6 +373,10 @@ impl Difference {
         }
         Ok(())
     }
+}
+
+fn claimed_day(claimed: Time) -> i32 {
+    day_of(crate::rows::written(claimed))
 }
 
 fn rows(of: &RecordBatch, numbers: Vec<u32>) -> Result<RecordBatch, Error> {

@@ -158,8 +158,8 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
                 let place = Place::new(&config, &folder, reader.clone(), Arc::new(SystemClock::new()))?;
                 let (lake, damaged) = place.fill()?;
                 let roster = Arc::new(roster);
-                let node = config.journal.node;
-                let origin = Origin { lake, damaged, reader, node, roster, until: None };
+                let (node, window) = (config.journal.node, config.clock.window());
+                let origin = Origin { lake, damaged, reader, node, roster, window, until: None };
                 // The rest is only reading, and a server must not wait for it.
                 drop(lock);
                 let totals = export::records(&origin, &query, &mut out)?;

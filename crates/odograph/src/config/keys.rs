@@ -13,6 +13,7 @@ use ipnet::IpNet;
 use odograph_catalog::AuditKept;
 use odograph_ingest::{Limits, Other, UNKNOWN_DEVICES_MAX, Unknown};
 use odograph_lake::StoreConfig;
+use odograph_pipeline::Window;
 use odograph_protocols::{Checksum, Protocol};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) devices: Vec<DeviceConfig>,
     pub(crate) tenants: Vec<TenantConfig>,
     pub(crate) journal: JournalConfig,
+    pub(crate) clock: ClockConfig,
     pub(crate) lake: LakeConfig,
     pub(crate) catalog: CatalogConfig,
     pub(crate) backup: BackupConfig,
@@ -138,6 +140,28 @@ pub(crate) struct JournalConfig {
     pub(crate) segment_bytes: Size,
     pub(crate) segment_age: Duration,
     pub(crate) disk_budget: Option<Size>,
+}
+
+/// How far devices' clocks may be from ours.
+#[derive(Debug, Clone)]
+pub(crate) struct ClockConfig {
+    pub(crate) behind_max: Duration,
+    pub(crate) ahead_max: Duration,
+}
+
+impl ClockConfig {
+    pub(crate) fn window(&self) -> Window {
+        let ms = |duration: Duration| i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Window { behind_max_ms: ms(self.behind_max), ahead_max_ms: ms(self.ahead_max) }
+    }
+}
+
+impl Default for ClockConfig {
+    fn default() -> Self {
+        let window = Window::default();
+        let duration = |ms: i64| Duration::from_millis(ms.unsigned_abs());
+        Self { behind_max: duration(window.behind_max_ms), ahead_max: duration(window.ahead_max_ms) }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -249,6 +273,7 @@ impl Default for Config {
                 segment_age: Duration::from_secs(3600),
                 disk_budget: None,
             },
+            clock: ClockConfig::default(),
             lake: LakeConfig::default(),
             catalog: CatalogConfig::default(),
             backup: BackupConfig::default(),
@@ -362,6 +387,7 @@ const fn within<T>(least: u64, most: u64, key: &Key<T>) -> Key<T> {
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
 const DAY: u64 = 24 * HOUR;
+const YEARS_10: u64 = 3653 * DAY;
 
 /// Keys that are there once.
 pub(crate) const KEYS: &[Key<Config>] = &[
@@ -487,7 +513,25 @@ pub(crate) const KEYS: &[Key<Config>] = &[
         "journal.disk_budget",
         |c| &mut c.journal.disk_budget,
         "no bound: what is needed is kept",
-        "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed.",
+        "More than this the journal's sealed segments may not take: the oldest go, with an alarm where they are still needed, and one a segment before that. With less than four segments, that one comes easily.",
+    ),
+    within(
+        HOUR,
+        YEARS_10,
+        &key(
+            "clock.behind_max",
+            |c| &mut c.clock.behind_max,
+            "A device's time that is so long before its receipt is a wrong clock's: the record is under the time of receipt.",
+        ),
+    ),
+    within(
+        SECOND,
+        YEARS_10,
+        &key(
+            "clock.ahead_max",
+            |c| &mut c.clock.ahead_max,
+            "The same for a time that is so long after its receipt. Wrong time zones are up to a day ahead.",
+        ),
     ),
     within(
         1,

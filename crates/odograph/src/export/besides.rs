@@ -11,7 +11,7 @@ use compact_str::CompactString;
 use odograph_journal::Broken;
 use odograph_lake::{Besides, EntriesOf, Row};
 use odograph_model::Time;
-use odograph_pipeline::{CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Event, Records, Window};
+use odograph_pipeline::{Event, Records};
 use odograph_protocols::{DECIDED_SEVERAL, Decision};
 use std::collections::BTreeSet;
 
@@ -38,11 +38,11 @@ pub(super) fn gather(origin: &Origin, query: &RecordQuery) -> Result<Besides> {
         _ => EntriesOf::All,
     };
     // An event time is at most so far from the time of receipt.
-    let from = query.from.map(|from| Time(from).plus_ms(-CLOCK_AHEAD_MAX_MS));
-    let to = query.to.map(|to| Time(to).plus_ms(CLOCK_BEHIND_MAX_MS));
+    let from = query.from.map(|from| Time(from).plus_ms(-origin.window.ahead_max_ms));
+    let to = query.to.map(|to| Time(to).plus_ms(origin.window.behind_max_ms));
     let (reader, node, until) = (&origin.reader, origin.node, origin.until);
     let entries = Entries { reader, node, history: &|| Ok(origin.lake.clone()), until };
-    let records = Records::new(Window::default());
+    let records = Records::new(origin.window);
     let mut gatherer = Gatherer { origin, query, records, besides: Besides::default() };
     entries.all(&Needed { of, from, to }, &mut gatherer)?;
     Ok(gatherer.besides)

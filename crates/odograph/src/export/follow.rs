@@ -6,7 +6,7 @@ use super::{Origin, RecordQuery, Sink, Totals, counts, kept_under, records, with
 use anyhow::Result;
 use odograph_ingest::Roster;
 use odograph_model::{Lsn, RecordView};
-use odograph_pipeline::{Event, ReadError, Records, Trouble, Window};
+use odograph_pipeline::{Event, ReadError, Records, Trouble};
 use std::io;
 use std::time::Duration;
 
@@ -27,9 +27,9 @@ pub(crate) fn follow(
     let mut totals = records(&origin, query, out)?;
     out.flush()?;
     // The lake is not held: this may go on for months.
-    let Origin { reader, roster, .. } = origin;
+    let Origin { reader, roster, window, .. } = origin;
     let mut entries = reader.entries(Lsn(0), Some(until))?;
-    let mut following = Records::new(Window::default());
+    let mut following = Records::new(window);
     let mut line = Vec::new();
     let (mut reached, mut damaged) = (until, 0);
     loop {

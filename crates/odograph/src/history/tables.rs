@@ -117,8 +117,8 @@ fn found(device: Device<'_>, day: Option<i32>, known: KnownIds) -> Found {
 }
 
 fn known(latest: Latest) -> KnownDevice {
-    let (by_device, by_receipt, wrong_clock) = (latest.by_device, latest.by_receipt, latest.wrong_clock);
-    let known = Known { by_device, by_receipt, wrong_clock };
+    let (by_device, by_receipt, wrong_until) = (latest.by_device, latest.by_receipt, latest.wrong_until);
+    let known = Known { by_device, by_receipt, wrong_until };
     KnownDevice { tenant: latest.tenant, id: latest.device, known }
 }
 

@@ -154,7 +154,8 @@ impl App {
         let durable = self.journal.durable();
         let (lake, damaged) = self.history.reach(durable, export::WAIT).map_err(|error| behind(&error))?;
         let (reader, node, roster) = (self.reader.clone(), self.history.node(), self.roster.clone());
-        Ok(Origin { lake, damaged, reader, node, roster, until: Some(durable) })
+        let window = self.history.window();
+        Ok(Origin { lake, damaged, reader, node, roster, window, until: Some(durable) })
     }
 }
 

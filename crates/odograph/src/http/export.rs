@@ -39,7 +39,8 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
         Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the wait did not end: {error}")),
     };
     let (reader, node, roster) = (app.reader.clone(), app.history.node(), app.roster.clone());
-    let origin = Origin { lake, damaged, reader, node, roster, until: Some(durable) };
+    let window = app.history.window();
+    let origin = Origin { lake, damaged, reader, node, roster, window, until: Some(durable) };
     if query.follow {
         return stream_from(seat, query.progress, move |out| {
             let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };

@@ -5,7 +5,7 @@ use crate::config::{Config, device_settings};
 use crate::server::{Listen, plan};
 use anyhow::{Result, bail};
 use compact_str::CompactString;
-use odograph_pipeline::Resettle;
+use odograph_pipeline::{Resettle, Window};
 use odograph_protocols::{Binding, Context, Decision, PROTOCOLS, Protocol, Settings, Transport};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::SocketAddr;
@@ -18,6 +18,8 @@ pub(crate) struct Current {
     devices: HashMap<CompactString, (CompactString, Settings)>,
     /// How long before a period the journal's segments of its beginning may have begun.
     pub(crate) lead_ms: i64,
+    /// How far devices' clocks may be from ours.
+    pub(crate) window: Window,
 }
 
 /// Where devices come.
@@ -42,7 +44,8 @@ impl Current {
             devices.extend(device.ids.iter().map(|id| (id.clone(), (first.clone(), recorded(&device.settings)))));
         }
         let age_ms = i64::try_from(config.journal.segment_age.as_millis()).unwrap_or(i64::MAX);
-        Self { listeners: listeners.collect(), devices, lead_ms: age_ms.saturating_add(LEAD_MS) }
+        let (lead_ms, window) = (age_ms.saturating_add(LEAD_MS), config.clock.window());
+        Self { listeners: listeners.collect(), devices, lead_ms, window }
     }
 
     /// The settings of the listener that is where one was; nothing where there is none.
@@ -100,6 +103,16 @@ pub(super) struct Settled {
 impl Settled {
     pub(super) fn new(current: Arc<Current>, choice: Choice, set: BTreeMap<String, String>) -> Self {
         Self { current, choice, set, used: Mutex::default() }
+    }
+
+    /// How far devices' clocks may be from ours.
+    pub(super) fn window(&self) -> Window {
+        self.current.window
+    }
+
+    /// As it was when the bytes came.
+    pub(super) fn as_recorded(&self) -> Self {
+        Self::new(self.current.clone(), Choice::Recorded, BTreeMap::new())
     }
 
     pub(super) fn used_by(&self, protocol: &'static str) {
@@ -186,7 +199,8 @@ mod tests {
     #[test]
     fn current_settings_leave_alone_who_was_let_in() {
         let pairs = |pairs: &[(&str, &str)]| Settings::recorded(pairs.iter().copied());
-        let current = Arc::new(Current { listeners: Vec::new(), devices: HashMap::new(), lead_ms: 0 });
+        let current =
+            Arc::new(Current { listeners: Vec::new(), devices: HashMap::new(), lead_ms: 0, window: Window::default() });
         let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == "wialon").unwrap();
         let then = pairs(&[("charset", "utf-8"), ("password", "then")]);
         let now = pairs(&[("charset", "windows-1251"), ("password", "now")]);

@@ -34,12 +34,16 @@ pub(crate) struct Parts {
     pub(crate) reader: Reader,
     pub(crate) folder: PathBuf,
     pub(crate) budget: Option<u64>,
+    /// So long a segment gets.
+    pub(crate) segment_bytes: u64,
     pub(crate) bell: Arc<Bell>,
     pub(crate) metrics: PrometheusHandle,
     pub(crate) dropped_lines: ErrorCounter,
     pub(crate) clock: Arc<dyn Clock>,
     /// How many days somebody keeps the journal's entries as they are; `None`: for ever.
     pub(crate) frames_kept: Option<u32>,
+    /// Whether anything of history goes for being old.
+    pub(crate) retires: bool,
     pub(crate) alarms: Arc<Alarms>,
     /// While this holds, nothing goes that the disk budget does not force out.
     pub(crate) hold: Hold,
@@ -56,6 +60,8 @@ pub(crate) struct Alarms {
     quotas: AtomicU8,
     /// What was ordered to be erased cannot be read, so that nobody is kept out for it.
     erasures: AtomicBool,
+    /// The clock is too far ahead to delete anything for being old.
+    clock: AtomicBool,
 }
 
 /// How the journal's disk budget is.
@@ -69,12 +75,26 @@ enum Budget {
     Forced = 2,
 }
 
+/// What is needed of the disk budget, in bytes.
+#[derive(Debug, Clone, Copy)]
+struct Need {
+    /// Sealed segments that somebody still has to read.
+    sealed: u64,
+    /// What comes behind those and counts against the budget once it is sealed, too; nothing, where everyone has read it all.
+    unsealed: u64,
+    /// So long a segment gets.
+    segment: u64,
+}
+
 impl Budget {
-    /// By how much is needed of it, and whether that was too much.
-    fn of(budget: Option<u64>, needed: u64, forced: bool) -> Self {
+    /// By how much is needed of it, and whether that was too much. A segment counts all at once, when it is sealed: where the one
+    /// that is written and another one do not fit any more, the budget is near however small its part is that is taken.
+    fn of(budget: Option<u64>, need: Need, forced: bool) -> Self {
+        let Need { sealed, unsealed, segment } = need;
+        let soon = sealed.saturating_add(unsealed).saturating_add(segment);
         match budget {
             _ if forced => Self::Forced,
-            Some(budget) if needed > budget / 100 * NEAR_PERCENT => Self::Near,
+            Some(budget) if sealed > budget / 100 * NEAR_PERCENT || sealed > 0 && soon > budget => Self::Near,
             _ => Self::Enough,
         }
     }
@@ -97,7 +117,8 @@ impl Alarms {
         let erasures = self.erasures.load(Ordering::Acquire).then_some(
             "it cannot be read what was ordered to be erased: nobody is kept out for it, and nothing is erased",
         );
-        budget.into_iter().chain(quotas).chain(erasures).collect()
+        let clock = self.clock.load(Ordering::Acquire).then_some(CLOCK_DOUBTED);
+        budget.into_iter().chain(quotas).chain(erasures).chain(clock).collect()
     }
 
     /// At the start, it could not be read what was ordered to be erased.
@@ -116,6 +137,8 @@ impl Alarms {
     }
 }
 
+const CLOCK_DOUBTED: &str = "the clock is months ahead of all that was received before: nothing goes for being old until it is put \
+                             right, or something was received on seven days";
 const QUOTA_NEAR: u8 = Standing::Near as u8;
 const QUOTA_REACHED: u8 = Standing::Reached as u8;
 const NEAR: u8 = Budget::Near as u8;
@@ -143,7 +166,7 @@ impl Keeper {
 }
 
 fn run(mut parts: Parts, stopped: &Receiver<()>) {
-    let mut turn: u32 = 0;
+    let (mut turn, mut sealed): (u32, u64) = (0, 0);
     parts.measure();
     loop {
         let last = stopped.recv_timeout(TURN) != Err(RecvTimeoutError::Timeout);
@@ -153,9 +176,13 @@ fn run(mut parts: Parts, stopped: &Receiver<()>) {
         if last {
             return;
         }
-        let retained = if turn.is_multiple_of(RETENTION_TURNS) { parts.retain() } else { Ok(()) };
-        if let Err(error) = retained {
-            tracing::error!(%error, "cannot look for journal segments that may go");
+        let now_sealed = parts.journal.stats().sealed;
+        // What counts against the disk budget grows with a seal, and with nothing else.
+        if turn.is_multiple_of(RETENTION_TURNS) || now_sealed != sealed {
+            sealed = now_sealed;
+            if let Err(error) = parts.retain() {
+                tracing::error!(%error, "cannot look for journal segments that may go");
+            }
         }
         turn = turn.wrapping_add(1);
     }
@@ -202,19 +229,44 @@ impl Parts {
             // Just as many as the budget would take if all of it was still needed.
             removals.truncate(retention::decide(&held, Some(Lsn(0)), self.budget).len());
         }
-        self.alarm(needed, removals.iter().any(|removal| removal.forced));
+        let durable = self.journal.durable();
+        let is_read = cursors.least().is_some_and(|least| least >= durable);
+        let unsealed = if is_read { 0 } else { retention::unsealed(&self.reader, &held, durable)? };
+        let need = Need { sealed: needed, unsealed, segment: self.segment_bytes };
+        self.alarm(need, removals.iter().any(|removal| removal.forced));
         retention::remove(&self.reader, &removals, &*self.bell)?;
+        let now = self.believed()?;
         if let Some(days) = self.frames_kept.filter(|_| !is_held) {
             // A day more: what was sealed on one day may have been received on the day before.
             let kept_ms = (i64::from(days) + 1).saturating_mul(DAY_MS);
-            self.reader.remove_leaves(Time(self.clock.now()).plus_ms(-kept_ms).0)?;
+            self.reader.remove_leaves(now.plus_ms(-kept_ms).0)?;
         }
         Ok(())
     }
 
+    /// What time it is, where something goes for being old: a clock that leapt ahead is not believed at once, and told. By the
+    /// days on which segments were sealed; history goes by those of its records and entries itself.
+    fn believed(&self) -> Result<Time, Error> {
+        let now = Time(self.clock.now());
+        if !self.retires {
+            return Ok(now);
+        }
+        let day = |ms: i64| i32::try_from(ms.div_euclid(DAY_MS)).unwrap_or(i32::MAX);
+        let seen = self.reader.seals()?.into_iter().flatten().map(|seal| day(seal.sealed_at)).collect();
+        let believed = odograph_env::believed_day(day(now.0), &seen);
+        let is_doubted = believed < day(now.0);
+        if self.alarms.clock.swap(is_doubted, Ordering::AcqRel) != is_doubted {
+            match is_doubted {
+                true => tracing::error!(now = %now, "{CLOCK_DOUBTED}"),
+                false => tracing::info!(now = %now, "the clock is believed again"),
+            }
+        }
+        Ok(if is_doubted { Time((i64::from(believed) + 1).saturating_mul(DAY_MS)) } else { now })
+    }
+
     /// Says when the disk budget is about to cost data, and when it does.
-    fn alarm(&self, needed: u64, forced: bool) {
-        let budget = Budget::of(self.budget, needed, forced);
+    fn alarm(&self, need: Need, forced: bool) {
+        let budget = Budget::of(self.budget, need, forced);
         gauge!("odograph_journal_budget_alarm").set(f64::from(budget as u8));
         if !self.alarms.set(budget) {
             return;
@@ -222,7 +274,7 @@ impl Parts {
         match budget {
             Budget::Enough => tracing::info!("the journal's disk budget is enough again"),
             Budget::Near | Budget::Forced => {
-                tracing::error!(needed, budget = self.budget, "{}", self.alarms.told().join(", "));
+                tracing::error!(needed = need.sealed, budget = self.budget, "{}", self.alarms.told().join(", "));
             }
         }
     }
@@ -254,7 +306,7 @@ pub(crate) fn describe() {
 
 const TURN: Duration = Duration::from_secs(1);
 
-/// Twice a minute: a segment takes longer than that to fill.
+/// Twice a minute, besides whenever a segment was sealed: whoever reads gets on meanwhile.
 const RETENTION_TURNS: u32 = 30;
 
 /// So near the budget, there is time to do something about it.
@@ -270,9 +322,9 @@ mod tests {
 
     #[test]
     fn the_budget_alarms_before_it_costs_data_and_when_it_does() {
-        let told = |budget, needed, forced| {
+        let told = |budget, sealed, forced| {
             let alarms = Alarms::default();
-            alarms.set(Budget::of(budget, needed, forced));
+            alarms.set(Budget::of(budget, Need { sealed, unsealed: 0, segment: 1 }, forced));
             alarms.told()
         };
         assert_eq!((told(None, u64::MAX, false), told(Some(1000), 800, false)), (vec![], vec![]));
@@ -282,5 +334,25 @@ mod tests {
         assert_eq!(told(Some(1000), 1001, true), [forced]);
         let alarms = Alarms::default();
         assert_eq!([Budget::Near, Budget::Near, Budget::Enough].map(|budget| alarms.set(budget)), [true, false, true]);
+    }
+
+    #[test]
+    fn a_budget_of_few_segments_alarms_a_segment_before_it_costs_data() {
+        const MIB: u64 = 1 << 20;
+        /// What a segment's index takes.
+        const INDEX: u64 = MIB;
+        let of = |budget: u64, segments: u64, unsealed: u64| {
+            let need = Need { sealed: segments * (256 * MIB + INDEX), unsealed, segment: 256 * MIB };
+            let forced = need.sealed > budget * MIB;
+            Budget::of(Some(budget * MIB), need, forced)
+        };
+        let at_seals = |budget| (0..5).map(|segments| of(budget, segments, 0)).collect::<Vec<_>>();
+        let (enough, near, forced) = (Budget::Enough, Budget::Near, Budget::Forced);
+        assert_eq!(at_seals(1024), [enough, enough, enough, near, forced]);
+        assert_eq!(at_seals(768), [enough, enough, near, forced, forced]);
+        assert_eq!(at_seals(512), [enough, near, forced, forced, forced]);
+        // What waits for its seal counts as well, and what is all read does not come near anything.
+        assert_eq!((of(1024, 2, 253 * MIB), of(1024, 2, 255 * MIB)), (enough, near));
+        assert_eq!(of(512, 0, 256 * MIB), enough, "nothing that counts is needed");
     }
 }

@@ -11,6 +11,9 @@ use std::time::Duration;
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+const CONNECT_PAUSE: Duration = Duration::from_millis(20);
+const CONNECT_TRIES: u32 = 3000;
+
 /// A server whose start is watched line by line.
 pub(crate) struct Starting {
     child: Child,
@@ -75,8 +78,11 @@ impl Drop for Starting {
 pub(crate) struct Speaker(UnixStream);
 
 impl Speaker {
+    /// A server that just gave up to hand over serves devices a moment before it listens for the next one again.
     pub(crate) fn connect(data: &Path) -> Self {
-        let stream = UnixStream::connect(data.join("succession.sock")).expect("the server listens");
+        let path = data.join("succession.sock");
+        let connect = || UnixStream::connect(&path).inspect_err(|_| std::thread::sleep(CONNECT_PAUSE)).ok();
+        let stream = (0..CONNECT_TRIES).find_map(|_| connect()).expect("the server listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         Self(stream)
     }

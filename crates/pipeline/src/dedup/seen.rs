@@ -1,7 +1,7 @@
 //! What is remembered of each device: enough to tell of nearly every record whether it is new. There is one of these for each
 //! device that there ever was, so it is packed: 64 bytes with the name, and 8 for each id, where most devices have 32.
 
-use super::{Candidate, Clock, Known};
+use super::{Candidate, Clock, DAY_MS, Known};
 use compact_str::CompactString;
 use hashbrown::{DefaultHashBuilder, HashTable};
 use odograph_model::{RecordId, Time};
@@ -47,13 +47,14 @@ pub(super) struct Seen {
     count: u8,
     /// Where the next id goes.
     next: u8,
-    /// Its clock was wrong before: what it says now may have been said then, and be kept elsewhere.
-    wrong_clock: bool,
+    /// The last day that its clock claimed when that could not be: what it says now of a day up to then may have been said then,
+    /// and be kept elsewhere.
+    wrong_until: i32,
 }
 
 impl Default for Seen {
     fn default() -> Self {
-        Self { times: [NEVER; 2], ids: Box::default(), since: [0; 2], count: 0, next: 0, wrong_clock: false }
+        Self { times: [NEVER; 2], ids: Box::default(), since: [0; 2], count: 0, next: 0, wrong_until: NO_DAY }
     }
 }
 
@@ -63,7 +64,7 @@ impl Seen {
         let times = [known.by_device, known.by_receipt];
         let since = times.map(|time| if time.is_some() { NOT_ALL } else { 0 });
         let times = times.map(|time| time.unwrap_or(NEVER));
-        Self { times, since, wrong_clock: known.wrong_clock, ..Self::default() }
+        Self { times, since, wrong_until: known.wrong_until.map_or(NO_DAY, day_of), ..Self::default() }
     }
 
     /// Whether it is one of the newest ids.
@@ -78,9 +79,9 @@ impl Seen {
         (record.time > self.times[of] || record.time == self.times[of] && all_known).then_some(true)
     }
 
-    /// Whether there are records of the device under a wrong clock.
-    pub(super) const fn wrong_clock(&self) -> bool {
-        self.wrong_clock
+    /// Whether a record with this claim may be there under a wrong clock.
+    pub(super) fn claimed_wrongly(&self, claimed: Time) -> bool {
+        self.wrong_until != NO_DAY && day_of(claimed) <= self.wrong_until
     }
 
     /// Remembers a new record.
@@ -93,7 +94,7 @@ impl Seen {
                 self.since[of] = 1;
             }
             Some(_) => {}
-            None => self.wrong_clock = true,
+            None => self.wrong_until = self.wrong_until.max(record.claimed.map_or(NO_DAY, day_of)),
         }
     }
 
@@ -124,6 +125,14 @@ impl Clock {
     }
 }
 
+/// The day of a time, since 1970, UTC; of times that are out of reach, the last or the second of all days.
+fn day_of(time: Time) -> i32 {
+    let day = time.0.div_euclid(DAY_MS);
+    i32::try_from(day).unwrap_or(if day < 0 { NO_DAY } else { i32::MAX }).max(NO_DAY + 1)
+}
+
+/// Before all days.
+const NO_DAY: i32 = i32::MIN;
 /// Before all times.
 const NEVER: Time = Time(i64::MIN);
 /// As many records as a device usually sends at once.

@@ -1,6 +1,6 @@
 //! Reading `.vectors` files. What is wrong in one is said with its line.
 
-use super::{Command, Encoded, Listed, Message, Options, Paragraph, Scope, Step, VectorsError};
+use super::{Command, Encoded, Listed, Message, Options, Paragraph, Scope, Step, Summed, VectorsError};
 use odograph_model::Time;
 use odograph_protocols::{Checksum, Transport};
 use odograph_wire::notation;
@@ -84,6 +84,7 @@ fn read_options(options: &mut Options, rest: &str) -> Result<(), String> {
             }
             ("prefix-ok", value) => options.prefix_ok = read_scope(value)?,
             ("unsummed", value) => options.unsummed = read_scope(value)?,
+            ("summed", value) => options.summed = read_summed(value)?,
             ("bare", None) => options.bare = true,
             (name, Some(value)) if name.starts_with("set:") => {
                 options.settings.push((name.trim_start_matches("set:").to_owned(), value.to_owned()));
@@ -91,7 +92,7 @@ fn read_options(options: &mut Options, rest: &str) -> Result<(), String> {
             _ => {
                 return Err(format!(
                     "option {word:?}: known are transport=tcp|udp, device=ID, set:NAME=VALUE, checksum=note, \
-                     received=TIME, ids=NAME, bare, prefix-ok and unsummed (both also with =1,3: which messages)"
+                     received=TIME, ids=NAME, bare, prefix-ok, unsummed and summed (the last three also with =1,3: which messages)"
                 ));
             }
         }
@@ -103,6 +104,18 @@ fn read_scope(value: Option<&str>) -> Result<Scope, String> {
     let Some(value) = value else { return Ok(Scope::All) };
     let numbers: Result<Vec<usize>, _> = value.split(',').map(str::parse).collect();
     numbers.map(Scope::Only).map_err(|_| format!("{value:?} is no list of message numbers such as 1,3"))
+}
+
+fn read_summed(value: Option<&str>) -> Result<Summed, String> {
+    let Some(value) = value else { return Ok(Summed::All) };
+    let read = |word: &str| {
+        let (number, from) = word.split_once('@').unwrap_or((word, "0"));
+        Some((number.parse().ok()?, from.parse().ok()?))
+    };
+    let messages: Option<Vec<(usize, usize)>> = value.split(',').map(read).collect();
+    messages
+        .map(Summed::Only)
+        .ok_or(format!("{value:?} is no list of message numbers, each with a byte or without, such as 1@3,2"))
 }
 
 fn read_expectation(expected: &mut Listed, mark: &str, rest: &str) -> Result<(), String> {

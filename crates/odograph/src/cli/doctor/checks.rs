@@ -40,6 +40,7 @@ pub(super) fn all(source: &Source) -> Vec<Finding> {
     let config = &loaded.config;
     let folder = Folder::of(config);
     let runs = client::durable(&folder).ok().flatten().is_some();
+    let running = Running { runs, pid: folder.holder().filter(|_| runs) };
     findings.push(open_files(config));
     findings.extend(data_folder(&folder, runs));
     let place = existing(folder.path());
@@ -47,8 +48,8 @@ pub(super) fn all(source: &Source) -> Vec<Finding> {
     findings.push(flush(&place));
     findings.push(clock(config, &folder));
     findings.push(ipv6());
-    findings.extend(listeners(config, runs));
-    findings.extend(http(&loaded, runs));
+    findings.extend(listeners(config, running));
+    findings.extend(http(&loaded, running));
     findings
 }
 
@@ -211,15 +212,30 @@ fn ipv6() -> Finding {
     Finding::well("IPv6", if server::has_ipv6() { "available" } else { "not available: default ports take IPv4 alone" })
 }
 
-fn listeners(config: &Config, runs: bool) -> Vec<Finding> {
+/// The server of the data folder.
+#[derive(Clone, Copy)]
+struct Running {
+    runs: bool,
+    pid: Option<u32>,
+}
+
+impl Running {
+    /// Whether a port that is taken is the server's own, as far as we are shown that.
+    fn has(self, transport: Transport, address: SocketAddr, error: &io::Error) -> bool {
+        let is_taken = self.runs && error.kind() == io::ErrorKind::AddrInUse;
+        is_taken && self.pid.and_then(|pid| ports::has(pid, transport, address.port())) != Some(false)
+    }
+}
+
+fn listeners(config: &Config, running: Running) -> Vec<Finding> {
     let taken: Vec<Finding> = server::plan(config, &[])
         .into_iter()
         // Those that are handed over are not ours to open.
         .filter(|plan| plan.config.socket.is_none())
         .filter_map(|plan| {
             let error = free(plan.transport, plan.address).err()?;
-            // A running server has its ports itself.
-            if runs && error.kind() == io::ErrorKind::AddrInUse {
+            // A running server has its ports itself; where another process has one, it left that out.
+            if running.has(plan.transport, plan.address, &error) {
                 return None;
             }
             let (protocol, transport, address) = (name_of_listened(plan.protocol), plan.transport.name(), plan.address);
@@ -230,16 +246,16 @@ fn listeners(config: &Config, runs: bool) -> Vec<Finding> {
         })
         .collect();
     if taken.is_empty() {
-        vec![Finding::well("ports", if runs { "the server has them" } else { "all are free" })]
+        vec![Finding::well("ports", if running.runs { "the server has them" } else { "all are free" })]
     } else {
         taken
     }
 }
 
-fn http(loaded: &Loaded, runs: bool) -> Option<Finding> {
+fn http(loaded: &Loaded, running: Running) -> Option<Finding> {
     let address = loaded.config.http.listen;
     let error = free(Transport::Tcp, address).err()?;
-    if runs && error.kind() == io::ErrorKind::AddrInUse {
+    if running.has(Transport::Tcp, address, &error) {
         return None;
     }
     let by =

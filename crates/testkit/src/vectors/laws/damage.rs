@@ -27,13 +27,15 @@ pub(super) fn truncate(case: &Case<'_>, findings: &mut Findings<'_>) {
 /// or, in bytes that say nothing, exactly what the sound message gives.
 pub(super) fn flip(case: &Case<'_>, findings: &mut Findings<'_>) {
     let options = &case.paragraph.options;
-    let is_summed = case.protocol.has_checksum && options.checksum == Checksum::Enforce;
     for (index, frame) in case.frames.iter().enumerate() {
         let sound = &case.heard[index];
-        let is_summed = is_summed && sound.fault.is_none() && !options.unsummed.has(index);
+        let of_all = case.protocol.has_checksum.then_some(0);
+        let counts = options.checksum == Checksum::Enforce && sound.fault.is_none() && !options.unsummed.has(index);
+        let summed_from = options.summed.from(index).or(of_all).filter(|_| counts);
         let mut flipped = frame.to_vec();
         for bit in 0..frame.len() * 8 {
             flipped[bit / 8] ^= 1 << (bit % 8);
+            let is_summed = summed_from.is_some_and(|from| bit / 8 >= from);
             let fault = match case.instead(index, &flipped) {
                 Err(panic) => Some(panic),
                 Ok(found) if is_summed && claims(&found) && !same(sound, &found) => Some(claim(&found)),
