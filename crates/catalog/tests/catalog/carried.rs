@@ -46,7 +46,7 @@ async fn fill(catalog: &Catalog) {
     north.create_token(token).await.unwrap();
     for id in ["1", "2"] {
         let fields = DeviceFields { group: Some(Some(group.clone())), ..DeviceFields::default() };
-        north.create_device(vec![id.into(), format!("also {id}")], fields).await.unwrap();
+        north.create_device(vec![id.into(), format!("also-{id}")], fields).await.unwrap();
     }
     north.delete_device("2").await.unwrap();
     for round in 0..120 {
