@@ -1,6 +1,6 @@
 //! What tests need beside us. Object stores, each in one fixed version, in the cache of [`tools`]: one that speaks S3, from
-//! PyPI, and one that speaks Azure's protocol, from npm. A balancer, HAProxy, a database, PostgreSQL, and a browser, Chromium, from
-//! the system. The tests start and end them.
+//! PyPI, and one that speaks Azure's protocol, from npm. A balancer, HAProxy, a database, PostgreSQL, systemd, which looks at its units,
+//! and a browser, Chromium, from the system. The tests start and end them.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -18,6 +18,7 @@ pub(crate) fn installed() -> Result<Vec<(&'static str, PathBuf)>> {
     let mut all = vec![("TEST_EMULATOR_MOTO", moto), ("TEST_EMULATOR_AZURITE", azurite)];
     all.extend(of_system("haproxy", HAPROXY_PLACES).map(|program| ("TEST_HAPROXY", program)));
     all.extend(postgres().map(|folder| ("TEST_POSTGRES", folder)));
+    all.extend(of_system("systemd", SYSTEMD_PLACES).map(|program| ("TEST_SYSTEMD", program)));
     Ok(all)
 }
 
@@ -60,6 +61,7 @@ fn postgres() -> Option<PathBuf> {
 
 const HAPROXY_PLACES: &[&str] = &["/usr/sbin/haproxy", "/usr/local/sbin/haproxy", "/usr/local/bin/haproxy"];
 const CHROMIUM_PLACES: &[&str] = &["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const SYSTEMD_PLACES: &[&str] = &["/usr/bin/systemd-analyze", "/bin/systemd-analyze"];
 const CREATE_CLUSTER: &str = "/etc/postgresql-common/createcluster.conf";
 
 fn install(name: &str, program: &str, fill: fn(&Path) -> Result<()>) -> Result<PathBuf> {

@@ -51,7 +51,8 @@ pub struct Source {
     pub journal: Option<JournalPart>,
     /// History.
     pub lake: LakePart,
-    /// Where users, tokens and devices are: `sqlite` (they are in it), `postgres` (they are not: its own tools have them), `none`.
+    /// Where users, tokens and devices were: `sqlite`, `postgres`, `none`. They are in it as a file of SQLite; what was backed up
+    /// before that could be done has none of PostgreSQL's.
     pub catalog: String,
 }
 

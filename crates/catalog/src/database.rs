@@ -13,8 +13,8 @@ use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyPool, AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _, SqlSafeStr as _};
 
-use crate::Error;
 use crate::transaction::{Standing, Transaction, is_busy, is_whole};
+use crate::{Error, carry};
 
 /// Connections that read from SQLite's file.
 const SQLITE_READERS: u32 = 4;
@@ -32,7 +32,7 @@ pub(crate) struct Database {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+pub(crate) enum Kind {
     Sqlite,
     Postgres,
 }
@@ -124,19 +124,19 @@ impl Database {
     }
 }
 
-/// Copies the catalog as it is at one moment into a new file, also while others write; `false`: it is in no file, or not there.
+/// Copies the catalog as it is at one moment into a new file of SQLite, also while others write; `false`: there is none yet.
 ///
 /// # Errors
 ///
 /// When it cannot be read, or the copy cannot be written.
 pub async fn copy(url: &str, to: &Path) -> Result<bool, Error> {
-    let Some(path) = url.strip_prefix("sqlite:") else { return Ok(false) };
+    sqlx::any::install_default_drivers();
+    let Some(path) = url.strip_prefix("sqlite:") else { return carry::into_file(url, to).await };
     let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
     match LocalDisk.inspect(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         found => found.map_err(|source| Error::File { path: path.clone(), source })?,
     };
-    sqlx::any::install_default_drivers();
     let failed = |source| Error::Database { doing: "copy", source };
     // One that reads alone: whoever writes goes on.
     let mut connection = sqlite_options(&path)?.connect().await.map_err(opening)?;
@@ -206,7 +206,7 @@ async fn try_out_sqlite(options: &AnyConnectOptions) -> Result<(), Error> {
 }
 
 /// Makes the file, if it is missing, for its owner alone: SQLite gives the files beside it the same mode.
-fn create(path: &Path) -> Result<(), Error> {
+pub(crate) fn create(path: &Path) -> Result<(), Error> {
     let failed = |source| Error::File { path: path.to_owned(), source };
     match LocalDisk.create(path) {
         Ok(_) => {
@@ -218,7 +218,7 @@ fn create(path: &Path) -> Result<(), Error> {
     }
 }
 
-fn sqlite_options(path: &Path) -> Result<AnyConnectOptions, Error> {
+pub(crate) fn sqlite_options(path: &Path) -> Result<AnyConnectOptions, Error> {
     let absolute = std::path::absolute(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     let shown = absolute.display().to_string();
     // As a URL has it: a question mark or a hash in a folder's name would begin something else.
@@ -241,13 +241,13 @@ async fn postgres(url: &str) -> Result<Database, Error> {
     Ok(Database { write: pool.clone(), read: pool, kind: Kind::Postgres, standing: Arc::default() })
 }
 
-fn options(url: &str) -> Result<AnyConnectOptions, Error> {
+pub(crate) fn options(url: &str) -> Result<AnyConnectOptions, Error> {
     let options: AnyConnectOptions = url.parse().map_err(|error: sqlx::Error| address(url, &error.to_string()))?;
     // What is slow shows in the time of the request; statements in the log help nobody.
     Ok(options.disable_statement_logging())
 }
 
-fn opening(source: sqlx::Error) -> Error {
+pub(crate) fn opening(source: sqlx::Error) -> Error {
     Error::Database { doing: "open", source }
 }
 
@@ -261,7 +261,7 @@ fn address(url: &str, reason: &str) -> Error {
 }
 
 /// What brings the tables of a database to this version.
-fn migrations(kind: Kind) -> Migrator {
+pub(crate) fn migrations(kind: Kind) -> Migrator {
     let migration = |(version, name, text): &(i64, &'static str, &'static str)| {
         let text = match kind {
             Kind::Sqlite => (*text).to_owned(),

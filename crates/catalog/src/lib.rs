@@ -21,6 +21,7 @@
 mod access;
 mod admin;
 pub mod bounds;
+mod carry;
 mod catalog;
 mod changing;
 mod commands;
@@ -49,6 +50,7 @@ mod within;
 
 pub use access::{Access, Actor, Role, Scope};
 pub use admin::{ADMIN, DEFAULT_TENANT};
+pub use carry::{is_vacant, load};
 pub use catalog::Catalog;
 pub use changing::CHANGE_BURST;
 pub use commands::{COMMAND_TTL_S, CommandState, DeviceCommand, NewCommand, OWN_TEXT};

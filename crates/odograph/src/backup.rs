@@ -261,11 +261,8 @@ impl Home {
         Ok(all)
     }
 
-    /// Copies the catalog, and says which kind it is.
+    /// Copies the catalog, and says where it is.
     async fn catalog(&self, items: &mut Vec<Item>) -> Result<String> {
-        if !self.catalog.starts_with("sqlite:") {
-            return Ok("postgres".to_owned());
-        }
         let copy = self.copied_catalog();
         match std::fs::remove_file(&copy) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -277,12 +274,12 @@ impl Home {
             return Ok("none".to_owned());
         }
         let mut item = opened(&copy)?.context("the copy of the catalog has gone")?;
-        item.path = name(&self.folder.catalog());
+        item.path = CATALOG.to_owned();
         items.push(item);
-        Ok("sqlite".to_owned())
+        Ok(if self.catalog.starts_with("sqlite:") { "sqlite" } else { "postgres" }.to_owned())
     }
 
-    /// Beside the catalog: both are gone with the folder.
+    /// Beside where a catalog is in a folder: both are gone with it.
     fn copied_catalog(&self) -> PathBuf {
         self.folder.catalog().with_extension("copy")
     }
@@ -401,6 +398,8 @@ pub(crate) const MARK: &str = "restore.incomplete";
 /// What the paths of a backup's parts begin with, as in the data folder.
 pub(crate) const JOURNAL: &str = "journal/";
 const LAKE: &str = "lake/";
+/// The catalog, wherever it was: a file of SQLite, as it is in a data folder.
+pub(crate) const CATALOG: &str = "catalog.sqlite";
 /// What was configured, for whoever sets up another machine.
 const CONFIGURATION: &str = "configuration.json";
 

@@ -1,6 +1,6 @@
 //! The data folder: what lies where, who holds it, and the devices that it knows.
 
-use crate::backup::{MARK, half_restored};
+use crate::backup::{CATALOG, MARK, half_restored};
 use crate::config::Config;
 use crate::exit::{Failure, Status};
 use crate::history;
@@ -62,7 +62,7 @@ impl Folder {
 
     /// The file with users, tokens and devices.
     pub(crate) fn catalog(&self) -> PathBuf {
-        self.0.join("catalog.sqlite")
+        self.0.join(CATALOG)
     }
 
     /// The file with what devices said rarely.

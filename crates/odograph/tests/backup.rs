@@ -2,6 +2,8 @@
 
 mod client;
 mod common;
+#[path = "../../catalog/tests/catalog/postgres.rs"]
+mod postgres;
 
 use client::Client;
 use common::{Device, Place, Server, errors, moment, position};
@@ -477,4 +479,115 @@ fn a_restore_that_ended_with_an_open_catalog_begins_it_anew() {
     restored.text(&["restore", "--from", text(&to)]);
     assert_eq!(restored.text(&["user", "list", "--json"]), place.text(&["user", "list", "--json"]));
     assert_eq!(counted(&restored.records(&[])), [3]);
+}
+
+/// A place whose catalog is in a database of its own in PostgreSQL.
+struct Shared {
+    place: Place,
+    url: String,
+}
+
+impl Shared {
+    /// `None` where `cargo xtask test`, which installs the server, does not run the test.
+    fn new() -> Option<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(postgres::new_database()).map(|url| Self { place: Place::new(), url })
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.place.command(arguments);
+        command.env("ODOGRAPH_CATALOG__URL", &self.url);
+        command
+    }
+
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments).output().expect("the command runs");
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", errors(&output));
+        String::from_utf8(output.stdout).expect("UTF-8")
+    }
+
+    fn serve(&self) -> Server {
+        let mut command = self.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+        command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+        Server::start(command)
+    }
+}
+
+#[test]
+fn a_catalog_in_postgresql_comes_along_to_an_empty_machine() {
+    let Some(origin) = Shared::new() else { return };
+    let (server, to) = (origin.serve(), target(&origin.place));
+    let token = read(&origin.text(&["token", "create", "--json", "--role", "owner", "--name", "reports"]));
+    let secret = token["secret"].as_str().expect("a secret").to_owned();
+    let owner = Client::with_token(server.http(), &secret);
+    owner.post("/api/v1/devices", &json!({"ids": ["352093081452251"], "name": "Truck 7"})).of(201);
+    let device = "/api/v1/devices/352093081452251";
+    owner.post(&format!("{device}/shares"), &json!({})).of(201);
+    let wanted = owner.post(&format!("{device}/commands"), &json!({"type": "engineStop"})).of(201);
+    let login = json!({"login": "admin", "password": "correct horse"});
+    let signed_in = Client::nobody(server.http()).post("/api/v1/sessions", &login);
+    let cookie = signed_in.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
+    let made = read(&origin.text(&["backup", "--json", "--to", text(&to)]));
+    assert_eq!((&made["catalog"], &made["missing"]), (&json!("postgres"), &Value::Null), "{made}");
+    assert!(!origin.place.data().join("catalog.copy").exists());
+    owner.post("/api/v1/devices", &json!({"ids": ["later"]})).of(201);
+    assert!(server.stop().success());
+
+    let restored = Shared::new().expect("there was a server before");
+    let told = read(&restored.text(&["restore", "--json", "--from", text(&to)]));
+    assert_eq!((&told["catalog"], &told["catalog_to"]), (&json!("postgres"), &json!("postgres")), "{told}");
+    let revived = &told["revived"];
+    let ended = ["sessions_ended", "links_ended", "commands_cancelled"].map(|what| revived[what].clone());
+    assert_eq!((ended, &revived["tokens"][0]["id"]), ([json!(1), json!(1), json!(1)], &token["id"]), "{told}");
+    assert_eq!(revived["users"][0]["login"], "admin", "{told}");
+    assert!(!restored.place.data().join("catalog.sqlite").exists());
+    let server = restored.serve();
+    let owner = Client::with_token(server.http(), &secret);
+    assert_eq!(owner.get(device).of(200)["name"], "Truck 7");
+    assert_eq!(owner.get("/api/v1/devices/later").status, 404);
+    assert_eq!(owner.get(&format!("{device}/shares")).of(200), json!([]));
+    let number = &wanted["number"];
+    assert_eq!(owner.get(&format!("{device}/commands/{number}")).of(200)["state"], "cancelled");
+    let browser = Client::nobody(server.http()).with("cookie", &cookie);
+    assert_eq!(browser.get("/api/v1/sessions/current").status, 401);
+    assert_eq!(Client::nobody(server.http()).post("/api/v1/sessions", &login).status, 201);
+}
+
+#[test]
+fn a_database_that_has_a_catalog_keeps_it_and_a_catalog_goes_where_the_configuration_says() {
+    let Some(origin) = Shared::new() else { return };
+    let (server, to) = (origin.serve(), target(&origin.place));
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!((device.login("1"), device.position(0)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    assert!(server.stop().success());
+    origin.text(&["backup", "--to", text(&to)]);
+    let users = ["user", "list", "--json"];
+    let known = origin.text(&users);
+
+    // One of several machines is lost, and the database is not.
+    let one = Shared { place: Place::new(), url: origin.url.clone() };
+    let refused = one.command(&["restore", "--from", text(&to)]).output().expect("the command runs");
+    assert_eq!(refused.status.code(), Some(78), "{}", errors(&refused));
+    assert!(errors(&refused).contains("has a catalog already, and nothing was restored"), "{}", errors(&refused));
+    assert!(!one.place.data().exists());
+    let said = one.text(&["restore", "--from", text(&to), "--keep-catalog"]);
+    assert!(said.contains("stays as it is: nothing in it was ended."), "{said}");
+    assert!(!one.place.data().join("catalog.sqlite").exists());
+    assert_eq!((one.text(&users), counted(&one.place.records(&[]))), (known.clone(), vec![1]));
+
+    // Somebody has no such database any more: the catalog is a file like any other.
+    let alone = Place::new();
+    let keeps = alone.run(&["restore", "--from", text(&to), "--keep-catalog"]);
+    assert_eq!(keeps.status.code(), Some(64), "{}", errors(&keeps));
+    let said = alone.text(&["restore", "--from", text(&to)]);
+    assert!(said.contains("so they are in the data folder now."), "{said}");
+    assert_eq!(alone.text(&users), known);
+
+    // And the other way round.
+    let again = alone.folder.path().join("again");
+    assert_eq!(backup(&alone, &again)["catalog"], "sqlite");
+    let moved = Shared::new().expect("there was a server before");
+    let told = read(&moved.text(&["restore", "--json", "--from", text(&again)]));
+    assert_eq!((&told["catalog"], &told["catalog_to"]), (&json!("sqlite"), &json!("postgres")), "{told}");
+    assert_eq!(moved.text(&users), known);
 }

@@ -347,6 +347,8 @@ fn few_files_reach_across_tenants() {
     }
     let expected = [
         "admin.rs",
+        // Copies all rows, for a backup and out of one.
+        "carry.rs",
         "catalog.rs",
         // Copies the whole file, for a backup.
         "database.rs",

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on ends there")]
 
 mod accounts;
+mod carried;
 mod commands;
 mod devices;
 mod drivers;

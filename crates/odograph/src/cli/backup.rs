@@ -142,7 +142,7 @@ fn make(options: &Make, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 fn tell(done: &Done, out: &mut dyn Write) -> Result<()> {
-    let Done { time, files, bytes, sent, catalog, missing, .. } = done;
+    let Done { time, files, bytes, sent, missing, .. } = done;
     for path in missing {
         writeln!(out, "{}: missing, and so it is in the backup", table::visible(path))?;
     }
@@ -151,12 +151,6 @@ fn tell(done: &Done, out: &mut dyn Write) -> Result<()> {
         "Backup of {time}: {files} files, {bytes} bytes, of which {} bytes in {} objects were sent.",
         sent.bytes, sent.objects
     )?;
-    if catalog == "postgres" {
-        writeln!(
-            out,
-            "Users, tokens and devices are in PostgreSQL and not in the backup: back that up with its own tools."
-        )?;
-    }
     Ok(())
 }
 

@@ -1,23 +1,23 @@
 //! `odograph restore`: a backup becomes a data folder.
 
+mod catalog;
 mod told;
 
 use super::backup::{clock, runtime, show};
 use super::pairs::moment;
 use super::{Outcome, journal};
 use crate::backup::{At, MARK};
-use crate::catalog::cannot_open;
 use crate::config::{Config, Source};
 use crate::folder::Folder;
 use crate::history;
 use anyhow::{Context as _, Result};
+use catalog::CatalogTo;
 use clap::Args;
 use odograph_backup::{Destination, LakeTo, Manifest, Progress};
-use odograph_catalog::{Catalog, Restored};
 use odograph_env::{Disk, LocalDisk, SystemRng};
 use odograph_journal::{Resumed, resume_copy};
 use odograph_model::Time;
-use std::io::{ErrorKind, IsTerminal as _, Write};
+use std::io::{IsTerminal as _, Write};
 use std::sync::Arc;
 use told::{JournalView, View, tell};
 
@@ -45,6 +45,9 @@ pub(super) struct Options {
     /// History is in an object store, and stays as it is there.
     #[arg(long)]
     keep_lake: bool,
+    /// The catalog is in PostgreSQL, and stays as it is there.
+    #[arg(long)]
+    keep_catalog: bool,
     /// Leave links to devices as they were, also those that were taken back since.
     #[arg(long)]
     keep_links: bool,
@@ -63,11 +66,12 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     at.apart_from(folder.path())?;
     let place = at.target(clock())?;
     let manifest = runtime()?.block_on(place.target.find(options.at));
-    let manifest = manifest.map_err(|error| place.explained(error.into()))?;
+    let mut manifest = manifest.map_err(|error| place.explained(error.into()))?;
+    let catalog_to = CatalogTo::of(&mut manifest, &config, options.keep_catalog)?;
     folder.create()?;
     let _lock = folder.lock_to_restore()?;
     let to = destination(options, &config, &folder, &manifest)?;
-    forget_begun(&folder)?;
+    catalog::forget_begun(&folder)?;
     let shown = std::io::stderr().is_terminal();
     let mut look = |progress: Progress| {
         if shown {
@@ -80,16 +84,14 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     }
     let restored = restored.map_err(|error| place.explained(error.into()))?;
     let (journals, header) = (go_on(&folder)?, manifest.header);
-    let ended = match header.source.catalog == "sqlite" {
-        true => Some(end(&folder, header.time, options.keep_links)?),
-        false => None,
-    };
+    let ended = catalog_to.put(&folder, header.time, options.keep_links)?;
     to.complete()?;
     let view = View {
         time: header.time,
         files: restored.files,
         bytes: restored.bytes,
         catalog: header.source.catalog,
+        catalog_to,
         missing: header.missing,
         journals,
         revived: ended.map(Into::into),
@@ -128,33 +130,4 @@ fn go_on(folder: &Folder) -> Result<Vec<JournalView>> {
         journals.push(JournalView { node, end: end.0, next: next.0 });
     }
     Ok(journals)
-}
-
-/// What an attempt left of the catalog that was interrupted after it had been opened: the database would take it for its own.
-fn forget_begun(folder: &Folder) -> Result<()> {
-    if !folder.path().join(MARK).exists() {
-        return Ok(());
-    }
-    for ending in ["-wal", "-shm", "-journal"] {
-        let mut path = folder.catalog().into_os_string();
-        path.push(ending);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                return Err(error).context(format!("cannot remove {}", path.display()));
-            }
-            _ => {}
-        }
-    }
-    Ok(())
-}
-
-/// Ends what may have been ended since the backup, in the catalog that was restored.
-fn end(folder: &Folder, backup: Time, keep_links: bool) -> Result<Restored> {
-    let url = format!("sqlite:{}", folder.catalog().display());
-    runtime()?.block_on(async {
-        let catalog = Catalog::open(&url, clock(), Arc::new(SystemRng)).await.map_err(cannot_open)?;
-        let ended = catalog.restored(backup.0, keep_links).await;
-        catalog.close().await;
-        ended.context("what was ended since the backup may hold again in the catalog: nothing of it could be ended")
-    })
 }

@@ -1,6 +1,7 @@
 //! What a restore tells: of how it went, and of what holds again as it did when the backup was made.
 
 use super::super::table;
+use super::catalog::CatalogTo;
 use anyhow::Result;
 use odograph_catalog::{Restored, Role, Token, User};
 use odograph_model::Time;
@@ -12,7 +13,9 @@ pub(super) struct View {
     pub(super) time: Time,
     pub(super) files: usize,
     pub(super) bytes: u64,
+    /// Where it was when the backup was made.
     pub(super) catalog: String,
+    pub(super) catalog_to: CatalogTo,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) missing: Vec<String>,
     pub(super) journals: Vec<JournalView>,
@@ -80,7 +83,7 @@ impl From<Restored> for Revived {
 }
 
 pub(super) fn tell(view: &View, keep_links: bool, verifies: bool, out: &mut dyn Write) -> Result<()> {
-    let View { time, files, bytes, catalog, missing, journals, revived } = view;
+    let View { time, files, bytes, catalog, catalog_to, missing, journals, revived } = view;
     writeln!(out, "Restored the backup of {time}: {files} files, {bytes} bytes.")?;
     for JournalView { node, end, next } in journals {
         writeln!(out, "The journal of node {node} ends at {end} and goes on at {next}.")?;
@@ -89,11 +92,11 @@ pub(super) fn tell(view: &View, keep_links: bool, verifies: bool, out: &mut dyn 
         writeln!(out, "{path} was missing when the backup was made.")?;
     }
     writeln!(out, "What was erased since {time} is in it again: erase it once more, before you lead devices there.")?;
+    if let Some(said) = told_of_catalog(catalog == "postgres", catalog_to) {
+        writeln!(out, "{said}")?;
+    }
     if let Some(revived) = revived {
         tell_revived(*time, revived, keep_links, out)?;
-    }
-    if catalog == "postgres" {
-        writeln!(out, "Users, tokens and devices were in PostgreSQL: restore that with its own tools.")?;
     }
     if !verifies {
         writeln!(
@@ -102,6 +105,21 @@ pub(super) fn tell(view: &View, keep_links: bool, verifies: bool, out: &mut dyn 
         )?;
     }
     Ok(())
+}
+
+/// Where users, tokens and devices are now, if that is not where they always are.
+fn told_of_catalog(was_in_postgres: bool, catalog_to: &CatalogTo) -> Option<&'static str> {
+    match catalog_to {
+        CatalogTo::Database(_) => Some("Users, tokens and devices are in the database that catalog.url names."),
+        CatalogTo::Kept => Some("The database that catalog.url names stays as it is: nothing in it was ended."),
+        CatalogTo::Folder if was_in_postgres => Some(
+            "Users, tokens and devices were in PostgreSQL. The configuration names no such database, so they are in the data folder now.",
+        ),
+        CatalogTo::Nowhere if was_in_postgres => Some(
+            "Users, tokens and devices were in PostgreSQL, and this backup is without them: restore that with its own tools.",
+        ),
+        CatalogTo::Folder | CatalogTo::Nowhere => None,
+    }
 }
 
 fn tell_revived(time: Time, revived: &Revived, keep_links: bool, out: &mut dyn Write) -> Result<()> {
