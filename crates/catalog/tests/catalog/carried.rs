@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use odograph_catalog::{
-    Access, Catalog, DeviceFields, DeviceState, DriverFields, NewCommand, NewQuery, NewShare, NewToken, Registered, Role,
-    UsageOfNode, copy, is_vacant, load,
+    Access, Catalog, DeviceFields, DeviceState, DriverFields, NewCommand, NewQuery, NewShare, NewToken, Registered,
+    Role, UsageOfNode, copy, is_vacant, load,
 };
 use odograph_sensors::Definition;
 use sqlx::any::AnyRow;
