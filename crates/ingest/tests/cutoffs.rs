@@ -9,50 +9,21 @@ use odograph_ingest::{Limits, Listener, Proxy, State, Unknown};
 use odograph_model::Lsn;
 use odograph_protocols::Transport;
 use serde_json::Value;
-use std::io::{self, Write};
-use std::sync::{Mutex, Once};
+use std::io::Write as _;
 use std::time::Duration;
 use support::sender::Sender;
-use support::{Setup, Trial};
+use support::{Setup, Trial, told};
 
 const IMEI: &str = "350000000000001";
 
-/// All lines of the log, of all tests of this file.
-static LOG: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-
-struct ToLog;
-
-impl Write for ToLog {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        LOG.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 fn start(setup: Setup) -> Trial {
-    static STARTED: Once = Once::new();
-    STARTED.call_once(|| {
-        tracing_subscriber::fmt()
-            .json()
-            .flatten_event(true)
-            .with_writer(|| ToLog)
-            .with_max_level(tracing::Level::INFO)
-            .init();
-    });
+    told::listen();
     setup.start()
-}
-
-fn all_lines() -> Vec<Value> {
-    let text = String::from_utf8(LOG.lock().unwrap().clone()).unwrap();
-    text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect()
 }
 
 /// The lines about those who were cut off at this trial's listener.
 fn lines(trial: &Trial) -> Vec<Value> {
-    all_lines().into_iter().filter(|line| line["listener"] == trial.address.to_string()).collect()
+    told::lines().into_iter().filter(|line| line["listener"] == trial.address.to_string()).collect()
 }
 
 /// Waits for one such line, and gives what it says: level, reason, device, bound, value.
@@ -147,7 +118,7 @@ fn connections_beyond_the_bound() {
     // A part of them may have come in a second interval, on a slow machine.
     assert!(lines(&trial).len() <= 20, "an attacker fills the log: {} lines", lines(&trial).len());
     let sum = |line: &Value| line["reason"] == "connections_max" && line["left_out"].as_u64() >= Some(1);
-    trial.wait_for("what was left out to be told", |_| all_lines().iter().any(sum));
+    trial.wait_for("what was left out to be told", |_| told::lines().iter().any(sum));
 }
 
 #[test]
@@ -184,8 +155,8 @@ fn connections_that_a_stop_does_not_wait_for() {
     std::thread::scope(|scope| {
         let stop = scope.spawn(|| trial.gateway.stop());
         let is_it = |line: &Value| line["bound"] == "limits.stop_max";
-        trial.wait_for("what is cut off to be told", |_| all_lines().iter().any(is_it));
-        let line = all_lines().into_iter().find(is_it).unwrap();
+        trial.wait_for("what is cut off to be told", |_| told::lines().iter().any(is_it));
+        let line = told::lines().into_iter().find(is_it).unwrap();
         assert_eq!(
             (&line["level"], &line["connections"], &line["value"]),
             (&"WARN".into(), &2.into(), &"100ms".into())

@@ -10,7 +10,7 @@ mod setting;
 mod show;
 
 pub(crate) use check::device_settings;
-pub(crate) use keys::{Config, Http, ListenerConfig, MapConfig, TlsConfig};
+pub(crate) use keys::{Config, Http, ListenerConfig, MapConfig, TlsConfig, YEARS_10};
 pub(crate) use setting::{LogFormat, WebAddress};
 pub(crate) use show::{Row, markdown, rows};
 

@@ -9,6 +9,7 @@ mod told;
 pub(crate) use settings::{Current, checked};
 pub(crate) use told::{Counts, KeyTold, Line, Told, Total};
 
+use crate::config::YEARS_10;
 use crate::export::{Sink, entry};
 use crate::history::row;
 use anyhow::{Result, bail};
@@ -16,7 +17,7 @@ use compact_str::CompactString;
 use odograph_journal::{Entry, Kind};
 use odograph_lake::{Gathered, Load, Past, Period, Recorded, Replaced, Replacement};
 use odograph_model::{Lsn, Time};
-use odograph_pipeline::{Again, CLOCK_AHEAD_MAX_MS, CLOCK_BEHIND_MAX_MS, Came, Event, Window};
+use odograph_pipeline::{Again, Came, Event};
 use odograph_protocols::{Binding, DECIDED_SEVERAL, Decision};
 use serde::{Deserialize, Serialize};
 use settings::Settled;
@@ -86,8 +87,8 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
         from: Time(query.from),
         to: Time(query.to),
         lead_ms: current.lead_ms,
-        behind_ms: behind(current.window),
-        ahead_ms: ahead(current.window),
+        behind_ms: CLOCK_OFF_MAX_MS,
+        ahead_ms: CLOCK_OFF_MAX_MS,
     };
     let replay = Replay { past: &past, period, query, settled: &settled };
     let parts = parts(past.loads(&period, &query.devices)?)?;
@@ -158,7 +159,8 @@ impl Replay<'_> {
     fn gather(&self, devices: &[CompactString], read: &[CompactString], total: &mut Total) -> Result<Gathered> {
         let wanted: HashSet<&str> = devices.iter().map(CompactString::as_str).collect();
         let (mut again, mut gathered) = (Again::new(self.settled.window(), self.settled.clone()), Gathered::default());
-        let mut before = Before::new(self.settled);
+        // Under the recorded settings, a record is known by what it was known by.
+        let mut before = (!self.settled.is_as_recorded()).then(|| Before::new(self.settled));
         let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
         self.past.frames(&self.period, read, |node, frame| {
             let Some(entry) = entry(frame) else { return Ok(()) };
@@ -170,7 +172,8 @@ impl Replay<'_> {
                     && binding.tenant == self.query.tenant
                     && wanted.contains(binding.device.as_str())
             };
-            let (known, mut number, first) = (before.known(&entry, node, frame.segment), 0, gathered.count());
+            let known = before.as_mut().map_or(&[][..], |before| before.known(&entry, node, frame.segment));
+            let (mut number, first) = (0, gathered.count());
             let take = |event: &Event<'_>| {
                 let recorded = known.get(number).copied();
                 number += 1;
@@ -219,15 +222,6 @@ impl Replay<'_> {
     }
 }
 
-/// So far from the time of receipt an event time may be; what came before the window was made narrower may be as far as ever.
-fn behind(window: Window) -> i64 {
-    window.behind_max_ms.max(CLOCK_BEHIND_MAX_MS)
-}
-
-fn ahead(window: Window) -> i64 {
-    window.ahead_max_ms.max(CLOCK_AHEAD_MAX_MS)
-}
-
 /// What records were known by when their bytes came: a device that sent one again later is recognised by that.
 struct Before {
     again: Again,
@@ -250,6 +244,8 @@ impl Before {
     }
 }
 
+/// So far from the time of receipt the event time of a record may be that is there already: as far as could ever be set.
+const CLOCK_OFF_MAX_MS: i64 = YEARS_10 as i64;
 /// So many frames or records are looked at together: some hundred bytes of memory each, a few times.
 const PART_ROWS: u64 = 200_000;
 /// So many devices: a query that names more takes long to plan.

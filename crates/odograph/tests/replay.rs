@@ -3,7 +3,7 @@
 mod common;
 mod tracker;
 
-use common::{Place, Server, errors};
+use common::{Device, Place, Server, errors};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_model::Time;
 use serde_json::{Value, json};
@@ -137,6 +137,24 @@ fn what_came_before_the_period_and_again_in_it_is_no_new_record() {
     let total = &said.last().expect("a total")["total"];
     assert_eq!((&total["changed"], &total["new"], &total["gone"]), (&json!(3), &json!(0), &json!(0)), "{text}");
     assert_eq!(times(&place), ["22 22:30", "22 23:00", "23 10:00", "23 10:10"]);
+}
+
+#[test]
+fn what_was_there_under_a_wider_window_of_clocks_is_found_under_a_narrower_one() {
+    let place = Place::new();
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_CLOCK__BEHIND_MAX", "3000 d");
+    let server = Server::start(command);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.say("#SD#010120;120000;5355.0926;N;02732.4096;E;1;2;300;7"), "#ASD#1");
+    assert!(server.stop().success());
+    let text = replay(&place, &["--apply", "--json"]);
+    let said = lines(&text);
+    let total = &said.last().expect("a total")["total"];
+    assert_eq!((&total["changed"], &total["new"], &total["gone"]), (&json!(1), &json!(0), &json!(0)), "{text}");
+    let rows = lines(&place.text(&["sql", "--json", "SELECT device_time FROM records"]));
+    assert_eq!(rows, [json!({"device_time": "2020-01-01T12:00:00.000Z"})]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a gateway tells: its log, and its numbers.
 //!
-//! Both are the whole process's, so a test that looks at them holds [`alone`] meanwhile.
+//! Both are the whole process's, so a test that looks at all of them holds [`alone`] meanwhile.
 
 use metrics::atomics::AtomicU64;
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
@@ -16,15 +16,20 @@ static NUMBERS: Mutex<BTreeMap<String, Arc<AtomicU64>>> = Mutex::new(BTreeMap::n
 /// From now on this test is the only one of its file, with an empty log.
 pub fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    static LISTENS: Once = Once::new();
     let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    listen();
+    LOG.lock().unwrap().clear();
+    alone
+}
+
+/// From now on what is told is kept, for all tests of a file.
+pub fn listen() {
+    static LISTENS: Once = Once::new();
     LISTENS.call_once(|| {
         let log = tracing_subscriber::fmt().json().flatten_event(true).with_writer(|| ToLog);
         log.with_max_level(tracing::Level::INFO).init();
         metrics::set_global_recorder(Numbers).unwrap();
     });
-    LOG.lock().unwrap().clear();
-    alone
 }
 
 /// The lines of the log.

@@ -387,7 +387,8 @@ const fn within<T>(least: u64, most: u64, key: &Key<T>) -> Key<T> {
 const SECOND: u64 = 1000;
 const HOUR: u64 = 3600 * SECOND;
 const DAY: u64 = 24 * HOUR;
-const YEARS_10: u64 = 3653 * DAY;
+/// In milliseconds.
+pub(crate) const YEARS_10: u64 = 3653 * DAY;
 
 /// Keys that are there once.
 pub(crate) const KEYS: &[Key<Config>] = &[

@@ -110,6 +110,11 @@ impl Settled {
         self.current.window
     }
 
+    /// Whether it is as it was when the bytes came.
+    pub(super) fn is_as_recorded(&self) -> bool {
+        self.choice == Choice::Recorded && self.set.is_empty()
+    }
+
     /// As it was when the bytes came.
     pub(super) fn as_recorded(&self) -> Self {
         Self::new(self.current.clone(), Choice::Recorded, BTreeMap::new())
