@@ -115,8 +115,8 @@ export class History {
   hears(now: Heard): boolean {
     const before = this.#heard
     this.#heard = now
-    // The first thing that it says was there before, and what came in order behind this period is none of it.
-    if (!before || (before.time >= this.to && now.time > before.time)) this.#upTo = Math.max(this.#upTo, now.received)
+    // What came in order behind this period is none of it.
+    if (now.time >= this.to && (!before || (before.time >= this.to && now.time > before.time))) this.#upTo = Math.max(this.#upTo, now.received)
     return this.isBehind
   }
 

@@ -50,6 +50,18 @@ test('what comes is added, and only what is new is asked for', async () => {
   assert.equal(hears(history, 3, 3), false)
 })
 
+test('what came between reading and the first word of the stream is new', async () => {
+  for (const minute of [0, 1, 20]) store(minute)
+  const history = new History('1')
+  await history.load(FROM, TO)
+  store(5, 16)
+  store(22)
+  assert.equal(hears(history, 22, 22), true)
+  now += 20_000
+  await history.more()
+  assert.deepEqual(shown(history), [0, 1, 5, 20, 22])
+})
+
 test('a backlog that comes late is shown, and all is read anew no more often than every twenty seconds', async () => {
   for (const minute of [0, 1, 20]) store(minute)
   const history = new History('1')
