@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
 import { drive, PASSWORD, TRUCKS } from './server'
+import { lately } from './stored'
 
 test('signing in keeps what was typed, says what is wrong, and leads to the fleet', async ({ page }) => {
   const complaints = watch(page)
@@ -48,7 +49,7 @@ test('the fleet is a list and a map, found by typing, by state, and by the keybo
 test('a device has one cursor over map, charts and strip, and a link shows the same', async ({ page }) => {
   const complaints = watch(page)
   await signIn(page)
-  await page.goto(`${site()}/devices/${truck(1)}`)
+  await page.goto(`${site()}/devices/${truck(1)}?${lately()}`)
   const cursor = page.getByRole('slider', { name: 'Time cursor' })
   await expect(page.locator('.u-over').first()).toBeVisible()
   const end = Number(await cursor.getAttribute('aria-valuenow'))
@@ -147,7 +148,7 @@ test('an answer with places is a map, one with times is a chart, and a link show
 test('a day and an answer become workbooks', async ({ page }) => {
   const complaints = watch(page)
   await signIn(page)
-  for (const path of [`/devices/${truck(1)}`, `/sql?q=${encodeURIComponent('SELECT device, time, temperature_1 FROM records LIMIT 20')}`]) {
+  for (const path of [`/devices/${truck(1)}?${lately()}`, `/sql?q=${encodeURIComponent('SELECT device, time, temperature_1 FROM records LIMIT 20')}`]) {
     await page.goto(site() + path)
     await page.getByText('Export', { exact: true }).click()
     const [file] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Excel, a workbook' }).click()])
@@ -193,6 +194,7 @@ test('the keyboard reaches everything, and gets its focus back', async ({ page }
   await expect(page.getByRole('option', { name: truck(1) })).toHaveAttribute('aria-selected', 'true')
   await page.keyboard.press('Enter')
   await expect(page.getByRole('heading', { name: truck(1) })).toBeVisible()
+  await page.goto(`${site()}/devices/${truck(1)}?${lately()}`)
   await expect(page.locator('.u-over').first()).toBeVisible()
   await page.keyboard.press('+')
   await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible()

@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
+import { lately } from './stored'
 
 test('a calibration table is pasted, drawn, tried and saved, and charts, table and export have what it shows', async ({ page }) => {
   const complaints = watch(page)
   await signIn(page)
   const device = `${site()}/api/v1/devices/${truck(5)}`
-  await page.goto(`${site()}/devices/${truck(5)}/settings`)
+  // The tabs keep the period.
+  await page.goto(`${site()}/devices/${truck(5)}/settings?${lately()}`)
   await expect(page.getByText('It has none yet.')).toBeVisible()
   await page.getByRole('button', { name: 'New sensor' }).click()
   const form = page.getByRole('form', { name: 'New sensor' })
