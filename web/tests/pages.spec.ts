@@ -24,6 +24,8 @@ test('signing in keeps what was typed, says what is wrong, and leads to the flee
 test('the fleet is a list and a map, found by typing, by state, and by the keyboard', async ({ page }) => {
   const complaints = watch(page)
   await signIn(page)
+  // An alarm is shown for a quarter of an hour, and other tests may have taken longer.
+  await drive(3, 181)
   await page.goto(site())
   const rows = page.getByRole('listbox', { name: 'Devices' }).getByRole('option')
   await expect(page.getByText(`${TRUCKS} devices`)).toBeVisible()
