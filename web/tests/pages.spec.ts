@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
-import { drive, PASSWORD, TRUCKS } from './server'
+import { call, drive, PASSWORD, TRUCKS } from './server'
 import { lately } from './stored'
 
 test('signing in keeps what was typed, says what is wrong, and leads to the fleet', async ({ page }) => {
@@ -314,6 +314,8 @@ test('a link shows a device to whoever has it, as it moves, until it is taken ba
 test('a command is sent, and what became of it is shown', async ({ page }) => {
   await signIn(page)
   const complaints = watch(page)
+  // Who has said nothing for a quarter of an hour was hung up on, and other tests may have taken longer.
+  const socket = await call(4)
   await page.goto(`${site()}/devices/${truck(4)}/commands`)
   await expect(page.getByText('Here now')).toBeVisible()
   await page.getByLabel('Command').selectOption('message')
@@ -323,6 +325,7 @@ test('a command is sent, and what became of it is shown', async ({ page }) => {
   await expect(row).toContainText('answered')
   await expect(row.locator('.outcome')).toHaveText('15 letters read')
   await isAccessible(page)
+  socket.destroy()
   expect(complaints).toEqual([])
 })
 

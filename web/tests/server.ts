@@ -154,6 +154,14 @@ export async function backlog(truck: number, kept: { time: number; minute: numbe
   socket.destroy()
 }
 
+/** A truck calls, and answers texts to its driver, until it hangs up. */
+export async function call(truck: number): Promise<Socket> {
+  const socket = await open(process.env.WIALON ?? '')
+  await conversation(socket)(`#L#2.0;${imei(truck)};NA;`)
+  answer(socket)
+  return socket
+}
+
 /** From now on a text to the driver is answered by one, as trackers do. */
 function answer(socket: Socket): void {
   socket.on('data', (bytes: Buffer) => {
