@@ -1,9 +1,16 @@
 // Each page, as people use it, against the real server; and each without what keeps anybody out.
 import { readFileSync } from 'node:fs'
-import { expect, test } from '@playwright/test'
+import { expect, test, type Locator } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
 import { call, drive, PASSWORD, TRUCKS } from './server'
 import { lately } from './stored'
+
+/** Where something is now. */
+async function placeOf(locator: Locator) {
+  const box = await locator.boundingBox()
+  if (!box) throw new Error('it has no place')
+  return box
+}
 
 test('signing in keeps what was typed, says what is wrong, and leads to the fleet', async ({ page }) => {
   const complaints = watch(page)
@@ -59,21 +66,26 @@ test('a device has one cursor over map, charts and strip, and a link shows the s
   for (let step = 0; step < 5; step += 1) await page.keyboard.press('ArrowLeft')
   await expect(cursor).toHaveAttribute('aria-valuenow', String(end - 5 * 60_000))
   const chart = page.locator('.u-over').first()
-  const box = await chart.boundingBox()
-  if (!box) throw new Error('the chart has no place')
   await expect.poll(() => new URL(page.url()).searchParams.get('t')).toBe(new Date(end - 5 * 60_000).toISOString())
   const link = page.url()
-  await page.mouse.move(box.x + box.width * 0.1, box.y + box.height / 2)
-  await expect(cursor).not.toHaveAttribute('aria-valuenow', String(end - 5 * 60_000))
+  // A chart is made anew when the units of its parameters are known: what was done to the one before is done again.
+  await expect(async () => {
+    const box = await placeOf(chart)
+    await page.mouse.move(box.x + box.width * 0.1, box.y + box.height / 2)
+    await expect(cursor).not.toHaveAttribute('aria-valuenow', String(end - 5 * 60_000), { timeout: 1000 })
+  }).toPass()
   await isAccessible(page)
   await page.goto(link)
   await expect(cursor).toHaveAttribute('aria-valuenow', String(end - 5 * 60_000))
   // Dragging over a chart shows that part, everywhere.
-  await page.mouse.move(box.x + 40, box.y + 30)
-  await page.mouse.down()
-  await page.mouse.move(box.x + 240, box.y + 30, { steps: 4 })
-  await page.mouse.up()
-  await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible()
+  await expect(async () => {
+    const box = await placeOf(chart)
+    await page.mouse.move(box.x + 40, box.y + 30)
+    await page.mouse.down()
+    await page.mouse.move(box.x + 240, box.y + 30, { steps: 4 })
+    await page.mouse.up()
+    await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible({ timeout: 1000 })
+  }).toPass()
   await page.getByRole('link', { name: 'Table' }).click()
   await expect(page.getByRole('region', { name: 'Records' })).toBeVisible()
   await isAccessible(page)
