@@ -290,8 +290,8 @@ test('a link shows a device to whoever has it, as it moves, until it is taken ba
   await expect(place).not.toHaveText(was)
   await expect(guest.locator('.maplibregl-canvas[data-first]')).toBeVisible()
   await expect(guest.getByText(/^76 km\/h NE$/)).toBeVisible()
-  expect(await guest.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
-  expect(answers.length).toBeGreaterThan(1)
+  await expect.poll(() => guest.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+  await expect.poll(() => answers.length).toBeGreaterThan(1)
   for (const answer of answers) {
     expect(answer).toMatch(/^\/api\/v1\/shared/)
     expect(answer).not.toContain(truck(8))
@@ -342,6 +342,7 @@ test('a command is sent, and what became of it is shown', async ({ page }) => {
 })
 
 test('everything works on a phone and in the dark', async ({ browser }) => {
+  test.slow()
   const context = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true })
   const page = await context.newPage()
   const complaints = watch(page)
@@ -350,8 +351,7 @@ test('everything works on a phone and in the dark', async ({ browser }) => {
     await page.goto(site() + path)
     await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
     await page.waitForLoadState('networkidle').catch(() => undefined)
-    const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
-    expect(overflow, `${path} is wider than the screen`).toBeLessThanOrEqual(0)
+    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), { message: `${path} is wider than the screen` }).toBeLessThanOrEqual(0)
     await isAccessible(page)
   }
   expect(complaints).toEqual([])
