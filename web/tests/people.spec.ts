@@ -27,7 +27,6 @@ test('whoever signs in next sees nothing of who was before, and is asked about i
   await tenant.getByRole('button', { name: 'Enter' }).click()
   await expect(page.getByRole('alert')).toBeVisible()
   await page.unroute(looks)
-  complaints.splice(0)
   const asked: string[] = []
   page.on('request', (request) => asked.push(request.url()))
   page.on('websocket', (socket) => asked.push(socket.url()))
@@ -45,6 +44,8 @@ test('whoever signs in next sees nothing of who was before, and is asked about i
   await isAccessible(page)
   await page.getByRole('link', { name: 'Settings' }).click()
   await page.getByRole('button', { name: 'Sign out' }).click()
+  // To sign out is asked of the tenant where one is.
+  await expect(page.getByLabel('Login')).toBeVisible()
 
   asked.splice(0)
   await signInByHand(page, 'admin')
@@ -59,7 +60,8 @@ test('whoever signs in next sees nothing of who was before, and is asked about i
   await expect(page.getByRole('heading', { name: 'No device has sent anything yet' })).toBeVisible()
   await expect(rows(page)).toHaveCount(0)
   await expect(page.getByText(truck(1))).toHaveCount(0)
-  expect(complaints).toEqual([])
+  // The browser says what the test kept from it, when it has time.
+  expect(complaints.filter((text) => !text.includes('ERR_FAILED'))).toEqual([])
 })
 
 test('a session that ends while one looks leads to signing in, and back to where one was', async ({ page, request }) => {
