@@ -116,8 +116,12 @@ test('sensors are written on a phone in the dark, and whoever may not change the
   await expect(phone.getByRole('img', { name: 'Curve through 2 points' })).toBeVisible()
   await phone.getByRole('button', { name: 'Add 400, what it says now' }).click()
   await expect(phone.getByLabel('Point 2, what the sensor shows')).toBeFocused()
-  const form = await phone.getByRole('form', { name: 'Change tank' }).boundingBox()
-  expect(form && form.x >= 0 && form.x + form.width <= 390).toBe(true)
+  await expect
+    .poll(async () => {
+      const form = await phone.getByRole('form', { name: 'Change tank' }).boundingBox()
+      return form && form.x >= 0 && form.x + form.width <= 390 ? 'on the screen' : JSON.stringify(form)
+    })
+    .toBe('on the screen')
   await isAccessible(phone)
   expect(complaints).toEqual([])
   await context.close()
