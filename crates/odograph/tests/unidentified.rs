@@ -67,7 +67,6 @@ fn devices_of_all_protocols_come_to_one_port() {
     let mut answer = [0; 16];
     let count = udp.recv(&mut answer).expect("it is answered");
     assert_eq!(&answer[..count], b"#ASD#1\r\n");
-    let metrics = server.get("/metrics").1;
     for counted in [
         "odograph_decided_total{protocol=\"wialon\",transport=\"tcp\"} 1",
         "odograph_decided_total{protocol=\"wialon\",transport=\"udp\"} 1",
@@ -78,7 +77,7 @@ fn devices_of_all_protocols_come_to_one_port() {
         "odograph_connections{protocol=\"unidentified\",transport=\"udp\"} 0",
         "odograph_connections{protocol=\"wialon\",transport=\"udp\"} 1",
     ] {
-        assert!(metrics.lines().any(|line| line == counted), "{counted}: {metrics}");
+        server.metric_becomes(counted);
     }
     let records = place.records(&[]);
     assert_eq!(records.len(), 2, "{records:?}");
