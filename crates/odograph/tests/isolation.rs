@@ -715,7 +715,7 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
     assert!(rest["next"].is_null() && !rest.to_string().contains(made["id"].as_str().expect("an id")), "{rest}");
     assert!(!world.foreign.get("/api/v1/shares").text().contains(made["id"].as_str().expect("an id")));
     owner.ask("DELETE", &path, None).of(204);
-    let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 2000})));
+    let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 10_000})));
     ending.get("/api/v1/shared").of(200);
     let nobody = Client::nobody(world.server.http());
     assert_eq!(owner.get("/api/v1/shared").problem(404), "not_found", "a token is no link");
