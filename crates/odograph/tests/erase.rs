@@ -36,6 +36,9 @@ const RESTLESS: &[(&str, &str)] = &[
     ("ODOGRAPH_LAKE__FRAMES_FLUSH_AFTER", "10 ms"),
 ];
 
+/// No default ports: tests beside each other would take them from each other.
+const NO_OTHERS: &str = "[ingest]\ndefault_ports = false\n";
+
 struct Listeners {
     default: SocketAddr,
     north: SocketAddr,
@@ -53,7 +56,7 @@ fn serve_with(place: &Place, more: &[(&str, &str)]) -> (Server, Listeners) {
     };
     let north = listener("wialon", "tenant = \"north\"");
     let file = [listener("wialon", ""), north, listener("gt06", ""), listener("osmand", "")].concat();
-    let path = place.write("odograph.toml", &file);
+    let path = place.write("odograph.toml", &(file + NO_OTHERS));
     let mut command = place.command(&["serve", "--config", path.to_str().expect("as it was made")]);
     command.envs(more.iter().copied());
     let server = Server::start(command);
@@ -647,7 +650,7 @@ fn no_name_of_a_tenant_leads_to_what_others_have() {
             "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\ntenant = \"{tenant}\"\n"
         )
     };
-    let path = place.write("odograph.toml", &["default", "north", "NORTH"].map(listener).concat());
+    let path = place.write("odograph.toml", &(["default", "north", "NORTH"].map(listener).concat() + NO_OTHERS));
     let mut command = place.command(&["serve", "--config", path.to_str().expect("as it was made")]);
     command.envs(RESTLESS.iter().copied());
     let server = Server::start(command);
