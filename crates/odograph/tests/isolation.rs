@@ -139,7 +139,8 @@ impl World {
             |group| group["id"].clone(),
         );
         owner.ask("PATCH", "/api/v1/devices/1", Some(&json!({"group": north}))).of(200);
-        // It is answered to nobody, because the device has left.
+        // It is answered to nobody, because the device has left, and the server knows.
+        self.server.metric_becomes("odograph_connections{protocol=\"wialon\",transport=\"tcp\"} 0");
         owner.post("/api/v1/devices/1/commands", &json!({"text": format!("{word} VER?")})).of(201);
         let user =
             json!({"login": format!("{word}-anna"), "name": word, "password": "correct horse", "role": "viewer"});
