@@ -20,7 +20,7 @@ test.beforeAll(async () => {
   })
   await new Promise<void>((resolve) => geocoder.listen(0, '127.0.0.1', resolve))
   const { port } = geocoder.address() as AddressInfo
-  served = await serve(`[geocoder]\nurl = "http://127.0.0.1:${port}/reverse?lat={latitude}&lon={longitude}"\ntimeout = "500 ms"\nrequests_per_second = 50\n`)
+  served = await serve(`[geocoder]\nurl = "http://127.0.0.1:${port}/reverse?lat={latitude}&lon={longitude}"\ntimeout = "5 s"\nrequests_per_second = 50\n`)
   const now = Date.now()
   // It stands at the end.
   const kept = [20, 25, 40, 45, 50].map((minute, at) => ({ time: now - (5 - at) * 60_000, minute }))

@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs'
 import { expect, test } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
+import { lately } from './stored'
 
 test('a calibration table is pasted, drawn, tried and saved, and charts, table and export have what it shows', async ({ page }) => {
   const complaints = watch(page)
   await signIn(page)
   const device = `${site()}/api/v1/devices/${truck(5)}`
-  await page.goto(`${site()}/devices/${truck(5)}/settings`)
+  // The tabs keep the period.
+  await page.goto(`${site()}/devices/${truck(5)}/settings?${lately()}`)
   await expect(page.getByText('It has none yet.')).toBeVisible()
   await page.getByRole('button', { name: 'New sensor' }).click()
   const form = page.getByRole('form', { name: 'New sensor' })
@@ -114,8 +116,12 @@ test('sensors are written on a phone in the dark, and whoever may not change the
   await expect(phone.getByRole('img', { name: 'Curve through 2 points' })).toBeVisible()
   await phone.getByRole('button', { name: 'Add 400, what it says now' }).click()
   await expect(phone.getByLabel('Point 2, what the sensor shows')).toBeFocused()
-  const form = await phone.getByRole('form', { name: 'Change tank' }).boundingBox()
-  expect(form && form.x >= 0 && form.x + form.width <= 390).toBe(true)
+  await expect
+    .poll(async () => {
+      const form = await phone.getByRole('form', { name: 'Change tank' }).boundingBox()
+      return form && form.x >= 0 && form.x + form.width <= 390 ? 'on the screen' : JSON.stringify(form)
+    })
+    .toBe('on the screen')
   await isAccessible(phone)
   expect(complaints).toEqual([])
   await context.close()

@@ -125,9 +125,18 @@ function line(time: number, truck: number, minute: number): string {
   return `${date};${degrees(latitude, 2)};N;${degrees(longitude, 3)};E;${isStop ? 0 : 76};54;400;11;0.9;1;0;;NA;${parameters};`
 }
 
+/** The second of the latest drive, by what a truck calls itself. */
+const driven = new Map<string, number>()
+const second = () => Math.floor(Date.now() / 1000)
+
 /** A truck is somewhere else now: as many kilometres on as it would be that many minutes after its drive began. */
-export function drive(truck: number, minute: number, to?: Sender): Promise<void> {
-  return backlog(truck, [{ time: Date.now(), minute }], to)
+export async function drive(truck: number, minute: number, to: Sender = {}): Promise<void> {
+  const { name = imei(truck) } = to
+  // Times are sent to the second, and of two records of the same second none is the newer one.
+  while (second() <= (driven.get(name) ?? 0)) await new Promise((resolve) => setTimeout(resolve, 50))
+  const time = Date.now()
+  driven.set(name, Math.floor(time / 1000))
+  await backlog(truck, [{ time, minute }], to)
 }
 
 /** Another server than the tests' own, and what the truck calls itself there. */
@@ -143,6 +152,14 @@ export async function backlog(truck: number, kept: { time: number; minute: numbe
   await send(`#L#2.0;${name};NA;`)
   for (const { time, minute } of kept) await send(`#D#${line(time, truck, minute)}`)
   socket.destroy()
+}
+
+/** A truck calls, and answers texts to its driver, until it hangs up. */
+export async function call(truck: number): Promise<Socket> {
+  const socket = await open(process.env.WIALON ?? '')
+  await conversation(socket)(`#L#2.0;${imei(truck)};NA;`)
+  answer(socket)
+  return socket
 }
 
 /** From now on a text to the driver is answered by one, as trackers do. */

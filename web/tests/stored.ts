@@ -11,7 +11,8 @@ export function lately(): string {
   return `from=${day(Date.now() - 86_400_000)}&to=${day(Date.now())}`
 }
 
+/** All of a device's records: none, where nobody knows it yet. */
 export async function records(page: Page, device: string): Promise<Stored[]> {
   const answer = await page.request.get(`${site()}/api/v1/devices/${device}/records?limit=10000`)
-  return ((await answer.json()) as { records: Stored[] }).records
+  return ((await answer.json()) as { records?: Stored[] }).records ?? []
 }

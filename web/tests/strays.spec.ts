@@ -2,6 +2,7 @@
 import { expect, test } from '@playwright/test'
 import { isAccessible, signIn, site, watch } from './people'
 import { knock } from './server'
+import { lately, records } from './stored'
 
 const two = (value: number) => String(value).padStart(2, '0')
 
@@ -30,7 +31,8 @@ test('a connection that nobody understood becomes a device by the dialog', async
   await isAccessible(page)
   await dialog.getByRole('button', { name: 'Close' }).click()
   await expect(row).toContainText('Named wialon')
-  await page.goto(`${site()}/devices/350000000009999`)
+  await expect.poll(async () => (await records(page, '350000000009999')).length).toBe(1)
+  await page.goto(`${site()}/devices/350000000009999?${lately()}`)
   await expect(page.getByRole('heading', { name: '350000000009999' })).toBeVisible()
   await expect(page.locator('header .state')).toContainText('50 km/h')
   await expect(page.locator('.u-over').first()).toBeVisible()
@@ -46,7 +48,8 @@ test('two alarms of one moment are both on the strip', async ({ page }) => {
   await knock(`##,imei:${device},A;${message('help me')}${message('door alarm')}`)
   await signIn(page)
   await expect.poll(async () => (await page.request.get(`${site()}/api/v1/devices/${device}`)).status()).toBe(200)
-  await page.goto(`${site()}/devices/${device}`)
+  await expect.poll(async () => (await records(page, device)).length).toBe(2)
+  await page.goto(`${site()}/devices/${device}?${lately()}`)
   await expect(page.locator('.strip .alarm')).toHaveCount(2)
   expect(complaints).toEqual([])
 })

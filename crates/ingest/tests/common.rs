@@ -111,7 +111,7 @@ fn two_devices_that_dawdle_are_understood_each_in_its_own_protocol() {
 
 #[test]
 fn whoever_says_too_little_in_time_is_kept_and_let_go() {
-    let limits = Limits { undecided_max: Duration::from_secs(1), ..Limits::default() };
+    let limits = Limits { undecided_max: Duration::from_secs(3), ..Limits::default() };
     let trial = start(Transport::Tcp, limits);
     // A login that another family of trackers has as well.
     let mut unclear = connect(&trial);
@@ -153,7 +153,7 @@ fn whoever_talks_on_without_being_understood_is_kept_up_to_the_bound() {
 
 #[test]
 fn probes_of_the_network_are_kept_and_never_claimed() {
-    let trial = start(Transport::Tcp, Limits { undecided_max: Duration::from_secs(1), ..Limits::default() });
+    let trial = start(Transport::Tcp, Limits { undecided_max: Duration::from_secs(3), ..Limits::default() });
     let probes: [&[u8]; 5] = [
         b"GET / HTTP/1.1\r\nHost: 192.0.2.1:5000\r\nUser-Agent: probe\r\nAccept: */*\r\n\r\n",
         b"\x16\x03\x01\x00\xF4\x01\x00\x00\xF0\x03\x03\x8A\x12\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00",

@@ -35,7 +35,10 @@ fn once_the_disk_is_full_whoever_was_waited_for_is_not_read_from_either() {
         }
         all[0].send_reading(number);
         assert!(all[0].is_acknowledged());
-        // A step of the writer's behind the acknowledgement finds the disk full.
+        // It is found behind the acknowledgement that the disk is full, within the same step of the writer's.
+        while stats().step_since.is_some() {
+            std::thread::yield_now();
+        }
         has_had_its_turn(&trial);
     }
     let before = stats().appended;

@@ -194,7 +194,7 @@ fn a_worker_that_never_comes_back_keeps_nobody_out() {
     assert!(other.is_acknowledged());
     assert_eq!(trial.connect("350000000000004").hear(true), None, "the bound holds for those that are there");
     // Nobody but that worker can close what it has open.
-    assert_eq!(trial.gateway.connections(), 4);
+    trial.wait_for("the place of who is turned away to be given back", |_| trial.gateway.connections() == 4);
     devices.gate.open();
     trial.wait_for("it to give back what it has", |_| trial.gateway.connections() == 2);
     assert_eq!(trial.connect("350000000000004").hear(true), None, "nothing is given back twice");

@@ -63,7 +63,7 @@ fn a_pause_of_the_whole_process_is_not_taken_for_a_stall() {
 
 #[test]
 fn a_stop_that_takes_long_is_not_taken_for_a_stall() {
-    let limits = Limits { stop_max: Duration::from_secs(7), ..Limits::default() };
+    let limits = Limits { stop_max: Duration::from_secs(60), ..Limits::default() };
     let trial = Setup { limits, workers: 2, ..Setup::default() }.start();
     let mut waiting = trial.log_in(WAITING);
     trial.disk.stall_syncs(true);

@@ -157,7 +157,7 @@ fn only_who_shows_a_certificate_of_the_right_signer_gets_in() {
 #[test]
 fn who_speaks_no_tls_or_does_not_get_on_with_it_is_closed() {
     let files = Files::new();
-    let limits = Limits { handshake_max: Duration::from_millis(200), ..Limits::default() };
+    let limits = Limits { handshake_max: Duration::from_secs(2), ..Limits::default() };
     let trial = Setup { limits, ..setup(files.open()) }.start();
     let mut plain = trial.connect(IMEI);
     plain.send(&Speech::Teltonika.login(IMEI));

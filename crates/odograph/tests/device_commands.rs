@@ -422,8 +422,7 @@ fn a_command_that_cannot_be_read_holds_nobody_up() {
     let ended = until("its end", || Some(api.get(&path)).filter(|answer| answer.status == 200)).of(200);
     assert_eq!((&ended["state"], &ended["attempts"]), (&json!("failed"), &json!(0)));
     assert_eq!(ended["reason"], "what is kept of it cannot be read or written");
-    let (_, numbers) = server.get("/metrics");
-    assert!(numbers.lines().any(|line| line == "odograph_commands_spoilt_total 1"), "{numbers}");
+    server.metric_becomes("odograph_commands_spoilt_total 1");
 }
 
 /// When a server is killed.

@@ -42,7 +42,7 @@ fn viewer(place: &Place, server: &Server) -> Client {
 fn whoever_has_signed_in_gets_addresses_and_nobody_sees_the_key() {
     let place = Place::new();
     let file = format!(
-        "[geocoder]\nurl = \"http://{}/reverse?lat={{latitude}}&lon={{longitude}}&key=hush\"\ntimeout = \"1 s\"\n\
+        "[geocoder]\nurl = \"http://{}/reverse?lat={{latitude}}&lon={{longitude}}&key=hush\"\ntimeout = \"5 s\"\n\
          requests_per_second = 100\n",
         geocoder()
     );

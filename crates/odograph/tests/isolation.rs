@@ -139,7 +139,8 @@ impl World {
             |group| group["id"].clone(),
         );
         owner.ask("PATCH", "/api/v1/devices/1", Some(&json!({"group": north}))).of(200);
-        // It is answered to nobody, because the device has left.
+        // It is answered to nobody, because the device has left, and the server knows.
+        self.server.metric_becomes("odograph_connections{protocol=\"wialon\",transport=\"tcp\"} 0");
         owner.post("/api/v1/devices/1/commands", &json!({"text": format!("{word} VER?")})).of(201);
         let user =
             json!({"login": format!("{word}-anna"), "name": word, "password": "correct horse", "role": "viewer"});
@@ -715,7 +716,7 @@ fn check_links(world: &World, owner: &Client, operations: &[(String, String)], p
     assert!(rest["next"].is_null() && !rest.to_string().contains(made["id"].as_str().expect("an id")), "{rest}");
     assert!(!world.foreign.get("/api/v1/shares").text().contains(made["id"].as_str().expect("an id")));
     owner.ask("DELETE", &path, None).of(204);
-    let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 2000})));
+    let ending = holder(&make(&json!({"expires": SystemClock::new().now() + 10_000})));
     ending.get("/api/v1/shared").of(200);
     let nobody = Client::nobody(world.server.http());
     assert_eq!(owner.get("/api/v1/shared").problem(404), "not_found", "a token is no link");

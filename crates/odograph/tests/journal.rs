@@ -9,8 +9,8 @@ use std::process::Output;
 
 const POSITIONS: u32 = 2500;
 
-/// A server whose journal has several segments.
-fn several(place: &Place) -> Server {
+/// A server whose journal has several segments, and the device that filled them: while it stays, nothing more comes.
+fn several(place: &Place) -> (Server, Device) {
     let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
     command.env("ODOGRAPH_JOURNAL__SEGMENT_BYTES", "64 KiB");
     let server = Server::start(command);
@@ -23,7 +23,7 @@ fn several(place: &Place) -> Server {
             device.hear();
         }
     }
-    server
+    (server, device)
 }
 
 fn json(output: &Output) -> Value {
@@ -33,7 +33,7 @@ fn json(output: &Output) -> Value {
 #[test]
 fn several_segments_are_sound_while_they_are_written_and_after() {
     let place = Place::new();
-    let server = several(&place);
+    let (server, _device) = several(&place);
     let look = || {
         let verified = json(&place.run(&["journal", "verify", "--json"]));
         assert_eq!((&verified["sound"], &verified["problems"]), (&true.into(), &Value::Array(vec![])), "{verified}");
@@ -180,7 +180,7 @@ const DAMAGES: &[Damage] = &[
 #[test]
 fn every_kind_of_damage_is_told() {
     let place = Place::new();
-    several(&place).kill();
+    several(&place).0.kill();
     let whole = place.data().join("journal/0");
     for damage in DAMAGES {
         let other = Place::new();
@@ -217,7 +217,7 @@ fn every_kind_of_damage_is_told() {
 #[test]
 fn losses_are_told_when_the_server_starts() {
     let place = Place::new();
-    several(&place).kill();
+    several(&place).0.kill();
     let journal = place.data().join("journal/0");
     remove(&files(&journal, "segment")[0]);
     remove(&files(&journal, "index")[2]);

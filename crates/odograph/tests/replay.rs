@@ -143,7 +143,7 @@ fn what_came_before_the_period_and_again_in_it_is_no_new_record() {
 fn what_was_there_under_a_wider_window_of_clocks_is_found_under_a_narrower_one() {
     let place = Place::new();
     let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
-    command.env("ODOGRAPH_CLOCK__BEHIND_MAX", "3000 d");
+    command.env("ODOGRAPH_CLOCK__BEHIND_MAX", "3600 d");
     let server = Server::start(command);
     let mut device = Device::connect(server.listener("tcp"));
     assert_eq!(device.login("1"), "#AL#1");

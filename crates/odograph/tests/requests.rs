@@ -16,7 +16,7 @@ use tokio::runtime::{Builder, Runtime};
 
 /// The time of a fix, and a batch of three of a phone.
 fn moment(number: u32) -> String {
-    format!("2026-11-23T12:{:02}:{:02}.000Z", number / 60, number % 60)
+    format!("2026-11-23T{:02}:{:02}:{:02}.000Z", 12 + number / 3600, number / 60 % 60, number % 60)
 }
 
 fn batch(device: &str, first: u32) -> String {

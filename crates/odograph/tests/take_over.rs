@@ -195,8 +195,9 @@ fn a_server_goes_on_when_its_successor_ends_with_the_data_folder() {
         let mut waiting = Device::over(waiting);
         assert_eq!(waiting.login("who-waited"), "#AL#1");
         drop(asking);
-        let line = server.log_line(|line| line["level"] == "ERROR");
-        assert_eq!(line["message"], "the other server did not come to serve: this one goes on");
+        let told = "the other server did not come to serve: this one goes on";
+        let line = server.log_line(|line| line["message"] == told);
+        assert_eq!(line["level"], "ERROR", "{line}");
         let why = if says_why { "the journal is of a later version" } else { "it ended before it served" };
         assert_eq!(line["why"], why);
         trial.is_served();

@@ -185,8 +185,9 @@ fn a_tenant_without_space_is_refused_until_there_is_some() {
     place.text(&["tenant", "quota", "north", "--storage-bytes-max", "100"]);
     let login = || Device::connect(server.listener("tcp")).login("1");
     until("it is refused", || login() == "#AL#0");
-    let quotas = owner.get("/api/v1/tenants/north/usage").of(200)["quotas"].clone();
-    assert_eq!(quotas["storage_bytes"]["state"], "reached", "{quotas}");
+    until("the quota shows", || {
+        owner.get("/api/v1/tenants/north/usage").of(200)["quotas"]["storage_bytes"]["state"] == "reached"
+    });
     place.text(&["tenant", "quota", "north"]);
     until("it is let in", || login() == "#AL#1");
     assert_eq!(place.records(&["--tenant", "north"]).len(), 20);

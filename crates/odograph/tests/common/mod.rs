@@ -172,16 +172,24 @@ impl Server {
 
     /// Waits until `/metrics` has this line: much is counted after what it counts was seen.
     pub(crate) fn metric_becomes(&self, line: &str) {
-        let has = |numbers: &str| numbers.lines().any(|known| known == line);
+        self.metrics_have(line, |known| known == line);
+    }
+
+    /// The same for a line that begins so.
+    pub(crate) fn metric_begins(&self, begin: &str) {
+        self.metrics_have(begin, |known| known.starts_with(begin));
+    }
+
+    fn metrics_have(&self, what: &str, is_it: impl Fn(&str) -> bool) {
         let mut numbers = self.get("/metrics").1;
         for _ in 0..900 {
-            if has(&numbers) {
+            if numbers.lines().any(&is_it) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(100));
             numbers = self.get("/metrics").1;
         }
-        panic!("{line}: {numbers}");
+        panic!("{what}: {numbers}");
     }
 
     /// Whether it runs.
