@@ -10,7 +10,9 @@ use hyper::client::conn::http1;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use odograph_model::Lsn;
+use std::io::{self, IsTerminal as _};
 use std::os::unix::net::UnixStream;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::runtime::Runtime;
 
@@ -58,7 +60,12 @@ pub(crate) fn durable(folder: &Folder) -> Result<Option<Lsn>> {
 pub(crate) struct Server {
     runtime: Runtime,
     stream: UnixStream,
+    /// What a person is told who waits for long.
+    note: Option<&'static str>,
 }
+
+/// After so long without an answer a person wonders.
+const LONG: Duration = Duration::from_secs(5);
 
 impl Server {
     /// `None` where no server listens.
@@ -66,7 +73,13 @@ impl Server {
         let Ok(stream) = folder.connect() else { return Ok(None) };
         stream.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        Ok(Some(Self { runtime, stream }))
+        Ok(Some(Self { runtime, stream, note: None }))
+    }
+
+    /// The same, telling a person at a terminal why there is no answer yet, where one takes long.
+    pub(crate) const fn noting(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
     }
 
     /// Asks, and gives the whole answer.
@@ -87,7 +100,7 @@ impl Server {
         body: Bytes,
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<hyper::HeaderMap> {
-        let Self { runtime, stream } = self;
+        let Self { runtime, stream, note } = self;
         runtime.block_on(async {
             let stream = tokio::net::UnixStream::from_std(stream)?;
             let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
@@ -99,7 +112,16 @@ impl Server {
                 .header("content-type", "application/json")
                 .header("te", "trailers")
                 .body(Full::new(body))?;
-            let response = sender.send_request(request).await.context("the server does not answer")?;
+            let mut asked = pin!(sender.send_request(request));
+            let in_time = tokio::time::timeout(LONG, asked.as_mut()).await;
+            if let (Err(_), Some(note), true) = (&in_time, note, io::stderr().is_terminal()) {
+                eprintln!("{note}");
+            }
+            let answer = match in_time {
+                Ok(answer) => answer,
+                Err(_) => asked.await,
+            };
+            let response = answer.context("the server does not answer")?;
             if !response.status().is_success() {
                 return Err(refused(response).await);
             }

@@ -17,7 +17,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
-use course::Course;
+use course::{Course, Patience};
 use erase::{Aside, SetAside};
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
@@ -255,6 +255,30 @@ impl History {
     /// What the configuration says of settings.
     pub(crate) const fn current(&self) -> &Arc<Current> {
         &self.current
+    }
+
+    /// Waits as [`reach`](Self::reach) does, but for as long as history gets on and it `is_wanted`: a backlog may take many
+    /// minutes, and nobody is better off without what it is waited for. At most for `time` where it does not get on.
+    pub(crate) fn reach_while_it_gets_on(
+        &self,
+        until: Lsn,
+        time: Duration,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<(Lake, u64)> {
+        let mut patience = Patience::begun(time, self.clock.monotonic());
+        loop {
+            match self.reach(until, REACHED_LOOK) {
+                Err(_) if is_wanted() && self.gets_on(&mut patience) => {}
+                reached => return reached,
+            }
+        }
+    }
+
+    fn gets_on(&self, patience: &mut Patience) -> bool {
+        let now = self.clock.monotonic();
+        let state = self.state.lock().expect("nobody panics holding it");
+        let is_stuck = state.course.problem().is_some() || state.course.stuck(true, now).is_some();
+        !is_stuck && patience.lasts(state.read, now)
     }
 
     /// Runs a query that sees everything in the journal before `until`.
@@ -608,6 +632,8 @@ const LOOK: Duration = Duration::from_millis(20);
 const ENDING: Duration = Duration::from_secs(5);
 /// There is one replay at a time.
 const JOBS_MAX: usize = 1;
+/// How often whoever waits for history looks whether that is still wanted.
+const REACHED_LOOK: Duration = Duration::from_secs(1);
 /// Long enough not to fill the log; twice as long each time, up to the greatest.
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_MAX: Duration = Duration::from_secs(16);

@@ -53,7 +53,7 @@ impl Output {
     /// Takes what a server answers, and gives what came of it.
     pub(super) fn receive(&mut self, server: crate::client::Server, path: &str, query: Vec<u8>) -> Result<Totals> {
         let mut unframed = self.shows_progress().then(Unframed::default);
-        let trailers = server.stream("POST", path, query.into(), |chunk| {
+        let trailers = server.noting(BEHIND).stream("POST", path, query.into(), |chunk| {
             match &mut unframed {
                 Some(unframed) => unframed.take(chunk, self)?,
                 None => self.write(chunk)?,
@@ -117,6 +117,9 @@ impl Shown {
         format!("{given} {}, {part}{} bytes", self.what, self.bytes)
     }
 }
+
+/// Nothing is left out of an answer that was acknowledged before: after a restart or a burst that can take a while.
+const BEHIND: &str = "waiting until history has read all that was acknowledged";
 
 /// Whole pieces of a server's answer.
 const BUFFER_BYTES: usize = 256 << 10;

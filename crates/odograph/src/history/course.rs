@@ -71,6 +71,29 @@ impl Course {
 /// Longer than anything takes that goes well: a record becomes part of a file after a minute.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(120);
 
+/// Of someone who waits for history as long as it gets on.
+pub(super) struct Patience {
+    furthest: Lsn,
+    /// When it got on last.
+    since: Duration,
+    /// Without getting on, no longer than this.
+    time: Duration,
+}
+
+impl Patience {
+    pub(super) const fn begun(time: Duration, now: Duration) -> Self {
+        Self { furthest: Lsn(0), since: now, time }
+    }
+
+    /// Whether to wait on, after it has come so far.
+    pub(super) fn lasts(&mut self, read: Lsn, now: Duration) -> bool {
+        if read > self.furthest {
+            (self.furthest, self.since) = (read, now);
+        }
+        now.saturating_sub(self.since) < self.time
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +129,16 @@ mod tests {
         assert_eq!(course.stuck(false, MINUTE * 3), Some(stuck), "and has nothing in files since");
         course.moved(progress(200, 0), true, Lsn(200), MINUTE * 4);
         assert_eq!(course.stuck(true, MINUTE * 5), None);
+    }
+
+    #[test]
+    fn whoever_waits_does_so_as_long_as_it_gets_on() {
+        let mut patience = Patience::begun(MINUTE, Duration::ZERO);
+        for minute in 1..100 {
+            assert!(patience.lasts(Lsn(minute.into()), MINUTE * minute - Duration::from_secs(1)));
+        }
+        let last = MINUTE * 99 - Duration::from_secs(1);
+        assert!(patience.lasts(Lsn(99), last + MINUTE - Duration::from_millis(1)));
+        assert!(!patience.lasts(Lsn(98), last + MINUTE), "reading again is not getting on");
     }
 }

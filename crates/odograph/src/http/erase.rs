@@ -173,13 +173,7 @@ impl App {
 
     /// Waits until history has read all before a place, and has it all in files, with every cursor of the journal behind it.
     fn read_to(&self, until: Lsn) -> Result<()> {
-        let mut tries = 0;
-        while let Err(error) = self.history.reach(until, REACHED_LOOK) {
-            tries += 1;
-            if tries == REACHED_LOOKS_MAX || self.is_stopping() {
-                return Err(error);
-            }
-        }
+        self.history.reach_while_it_gets_on(until, REACHED_MAX, || !self.is_stopping())?;
         self.history.make_files()?;
         if !self.erasing.is_read(until)? {
             bail!("history is not behind all that is to be erased: try again later");
@@ -235,9 +229,8 @@ pub(super) async fn go_on(app: Arc<App>) {
 const NO_CATALOG: &str = "the catalog of devices cannot be reached yet";
 /// When to come again for what is done at the moment.
 const SOON: Duration = Duration::from_secs(5);
-/// A minute in all, as long as a query waits; in steps, so that a server that stops need not wait.
-const REACHED_LOOK: Duration = Duration::from_secs(1);
-const REACHED_LOOKS_MAX: u32 = 60;
+/// How long history is waited for that does not get on.
+const REACHED_MAX: Duration = Duration::from_secs(60);
 /// Five seconds.
 const END_LOOKS: u32 = 250;
 const END_PAUSE: Duration = Duration::from_millis(20);

@@ -8,6 +8,7 @@ use super::devices::problem;
 use crate::export::{
     self, ERROR_TRAILER, Entries, FrameQuery, Framed, Origin, Progress, RecordQuery, Sink, TOTALS_TRAILER, Totals,
 };
+use anyhow::Context as _;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -16,6 +17,7 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{AppendHeaders, IntoResponse, Response};
 use bytes::Bytes;
 use hyper::body::Frame;
+use odograph_lake::Lake;
 use odograph_model::Lsn;
 use std::io;
 use std::pin::Pin;
@@ -30,13 +32,9 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
         return problem(StatusCode::BAD_REQUEST, &format!("{error:#}"));
     }
     let Ok(seat) = app.exports.clone().try_acquire_owned() else { return too_many() };
-    let history = app.history.clone();
-    // Whoever goes meanwhile leaves the thread when it has reached it, and the seat with it.
-    let reached = tokio::task::spawn_blocking(move || (history.reach(durable, export::WAIT), seat)).await;
-    let ((lake, damaged), seat) = match reached {
-        Ok((Ok(reached), seat)) => (reached, seat),
-        Ok((Err(error), _)) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
-        Err(error) => return problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the wait did not end: {error}")),
+    let (lake, damaged, seat) = match reached(&app, durable, seat).await {
+        Ok(reached) => reached,
+        Err(error) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
     };
     let (reader, node, roster) = (app.reader.clone(), app.history.node(), app.roster.clone());
     let window = app.history.window();
@@ -48,6 +46,24 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
         });
     }
     stream_from(seat, query.progress, move |out| export::records(&origin, &query, out))
+}
+
+/// Waits until history has read all before a place in the journal: as long as it gets on, whoever asked has not gone, and
+/// the server does not stop. Gives it, the number of places where the journal was damaged, and the seat back.
+pub(super) async fn reached(
+    app: &Arc<App>,
+    durable: Lsn,
+    seat: OwnedSemaphorePermit,
+) -> anyhow::Result<(Lake, u64, OwnedSemaphorePermit)> {
+    // It goes with the request, and the thread sees that.
+    let here = Arc::new(());
+    let (app, waits) = (app.clone(), Arc::downgrade(&here));
+    let waiting = tokio::task::spawn_blocking(move || {
+        let is_wanted = || waits.strong_count() > 0 && !app.is_stopping();
+        let (lake, damaged) = app.history.reach_while_it_gets_on(durable, export::WAIT, is_wanted)?;
+        Ok((lake, damaged, seat))
+    });
+    waiting.await.context("the wait did not end")?
 }
 
 pub(super) async fn frames(State(app): State<Arc<App>>, Json(query): Json<FrameQuery>) -> Response {

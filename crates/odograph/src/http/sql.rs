@@ -2,7 +2,7 @@
 
 use super::App;
 use super::devices::problem;
-use super::export::{stream_from, too_many};
+use super::export::{reached, stream_from, too_many};
 use crate::sql::{self, SqlQuery};
 use axum::Json;
 use axum::body::Body;
@@ -19,18 +19,20 @@ use std::task::{Context, Poll};
 pub(super) async fn sql(State(app): State<Arc<App>>, Json(query): Json<SqlQuery>) -> Response {
     // Taken now: whatever was acknowledged before is in the answer.
     let durable = app.journal.durable();
-    let (history, format, progress) = (app.history.clone(), query.format, query.progress);
+    let (format, progress) = (query.format, query.progress);
     let Ok(seat) = app.exports.clone().try_acquire_owned() else { return too_many() };
-    let begun = tokio::task::spawn_blocking(move || {
-        (history.query(&query.tenant, &query.sql, Limits::default(), durable), seat)
-    });
+    let (lake, _, seat) = match reached(&app, durable, seat).await {
+        Ok(reached) => reached,
+        Err(error) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
+    };
+    let begun = tokio::task::spawn_blocking(move || (lake.query(&query.tenant, &query.sql, Limits::default()), seat));
     match begun.await {
         Ok((Ok(mut answer), seat)) => {
             let stop = answer.stop();
             let response = stream_from(seat, progress, move |out| sql::write(&mut answer, format, out));
             response.map(|body| Body::new(Asked { body, _stop: stop }))
         }
-        Ok((Err(error), _)) => problem(StatusCode::BAD_REQUEST, &format!("{error:#}")),
+        Ok((Err(error), _)) => problem(StatusCode::BAD_REQUEST, &format!("{:#}", anyhow::Error::from(error))),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the query did not end: {error}")),
     }
 }
