@@ -173,7 +173,7 @@ pub(crate) struct Origin {
     pub(crate) until: Option<Lsn>,
 }
 
-/// How long an export waits for history that does not get on to come up with what was acknowledged.
+/// How long what the API is asked waits for history to come up with what was acknowledged.
 pub(crate) const WAIT: Duration = Duration::from_secs(60);
 
 /// Exports records.

@@ -17,7 +17,7 @@ use crate::exit::{Failure, Status};
 use crate::folder::Folder;
 use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
-use course::{Course, Patience};
+use course::Course;
 use erase::{Aside, SetAside};
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
@@ -258,27 +258,20 @@ impl History {
     }
 
     /// Waits as [`reach`](Self::reach) does, but for as long as history gets on and it `is_wanted`: a backlog may take many
-    /// minutes, and nobody is better off without what it is waited for. At most for `time` where it does not get on.
-    pub(crate) fn reach_while_it_gets_on(
-        &self,
-        until: Lsn,
-        time: Duration,
-        is_wanted: impl Fn() -> bool,
-    ) -> Result<(Lake, u64)> {
-        let mut patience = Patience::begun(time, self.clock.monotonic());
+    /// minutes, and nobody is better off without what it is waited for.
+    pub(crate) fn reach_while_it_gets_on(&self, until: Lsn, is_wanted: impl Fn() -> bool) -> Result<(Lake, u64)> {
+        let begun = self.clock.monotonic();
         loop {
             match self.reach(until, REACHED_LOOK) {
-                Err(_) if is_wanted() && self.gets_on(&mut patience) => {}
+                Err(_) if is_wanted() && self.is_worth_waiting(begun) => {}
                 reached => return reached,
             }
         }
     }
 
-    fn gets_on(&self, patience: &mut Patience) -> bool {
+    fn is_worth_waiting(&self, begun: Duration) -> bool {
         let now = self.clock.monotonic();
-        let state = self.state.lock().expect("nobody panics holding it");
-        let is_stuck = state.course.problem().is_some() || state.course.stuck(true, now).is_some();
-        !is_stuck && patience.lasts(state.read, now)
+        self.state.lock().expect("nobody panics holding it").course.is_worth_waiting(begun, now)
     }
 
     /// Runs a query that sees everything in the journal before `until`.

@@ -9,7 +9,6 @@ use odograph_lake::{Error, Past, Replaced, Replacement};
 use odograph_model::Lsn;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 /// The lake of a folder that this process has to itself.
 pub(crate) struct Own {
@@ -69,7 +68,7 @@ impl History {
 
 impl Source for Running {
     fn past(&mut self, tenant: &str) -> Result<Past> {
-        self.history.reach_while_it_gets_on(self.until, REACHED_MAX, || true)?;
+        self.history.reach_while_it_gets_on(self.until, || true)?;
         let tenant = tenant.to_owned();
         self.history.ask(move |pipeline, cursors| past(pipeline, cursors, &tenant))
     }
@@ -116,6 +115,3 @@ pub(super) fn commit(pipeline: &mut Pipeline, cursors: &mut CursorStore) -> Resu
     pipeline.flush(true).context("what waits cannot be made into files")?;
     save(pipeline, cursors)
 }
-
-/// Without getting on.
-const REACHED_MAX: Duration = Duration::from_secs(60);

@@ -57,6 +57,12 @@ impl Course {
         self.problem.as_deref()
     }
 
+    /// Whether somebody who waits since `begun` is to wait on.
+    pub(super) fn is_worth_waiting(&self, begun: Duration, now: Duration) -> bool {
+        let is_stuck = self.problem.is_some() || self.stuck(true, now).is_some();
+        !is_stuck && now.saturating_sub(self.since.max(begun)) < WAITED_FOR
+    }
+
     /// Whether it has not got on for long. `is_behind`: there is something to read.
     pub(super) fn stuck(&self, is_behind: bool, now: Duration) -> Option<Stuck> {
         let waited = now.saturating_sub(self.since);
@@ -71,28 +77,8 @@ impl Course {
 /// Longer than anything takes that goes well: a record becomes part of a file after a minute.
 pub(super) const STUCK_AFTER: Duration = Duration::from_secs(120);
 
-/// Of someone who waits for history as long as it gets on.
-pub(super) struct Patience {
-    furthest: Lsn,
-    /// When it got on last.
-    since: Duration,
-    /// Without getting on, no longer than this.
-    time: Duration,
-}
-
-impl Patience {
-    pub(super) const fn begun(time: Duration, now: Duration) -> Self {
-        Self { furthest: Lsn(0), since: now, time }
-    }
-
-    /// Whether to wait on, after it has come so far.
-    pub(super) fn lasts(&mut self, read: Lsn, now: Duration) -> bool {
-        if read > self.furthest {
-            (self.furthest, self.since) = (read, now);
-        }
-        now.saturating_sub(self.since) < self.time
-    }
-}
+/// Whoever waits for history does so for no longer than this while it does not get on.
+const WAITED_FOR: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -133,12 +119,20 @@ mod tests {
 
     #[test]
     fn whoever_waits_does_so_as_long_as_it_gets_on() {
-        let mut patience = Patience::begun(MINUTE, Duration::ZERO);
+        let (mut course, second) = (Course::begun(Duration::ZERO), Duration::from_secs(1));
         for minute in 1..100 {
-            assert!(patience.lasts(Lsn(minute.into()), MINUTE * minute - Duration::from_secs(1)));
+            assert!(course.is_worth_waiting(Duration::ZERO, MINUTE * minute - second - Duration::from_millis(1)));
+            course.moved(progress(minute.into(), 0), false, Lsn(100), MINUTE * minute - second);
         }
-        let last = MINUTE * 99 - Duration::from_secs(1);
-        assert!(patience.lasts(Lsn(99), last + MINUTE - Duration::from_millis(1)));
-        assert!(!patience.lasts(Lsn(98), last + MINUTE), "reading again is not getting on");
+        let last = MINUTE * 99 - second;
+        assert!(course.is_worth_waiting(Duration::ZERO, last + MINUTE - Duration::from_millis(1)));
+        course.moved(progress(98, 0), false, Lsn(100), last + second);
+        assert!(!course.is_worth_waiting(Duration::ZERO, last + MINUTE), "reading again is not getting on");
+        assert!(course.is_worth_waiting(last + MINUTE, last + MINUTE), "who has just come waits");
+        assert!(!course.is_worth_waiting(last + MINUTE * 2, last + MINUTE * 2), "it is stuck");
+        course.moved(progress(100, 0), false, Lsn(101), last + MINUTE * 2);
+        assert!(course.is_worth_waiting(Duration::ZERO, last + MINUTE * 2));
+        course.stopped("an error".to_owned());
+        assert!(!course.is_worth_waiting(Duration::ZERO, last + MINUTE * 2), "it tries again, nobody knows when");
     }
 }

@@ -173,7 +173,7 @@ impl App {
 
     /// Waits until history has read all before a place, and has it all in files, with every cursor of the journal behind it.
     fn read_to(&self, until: Lsn) -> Result<()> {
-        self.history.reach_while_it_gets_on(until, REACHED_MAX, || !self.is_stopping())?;
+        self.history.reach_while_it_gets_on(until, || !self.is_stopping())?;
         self.history.make_files()?;
         if !self.erasing.is_read(until)? {
             bail!("history is not behind all that is to be erased: try again later");
@@ -229,8 +229,6 @@ pub(super) async fn go_on(app: Arc<App>) {
 const NO_CATALOG: &str = "the catalog of devices cannot be reached yet";
 /// When to come again for what is done at the moment.
 const SOON: Duration = Duration::from_secs(5);
-/// How long history is waited for that does not get on.
-const REACHED_MAX: Duration = Duration::from_secs(60);
 /// Five seconds.
 const END_LOOKS: u32 = 250;
 const END_PAUSE: Duration = Duration::from_millis(20);

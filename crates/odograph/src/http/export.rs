@@ -60,7 +60,7 @@ pub(super) async fn reached(
     let (app, waits) = (app.clone(), Arc::downgrade(&here));
     let waiting = tokio::task::spawn_blocking(move || {
         let is_wanted = || waits.strong_count() > 0 && !app.is_stopping();
-        let (lake, damaged) = app.history.reach_while_it_gets_on(durable, export::WAIT, is_wanted)?;
+        let (lake, damaged) = app.history.reach_while_it_gets_on(durable, is_wanted)?;
         Ok((lake, damaged, seat))
     });
     waiting.await.context("the wait did not end")?
