@@ -6,9 +6,10 @@ mod common;
 
 use client::Client;
 use common::{Device, Place, Server};
+use odograph_testkit::free_address;
 use serde_json::{Value, json};
 use std::io::Read as _;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -42,8 +43,7 @@ impl Balancer {
             eprintln!("left out: TEST_HAPROXY names no haproxy; `cargo xtask test --only test` finds or installs it");
             return None;
         };
-        let free = || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
-        let ways = [free(), free()];
+        let ways = [free_address(), free_address()];
         let mut config =
             format!("defaults\n  mode {mode}\n  timeout connect 5s\n  timeout client 1m\n  timeout server 1m\n");
         for ((number, way), (server, how, rules)) in ways.iter().enumerate().zip(to) {

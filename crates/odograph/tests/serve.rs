@@ -228,7 +228,7 @@ fn a_listener_of_one_device_needs_no_login() {
 #[test]
 fn a_log_that_cannot_be_written_stops_nothing() {
     let place = Place::new();
-    let free = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a free port");
+    let free = odograph_testkit::free_address();
     let mut command = place.command(&["serve", "--listen", &format!("wialon={free}")]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full").expect("a device that is always full");
     let mut server = command.stderr(full).spawn().expect("the server starts");

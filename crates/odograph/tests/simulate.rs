@@ -140,8 +140,7 @@ fn a_fleet_is_the_same_each_time_and_can_be_imported() {
 #[test]
 fn whoever_calls_nobody_is_told() {
     let place = Place::new();
-    // A port that was free a moment ago.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address");
+    let nobody = odograph_testkit::free_address();
     let target = format!("gt06={nobody}");
     let output =
         place.run(&["simulate", "--protocol", "gt06", "--devices", "1", "--target", &target, "--seconds", "8"]);

@@ -4,17 +4,13 @@ mod common;
 mod successor;
 
 use common::{Device, Place, Server, errors, moment, told};
+use odograph_testkit::free_address;
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::Command;
 use std::time::Duration;
 use successor::{Speaker, Starting};
-
-/// A port that was free just now.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
-}
 
 /// A server, and all that it has acknowledged.
 struct Trial {
@@ -26,7 +22,7 @@ struct Trial {
 
 impl Trial {
     fn new() -> Self {
-        Self { place: Place::new(), address: free(), http: free(), acknowledged: Vec::new() }
+        Self { place: Place::new(), address: free_address(), http: free_address(), acknowledged: Vec::new() }
     }
 
     fn command(&self, more: &[&str]) -> Command {

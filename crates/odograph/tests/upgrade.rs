@@ -3,17 +3,13 @@
 mod common;
 
 use common::{Device, Place, Server, position, told};
+use odograph_testkit::free_address;
 use std::collections::BTreeSet;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
-
-/// A port that was free just now.
-fn free() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address")
-}
 
 /// What those who connect all the time saw.
 #[derive(Default)]
@@ -70,7 +66,7 @@ fn ask(address: SocketAddr, seen: &Seen) {
 #[test]
 fn an_upgrade_under_load_refuses_no_connection_and_loses_nothing() {
     let place = Place::new();
-    let (address, http) = (free(), free());
+    let (address, http) = (free_address(), free_address());
     let serve = |more: &[&str]| {
         let listen = format!("wialon={address}");
         let mut command = place.command(&[&["serve", "--listen", &listen], more].concat());
@@ -161,7 +157,7 @@ fn sockets_of_the_service_manager_are_taken_by_name_and_by_address() {
         return;
     }
     let place = Place::new();
-    let (named, at) = (free(), free());
+    let (named, at) = (free_address(), free_address());
     let config = place.write(
         "odograph.toml",
         &format!(

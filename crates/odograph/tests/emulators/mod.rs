@@ -1,6 +1,7 @@
 //! Object stores on this machine, as processes of their own, and a line to them that can be cut.
 #![allow(dead_code, reason = "each test file uses a part of this")]
 
+use odograph_testkit::free_address;
 use std::io::{self, Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
@@ -38,9 +39,7 @@ impl Emulator {
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder");
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let address = free.local_addr().expect("an address");
-        drop(free);
+        let address = free_address();
         let child = spawn(kind, &program, folder.path(), address);
         let emulator = Self { kind, program, folder, address, child };
         emulator.make_bucket("odograph");
@@ -99,8 +98,14 @@ impl Emulator {
 
     fn request(&self, method: &str, path: &str) -> String {
         // An emulator that has just started resets a connection now and then. What is asked here may be asked again.
-        let mut tries = (0..REQUEST_TRIES).map(|_| self.try_request(method, path));
-        let answer = tries.find_map(Result::ok).expect("an answer");
+        let mut answer = self.try_request(method, path);
+        for _ in 1..REQUEST_TRIES {
+            if answer.is_err() {
+                std::thread::sleep(REQUEST_PAUSE);
+                answer = self.try_request(method, path);
+            }
+        }
+        let answer = answer.unwrap_or_else(|error| panic!("{method} {path} of {}: {error}", self.program));
         assert!(answer.starts_with("HTTP/1.") && answer.get(9..11) == Some("20"), "{answer}");
         answer
     }
@@ -272,4 +277,5 @@ const LOOK: Duration = Duration::from_millis(50);
 const START_TRIES: u32 = 1200;
 /// How often something is asked of an emulator.
 const REQUEST_TRIES: u32 = 5;
+const REQUEST_PAUSE: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(60);
