@@ -1,5 +1,6 @@
 //! Chores of the project, as Rust instead of scripts: `cargo xtask --help` says what there is.
 
+mod again;
 mod changelog;
 mod demo;
 mod emulators;
