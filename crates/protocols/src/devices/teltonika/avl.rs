@@ -195,9 +195,11 @@ impl Layout {
         const GNSS_STATUS: u16 = 69;
         let mut c = Cursor::new(data);
         let Ok(count) = self.count(&mut c, "elements of 1 byte") else { return false };
-        (0..count).any(|_| {
-            let id = self.id(&mut c, "element id");
-            c.u8("element").is_ok() && id == Ok(GNSS_STATUS)
-        })
+        // A count that somebody made up ends where the bytes do.
+        let mut ids = (0..count).map_while(|_| {
+            let id = self.id(&mut c, "element id").ok()?;
+            c.u8("element").ok().map(|_| id)
+        });
+        ids.any(|id| id == GNSS_STATUS)
     }
 }
