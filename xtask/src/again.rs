@@ -19,7 +19,8 @@ pub(crate) fn test(command: impl Fn() -> Command, out: &mut impl Write) -> Resul
     let failed = first.worth_another_try().with_context(|| format!("tests ended with {status}"))?;
     writeln!(out, "\n── once more, alone: {}", failed.join(", ")).context("cannot write")?;
     let mut again = command();
-    again.args(["--", "--exact", "--test-threads=1"]).args(&failed);
+    // Benchmarks, which are tried as well, do not know these words, and have no tests.
+    again.args(["--lib", "--bins", "--test", "*", "--", "--exact", "--test-threads=1"]).args(&failed);
     let (status, second) = watch(again, out)?;
     if !status.success() || second.passed < failed.len() {
         bail!("{} failed, and failed again alone", failed.join(", "));
