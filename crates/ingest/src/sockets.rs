@@ -99,12 +99,10 @@ impl Sockets {
     /// Ends all of them for a worker that hangs, and gives back what others need who come now.
     pub(crate) fn end_all(&self, why: Close, common: &Common) -> usize {
         let mut open = self.lock();
-        for (_, open) in open.iter_mut() {
-            open.end(why);
-            if let Some(claim) = open.rare.as_ref().and_then(|rare| rare.claim.as_ref()) {
-                claim.give_back(common);
-            }
-        }
+        // All of it first: a device comes again as soon as it hears that its connection has ended.
+        let claims = open.iter().filter_map(|(_, open)| open.rare.as_ref()?.claim.as_ref());
+        claims.for_each(|claim| claim.give_back(common));
+        open.iter_mut().for_each(|(_, open)| open.end(why));
         open.len()
     }
 

@@ -188,8 +188,8 @@ fn a_worker_that_never_comes_back_keeps_nobody_out() {
     let mut stuck = trial.connect(STUCK);
     stuck.send(&Speech::Teltonika.login(STUCK));
     assert_eq!(waiting.hear(false), None, "the worker hung, and its connections were ended");
-    let _again = trial.log_in_when_there_is_room(WAITING);
-    let mut other = trial.log_in_when_there_is_room(QUEUED);
+    let _again = trial.log_in(WAITING);
+    let mut other = trial.log_in(QUEUED);
     other.send_reading(1);
     assert!(other.is_acknowledged());
     assert_eq!(trial.connect("350000000000004").hear(true), None, "the bound holds for those that are there");

@@ -21,9 +21,6 @@ use std::time::Duration;
 
 /// How long a test waits for something that will surely come. Never asserted: only a hang meets it.
 pub const PATIENCE: Duration = Duration::from_secs(60);
-/// A minute.
-const LOG_IN_TRIES: u32 = 1200;
-const LOG_IN_PAUSE: Duration = Duration::from_millis(50);
 
 pub fn folder() -> PathBuf {
     PathBuf::from("data/journal/0")
@@ -120,20 +117,6 @@ impl Trial {
         caller.send(&Speech::Teltonika.login(imei));
         assert_eq!(caller.hear(true), Some(Heard::Login(true)));
         caller
-    }
-
-    /// Comes again until there is room, as a device does: a place is given back a moment after the end of whose it was.
-    pub fn log_in_when_there_is_room(&self, imei: &str) -> Caller {
-        for _ in 0..LOG_IN_TRIES {
-            let mut caller = self.connect(imei);
-            // Whoever is turned away may hear of it as he writes.
-            let sent = caller.stream.write_all(&Speech::Teltonika.login(imei));
-            if sent.is_ok() && caller.hear(true) == Some(Heard::Login(true)) {
-                return caller;
-            }
-            std::thread::sleep(LOG_IN_PAUSE);
-        }
-        panic!("{imei} is never let in");
     }
 
     pub fn health_of(&self, part: &str) -> odograph_ingest::PartHealth {
