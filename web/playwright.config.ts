@@ -15,8 +15,6 @@ export default defineConfig({
   timeout: 240_000,
   expect: { timeout: 30_000 },
   workers: 1,
-  // What passes only the second time is told as flaky, and wants mending.
-  retries: 1,
   reporter: 'list',
   use: { launchOptions: { executablePath, args }, timezoneId: 'Europe/Berlin', viewport: { width: 1440, height: 900 } }
 })

@@ -1,6 +1,5 @@
 //! Chores of the project, as Rust instead of scripts: `cargo xtask --help` says what there is.
 
-mod again;
 mod changelog;
 mod demo;
 mod emulators;

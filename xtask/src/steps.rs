@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 
-use crate::{again, emulators, tools, workspace};
+use crate::{emulators, tools, workspace};
 
 #[derive(Args)]
 pub(crate) struct Options {
@@ -35,8 +35,6 @@ struct Step {
     environment: &'static [(&'static str, &'static str)],
     /// Finds the services that it needs, or installs them, and says by which variables it is told where they are.
     services: fn() -> Result<Vec<(&'static str, PathBuf)>>,
-    /// Whether it runs tests with `cargo test`: one that fails is run again, alone.
-    is_tests: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -50,24 +48,18 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if chosen.is_empty() {
         bail!("no step is left to run: see `cargo xtask test --list`");
     }
-    let (mut done, mut only_alone) = (Vec::new(), Vec::new());
+    let mut done = Vec::new();
     for step in &chosen {
         println!("── {}: {}", step.name, step.about);
         let started = now();
         let outcome = run_step(step);
         done.push((step.name, outcome.is_ok(), started.elapsed()));
-        match outcome {
-            Ok(names) => only_alone.extend(names),
-            Err(error) => {
-                print!("{}", summary(&chosen, &done));
-                bail!("{}: {error:#}\nto repeat it: cargo xtask test --only {}", step.name, step.name);
-            }
+        if let Err(error) = outcome {
+            print!("{}", summary(&chosen, &done));
+            bail!("{}: {error:#}\nto repeat it: cargo xtask test --only {}", step.name, step.name);
         }
     }
     print!("{}", summary(&chosen, &done));
-    if !only_alone.is_empty() {
-        print!("{}", again::verdict(&only_alone));
-    }
     Ok(())
 }
 
@@ -76,24 +68,17 @@ fn is_chosen(name: &str, only: &[String], skip: &[String]) -> bool {
     (only.is_empty() || contains(only)) && !contains(skip)
 }
 
-/// Returns the names of tests that passed only alone.
-fn run_step(step: &Step) -> Result<Vec<String>> {
-    let (program, services) = ((step.program)()?, (step.services)()?);
-    let command = || {
-        let mut command = Command::new(&program);
-        command.current_dir(workspace::root()).args(step.arguments).envs(step.environment.iter().copied());
-        command.envs(services.iter().map(|(name, place)| (name, place)));
-        forget_package(&mut command);
-        command
-    };
-    if step.is_tests {
-        return again::test(command, &mut std::io::stdout()).with_context(|| format!("`{}`", line_of(step)));
-    }
-    let status = command().status().with_context(|| format!("cannot start {}", program.display()))?;
+fn run_step(step: &Step) -> Result<()> {
+    let program = (step.program)()?;
+    let mut command = Command::new(&program);
+    command.current_dir(workspace::root()).args(step.arguments).envs(step.environment.iter().copied());
+    command.envs((step.services)()?);
+    forget_package(&mut command);
+    let status = command.status().with_context(|| format!("cannot start {}", program.display()))?;
     if !status.success() {
         bail!("`{}` ended with {status}", line_of(step));
     }
-    Ok(Vec::new())
+    Ok(())
 }
 
 /// `cargo run` tells a program which package it is of. Build scripts that watch these variables would run anew after
@@ -162,7 +147,6 @@ const STEPS: &[Step] = &[
         arguments: &["fmt", "--all", "--check"],
         environment: &[],
         services: none,
-        is_tests: false,
     },
     Step {
         name: "web",
@@ -171,7 +155,6 @@ const STEPS: &[Step] = &[
         arguments: &["xtask", "web", "--check"],
         environment: &[],
         services: none,
-        is_tests: false,
     },
     Step {
         name: "clippy",
@@ -180,7 +163,6 @@ const STEPS: &[Step] = &[
         arguments: &["clippy", "--workspace", "--all-targets", "--", "-Dwarnings"],
         environment: &[],
         services: none,
-        is_tests: false,
     },
     Step {
         name: "test",
@@ -189,7 +171,6 @@ const STEPS: &[Step] = &[
         arguments: &["test", "--workspace", "--no-fail-fast"],
         environment: &[],
         services: emulators::installed,
-        is_tests: true,
     },
     Step {
         name: "browser",
@@ -198,7 +179,6 @@ const STEPS: &[Step] = &[
         arguments: &["xtask", "web", "--browse"],
         environment: &[],
         services: none,
-        is_tests: false,
     },
     Step {
         name: "fuzz",
@@ -207,7 +187,6 @@ const STEPS: &[Step] = &[
         arguments: &["xtask", "fuzz", "--smoke", "--runs", "50000", "--seconds", "10"],
         environment: &[],
         services: none,
-        is_tests: false,
     },
     Step {
         name: "doc",
@@ -216,7 +195,6 @@ const STEPS: &[Step] = &[
         arguments: &["doc", "--no-deps", "--workspace"],
         environment: &[("RUSTDOCFLAGS", "-Dwarnings")],
         services: none,
-        is_tests: false,
     },
     Step {
         name: "deny",
@@ -226,7 +204,6 @@ const STEPS: &[Step] = &[
         arguments: &["deny", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"],
         environment: &[],
         services: none,
-        is_tests: false,
     },
 ];
 
