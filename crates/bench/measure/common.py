@@ -76,8 +76,7 @@ def work_folder() -> tempfile.TemporaryDirectory:
 
 
 def free_port() -> int:
-    """Not one of the protocols' default ports, and below those that the kernel gives to clients: a client that tries again and
-    again to reach a port of those connects to itself in the end."""
+    """Not one of the protocols' default ports, and below those that the kernel gives to whoever asks for any."""
     for port in random.sample(range(20_000, 32_000), 200):
         with contextlib.ExitStack() as stack:
             try:

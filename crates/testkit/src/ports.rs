@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 /// An address of this machine at which nobody listens, over TCP or UDP, given to nobody else in this process.
 ///
 /// Its port is below those that systems give to outgoing connections and to whoever asks for any port: nobody takes it before the
-/// program does for which it is meant. Of those ports even a connection to where nobody listens succeeds now and then: it is given
-/// the very port that it goes to, and meets itself.
+/// program does for which it is meant.
 ///
 /// # Panics
 /// When all ports are taken.
