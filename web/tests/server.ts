@@ -21,13 +21,14 @@ export interface Served {
   stop(): Promise<void>
 }
 
-/** A server with a folder of its own, and more in its configuration and more listeners, if that is wanted. */
-export async function serve(more = '', protocols: string[] = []): Promise<Served> {
+/** A server with a folder of its own, and more in its configuration and more listeners, if that is wanted. With none at all it has those of its configuration. */
+export async function serve(more = '', protocols: string[] | 'none' = []): Promise<Served> {
   if (!existsSync(binary)) throw new Error(`there is no server at ${binary}: cargo build, or say where by TEST_SERVER`)
   const data = mkdtempSync(join(tmpdir(), 'odograph-web-'))
   const config = join(data, 'odograph.toml')
   writeFileSync(config, '[http]\nlisten = "127.0.0.1:0"\n[log]\nformat = "json"\n' + more)
-  const listen = ['wialon', 'auto', ...protocols].flatMap((protocol) => ['--listen', `${protocol}=127.0.0.1:0`])
+  const named = protocols === 'none' ? [] : ['wialon', 'auto', ...protocols]
+  const listen = named.flatMap((protocol) => ['--listen', `${protocol}=127.0.0.1:0`])
   const args = ['serve', '--data', join(data, 'data'), '--config', config, ...listen]
   const server = spawn(binary, args, { env: { ...process.env, ODOGRAPH_ADMIN_PASSWORD: PASSWORD }, stdio: ['ignore', 'ignore', 'pipe'] })
   const found = await addresses(server)

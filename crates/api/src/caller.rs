@@ -4,7 +4,7 @@ use crate::{Api, Code, Problem};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
-use odograph_catalog::{Access, Catalog, Tenants, Within};
+use odograph_catalog::{Access, Catalog, Listeners, Tenants, Within};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -51,6 +51,11 @@ impl Caller {
     /// The tenants, as far as they are for whoever asks.
     pub(crate) fn tenants(&self) -> Tenants<'_> {
         self.catalog.tenants(&self.access)
+    }
+
+    /// The listeners, as far as they are for whoever asks.
+    pub(crate) fn listeners(&self) -> Listeners<'_> {
+        self.catalog.listeners(&self.access)
     }
 
     /// Whether they would still be let in, with what they showed: for answers that take days.

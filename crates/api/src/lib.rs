@@ -11,6 +11,7 @@ mod caller;
 mod cors;
 mod description;
 mod groups;
+mod listeners;
 mod problem;
 mod routes;
 mod seats;
@@ -21,6 +22,7 @@ mod system;
 pub use caller::{Caller, Origin};
 pub use description::description;
 pub use groups::GroupNumbers;
+pub use listeners::{ListenerList, ListenerSeen, ListenerSocket, ListenerStanding, ListenerState, OtherListener};
 pub use problem::{Code, Problem};
 pub use server::{
     Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, MapFile, NameAs, NameRequest, Output, Page,

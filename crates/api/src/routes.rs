@@ -6,6 +6,7 @@ mod audit;
 mod commands;
 mod devices;
 mod drivers;
+mod listeners;
 mod live;
 pub(crate) mod map;
 mod protocols;
@@ -44,6 +45,7 @@ pub(crate) fn all() -> OpenApiRouter<Api> {
         .merge(protocols::routes())
         .merge(unidentified::routes())
         .merge(tenants::routes())
+        .merge(listeners::routes())
         .merge(users::routes())
         .merge(tokens::routes())
         .merge(audit::routes())

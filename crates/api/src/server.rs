@@ -1,7 +1,7 @@
 //! What the rest of the process does for the API, which knows neither journal nor tables itself.
 
-use crate::{Problem, System};
-use odograph_catalog::{Device, NewCommand};
+use crate::{ListenerStanding, OtherListener, Problem, System};
+use odograph_catalog::{Device, Listener, ListenerTls, NewCommand};
 use odograph_model::{Record, Time};
 use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,27 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// Those of [`Server::system`].
     fn system_of(&self, tenant: &str) -> Result<System, Problem>;
+
+    /// Whether a listener can be one beside others that people made, and beside what this server has open. What can be written in several
+    /// ways is put into one.
+    ///
+    /// # Errors
+    ///
+    /// When something about it is wrong, or its address is taken.
+    fn check_listener(&self, listener: &mut Listener, others: &[Listener]) -> Result<(), odograph_catalog::Error>;
+
+    /// Reads the certificates that a listener is to have, as it will when it is opened.
+    ///
+    /// # Errors
+    ///
+    /// When they cannot be used.
+    fn read_certificates(&self, tls: &ListenerTls) -> Result<(), Problem>;
+
+    /// How a listener stands here in this revision or a later one. Nothing: there is no such listener here. Never takes its time.
+    fn listener_standing(&self, id: &str, revision: i64) -> Option<ListenerStanding>;
+
+    /// What else is open here, as much of it as is told, and how much more there is. Never takes its time.
+    fn other_listeners(&self) -> (Vec<OtherListener>, u64);
 
     /// The file with the tiles of the map, if the configuration names one.
     fn map(&self) -> Option<Arc<dyn MapFile>>;

@@ -41,7 +41,7 @@ pub struct Installation {
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Trouble {
-    /// Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), or a `file` of it.
+    /// Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), a `file` of it, or a `listener`.
     pub part: String,
     /// Whose table it is.
     #[serde(skip_serializing_if = "Option::is_none")]

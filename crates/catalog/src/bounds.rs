@@ -100,6 +100,14 @@ pub const QUERIES_MAX: i64 = 1_000;
 pub const QUERY_BYTES_MAX: usize = 16 * 1024;
 /// Bytes of all queries that a tenant has saved: a list has all of them.
 pub const QUERIES_BYTES_MAX: i64 = 1 << 20;
+/// Listeners that people make while servers run: a list has all of them, and each takes a socket or two.
+pub const LISTENERS_MAX: i64 = 1_000;
+/// Networks of a list of them.
+pub const NETWORKS_MAX: usize = 1_000;
+/// Characters of an address or a network.
+pub const ADDRESS_CHARS_MAX: usize = 64;
+/// Characters of a path to a file.
+pub const PATH_CHARS_MAX: usize = 1_000;
 /// Bytes of a secret that is looked up: what we give out is shorter.
 pub const SECRET_BYTES_MAX: usize = 128;
 

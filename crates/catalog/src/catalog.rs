@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     changes: watch::Sender<u64>,
     /// Counts the commands that were queued by this process.
     commands: watch::Sender<u64>,
+    /// Counts the changes of listeners by this process.
+    listeners: watch::Sender<u64>,
     pub(crate) kept_out: OnceLock<KeptOutNow>,
 }
 
@@ -47,10 +49,23 @@ impl Catalog {
         let database = Database::open(url).await?;
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
         let (visits, changing) = (Mutex::new(Visits::new()), Mutex::new(Changing::new()));
-        let (changes, commands) = (watch::Sender::new(0), watch::Sender::new(0));
+        let (changes, commands, listeners) = (watch::Sender::new(0), watch::Sender::new(0), watch::Sender::new(0));
         let kept_out = OnceLock::new();
-        let inner = Inner { database, clock, rng, passwords, failures, visits, changing, changes, commands, kept_out };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                database,
+                clock,
+                rng,
+                passwords,
+                failures,
+                visits,
+                changing,
+                changes,
+                commands,
+                listeners,
+                kept_out,
+            }),
+        })
     }
 
     /// A tenant's things, as this access may see and change them.
@@ -141,6 +156,15 @@ impl Inner {
 
     pub(crate) fn watch_commands(&self) -> watch::Receiver<u64> {
         self.commands.subscribe()
+    }
+
+    /// Wakes those who follow the changes of listeners.
+    pub(crate) fn listeners_changed(&self) {
+        self.listeners.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    pub(crate) fn watch_listeners(&self) -> watch::Receiver<u64> {
+        self.listeners.subscribe()
     }
 
     /// Failed attempts to sign in.

@@ -299,6 +299,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (7, "shares", include_str!("../migrations/0007_shares.sql")),
     (8, "time zones", include_str!("../migrations/0008_time_zones.sql")),
     (9, "queries", include_str!("../migrations/0009_queries.sql")),
+    (10, "listeners", include_str!("../migrations/0010_listeners.sql")),
 ];
 
 #[cfg(test)]

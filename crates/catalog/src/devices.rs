@@ -115,10 +115,10 @@ pub struct DeviceFields {
 }
 
 /// Settings that are not for everybody's eyes.
-const SECRET_SETTINGS: &[&str] = &["password"];
+pub(crate) const SECRET_SETTINGS: &[&str] = &["password"];
 /// What stands in their place.
 pub const HIDDEN: &str = "(hidden)";
-const HIDDEN_NEW: &str = "(hidden, new)";
+pub(crate) const HIDDEN_NEW: &str = "(hidden, new)";
 
 impl DeviceFields {
     /// The device as it becomes. Its group is not looked up.
@@ -202,7 +202,7 @@ fn checked_tags(tags: &[String]) -> Result<Vec<String>, Error> {
 }
 
 /// Who was shown [`HIDDEN`] in a secret's place and sends it back does not change the secret.
-fn checked_settings(
+pub(crate) fn checked_settings(
     settings: &BTreeMap<String, String>,
     before: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, String>, Error> {

@@ -1,4 +1,4 @@
-//! What people decide: tenants, users and their sessions, tokens, groups, devices, links to them, commands, saved queries, and the log of who did what. SQLite in the data folder, or
+//! What people decide: tenants, users and their sessions, tokens, groups, devices, links to them, commands, saved queries, listeners, and the log of who did what. SQLite in the data folder, or
 //! PostgreSQL where several machines share it, through one implementation.
 //!
 //! [`Catalog::authenticate`] says who asks, as an [`Access`]. All that belongs to a tenant is behind [`Catalog::within`]: it
@@ -32,6 +32,7 @@ mod failures;
 mod follow;
 mod kept;
 mod kept_out;
+mod listeners;
 mod passwords;
 mod queue;
 mod register;
@@ -60,6 +61,10 @@ pub use error::{Error, LoginError, Needed};
 pub use follow::{Changes, DeviceBinding, DeviceUpdate};
 pub use kept::AuditKept;
 pub use kept_out::KeptOut;
+pub use listeners::{
+    ChecksumPolicy, KeptListeners, Listener, ListenerChanges, ListenerCheck, ListenerFields, ListenerTerms,
+    ListenerTls, ListenerTransport, Listeners, OtherDevice, UnknownDevices,
+};
 pub use queue::{ANSWER_PATIENCE_MS, Claim, ClaimedCommand, CommandQueue, Recipient, Report};
 pub use register::{Registered, Registration, TenantLimits};
 pub use restored::Restored;

@@ -1,6 +1,7 @@
 //! The accept loop: one thread that accepts for all listeners and hands the connections to the workers.
 
 use crate::access::Pace;
+use crate::doors::DoorId;
 use crate::gateway::Common;
 use crate::limits::{ACCEPT_PAUSE, SWEEP};
 use crate::seats::Seat;
@@ -8,6 +9,7 @@ use crate::udp::canonical;
 use crate::watchdog::{Pulse, Rounds, Trouble};
 use crate::worker::Job;
 use crate::{Listener, arrival};
+use hashbrown::{HashMap, HashSet};
 use metrics::counter;
 use std::io::{self, ErrorKind};
 use std::net::TcpListener;
@@ -18,14 +20,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use tokio::task::{JoinSet, LocalSet};
-
-/// A listening socket and what it is for.
-#[derive(Clone)]
-pub(crate) struct Door {
-    pub(crate) socket: Arc<TcpListener>,
-    pub(crate) listener: Arc<Listener>,
-}
+use tokio::task::{AbortHandle, JoinSet, LocalSet};
 
 /// The accept loop, for the other threads.
 #[derive(Clone)]
@@ -50,6 +45,11 @@ impl Handle {
         self.end.wake.notify_one();
     }
 
+    /// Has it look which doors are open now.
+    pub(crate) fn look(&self) {
+        self.end.wake.notify_one();
+    }
+
     /// What is wrong with it.
     pub(crate) fn trouble(&self, rounds: &Rounds) -> Option<Trouble> {
         rounds.trouble(&self.pulse, self.has_ended())
@@ -62,14 +62,14 @@ impl Handle {
 }
 
 /// Starts the loop on a thread of its own. Several may share the doors for a while.
-pub(crate) fn start(common: &Arc<Common>, doors: Vec<Door>) -> io::Result<Handle> {
+pub(crate) fn start(common: &Arc<Common>) -> io::Result<Handle> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let handle = Handle { pulse: Arc::new(Pulse::new(&*common.clock)), end: Arc::default() };
     let (common, shared) = (common.clone(), handle.clone());
     std::thread::Builder::new().name("accept".to_owned()).spawn(move || {
         // Also where something fails in here: the watchdog sees that it has ended, and starts another one.
         let _ended = Ended(shared.end.clone());
-        LocalSet::new().block_on(&runtime, accept_all(&common, doors, &shared));
+        LocalSet::new().block_on(&runtime, accept_all(&common, &shared));
     })?;
     Ok(handle)
 }
@@ -84,35 +84,66 @@ impl Drop for Ended {
 }
 
 /// Accepts at all doors until the end is asked for, or one of them fails.
-async fn accept_all(common: &Arc<Common>, doors: Vec<Door>, shared: &Handle) {
-    let mut open = JoinSet::new();
-    for door in doors {
-        open.spawn_local(accept(common.clone(), door, shared.end.clone()));
-    }
+async fn accept_all(common: &Arc<Common>, shared: &Handle) {
+    let mut posts = Posts::default();
     let mut sweep = tokio::time::interval(SWEEP);
     while !shared.end.retired.load(Ordering::Acquire) {
+        posts.man(common, &shared.end);
         tokio::select! {
             _ = sweep.tick() => shared.pulse.beat(&*common.clock),
             () = shared.end.wake.notified() => {}
-            Some(_) = open.join_next() => if !shared.end.retired.load(Ordering::Acquire) {
-                // A panic was logged when it happened.
-                tracing::error!("nobody is accepted any more at a listener: all of them begin again");
-                return;
-            },
+            Some(ended) = posts.tasks.join_next() => {
+                let is_called_off = ended.is_err_and(|error| error.is_cancelled());
+                if !is_called_off && !shared.end.retired.load(Ordering::Acquire) {
+                    // A panic was logged when it happened.
+                    tracing::error!("nobody is accepted any more at a listener: all of them begin again");
+                    return;
+                }
+            }
         }
     }
 }
 
-async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
+/// Who accepts at which door.
+#[derive(Default)]
+struct Posts {
+    tasks: JoinSet<()>,
+    at: HashMap<DoorId, AbortHandle>,
+    /// The count of changes up to which the doors are known.
+    seen: Option<u64>,
+}
+
+impl Posts {
+    /// Sends somebody to each door that is new, and calls off who stands where none is any more: nobody is half accepted at any
+    /// moment when he can be.
+    fn man(&mut self, common: &Arc<Common>, end: &Arc<End>) {
+        let changes = common.doors.changes();
+        if self.seen.replace(changes) == Some(changes) {
+            return;
+        }
+        let doors = common.doors.all();
+        let open: HashSet<DoorId> = doors.iter().map(|door| door.id).collect();
+        for (_, task) in self.at.extract_if(|id, _| !open.contains(id)) {
+            task.abort();
+        }
+        for door in doors {
+            let Some(socket) = door.tcp().filter(|_| !self.at.contains_key(&door.id)) else { continue };
+            let accepting = accept(common.clone(), socket.clone(), door.bound.listener.clone(), end.clone());
+            self.at.insert(door.id, self.tasks.spawn_local(accepting));
+        }
+    }
+}
+
+async fn accept(common: Arc<Common>, socket: Arc<TcpListener>, listener: Arc<Listener>, end: Arc<End>) {
     // Watched and not owned: a loop that may have to replace this one watches the same socket, and it takes one open file
     // only, which counts where there are thousands of listeners.
     let socket = loop {
-        match watch(door.socket.clone()) {
+        match watch(socket.clone()) {
             Ok(socket) => break socket,
-            Err(error) => pause(&common, &door.listener, &error).await,
+            Err(error) => pause(&common, &listener, &error).await,
         }
     };
-    let mut pace = Pace::new(door.listener.access.accepts_per_second_max);
+    let mut pace = Pace::new(listener.access.accepts_per_second_max);
     while !end.retired.load(Ordering::Acquire) {
         if common.intake.journal.congested() {
             // Whoever comes now is journalled as well: he waits in the kernel until the journal can take more.
@@ -128,7 +159,7 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
                 None => ready.try_io(|socket| socket.get_ref().accept()),
                 Some(wait) => {
                     counter!("odograph_accepts_delayed_total").increment(1);
-                    common.cutoffs.slowed(&door.listener, common.clock.monotonic());
+                    common.cutoffs.slowed(&listener, common.clock.monotonic());
                     tokio::time::sleep(wait).await;
                     continue;
                 }
@@ -138,11 +169,11 @@ async fn accept(common: Arc<Common>, door: Door, end: Arc<End>) {
         match taken {
             Ok(Ok((socket, peer))) => {
                 pace.took(common.clock.monotonic());
-                admit(&common, &door.listener, socket, canonical(peer));
+                admit(&common, &listener, socket, canonical(peer));
             }
             Ok(Err(error)) if is_of_one(&error) => {}
             // Too many open files, most likely: those that are open go on, and new ones wait in the kernel.
-            Ok(Err(error)) => pause(&common, &door.listener, &error).await,
+            Ok(Err(error)) => pause(&common, &listener, &error).await,
             // Nobody is there any more.
             Err(_) => {}
         }

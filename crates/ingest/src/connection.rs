@@ -58,6 +58,8 @@ pub enum Close {
     Named,
     /// All that the device sent is to be erased.
     Erased,
+    /// The listener that it came to was closed, or something else holds there from now on.
+    Shut,
     /// The server stops.
     Stopping,
     /// The journal takes nothing more.
@@ -84,6 +86,7 @@ impl Close {
             Self::Healed => "healed",
             Self::Named => "named",
             Self::Erased => "erased",
+            Self::Shut => "shut",
             Self::Stopping => "stopping",
             Self::Journal => "journal",
         }

@@ -216,6 +216,7 @@ fn bound(why: Close, refusal: &str, limits: &Limits, listener: &Listener) -> Opt
         | Close::Healed
         | Close::Named
         | Close::Erased
+        | Close::Shut
         | Close::Stopping
         | Close::Journal => {
             return None;

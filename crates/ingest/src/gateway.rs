@@ -1,24 +1,24 @@
 //! The gateway: opens the listeners, runs the threads, watches them, and stops in good order.
 
-use crate::accept::{self, Door};
+use crate::accept;
 use crate::access::Refusal;
 use crate::command::{CommandObserver, Commission, Fate, Order, Unsent};
 use crate::cutoffs::{Cutoffs, Whom};
-use crate::limits::{CERTIFICATES_LOOK, HEALED_TOLD, STOP_LOOK, WATCH};
+use crate::doors::Doors;
+use crate::limits::{CERTIFICATES_LOOK, CLOSE_MAX, HEALED_TOLD, STOP_LOOK, WATCH};
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::{Rounds, Trouble, is_stalled};
 use crate::worker::{self, Job, OfDevices};
-use crate::{Close, Devices, Given, Health, Intake, Limits, Listener, PartHealth, Tls};
+use crate::{Bound, Close, Devices, DoorId, Given, Health, Intake, Limits, Listener, PartHealth};
 use metrics::{counter, gauge};
 use odograph_env::Clock;
 use odograph_handover::Inlet;
 use odograph_journal::{Commit, Committer, Fatal, Journal, Observer, SealRecord, retention::Removal};
 use odograph_model::Lsn;
-use odograph_protocols::{Protocol, Transport};
+use odograph_protocols::Protocol;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -63,40 +63,6 @@ pub enum GatewayError {
     /// A thread cannot be started.
     #[error("cannot start a thread")]
     Thread(#[source] io::Error),
-}
-
-/// A bound socket, not yet served.
-pub struct Bound {
-    listener: Arc<Listener>,
-    socket: BoundSocket,
-}
-
-enum BoundSocket {
-    Tcp(Arc<std::net::TcpListener>),
-    Udp(Arc<UdpSocket>),
-}
-
-impl Bound {
-    /// Where it is: the port is known now, also where it was 0.
-    pub fn listener(&self) -> &Listener {
-        &self.listener
-    }
-
-    /// Opens a listener's socket, as [`Given::open`] does.
-    pub fn open(listener: Listener) -> Result<Self, GatewayError> {
-        let given = Given::open(listener.transport, listener.local)?;
-        Ok(Self::adopt(listener, given))
-    }
-
-    /// Takes a socket that somebody else has opened, for what travels there. The listener is where it is.
-    pub fn adopt(mut listener: Listener, given: Given) -> Self {
-        listener.local = given.local();
-        let socket = match given.transport() {
-            Transport::Tcp => BoundSocket::Tcp(Arc::new(given.socket.into())),
-            Transport::Udp => BoundSocket::Udp(Arc::new(given.socket.into())),
-        };
-        Self { listener: Arc::new(listener), socket }
-    }
 }
 
 /// Wakes the workers when the journal has committed, and counts what the journal does.
@@ -212,6 +178,7 @@ pub(crate) struct Common {
     pub(crate) limits: Limits,
     pub(crate) present: Present,
     pub(crate) seats: Seats,
+    pub(crate) doors: Arc<Doors>,
     workers: Mutex<Vec<worker::Handle>>,
     wakes: Arc<Mutex<Vec<Arc<Notify>>>>,
     next: AtomicUsize,
@@ -265,8 +232,10 @@ pub(crate) fn refusal(reason: &'static str) {
 /// A running gateway.
 pub struct Gateway {
     common: Arc<Common>,
-    doors: Vec<Door>,
-    datagrams: Vec<(Arc<UdpSocket>, Arc<Listener>)>,
+    /// Held while a door is opened or closed, or somebody gets another one's work: each socket has one who watches it.
+    changing: Mutex<()>,
+    /// Somebody looks whether certificates have changed.
+    looks: AtomicBool,
     accept: Mutex<accept::Handle>,
     replaced: Mutex<Replaced>,
     committer: Mutex<Option<JoinHandle<Result<(), Fatal>>>>,
@@ -316,6 +285,7 @@ impl Gateway {
             seats: Seats::default(),
             limits,
             present: Present::default(),
+            doors: Arc::default(),
             workers: Mutex::default(),
             wakes,
             next: AtomicUsize::new(0),
@@ -329,23 +299,15 @@ impl Gateway {
             lock(&common.wakes).push(worker.wake.clone());
             common.workers().push(worker);
         }
-        let (mut doors, mut datagrams) = (Vec::new(), Vec::new());
-        for Bound { listener, socket } in listeners {
-            match socket {
-                BoundSocket::Tcp(socket) => doors.push(Door { socket, listener }),
-                BoundSocket::Udp(socket) => datagrams.push((socket, listener)),
-            }
+        for bound in listeners {
+            open(&common, bound);
         }
-        for (number, (socket, listener)) in datagrams.iter().enumerate() {
-            let workers = common.workers();
-            workers[number % workers.len()].inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
-        }
-        let accept = accept::start(&common, doors.clone()).map_err(GatewayError::Thread)?;
+        let accept = accept::start(&common).map_err(GatewayError::Thread)?;
         let replaced = Replaced { accept: Times::default(), workers: vec![Times::default(); workers.max(1)] };
         let gateway = Arc::new(Self {
             common,
-            doors,
-            datagrams,
+            changing: Mutex::default(),
+            looks: AtomicBool::new(false),
             accept: Mutex::new(accept),
             replaced: Mutex::new(replaced),
             committer: Mutex::new(Some(committer)),
@@ -466,9 +428,56 @@ impl Gateway {
         Some(all)
     }
 
-    /// Whether a listener stands for some devices of the configuration.
+    /// Opens one more door, while devices come by the others.
+    pub fn open(&self, bound: Bound) -> DoorId {
+        let id = {
+            let _changing = lock(&self.changing);
+            open(&self.common, bound)
+        };
+        lock(&self.accept).look();
+        if let Err(error) = self.look_at_certificates() {
+            tracing::error!(%error, "nobody looks whether certificates change: those that were read hold until the server is started again");
+        }
+        id
+    }
+
+    /// Closes a door. Nobody comes there any more; the connections that came there end, each after what is due has left, and so do the
+    /// conversations by datagrams: what a device has no answer to is its own still, and it comes again elsewhere. Waits until the address
+    /// is free, but not for long; says whether it is. The connections may take longer than that.
+    pub fn close(&self, id: DoorId) -> bool {
+        let closed = {
+            let _changing = lock(&self.changing);
+            self.common.doors.remove(id)
+        };
+        let Some(door) = closed else { return true };
+        let listener = &door.bound.listener;
+        // First: whoever was accepted at this moment is let go, wherever he is on his way.
+        listener.close();
+        lock(&self.accept).look();
+        for worker in self.common.workers().iter() {
+            worker.inbox.put(Job::Shut(listener.clone()));
+        }
+        let (clock, since) = (&*self.common.clock, self.common.clock.monotonic());
+        while door.is_in_use() && clock.monotonic().saturating_sub(since) < CLOSE_MAX {
+            std::thread::sleep(STOP_LOOK);
+        }
+        !door.is_in_use()
+    }
+
+    /// The socket of a door once more, for another listener there: whoever comes while one of them follows the other finds one of both.
+    /// `None`: there is no such door.
+    pub fn again(&self, id: DoorId) -> Option<io::Result<Given>> {
+        self.common.doors.get(id).map(|door| door.again())
+    }
+
+    /// How many connections came by a door and are open. Datagrams are none.
+    pub fn connections_at(&self, id: DoorId) -> Option<usize> {
+        Some(self.common.doors.get(id)?.bound.listener.seats.taken())
+    }
+
+    /// Whether a listener whose door is open is such.
     pub fn is_bound(&self, is: impl Fn(&Listener) -> bool) -> bool {
-        self.sockets().any(|(listener, _)| is(listener))
+        self.common.doors.any(is)
     }
 
     /// What takes in frames, for those who have some that no device sends now.
@@ -483,9 +492,8 @@ impl Gateway {
 
     /// The sockets on which devices arrive, each with its listener, for a server that is to follow this one: as long as one of
     /// the two has them, nobody is refused.
-    pub fn sockets(&self) -> impl Iterator<Item = (&Listener, BorrowedFd<'_>)> {
-        let doors = self.doors.iter().map(|door| (&*door.listener, door.socket.as_fd()));
-        doors.chain(self.datagrams.iter().map(|(socket, listener)| (&**listener, socket.as_fd())))
+    pub fn sockets(&self) -> Vec<Bound> {
+        self.common.doors.all().into_iter().map(|door| door.bound).collect()
     }
 
     /// Whether the journal's writer has ended, which it never does by itself: the process has to.
@@ -557,16 +565,13 @@ impl Gateway {
         Ok(())
     }
 
-    /// Looks at the certificates of all listeners until the stop, on a thread of its own: a disk may hang, and nobody waits
-    /// for this.
+    /// Looks at the certificates of all listeners until the stop, as soon as there is one that has some: on a thread of its own,
+    /// because a disk may hang, and nobody waits for this.
     fn look_at_certificates(&self) -> io::Result<()> {
-        let mut all: Vec<Arc<Tls>> = self.doors.iter().filter_map(|door| door.listener.tls.clone()).collect();
-        all.sort_by_key(Arc::as_ptr);
-        all.dedup_by(|one, other| Arc::ptr_eq(one, other));
-        if all.is_empty() {
+        if self.common.doors.certificates().is_empty() || self.looks.swap(true, Ordering::AcqRel) {
             return Ok(());
         }
-        let stopped = self.stopped.clone();
+        let (stopped, doors) = (self.stopped.clone(), self.common.doors.clone());
         let look = move || {
             loop {
                 let over = lock(&stopped.0);
@@ -575,10 +580,14 @@ impl Gateway {
                     return;
                 }
                 drop(over);
-                all.iter().for_each(|tls| tls.look());
+                doors.certificates().iter().for_each(|tls| tls.look());
             }
         };
-        std::thread::Builder::new().name("certificates".to_owned()).spawn(look).map(drop)
+        let spawned = std::thread::Builder::new().name("certificates".to_owned()).spawn(look);
+        if spawned.is_err() {
+            self.looks.store(false, Ordering::Release);
+        }
+        spawned.map(drop)
     }
 
     /// Looks at all parts once, tells what changed, and replaces what hangs.
@@ -620,7 +629,7 @@ impl Gateway {
     }
 
     fn replace_accept(&self) {
-        match accept::start(&self.common, self.doors.clone()) {
+        match accept::start(&self.common) {
             Ok(fresh) => {
                 let old = std::mem::replace(&mut *lock(&self.accept), fresh);
                 old.retire();
@@ -637,18 +646,21 @@ impl Gateway {
             Ok(fresh) => fresh,
             Err(error) => return tracing::error!(%error, "cannot start another worker"),
         };
+        let changing = lock(&self.changing);
         if let Some(wake) = lock(&self.common.wakes).get_mut(number) {
             *wake = fresh.wake.clone();
         }
         let old = std::mem::replace(&mut self.common.workers()[number], fresh.clone());
         old.retired.store(true, Ordering::Release);
         let ended = old.sockets.end_all(Close::Healed, &self.common);
-        let workers = self.common.workers().len();
-        for (_, (socket, listener)) in self.datagrams.iter().enumerate().filter(|(at, _)| at % workers == number) {
-            fresh.inbox.put(Job::Datagrams(socket.clone(), listener.clone()));
+        for door in self.common.doors.all().iter().filter(|door| door.worker == number) {
+            door.udp().into_iter().for_each(|socket| {
+                fresh.inbox.put(Job::Datagrams(socket.clone(), door.bound.listener.clone()));
+            });
         }
         let waiting = old.inbox.close().into_iter().filter(|job| matches!(job, Job::Connection { .. }));
         waiting.for_each(|job| fresh.inbox.put(job));
+        drop(changing);
         if let Some(count) = lock(&self.replaced).workers.get_mut(number) {
             count.once_more(self.common.clock.monotonic());
         }
@@ -659,6 +671,16 @@ impl Gateway {
             "a worker hung or failed: replaced, its devices have to come again"
         );
     }
+}
+
+/// Opens a door: whoever accepts finds it when they look, a worker takes its datagrams from now on.
+fn open(common: &Common, bound: Bound) -> DoorId {
+    let workers = common.workers();
+    let door = common.doors.add(bound, workers.len());
+    if let (Some(socket), Some(worker)) = (door.udp(), workers.get(door.worker)) {
+        worker.inbox.put(Job::Datagrams(socket.clone(), door.bound.listener.clone()));
+    }
+    door.id
 }
 
 fn healed(part: String) {

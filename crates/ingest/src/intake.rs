@@ -166,14 +166,18 @@ impl Scratch {
         // That it came, and nothing of what it says. Who was refused before is not decided about again, and what names nobody by
         // his line is taken for his.
         let of = turn.begun.as_ref().or(dialogue.binding());
-        let is_barred = of.is_some_and(|of| of.decision == Decision::Refused && intake.devices.is_barred(of));
+        let is_refused = of.is_some_and(|of| of.decision == Decision::Refused);
+        // Who has a listener of his own need not name himself.
+        let is_own = of.is_some() && of == listener.device.as_ref();
+        let is_barred = is_refused && of.is_some_and(|of| intake.devices.is_barred(of));
         let range = if is_barred { range.start..range.start } else { range };
         let meant = match &turn.begun {
             _ if self.out.ends() => Meant::Over,
             _ if turn.malformed.is_some() => Meant::Malformed,
             // The next request may be another device's, and so may the next packet of who passes on what they say.
-            Some(binding)
-                if binding.decision == Decision::Refused
+            begun
+                if is_refused
+                    && (begun.is_some() || is_own)
                     && !listener.protocol.is_of_requests()
                     && !self.out.passes_on() =>
             {

@@ -125,3 +125,6 @@ pub(crate) const HEALED_TOLD: Duration = Duration::from_secs(15 * 60);
 
 /// How often a stop looks whether what it waits for has ended.
 pub(crate) const STOP_LOOK: Duration = Duration::from_millis(5);
+
+/// How long is waited until the address of a door that was closed is free: those who have its socket let go at once, unless they hang.
+pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(2);

@@ -9,6 +9,7 @@ use odograph_protocols::context::Head;
 use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{Binding, Checksum, Dialogue, Footing, Protocol, Settings, Transport};
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// What a listener is.
@@ -45,6 +46,8 @@ pub struct Listener {
     decided: Mutex<Vec<Arc<Self>>>,
     /// The connections that are there.
     pub(crate) seats: Seats,
+    /// Nobody may come there any more. One for the listener and those that it is for decided protocols, and so what they are known by.
+    closed: Arc<AtomicBool>,
     /// What all conversations have in common, once there was one.
     common: OnceLock<Common>,
 }
@@ -90,6 +93,7 @@ impl Listener {
             proxy: None,
             tls: None,
             seats: Seats::default(),
+            closed: Arc::default(),
             measures: Measures::new(protocol.name, transport.name()),
             decided: Mutex::default(),
             common: OnceLock::new(),
@@ -123,12 +127,28 @@ impl Listener {
             tls: self.tls.clone(),
             // Connections have their places at the listener that they came to.
             seats: Seats::default(),
+            closed: self.closed.clone(),
             measures: Measures::new(protocol.name, self.transport.name()),
             decided: Mutex::default(),
             common: OnceLock::new(),
         });
         decided.push(listener.clone());
         listener
+    }
+
+    /// From now on nobody is taken in there who is not yet.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    /// Whether somebody has closed it.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Whether it is this one, be it for a device that was found to speak some protocol.
+    pub(crate) fn is_at(&self, door: &Self) -> bool {
+        Arc::ptr_eq(&self.closed, &door.closed)
     }
 
     /// Whether a device's first byte is the first byte of all.

@@ -62,7 +62,7 @@ enum Taken {
 
 /// Takes over a connection that was accepted.
 pub(crate) fn adopt(worker: &Rc<Worker>, socket: TcpStream, peer: SocketAddr, listener: Arc<Listener>, seat: Seat) {
-    if worker.stopping.get() {
+    if worker.stopping.get() || listener.is_closed() {
         return;
     }
     match prepare(socket) {
@@ -90,7 +90,8 @@ pub(crate) fn begin(
     listener: &Arc<Listener>,
     seat: Seat,
 ) {
-    if worker.stopping.get() {
+    // It may have taken a while until it was clear who comes, and that all is well with TLS.
+    if worker.stopping.get() || listener.is_closed() {
         return;
     }
     match open(worker, line, peer, listener.clone(), seat) {
@@ -440,6 +441,11 @@ impl Link {
     /// Its place among the worker's links.
     pub(crate) fn place(&self) -> usize {
         self.places.get().link as usize
+    }
+
+    /// Whether it came to this listener.
+    pub(crate) fn came_to(&self, listener: &Listener) -> bool {
+        self.connection.borrow().listener().is_at(listener)
     }
 
     /// Whether it is the connection of some device, as far as that is known.

@@ -14,22 +14,25 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
 use tokio::task::spawn_local;
 
 /// A UDP socket and who sends to it.
 pub(crate) struct DatagramSocket {
     socket: AsyncFd<Arc<UdpSocket>>,
     peers: RefCell<Peers>,
+    /// Nobody is to send there any more.
+    over: Notify,
 }
 
 /// Takes over a socket.
 pub(crate) fn adopt(worker: &Rc<Worker>, socket: &Arc<UdpSocket>, listener: Arc<Listener>) {
     let (worker, socket) = (worker.clone(), socket.clone());
-    let served = spawn_local(serve(worker.clone(), socket, listener));
+    let served = spawn_local(serve(worker.clone(), socket, listener.clone()));
     spawn_local(async move {
         // A panic was logged when it happened.
         let _ = served.await;
-        if !worker.stopping.get() {
+        if !worker.stopping.get() && !listener.is_closed() {
             worker.lose("nobody takes datagrams any more at a listener");
         }
     });
@@ -41,18 +44,28 @@ async fn serve(worker: Rc<Worker>, socket: Arc<UdpSocket>, listener: Arc<Listene
     let socket = loop {
         match accept::watch(socket.clone()) {
             Ok(socket) => break socket,
+            Err(_) if listener.is_closed() => return,
             Err(error) => accept::pause(&worker.common, &listener, &error).await,
         }
     };
+    if listener.is_closed() {
+        // Whoever closed it found nothing here.
+        return;
+    }
     let peers = RefCell::new(Peers::new(listener, &worker.common.limits));
-    let socket = Rc::new(DatagramSocket { socket, peers });
+    let socket = Rc::new(DatagramSocket { socket, peers, over: Notify::new() });
     worker.datagram_sockets.borrow_mut().push(socket.clone());
     listen(worker, socket).await;
 }
 
 async fn listen(worker: Rc<Worker>, socket: Rc<DatagramSocket>) {
     while !worker.stopping.get() {
-        if socket.socket.readable().await.is_err() {
+        let is_readable = tokio::select! {
+            biased;
+            () = socket.over.notified() => false,
+            ready = socket.socket.readable() => ready.is_ok(),
+        };
+        if !is_readable {
             return;
         }
         for _ in 0..DATAGRAMS_IN_A_ROW {
@@ -163,6 +176,16 @@ impl DatagramSocket {
             Err(error) => tracing::debug!(%peer, %error, "an answer could not be sent"),
         }
         false
+    }
+
+    /// Whether it is what comes to this listener.
+    pub(crate) fn is_at(&self, listener: &Listener) -> bool {
+        self.peers.borrow().listener().is_at(listener)
+    }
+
+    /// Takes in nothing more. Answers that are due still leave.
+    pub(crate) fn shut(&self) {
+        self.over.notify_one();
     }
 
     pub(crate) fn sweep(&self, intake: &Intake, now: Now, scratch: &mut Scratch) {

@@ -34,6 +34,8 @@ pub(crate) enum Job {
     Command { place: usize, stream: u64, commission: Commission },
     /// A UDP socket to look after.
     Datagrams(Arc<UdpSocket>, Arc<Listener>),
+    /// Nobody comes to a listener any more, which says so itself: end what came there, after what is due.
+    Shut(Arc<Listener>),
     /// End what is of some devices, with nothing of theirs under way, and say how many connections have not ended yet.
     End { whose: OfDevices, left: Sender<usize> },
     /// Stop: take no more, answer what is due, end.
@@ -211,6 +213,7 @@ impl Worker {
                     Job::Connection { socket, peer, listener, seat } => tcp::adopt(&self, socket, peer, listener, seat),
                     Job::Command { place, stream, commission } => self.command(place, stream, commission),
                     Job::Datagrams(socket, listener) => udp::adopt(&self, &socket, listener),
+                    Job::Shut(listener) => self.shut(&listener),
                     // Whoever asked may not wait any more.
                     Job::End { whose, left } => drop(left.send(self.end_of(&*whose))),
                     Job::Stop => self.begin_to_stop(),
@@ -378,6 +381,22 @@ impl Worker {
             socket.end(whose, &self.common.intake, now, &mut scratch);
         }
         links.len()
+    }
+
+    /// Ends what came to a listener. Nothing is lost by that: what was taken in is answered first, and the rest is the devices' still.
+    fn shut(&self, listener: &Listener) {
+        let of = |link: &&Rc<Link>| link.came_to(listener);
+        let links: Vec<_> = self.links.borrow().iter().map(|(_, link)| link).filter(of).cloned().collect();
+        links.iter().for_each(|link| link.end(Close::Shut));
+        let (now, mut scratch) = (self.now(), self.scratch.borrow_mut());
+        self.datagram_sockets.borrow_mut().retain(|socket| {
+            let stays = !socket.is_at(listener);
+            if !stays {
+                socket.shut();
+                socket.close(Close::Shut, &self.common.intake, now, &mut scratch);
+            }
+            stays
+        });
     }
 
     fn begin_to_stop(&self) {

@@ -8,6 +8,7 @@ use odograph_fleet::{Heard, Speech};
 use odograph_ingest::{Bound, Gateway, Given};
 use odograph_protocols::Transport;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -59,7 +60,7 @@ fn a_server_follows_another_and_no_connection_is_refused() {
             }
         };
         reached(200);
-        let socket = trial.gateway.sockets().next().unwrap().1.try_clone_to_owned().unwrap();
+        let socket = trial.gateway.sockets()[0].as_fd().try_clone_to_owned().unwrap();
         trial.gateway.stop().unwrap();
         drop(trial);
         // Nobody is here now; whoever comes waits.

@@ -11,6 +11,7 @@ mod doctor;
 mod encode;
 mod export;
 mod journal;
+mod listener;
 mod output;
 mod pairs;
 pub(crate) mod protocols;
@@ -64,6 +65,7 @@ enum Command {
     Restore(restore::Options),
     Simulate(simulate::Options),
     Device(device::Options),
+    Listener(listener::Options),
     Unidentified(unidentified::Options),
     User(user::Options),
     Token(token::Options),
@@ -120,6 +122,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Restore(options) => restore::run(&options, &mut out),
         Command::Simulate(options) => simulate::run(&options, &mut out),
         Command::Device(options) => device::run(&options, &mut out),
+        Command::Listener(options) => listener::run(&options, &mut out),
         Command::Unidentified(options) => unidentified::run(&options, &mut out),
         Command::User(options) => user::run(&options, &mut out),
         Command::Token(options) => token::run(&options, &mut out),

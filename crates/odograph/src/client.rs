@@ -69,7 +69,7 @@ const LONG: Duration = Duration::from_secs(5);
 
 impl Server {
     /// `None` where no server listens.
-    fn connect(folder: &Folder) -> Result<Option<Self>> {
+    pub(crate) fn connect(folder: &Folder) -> Result<Option<Self>> {
         let Ok(stream) = folder.connect() else { return Ok(None) };
         stream.set_nonblocking(true)?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -86,6 +86,16 @@ impl Server {
     pub(crate) fn ask(self, method: &str, path: &str) -> Result<Vec<u8>> {
         let mut all = Vec::new();
         self.stream(method, path, Bytes::new(), |chunk| {
+            all.extend_from_slice(chunk);
+            Ok(())
+        })?;
+        Ok(all)
+    }
+
+    /// Asks with a body of JSON, and gives the whole answer.
+    pub(crate) fn ask_with(self, method: &str, path: &str, body: &impl serde::Serialize) -> Result<Vec<u8>> {
+        let mut all = Vec::new();
+        self.stream(method, path, serde_json::to_vec(body)?.into(), |chunk| {
             all.extend_from_slice(chunk);
             Ok(())
         })?;

@@ -6,10 +6,11 @@
 mod check;
 mod file;
 mod keys;
+pub(crate) mod made;
 mod setting;
 mod show;
 
-pub(crate) use check::device_settings;
+pub(crate) use check::{device_settings, overlap};
 pub(crate) use keys::{Config, Http, ListenerConfig, MapConfig, TlsConfig, YEARS_10};
 pub(crate) use setting::{LogFormat, WebAddress};
 pub(crate) use show::{Row, markdown, rows};
@@ -115,6 +116,11 @@ impl Loaded {
     /// Where a key's value came from.
     pub(crate) fn origin(&self, key: &str) -> Origin {
         self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Where a listener of the configuration was first mentioned.
+    pub(crate) fn place_of_listener(&self, number: usize) -> Origin {
+        check::place(self, &format!("listener.{number}"))
     }
 
     /// Whether somebody set a key.

@@ -75,6 +75,11 @@ impl Folder {
         self.0.join("devices.jsonl")
     }
 
+    /// The listeners that people made, as the catalog said last.
+    pub(crate) fn listeners(&self) -> PathBuf {
+        self.0.join("listeners.json")
+    }
+
     /// The nodes that have a journal here.
     pub(crate) fn nodes(&self) -> Result<Vec<u16>> {
         let path = self.0.join("journal");

@@ -29,7 +29,7 @@ use crate::folder::{Folder, socket_address};
 use crate::history::History;
 use crate::map::Tiles;
 use crate::ports;
-use crate::server::{Accountant, Alarms, Commander, Follower, Shares, auditor, http_tls};
+use crate::server::{Accountant, Alarms, Commander, Follower, Porter, Shares, auditor, http_tls};
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::routing::{get, post};
@@ -58,6 +58,7 @@ use tokio::sync::{Semaphore, oneshot};
 /// What the handlers work with.
 pub(crate) struct App {
     gateway: Arc<Gateway>,
+    porter: Arc<Porter>,
     journal: Journal,
     reader: Reader,
     roster: Arc<Roster>,
@@ -86,7 +87,7 @@ pub(crate) struct App {
 impl App {
     #[expect(clippy::too_many_arguments, reason = "they become the fields of one struct")]
     pub(crate) fn new(
-        gateway: Arc<Gateway>,
+        (gateway, porter): (Arc<Gateway>, Arc<Porter>),
         journal: Journal,
         reader: Reader,
         roster: Arc<Roster>,
@@ -103,6 +104,7 @@ impl App {
         let (replays, stopping) = (Arc::new(Semaphore::new(REPLAYS_MAX)), AtomicBool::new(false));
         Self {
             gateway,
+            porter,
             journal,
             reader,
             roster,
@@ -253,6 +255,11 @@ pub(crate) fn bind_unix(socket: &std::path::Path) -> io::Result<UnixListener> {
 }
 
 impl Bound {
+    /// Where everyone reaches it.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.public.tcp()?.local_addr().ok()
+    }
+
     /// Serves on threads of its own, so many at a time on each socket.
     pub(crate) fn serve(self, app: &Arc<App>, config: &Config, folder: &Folder, seats: Shares) -> Result<Http> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -357,6 +364,7 @@ fn have(api: &Api, app: &Arc<App>, catalog: Catalog, audit: AuditKept) {
     let holder = format!("node-{}", app.history.node());
     tokio::spawn(auditor::keep(catalog.clone(), audit));
     tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
+    tokio::spawn(app.porter.clone().follow(catalog.clone()));
     // A second one would be the same.
     let _ = app.catalog.set(catalog.clone());
     tokio::spawn(erase::go_on(app.clone()));

@@ -5,21 +5,25 @@ pub(crate) mod auditor;
 mod commander;
 mod doors;
 mod files;
+mod fixed;
 mod follower;
 mod given;
 mod keeper;
 mod listeners;
 mod logging;
+mod porter;
 mod recovery;
 mod succession;
 
 pub(crate) use accountant::Accountant;
 pub(crate) use commander::Commander;
-pub(crate) use doors::{check, http_tls, not_handed_over};
-pub(crate) use files::{Shares, connections, raise};
+pub(crate) use doors::{check, http_tls, not_handed_over, tls_of};
+pub(crate) use files::{Shares, connections, listeners as listener_files, raise};
+pub(crate) use fixed::{Fixed, check as check_listener};
 pub(crate) use follower::{Follower, known, state_of};
 pub(crate) use keeper::Alarms;
 pub(crate) use listeners::{Listen, has_ipv6, plan};
+pub(crate) use porter::{Porter, Unopened};
 
 use crate::backup::Home;
 use crate::config::{Config, Loaded};
@@ -36,9 +40,10 @@ use given::Sockets;
 use keeper::Keeper;
 use listeners::Planned;
 use metrics_exporter_prometheus::PrometheusHandle;
+use odograph_catalog::Listener;
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemClock, SystemRng};
 use odograph_handover::{Inlet, ring};
-use odograph_ingest::{Bell, Gateway, Intake, Limits, Parts};
+use odograph_ingest::{Bell, Gateway, Intake, Limits, Parts, Roster};
 use odograph_journal::{Committer, Journal, Options, Reader};
 use odograph_live::Live;
 use odograph_model::{Lsn, Time};
@@ -102,7 +107,7 @@ impl Begin<'_> {
         let folder = Folder::of(config);
         folder.create()?;
         let lock = folder.lock()?;
-        let doors = Doors::open(self.loaded, plan(config, self.listen), sockets)?;
+        let doors = Doors::open(self.loaded, self.plan(&folder), sockets)?;
         Ok(Some((Ground { folder, lock, doors }, None)))
     }
 
@@ -113,7 +118,7 @@ impl Begin<'_> {
         let folder = Folder::of(config);
         folder.create()?;
         folder.look(config)?;
-        let open = |sockets| Doors::open(self.loaded, plan(config, self.listen), sockets);
+        let open = |sockets| Doors::open(self.loaded, self.plan(&folder), sockets);
         let Taken { doors, lock, from } = tokio::select! {
             taken = succession::follow(&folder, sockets, open) => taken?,
             name = signals.next() => {
@@ -123,6 +128,28 @@ impl Begin<'_> {
         };
         Ok(Some((Ground { folder, lock, doors }, from)))
     }
+
+    /// The sockets to open, beside those of listeners that people made in the catalog.
+    fn plan(&self, folder: &Folder) -> Vec<Planned> {
+        let made = porter::file::read(folder).into_iter().filter(|listener| listener.enabled);
+        // What is wrong with one is told when it is to be opened.
+        let made: Vec<Planned> =
+            made.flat_map(|mut listener| listeners::made(&mut listener).unwrap_or_default()).collect();
+        listeners::beside(plan(&self.loaded.config, self.listen), &made)
+    }
+
+    /// How many connections devices may have, and how many sockets listeners of the catalog.
+    fn divided(&self, devices: &[doors::Door], made: &[Listener]) -> (usize, usize) {
+        // Both transports of each.
+        let made = made.iter().filter(|listener| listener.enabled).count() * 2;
+        let sockets = files::listeners(self.open_files, devices.len(), made);
+        let wanted = self.loaded.config.connections_max;
+        let (connections, few) = files::connections(self.open_files, sockets, wanted);
+        if let Some(few) = few {
+            tracing::warn!("{few}");
+        }
+        (connections, sockets - devices.len())
+    }
 }
 
 struct Server {
@@ -130,16 +157,23 @@ struct Server {
     http: Http,
     keeper: Keeper,
     historian: Historian,
+    porter: Arc<Porter>,
     app: Arc<App>,
     /// Where a server asks that is to follow this one.
     successor: Option<std::os::unix::net::UnixListener>,
     /// Where devices arrive.
     planned: Vec<Planned>,
-    stop_max: Duration,
-    /// How long a server that takes this one's place may take.
-    take_over_max: Duration,
+    patience: Patience,
     folder: Folder,
     lock: Lock,
+}
+
+/// How long others are waited for.
+struct Patience {
+    /// Devices, for their acknowledgements.
+    stop_max: Duration,
+    /// A server that takes this one's place.
+    take_over_max: Duration,
 }
 
 /// A server that writes nothing any more.
@@ -155,16 +189,13 @@ struct Stopped {
 
 impl Server {
     fn start(begin: &Begin<'_>, ground: Ground) -> Result<Self> {
-        let Begin { loaded, listen, open_files, log, metrics } = begin;
+        let Begin { loaded, listen, open_files, metrics, .. } = begin;
         let Ground { folder, lock, doors } = ground;
         let config = &loaded.config;
-        let mut limits = config.limits.clone();
-        let (connections_max, few) = files::connections(*open_files, doors.devices.len(), config.connections_max);
-        limits.connections_max = connections_max;
-        let (stop_max, take_over_max) = (limits.stop_max, config.take_over_max);
-        if let Some(few) = few {
-            tracing::warn!("{few}");
-        }
+        let made = porter::file::read(&folder);
+        let (connections_max, sockets_max) = begin.divided(&doors.devices, &made);
+        let limits = Limits { connections_max, ..config.limits.clone() };
+        let patience = Patience { stop_max: limits.stop_max, take_over_max: config.take_over_max };
         describe();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         let bell = Arc::<Bell>::default();
@@ -176,58 +207,40 @@ impl Server {
         // Before anyone reads it: what a kill left half erased cannot be read.
         let alarms = Arc::<Alarms>::default();
         let left = erase_left(&erasing, &alarms);
-        let (roster, mark) = folder.roster(config, Some(&reader))?;
-        let roster = Arc::new(roster);
-        // Before anyone comes.
-        keep_out(&left, &roster, mark)?;
-        if !roster.damage().is_none() {
-            tracing::warn!("{}", folder.damaged_devices(&roster));
-        }
+        let (roster, mark) = roster_of(&folder, config, &reader, &left)?;
         let planned = doors.planned();
-        let bound = listeners::listen(doors.devices, &roster)?;
+        let Doors { devices, http, left: sockets } = doors;
+        let bound = listeners::listen(devices, &roster)?;
         // Before anyone comes: whom the configuration announces now must not be taken for one that registered, later on.
         if let Err(error) = roster.save_mark(mark) {
             tracing::error!(%error, "cannot keep the devices that are known: tried again");
         }
-        if bound.is_empty() {
+        if bound.is_empty() && made.is_empty() {
             tracing::warn!("no device can come: there is no listener");
         }
-        let http = doors.http.bind(&folder)?;
+        let http = http.bind(&folder)?;
         let successor = Some(bind_succession(&folder)?);
         let workers = config.ingest.workers.unwrap_or_else(cores);
-        let parts = keeper::Parts {
-            roster: roster.clone(),
-            mark,
-            journal: journal.clone(),
-            reader: reader.clone(),
-            folder: folder.journal(config.journal.node),
-            budget: keeper::Parts::budget(config),
-            segment_bytes: config.journal.segment_bytes.0,
-            bell: bell.clone(),
-            metrics: metrics.clone(),
-            dropped_lines: log.dropped(),
-            clock: clock.clone(),
-            frames_kept: history::options(config).frames_kept(),
-            retires: history::options(config).retires(),
-            alarms: alarms.clone(),
-            hold: home.hold.clone(),
-            removing: home.removing.clone(),
-        };
+        let parts = keeper_parts(begin, &folder, (&roster, mark), (&journal, &reader), (&bell, &clock, &alarms), &home);
         let live = Live::new(random(), odograph_live::Options::default());
         let place = place.held_by(home.hold.clone()).watched(live.clone(), &folder);
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
         let gateway = start_gateway(&journal, committer, &bell, &roster, inlet, clock.clone(), limits, workers, bound)?;
         let keeper = Keeper::start(parts).context("cannot start a thread")?;
+        let fixed = Fixed::all(loaded, &planned, http.address());
+        let (doors, is_limited) = ((gateway.clone(), roster.clone()), !listen.is_empty());
+        let parts = porter::Parts { doors, folder: folder.clone(), fixed, left: sockets, sockets_max, is_limited };
+        let porter = Porter::start(parts, made).context("cannot start a thread")?;
         let (current, metering) = (Current::new(config, listen), place.metering().clone());
         let history = Arc::new(History::new(current, config.journal.node, metering, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
-        let (metrics, map, served) = (metrics.clone(), map::configured(&config.map), gateway.clone());
-        let app = App::new(served, journal, reader, roster, history, live, metrics, alarms, home, erasing, map);
+        let (metrics, map, doors) = (metrics.clone(), map::configured(&config.map), (gateway.clone(), porter.clone()));
+        let app = App::new(doors, journal, reader, roster, history, live, metrics, alarms, home, erasing, map);
         let app = Arc::new(app);
         let http = http.serve(&app, config, &folder, files::shares(*open_files))?;
         tracing::info!(data = %folder.path().display(), open_files, connections_max, workers, "ready");
-        Ok(Self { gateway, http, keeper, historian, app, successor, planned, stop_max, take_over_max, folder, lock })
+        Ok(Self { gateway, http, keeper, historian, porter, app, successor, planned, patience, folder, lock })
     }
 
     /// Serves. What it stands on comes back where a server was to follow this one and did not come to serve.
@@ -255,7 +268,7 @@ impl Server {
                 }
                 Next::GiveWay(successor) => successor,
             };
-            match successor.closing(self.stop_max + succession::CLOSE_MAX).await {
+            match successor.closing(self.patience.stop_max + succession::CLOSE_MAX).await {
                 Ok(()) => {
                     drop(asking);
                     return self.close(Way::GiveWay, signals).await?.give_way(&successor, signals).await;
@@ -267,7 +280,7 @@ impl Server {
 
     /// Waits until something ends it.
     async fn next(&self, asking: &tokio::net::UnixListener, signals: &mut Signals) -> Result<Next> {
-        let offer = Offer::of(&self.gateway, self.http.public(), &self.planned, self.take_over_max);
+        let offer = Offer::of(&self.gateway, self.http.public(), &self.planned, self.patience.take_over_max);
         let mut asked = std::pin::pin!(succession::asked(asking, &offer));
         let mut look = tokio::time::interval(LOOK);
         loop {
@@ -287,8 +300,10 @@ impl Server {
         self.app.stop();
         // Nobody else is to ask.
         let _ = std::fs::remove_file(self.folder.succession());
-        let Self { gateway, http, keeper, historian, app, planned, folder, lock, .. } = self;
+        let Self { gateway, http, keeper, historian, porter, app, planned, folder, lock, .. } = self;
         let mut stopping = tokio::task::spawn_blocking(move || {
+            // First: what is open now is what the next server finds.
+            porter.stop();
             let end = || {
                 let stopped = gateway.stop();
                 // Without the journal nothing more becomes durable, so now the devices' file can be complete.
@@ -400,8 +415,8 @@ impl Stopped {
 
     fn ground(self) -> Result<Ground> {
         let Self { gateway, http, planned, folder, lock, .. } = self;
-        let devices = Doors::again(&gateway, planned).context("cannot keep the sockets")?;
-        Ok(Ground { folder, lock, doors: Doors { devices, http } })
+        let doors = Doors::again(&gateway, planned, http).context("cannot keep the sockets")?;
+        Ok(Ground { folder, lock, doors })
     }
 }
 
@@ -412,6 +427,7 @@ fn describe() {
     accountant::describe();
     auditor::describe();
     commander::describe();
+    porter::describe();
     crate::http::describe();
     odograph_geocoder::describe();
 }
@@ -448,8 +464,19 @@ fn erase_left(erasing: &Erasing, alarms: &Alarms) -> Vec<Pending> {
     pending
 }
 
+/// The devices that are known, without those that are kept out; and up to which place of the journal these are all.
+fn roster_of(folder: &Folder, config: &Config, reader: &Reader, left: &[Pending]) -> Result<(Arc<Roster>, Lsn)> {
+    let (roster, mark) = folder.roster(config, Some(reader))?;
+    // Before anyone comes.
+    keep_out(left, &roster, mark)?;
+    if !roster.damage().is_none() {
+        tracing::warn!("{}", folder.damaged_devices(&roster));
+    }
+    Ok((Arc::new(roster), mark))
+}
+
 /// Keeps out whose data is being erased, and forgets what is known of them: nobody is to carry it into the catalog again.
-fn keep_out(left: &[Pending], roster: &odograph_ingest::Roster, mark: Lsn) -> Result<()> {
+fn keep_out(left: &[Pending], roster: &Roster, mark: Lsn) -> Result<()> {
     for Pending { subject: Subject { of, ids, .. }, .. } in left {
         roster.bar(&of.tenant, of.device.as_deref(), ids.iter().cloned());
         roster.erase(&of.tenant, of.device.as_deref(), mark).context("cannot keep the devices that are known")?;
@@ -484,7 +511,7 @@ fn start_gateway(
     journal: &Journal,
     committer: Committer,
     bell: &Arc<Bell>,
-    roster: &Arc<odograph_ingest::Roster>,
+    roster: &Arc<Roster>,
     inlet: Inlet,
     clock: Arc<dyn Clock>,
     limits: Limits,
@@ -497,12 +524,43 @@ fn start_gateway(
     Ok(Gateway::start(parts, bound)?)
 }
 
+/// What has to be done every now and then, and with what.
+fn keeper_parts(
+    begin: &Begin<'_>,
+    folder: &Folder,
+    (roster, mark): (&Arc<Roster>, Lsn),
+    (journal, reader): (&Journal, &Reader),
+    (bell, clock, alarms): (&Arc<Bell>, &Arc<dyn Clock>, &Arc<Alarms>),
+    home: &Home,
+) -> keeper::Parts {
+    let config = &begin.loaded.config;
+    let history = history::options(config);
+    keeper::Parts {
+        roster: roster.clone(),
+        mark,
+        journal: journal.clone(),
+        reader: reader.clone(),
+        folder: folder.journal(config.journal.node),
+        budget: keeper::Parts::budget(config),
+        segment_bytes: config.journal.segment_bytes.0,
+        bell: bell.clone(),
+        metrics: begin.metrics.clone(),
+        dropped_lines: begin.log.dropped(),
+        clock: clock.clone(),
+        frames_kept: history.frames_kept(),
+        retires: history.retires(),
+        alarms: alarms.clone(),
+        hold: home.hold.clone(),
+        removing: home.removing.clone(),
+    }
+}
+
 /// Works on the journal and with the devices of a folder that this process has to itself. What is appended is durable in
 /// the end, or it is an error.
 pub(crate) fn with_intake<T>(
     config: &Config,
     folder: &Folder,
-    work: impl FnOnce(&odograph_ingest::Roster, &Intake, Time) -> Result<T>,
+    work: impl FnOnce(&Roster, &Intake, Time) -> Result<T>,
 ) -> Result<T> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let (journal, committer) = open_journal(config, folder, &Arc::<Bell>::default(), &clock)?;

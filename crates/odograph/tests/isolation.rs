@@ -10,6 +10,7 @@ use odograph_env::{Clock as _, SystemClock};
 use odograph_model::Time;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// What stands in everything that the foreign tenant has, and nowhere else.
 const FOREIGN: &str = "zulu";
@@ -112,6 +113,13 @@ impl World {
                 client: nobody.with("cookie", &cookie),
             }
         };
+        // Whichever tenant is named: listeners are the server's.
+        let listen = odograph_testkit::free_address();
+        let made =
+            json!({"protocol": "wialon", "listen": listen, "transport": "tcp", "tenant": FOREIGN, "name": FOREIGN});
+        let made = client::by_socket(&place.data(), "POST", "/api/v1/listeners?tenant=own", Some(&made)).of(201);
+        assert_eq!(made["state"], "open", "{made}");
+        LISTENER.get_or_init(|| made["id"].as_str().expect("an id").to_owned());
         let roles = ROLES.map(by_token).into_iter().chain(ROLES.map(signed_in)).collect();
         Self { place, server, roles, foreign }
     }
@@ -182,12 +190,16 @@ fn ids(owner: &Client) -> Ids {
     ids.insert("queries", first("/api/v1/queries"));
     ids.insert("tokens", first("/api/v1/tokens"));
     ids.insert("shares", first("/api/v1/devices/1/shares"));
+    ids.insert("listeners", LISTENER.get().expect("it was made").clone());
     ids.insert(
         "tenants",
         owner.get("/api/v1/sessions/current").of(200)["tenant"].as_str().expect("a tenant").to_owned(),
     );
     ids
 }
+
+/// The id of a listener that the owner of the folder made for the foreign tenant.
+static LISTENER: OnceLock<String> = OnceLock::new();
 
 const ALL_RECORDS: &str =
     "SELECT * FROM (SELECT * FROM records UNION ALL BY NAME SELECT * FROM last) ORDER BY device, time";
@@ -262,6 +274,9 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
         ("delete", "/api/v1/users/{id}" | "/api/v1/tokens/{id}") => (OWNER, None),
         ("get", "/api/v1/unidentified") => (Needs::System, None),
         ("post", "/api/v1/unidentified/{id}") => (Needs::System, Some(json!({"protocol": "wialon"}))),
+        ("get" | "delete", "/api/v1/listeners" | "/api/v1/listeners/{id}") => (Needs::System, None),
+        ("post", "/api/v1/listeners") => (Needs::System, Some(json!({"protocol": "wialon", "listen": "127.0.0.1:1"}))),
+        ("patch", "/api/v1/listeners/{id}") => (Needs::System, Some(json!({"enabled": false}))),
         ("post", "/api/v1/tenants") => (Needs::System, Some(json!({"id": "third"}))),
         ("patch", "/api/v1/tenants/{id}") => (Needs::System, Some(json!({"name": "x"}))),
         ("delete", "/api/v1/tenants/{id}") => (Needs::System, None),
@@ -448,7 +463,8 @@ fn is_restless(path: &str) -> bool {
 
 /// Whether it is about the whole installation, whichever tenant is named.
 fn is_of_all(path: &str) -> bool {
-    path == "/api/v1/tenants" || path.starts_with("/api/v1/unidentified")
+    let of_all = ["/api/v1/unidentified", "/api/v1/listeners"];
+    path == "/api/v1/tenants" || of_all.iter().any(|one| path.starts_with(one))
 }
 
 /// By the control socket, the owner of the folder may do anything; where a tenant is named, it is done there and nowhere else. Says in how
@@ -536,6 +552,7 @@ fn no_tenant_sees_another() {
     let foreign_after = (all_read(&world.foreign, &operations, &foreign_ids), exported(&world, FOREIGN));
     check_same(&foreign_after, &foreign_before, "whatever others did, nothing of it changed");
     check_streams(&world);
+    check_listeners(&world);
     check_links(&world, owner, &operations, &|method, path| path_of(method, path, &own_ids));
     check_queries(&world, &own_ids);
     check_signing(&world, &operations, &own_ids);
@@ -595,6 +612,21 @@ fn check_operation(role: &Role, method: &str, path: &str, own_ids: &Ids, foreign
         }
     }
     1 + foreign_paths.len()
+}
+
+/// Ports are the server's: whoever owns a tenant, be it the one where they are open, cannot open, change or close any, and reads of none.
+fn check_listeners(world: &World) {
+    let path = format!("/api/v1/listeners/{}", LISTENER.get().expect("it was made"));
+    for client in world.roles.iter().map(|role| &role.client).chain([&world.foreign]) {
+        assert_eq!(client.ask("PATCH", &path, Some(&json!({"enabled": false}))).problem(403), "forbidden");
+        assert_eq!(client.ask("DELETE", &path, None).problem(403), "forbidden");
+        let audit = client.get("/api/v1/audit?kind=listener");
+        assert!(audit.status == 403 || audit.of(200) == json!([]), "what is done to them is in nobody's log here");
+    }
+    let seen = client::by_socket(&world.place.data(), "GET", &path, None).of(200);
+    assert_eq!((&seen["state"], &seen["tenant"], &seen["revision"]), (&json!("open"), &json!(FOREIGN), &json!(1)));
+    let log = client::by_socket(&world.place.data(), "GET", "/api/v1/audit?kind=listener", None).of(200);
+    assert_eq!((log.as_array().map(Vec::len), &log[0]["action"]), (Some(1), &json!("listener.create")));
 }
 
 /// Signing in opens one's own tenant alone, and signing out ends that.

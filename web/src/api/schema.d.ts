@@ -2536,6 +2536,325 @@ export interface paths {
         };
         trace?: never;
     };
+    "/api/v1/listeners": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where devices arrive
+         * @description The listeners that people made, with how they stand on the server that is asked, and what else it has open. For those who manage
+         *     tenants.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All of them. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ListenerList"];
+                    };
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Make a listener
+         * @description It takes a protocol and an address that nothing else has. The answer waits a moment until it is open, or says in `problem` why it
+         *     is not: then it is there all the same, and tried again. For those who manage tenants.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ListenerFields"];
+                };
+            };
+            responses: {
+                /** @description It is there. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ListenerSeen"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Its address is taken by another listener or by the configuration, which the detail names. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/listeners/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A listener
+         * @description For those who manage tenants.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The listener's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The listener, and how it stands. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ListenerSeen"];
+                    };
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such listener. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Remove a listener
+         * @description Its port is closed, and its connections end, after what is due was acknowledged. The devices that came by it, and what they sent,
+         *     stay. For those who manage tenants.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The listener's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such listener. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /**
+         * Change, close or open a listener
+         * @description What is not named stays. `enabled` closes and opens it. Connections that came by it end, after what is due was acknowledged, and the
+         *     devices come again under what holds then; as long as the address stays the same, none is refused. For those who manage tenants.
+         */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /** @description The listener's id. */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": components["schemas"]["ListenerFields"];
+                };
+            };
+            responses: {
+                /** @description The listener, as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["ListenerSeen"];
+                    };
+                };
+                /** @description Something about it is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Whoever asks does not manage tenants. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description There is no such listener. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Its address is taken, or it was changed meanwhile. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
     "/api/v1/live": {
         parameters: {
             query?: never;
@@ -4950,6 +5269,11 @@ export interface components {
             /** @description What it says, and what the sensor shows then, in the order of the former. */
             points: number[][];
         };
+        /**
+         * @description What happens to messages with a wrong checksum.
+         * @enum {string}
+         */
+        ChecksumPolicy: "enforce" | "note";
         /** @description A code of the authenticator. */
         Code: {
             code: string;
@@ -5438,6 +5762,271 @@ export interface components {
              */
             days: components["schemas"]["JournalDay"][];
         };
+        /** @description A place where devices arrive, which people have made while a server runs. */
+        Listener: components["schemas"]["ListenerTerms"] & {
+            /** @description Since when it is there. */
+            created: components["schemas"]["i64"];
+            /** @description Whether it is to be open. */
+            enabled: boolean;
+            /** @description The id. */
+            id: string;
+            /** @description What people call it, if they do. */
+            name: string;
+            /**
+             * Format: int64
+             * @description One more with each change of it: who changes it may say which one was seen.
+             */
+            revision: number;
+            /**
+             * @description Whose devices become that register there. One of the tenant `default` is for the devices of all tenants, any other one for
+             *     its own tenant's alone.
+             */
+            tenant: string;
+            /** @description When any of this changed last. */
+            updated: components["schemas"]["i64"];
+        };
+        /** @description What is given of a listener, or becomes different. What is `None` stays; `Some(None)` takes it away. */
+        ListenerFields: {
+            /**
+             * Format: int32
+             * @description Connections that are taken in in a second.
+             * @default null
+             */
+            accept_rate_max?: number | null;
+            /**
+             * @description Networks from which devices may come: all are replaced.
+             * @default null
+             */
+            allow?: string[] | null;
+            /** @default null */
+            checksum?: components["schemas"]["ChecksumPolicy"] | null;
+            /**
+             * Format: int32
+             * @description Connections at a time.
+             * @default null
+             */
+            connections_max?: number | null;
+            /**
+             * Format: int32
+             * @description Connections at a time from one address.
+             * @default null
+             */
+            connections_per_address_max?: number | null;
+            /**
+             * @description Networks from which they may not: all are replaced.
+             * @default null
+             */
+            deny?: string[] | null;
+            /**
+             * @description The one device that comes there. It must be known.
+             * @default null
+             */
+            device?: string | null;
+            /**
+             * @description Whether it is to be open: it is, if nothing is said when it is made.
+             * @default null
+             */
+            enabled?: boolean | null;
+            /**
+             * Format: int64
+             * @description The revision that was seen: if it has changed since, nothing is changed.
+             * @default null
+             */
+            if_revision?: number | null;
+            /**
+             * @description Its address and port, such as `[::]:15027`, or a port on all addresses. Needed when it is made.
+             * @default null
+             */
+            listen?: string | null;
+            /**
+             * @description What people call it.
+             * @default null
+             */
+            name?: string | null;
+            /** @default null */
+            other_device?: components["schemas"]["OtherDevice"] | null;
+            /**
+             * @description What devices speak there. Needed when it is made.
+             * @default null
+             */
+            protocol?: string | null;
+            /**
+             * @description Whether a balancer announces devices.
+             * @default null
+             */
+            proxy_protocol?: boolean | null;
+            /**
+             * @description Settings of the protocol: all are replaced.
+             * @default null
+             */
+            settings?: {
+                [key: string]: string;
+            } | null;
+            /**
+             * @description Whose devices become that register there: `default`, if nothing is said when it is made.
+             * @default null
+             */
+            tenant?: string | null;
+            /** @default null */
+            tls?: components["schemas"]["ListenerTls"] | null;
+            /** @default null */
+            transport?: components["schemas"]["ListenerTransport"] | null;
+            /**
+             * @description Networks of such balancers: all are replaced.
+             * @default null
+             */
+            trusted?: string[] | null;
+            /** @default null */
+            unknown?: components["schemas"]["UnknownDevices"] | null;
+        };
+        /** @description All listeners. */
+        ListenerList: {
+            /** @description Those that people made, in the order in which they did. */
+            listeners: components["schemas"]["ListenerSeen"][];
+            /** @description What else this server has open: none of them can be changed here, and no listener can be where one of them is. */
+            others: components["schemas"]["OtherListener"][];
+            /**
+             * Format: int64
+             * @description How many more of those there are, where they are too many to be told.
+             */
+            others_left_out: number;
+        };
+        /** @description A listener, and how it stands on the server that was asked. */
+        ListenerSeen: components["schemas"]["Listener"] & components["schemas"]["ListenerStanding"];
+        /** @description A socket of a listener. */
+        ListenerSocket: {
+            /** @description Its address. */
+            address: string;
+            /**
+             * Format: int64
+             * @description How many connections came by it and are open now. Datagrams are none.
+             */
+            connections?: number | null;
+            /** @description Why it is not open, though it is to be. */
+            problem?: string | null;
+            /**
+             * Format: int64
+             * @description Since when it is open, in milliseconds since 1970 UTC.
+             */
+            since?: number | null;
+            /** @description How it stands. */
+            state: components["schemas"]["ListenerState"];
+            /** @description `tcp` or `udp`. */
+            transport: string;
+        };
+        /** @description How a listener stands on the server that was asked. On another one that follows the same catalog it may stand otherwise. */
+        ListenerStanding: {
+            /** @description Why it is not open, though it is to be. It is tried again as long as that is so. */
+            problem?: string | null;
+            /** @description Its sockets. */
+            sockets: components["schemas"]["ListenerSocket"][];
+            /** @description That of the socket that stands worst. */
+            state: components["schemas"]["ListenerState"];
+        };
+        /**
+         * @description How a listener or one of its sockets stands.
+         * @enum {string}
+         */
+        ListenerState: "closed" | "open" | "waiting" | "failed";
+        /** @description What holds for those who come to a listener. */
+        ListenerTerms: {
+            /**
+             * Format: int32
+             * @description So many connections are taken in in a second; what comes faster waits in the kernel. Nothing: any number.
+             * @default null
+             */
+            accept_rate_max?: number | null;
+            /**
+             * @description Networks or addresses from which devices may come; none: from everywhere.
+             * @default []
+             */
+            allow?: string[];
+            /**
+             * @description What happens to messages with a wrong checksum.
+             * @default enforce
+             */
+            checksum?: components["schemas"]["ChecksumPolicy"];
+            /**
+             * Format: int32
+             * @description Connections at a time. Nothing: as many as the server takes.
+             * @default null
+             */
+            connections_max?: number | null;
+            /**
+             * Format: int32
+             * @description Connections at a time from one address; 0: any number.
+             * @default 0
+             */
+            connections_per_address_max?: number;
+            /**
+             * @description Networks or addresses from which they may not, whatever `allow` says.
+             * @default []
+             */
+            deny?: string[];
+            /**
+             * @description The one device that comes there, for devices that never say who they are.
+             * @default null
+             */
+            device?: string | null;
+            /**
+             * @description Its address and port.
+             * @default
+             */
+            listen?: string;
+            /**
+             * @description What happens to whoever says there that he is another one than `device`.
+             * @default admit
+             */
+            other_device?: components["schemas"]["OtherDevice"];
+            /**
+             * @description What devices speak there: the name of a protocol, or `auto` for any of them.
+             * @default
+             */
+            protocol?: string;
+            /**
+             * @description Whether a balancer announces devices by the PROXY protocol.
+             * @default false
+             */
+            proxy_protocol?: boolean;
+            /**
+             * @description Settings of the protocol, below those that devices have.
+             * @default {}
+             */
+            settings?: {
+                [key: string]: string;
+            };
+            /** @default null */
+            tls?: components["schemas"]["ListenerTls"] | null;
+            /**
+             * @description Which ways of the protocol.
+             * @default both
+             */
+            transport?: components["schemas"]["ListenerTransport"];
+            /**
+             * @description Networks or addresses of such balancers; nobody else may come then.
+             * @default []
+             */
+            trusted?: string[];
+            /**
+             * @description What happens to devices that nobody announced.
+             * @default register
+             */
+            unknown?: components["schemas"]["UnknownDevices"];
+        };
+        /** @description The files of a listener that speaks TLS, on the machine of each server. */
+        ListenerTls: {
+            /** @description The certificate, and those between it and a root, as PEM. */
+            cert: string;
+            /** @description The certificates of those who sign devices' certificates, as PEM. Nothing: devices need none. */
+            client_ca?: string | null;
+            /** @description Its private key, as PEM. */
+            key: string;
+        };
+        /**
+         * @description Which of a protocol's ways a listener serves.
+         * @enum {string}
+         */
+        ListenerTransport: "tcp" | "udp" | "http" | "both";
         /** @description A token that was just made. */
         Made: components["schemas"]["Token"] & {
             /** @description What programs send. It is shown this once. */
@@ -5562,6 +6151,24 @@ export interface components {
             secret: string;
             /** @description For a square code. */
             url: string;
+        };
+        /**
+         * @description What happens where a listener is that of one device and somebody says there that he is another.
+         * @enum {string}
+         */
+        OtherDevice: "admit" | "ignore" | "refuse";
+        /** @description A place where devices arrive that nobody made in the catalog: of the configuration, or a protocol's default port. */
+        OtherListener: {
+            /** @description Its address. */
+            address: string;
+            /** @description What says so: a line of the configuration, `--listen`, a default port. */
+            by: string;
+            /** @description What devices speak there, or `http` for the port of this API. */
+            protocol: string;
+            /** @description Whose devices become that register there; nothing for the port of this API. */
+            tenant?: string | null;
+            /** @description `tcp` or `udp`. */
+            transport: string;
         };
         /** @description A new password, with the one so far. */
         PasswordChange: {
@@ -6025,13 +6632,18 @@ export interface components {
         };
         /** @description Something that is wrong. */
         Trouble: {
-            /** @description Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), or a `file` of it. */
+            /** @description Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), a `file` of it, or a `listener`. */
             part: string;
             /** @description Whose table it is. */
             tenant?: string | null;
             /** @description What is wrong, and where. */
             what: string;
         };
+        /**
+         * @description What happens to devices that nobody announced.
+         * @enum {string}
+         */
+        UnknownDevices: "register" | "quarantine" | "reject";
         /** @description What a tenant used. */
         Usage: {
             /** @description Each day on which something was counted. */

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use odograph_catalog::{
-    Access, Catalog, DeviceFields, DeviceState, DriverFields, NewCommand, NewQuery, NewShare, NewToken, Registered,
-    Role, UsageOfNode, copy, is_vacant, load,
+    Access, Catalog, DeviceFields, DeviceState, DriverFields, ListenerFields, NewCommand, NewQuery, NewShare, NewToken,
+    Registered, Role, UsageOfNode, copy, is_vacant, load,
 };
 use odograph_sensors::Definition;
 use sqlx::any::AnyRow;
@@ -16,7 +16,7 @@ use crate::postgres;
 use crate::support::{NOON, PASSWORD, on_both, refused, user, with_catalog};
 
 /// Every table. One that a migration adds is filled below, too.
-const TABLES: [&str; 17] = [
+const TABLES: [&str; 18] = [
     "audit",
     "commands",
     "device_groups",
@@ -25,6 +25,7 @@ const TABLES: [&str; 17] = [
     "devices_removed",
     "driver_cards",
     "drivers",
+    "listeners",
     "queries",
     "revisions",
     "sensors",
@@ -59,6 +60,14 @@ async fn fill(catalog: &Catalog) {
     north.create_driver(DriverFields { name: Some("Driver".into()), cards, ..DriverFields::default() }).await.unwrap();
     north.create_query(NewQuery { name: "all".into(), sql: "SELECT '§'".into() }).await.unwrap();
     north.create_share("1", NewShare::default()).await.unwrap();
+    let listener = ListenerFields {
+        protocol: Some("h02".into()),
+        listen: Some("[::]:5".into()),
+        tenant: Some("north".into()),
+        allow: Some(vec!["'§'".into()]),
+        ..ListenerFields::default()
+    };
+    catalog.listeners(&owner).create(listener, &|_, _| Ok(())).await.unwrap();
     let stop = NewCommand { kind: Some("engineStop".into()), ..NewCommand::default() };
     north.create_command("1", stop).await.unwrap();
     let registered = (0..250).map(|number| Registered {

@@ -354,6 +354,7 @@ fn few_files_reach_across_tenants() {
         "database.rs",
         "follow.rs",
         "kept.rs",
+        "listeners.rs",
         "queue.rs",
         "register.rs",
         "scoped.rs",

@@ -162,7 +162,7 @@ struct Taken {
 }
 
 /// Whether the system gives only one of two sockets: `[::]` takes everything of its port.
-fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+pub(crate) fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     let all = |address: SocketAddr, other: SocketAddr| {
         address.ip().is_unspecified() && (address.is_ipv6() || other.is_ipv4() || other.ip().is_unspecified())
     };
@@ -190,7 +190,12 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
         // Whoever reads it finds that nobody may come, and without networks everybody may.
         wrong("allow is empty: name networks, or leave it out to let devices come from everywhere".to_owned());
     }
-    before_the_first_byte(protocol, listener).into_iter().for_each(&mut wrong);
+    terms(protocol, listener).into_iter().for_each(&mut wrong);
+}
+
+/// What does not go together of what holds for those who come to a listener.
+pub(super) fn terms(protocol: &Protocol, listener: &ListenerConfig) -> Vec<String> {
+    let mut problems = before_the_first_byte(protocol, listener);
     let asks_for_http = listener.transport == Transports::Http;
     let has_any = protocol.transports.iter().any(|transport| listener.transport.has(*transport));
     if !has_any || (asks_for_http && !protocol.is_of_requests()) {
@@ -200,12 +205,13 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
             Transports::Http => "http",
             Transports::Udp | Transports::Both => "udp",
         };
-        wrong(format!("{} does not travel by {asked}, but by {}", protocol.name, travels.join(" and ")));
+        problems.push(format!("{} does not travel by {asked}, but by {}", protocol.name, travels.join(" and ")));
     }
     let pairs = listener.settings.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     if let Err(error) = Settings::checked(pairs, protocol.settings) {
-        wrong(format!("{}: {error}", protocol.name));
+        problems.push(format!("{}: {error}", protocol.name));
     }
+    problems
 }
 
 /// What a listener says about balancers and TLS has to be whole, and cannot hold for datagrams.
@@ -264,7 +270,7 @@ pub(crate) fn device_settings(settings: &BTreeMap<String, String>) -> Vec<String
 }
 
 /// Where a listener or device was first mentioned.
-fn place(loaded: &Loaded, prefix: &str) -> Origin {
+pub(super) fn place(loaded: &Loaded, prefix: &str) -> Origin {
     let below = format!("{prefix}.");
     // They are sorted, and there may be thousands of others.
     let from = loaded.origins.range(below.clone()..);

@@ -3,15 +3,17 @@
 use super::App;
 use crate::cli;
 use crate::commands::{self, NotTaken};
+use crate::config::TlsConfig;
 use crate::erase::{Busy, EraseQuery, Of};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
+use crate::server::{Fixed, check_listener, tls_of};
 use crate::sql;
 use odograph_api::{
-    Code, CommandType, Decode, Erased, Frames, MapFile, NameAs, NameRequest, Output, Page, Place, Problem,
-    RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, System,
+    Code, CommandType, Decode, Erased, Frames, ListenerStanding, MapFile, NameAs, NameRequest, OtherListener, Output,
+    Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, System,
 };
-use odograph_catalog::{Device, NewCommand};
+use odograph_catalog::{Device, Listener, ListenerTls, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_lake::{Limits, stored};
 use odograph_model::{Lsn, Record, Time};
@@ -123,6 +125,27 @@ impl Server for App {
         self.looked_of(tenant)
     }
 
+    fn check_listener(&self, listener: &mut Listener, others: &[Listener]) -> Result<(), odograph_catalog::Error> {
+        check_listener(listener, others, self.porter.fixed())
+    }
+
+    fn read_certificates(&self, tls: &ListenerTls) -> Result<(), Problem> {
+        let ListenerTls { cert, key, client_ca } = tls;
+        let client_ca = client_ca.as_ref().map(std::path::PathBuf::from);
+        let config = TlsConfig { cert: Some(cert.into()), key: Some(key.into()), client_ca };
+        tls_of(&config).map(drop).map_err(|error| Problem::new(Code::Invalid, format!("{error:#}")))
+    }
+
+    fn listener_standing(&self, id: &str, revision: i64) -> Option<ListenerStanding> {
+        self.porter.standing(id, revision)
+    }
+
+    fn other_listeners(&self) -> (Vec<OtherListener>, u64) {
+        let all = self.porter.fixed();
+        let left_out = all.len().saturating_sub(OTHERS_MAX) as u64;
+        (all.iter().take(OTHERS_MAX).map(Fixed::shown).collect(), left_out)
+    }
+
     fn map(&self) -> Option<Arc<dyn MapFile>> {
         let file = self.map.clone()?;
         Some(file)
@@ -192,6 +215,9 @@ fn problem(error: &anyhow::Error) -> Problem {
         None => Problem::internal(&**error),
     }
 }
+
+/// Listeners of the configuration that are told: it may have thousands, and nobody reads them here.
+const OTHERS_MAX: usize = 1000;
 
 struct Into<'a>(&'a mut dyn Output);
 

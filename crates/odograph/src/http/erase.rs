@@ -205,7 +205,9 @@ impl App {
             (None, own) => listener.tenant == of.tenant || own.as_ref().is_some_and(|own| own.tenant == of.tenant),
         });
         if is_bound {
-            bail!("a listener of the configuration is its own: take that out there, and erase it then");
+            bail!(
+                "a listener is its own: take that out of the configuration, or remove it (`odograph listener`), and erase it then"
+            );
         }
         Ok(())
     }

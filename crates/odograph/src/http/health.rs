@@ -3,6 +3,7 @@
 
 use super::App;
 use crate::history::Stuck;
+use crate::server::Unopened;
 use axum::extract::{FromRequestParts as _, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
@@ -60,6 +61,10 @@ struct Told {
     /// Files of history that a person has to put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_damaged: Option<Damaged>,
+    /// Listeners that people made and that are not open as they should be: devices come by the others all the same, so it changes no
+    /// status.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    listeners_failed: Vec<FailedListener>,
     /// Where more is to be read, for those who are not told here.
     #[serde(skip_serializing_if = "Option::is_none")]
     see: Option<&'static str>,
@@ -71,6 +76,18 @@ struct Broken {
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<String>,
     table: &'static str,
+    why: String,
+}
+
+/// A listener that is not open as it should be.
+#[derive(Serialize)]
+struct FailedListener {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    listener: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tenant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<String>,
     why: String,
 }
 
@@ -95,7 +112,17 @@ async fn told(app: &App, api: &Api, parts: Parts, health: Health) -> Told {
     let (alarms, history_broken) = (app.alarms.told(), broken.collect());
     let catalog_unwritable = app.catalog_trouble().await;
     let history_damaged = damaged(app);
-    let told = Told { health, alarms, catalog_unwritable, history_stuck, history_broken, history_damaged, see: None };
+    let listeners_failed = listeners_failed(app);
+    let told = Told {
+        health,
+        alarms,
+        catalog_unwritable,
+        history_stuck,
+        history_broken,
+        history_damaged,
+        listeners_failed,
+        see: None,
+    };
     if sees_all(api, parts).await { told } else { told.for_everyone() }
 }
 
@@ -112,7 +139,8 @@ impl Told {
     /// Which part is unwell, and what to do: without names of tenants, paths, and what databases and stores say.
     fn for_everyone(mut self) -> Self {
         let said = self.catalog_unwritable.is_some() || self.history_stuck.is_some();
-        let found = !self.history_broken.is_empty() || self.history_damaged.is_some();
+        let found =
+            !self.history_broken.is_empty() || self.history_damaged.is_some() || !self.listeners_failed.is_empty();
         let is_unwell = self.health.parts.iter().any(|part| part.problem.is_some());
         self.see = (said || found || is_unwell).then_some(SEE);
         for part in &mut self.health.parts {
@@ -133,6 +161,10 @@ impl Told {
         if let Some(damaged) = &mut self.history_damaged {
             damaged.first.clear();
         }
+        for failed in &mut self.listeners_failed {
+            (failed.listener, failed.tenant, failed.address) = (None, None, None);
+            failed.why = "it is not open as it should be".to_owned();
+        }
         self
     }
 }
@@ -152,8 +184,22 @@ impl App {
         let broken = broken.map(|one| of(one.table, Some(one.tenant.into()), one.why));
         let files = self.history.damaged_files().into_iter().take(DAMAGED_SHOWN);
         let files = files.map(|Unread { file, why }| of("file", None, format!("{file}: {why}")));
-        catalog.into_iter().chain(stuck).chain(broken.take(BROKEN_SHOWN)).chain(files).collect()
+        let listeners = self.porter.unopened().into_iter().take(LISTENERS_SHOWN);
+        let listeners = listeners.map(|Unopened { called, tenant, address, why }| {
+            let tenant = Some(tenant).filter(|tenant| !tenant.is_empty());
+            of("listener", tenant, format!("{called} {address}: {why}"))
+        });
+        catalog.into_iter().chain(stuck).chain(broken.take(BROKEN_SHOWN)).chain(files).chain(listeners).collect()
     }
+}
+
+fn listeners_failed(app: &App) -> Vec<FailedListener> {
+    let some = app.porter.unopened().into_iter().take(LISTENERS_SHOWN);
+    let one = |Unopened { called, tenant, address, why }| {
+        let tenant = Some(tenant).filter(|tenant: &String| !tenant.is_empty());
+        FailedListener { listener: Some(called), tenant, address: Some(address), why }
+    };
+    some.map(one).collect()
 }
 
 fn damaged(app: &App) -> Option<Damaged> {
@@ -187,6 +233,9 @@ const SEE: &str = "whose, and why: the server's log; on its machine `curl --unix
 
 /// Tables of one server that are named: the log has all.
 const BROKEN_SHOWN: usize = 100;
+
+/// Listeners that are named: the list has all.
+const LISTENERS_SHOWN: usize = 100;
 
 /// A person needs a few to see where it is; the log has them all.
 const DAMAGED_SHOWN: usize = 10;

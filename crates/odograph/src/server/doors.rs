@@ -16,6 +16,7 @@ use odograph_protocols::detect::name_of_listened;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 /// All of them.
@@ -24,6 +25,8 @@ pub(super) struct Doors {
     pub(super) devices: Vec<Door>,
     /// Where people and programs arrive.
     pub(super) http: Public,
+    /// What was handed over and is none of these: a listener of the catalog may be there.
+    pub(super) left: Sockets,
 }
 
 /// A socket on which devices arrive.
@@ -45,24 +48,24 @@ impl Doors {
         let config = &loaded.config.http;
         let given = sockets.at(config.listen, Transport::Tcp);
         let http = Public::open(config, loaded.is_set("http.listen"), given)?;
-        for socket in sockets.left() {
-            tracing::warn!("nobody is to arrive at {socket}, which was handed over: it is closed");
-        }
-        Ok(Self { devices, http })
+        Ok(Self { devices, http, left: sockets })
     }
 
     /// Those of a gateway that has stopped, for one that goes on there.
-    pub(super) fn again(gateway: &Gateway, planned: Vec<Planned>) -> io::Result<Vec<Door>> {
+    pub(super) fn again(gateway: &Gateway, planned: Vec<Planned>, http: Public) -> io::Result<Self> {
         let mut planned: HashMap<_, _> =
             planned.into_iter().map(|plan| ((plan.transport, plan.address), plan)).collect();
-        let mut doors = Vec::new();
-        for (listener, socket) in gateway.sockets() {
-            // Each was planned.
-            let Some(plan) = planned.remove(&(listener.transport, listener.local)) else { continue };
-            let socket = Given::new(socket.try_clone_to_owned()?)?;
-            doors.push(Door { plan, socket, tls: listener.tls.clone() });
+        let (mut devices, mut left) = (Vec::new(), Sockets::default());
+        for bound in gateway.sockets() {
+            let listener = bound.listener();
+            let socket = Given::new(bound.as_fd().try_clone_to_owned()?)?;
+            match planned.remove(&(listener.transport, listener.local)) {
+                Some(plan) => devices.push(Door { plan, socket, tls: listener.tls.clone() }),
+                // It was not planned: somebody made it in the catalog.
+                None => left.add(String::new(), socket),
+            }
         }
-        Ok(doors)
+        Ok(Self { devices, http, left })
     }
 
     /// What was planned, with the addresses at which it is.
@@ -110,7 +113,7 @@ fn open(planned: Vec<Planned>, sockets: &mut Sockets) -> Result<Vec<Door>> {
             }
             Err(error) => {
                 let what = cannot_listen(&plan, &error);
-                if plan.required {
+                if plan.is_required() {
                     return Err(Failure::new(Status::Unavailable, what).into());
                 }
                 tracing::warn!("{what}: left out");
@@ -120,7 +123,8 @@ fn open(planned: Vec<Planned>, sockets: &mut Sockets) -> Result<Vec<Door>> {
     Ok(doors)
 }
 
-fn cannot_listen(plan: &Planned, error: &GatewayError) -> String {
+/// Why a socket cannot be opened, and what to do.
+pub(super) fn cannot_listen(plan: &Planned, error: &GatewayError) -> String {
     let (protocol, transport, address) = (name_of_listened(plan.protocol), plan.transport.name(), plan.address);
     let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
     let why = match source {
@@ -129,6 +133,9 @@ fn cannot_listen(plan: &Planned, error: &GatewayError) -> String {
                 Some(holder) => format!("{holder} has the port"),
                 None => "another process has the port".to_owned(),
             }
+        }
+        Some(source) if source.kind() == io::ErrorKind::PermissionDenied => {
+            format!("{source}: a port below 1024 takes a right that this process lacks (CAP_NET_BIND_SERVICE)")
         }
         Some(source) => source.to_string(),
         None => error.to_string(),
@@ -197,6 +204,11 @@ impl Secured {
         let opened = open_tls(files.clone(), "tls")?;
         Ok(Some(self.0.entry(files).or_insert(opened).clone()))
     }
+}
+
+/// Reads the certificates of a listener, where it has any.
+pub(crate) fn tls_of(config: &TlsConfig) -> Result<Option<Arc<Tls>>> {
+    files(config).map(|files| open_tls(files, "tls")).transpose()
 }
 
 /// Reads the certificates of the HTTP port, where it has any.

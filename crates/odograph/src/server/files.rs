@@ -58,10 +58,23 @@ pub(crate) fn connections(limit: usize, listeners: usize, wanted: Option<usize>)
     (given, warning)
 }
 
+/// How many listeners files are set aside for, where `begun` are open from the start and `made` were made in the catalog before: some more
+/// can be made then while the server runs, and devices have the rest.
+pub(crate) fn listeners(limit: usize, begun: usize, made: usize) -> usize {
+    let usual = LISTENERS_USUAL.min(limit / LISTENERS_OF_FEW);
+    (begun + made + limit / LISTENERS_MORE).max(usual)
+}
+
 /// How to get so many files.
 fn remedy(needed: usize) -> String {
     format!("raise the hard limit with `LimitNOFILE={needed}` in the systemd unit, or `ulimit -Hn {needed}`")
 }
+
+/// Of so many files, one is set aside for a listener that is made later: four thousand of the million that a server usually has.
+const LISTENERS_MORE: usize = 256;
+
+/// Where there are few files, one of so many.
+const LISTENERS_OF_FEW: usize = 16;
 
 /// Listeners that are counted among the reserve.
 const LISTENERS_USUAL: usize = 64;
@@ -88,6 +101,14 @@ mod tests {
         }
         assert_eq!(shares(64), Shares { connections: 16, control: 4, http: 4 });
         assert_eq!(shares(1 << 20), Shares { connections: (1 << 20) - 704, control: 64, http: 512 });
+    }
+
+    #[test]
+    fn listeners_can_be_made_later() {
+        assert_eq!(listeners(1 << 20, 22, 0), 22 + 4096);
+        assert_eq!(listeners(4096, 22, 10), 64, "those of a usual number");
+        assert_eq!(listeners(96, 2, 0), 6);
+        assert_eq!(listeners(96, 2, 50), 52, "what there is is there");
     }
 
     #[test]

@@ -61,19 +61,24 @@ impl Sockets {
 
     /// Takes the one at that address.
     pub(super) fn at(&mut self, address: SocketAddr, transport: Transport) -> Option<Given> {
-        if address.port() == 0 {
-            return None;
-        }
-        self.take(|_, given| given.transport() == transport && is_same(given.local(), address))
+        self.take(|_, given| Self::is_for(given, address, transport))
     }
 
-    /// Those that nobody took, in words.
-    pub(super) fn left(&self) -> Vec<String> {
-        let one = |(name, given): &(String, Given)| {
+    /// Closes all but those that are wanted still, and gives them in words.
+    pub(super) fn close_but(&mut self, is_wanted: impl Fn(&Given) -> bool) -> Vec<String> {
+        let one = |(name, given): (String, Given)| {
             let name = if name.is_empty() { String::new() } else { format!(", {name}") };
             format!("{} ({}{name})", given.local(), given.transport().name())
         };
-        self.0.iter().map(one).collect()
+        let all = std::mem::take(&mut self.0).into_iter();
+        let (wanted, closed): (Vec<_>, Vec<_>) = all.partition(|(_, given)| is_wanted(given));
+        self.0 = wanted;
+        closed.into_iter().map(one).collect()
+    }
+
+    /// Whether a socket is where a listener is to be.
+    pub(super) fn is_for(socket: &Given, address: SocketAddr, transport: Transport) -> bool {
+        address.port() != 0 && socket.transport() == transport && is_same(socket.local(), address)
     }
 
     fn take(&mut self, is_it: impl Fn(&str, &Given) -> bool) -> Option<Given> {

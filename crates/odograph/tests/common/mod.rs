@@ -274,8 +274,12 @@ impl Device {
 
     /// Sends a line; gives the line that answers it, or nothing where the connection ended.
     pub(crate) fn say(&mut self, line: &str) -> String {
-        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).expect("a line is sent");
+        self.tell(line);
         self.hear()
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
+        self.stream.get_mut().write_all(format!("{line}\r\n").as_bytes()).expect("a line is sent");
     }
 
     pub(crate) fn hear(&mut self) -> String {
@@ -286,7 +290,11 @@ impl Device {
 
     /// Whether the other side closed the connection.
     pub(crate) fn is_closed(&mut self) -> bool {
-        matches!(self.stream.read(&mut [0]), Ok(0) | Err(_))
+        match self.stream.read(&mut [0]) {
+            Ok(count) => count == 0,
+            // It is open still, and nothing came.
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        }
     }
 }
 

@@ -1,4 +1,5 @@
 //! Servers that are to follow another: real ones, and a program that speaks as one and goes no further than a test wants.
+#![allow(dead_code, reason = "each test file uses a part of this")]
 
 use serde_json::{Value, json};
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
@@ -45,6 +46,13 @@ impl Starting {
                 return;
             }
         }
+    }
+
+    /// Whether it has said that by now.
+    pub(crate) fn has_said(&mut self, message: &str) -> bool {
+        self.seen.extend(self.lines.try_iter());
+        let text = |line: &Value| line["message"].as_str().or(line.as_str()).unwrap_or_default().contains(message);
+        self.seen.iter().any(text)
     }
 
     pub(crate) fn signal(&self, signal: &str) {

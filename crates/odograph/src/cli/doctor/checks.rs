@@ -56,7 +56,8 @@ pub(super) fn all(source: &Source) -> Vec<Finding> {
 fn open_files(config: &Config) -> Finding {
     let limit =
         getrlimit(Resource::Nofile).maximum.map_or(usize::MAX, |hard| usize::try_from(hard).unwrap_or(usize::MAX));
-    let (given, few) = server::connections(limit, server::plan(config, &[]).len(), config.connections_max);
+    let listeners = server::listener_files(limit, server::plan(config, &[]).len(), 0);
+    let (given, few) = server::connections(limit, listeners, config.connections_max);
     match few {
         None => Finding::well(
             "open files",

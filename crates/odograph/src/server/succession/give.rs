@@ -87,9 +87,10 @@ async fn prepare(line: &Line, offer: &Offer<'_>) -> io::Result<i32> {
         other => return Err(unexpected(&other)),
     }
     let mut sockets = 0;
-    for (listener, socket) in offer.gateway.sockets() {
-        let name = offer.names.get(&(listener.transport, listener.local)).copied().unwrap_or_default().to_owned();
-        line.pass(&Message::Socket { name }, socket).await?;
+    for bound in offer.gateway.sockets() {
+        let place = (bound.listener().transport, bound.listener().local);
+        let name = offer.names.get(&place).copied().unwrap_or_default().to_owned();
+        line.pass(&Message::Socket { name }, bound.as_fd()).await?;
         sockets += 1;
     }
     if let Some(tcp) = offer.http.tcp() {
