@@ -18,6 +18,7 @@ use odograph_env::{Clock, Disk};
 use odograph_model::{Lsn, RecordId, Time};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
@@ -211,6 +212,8 @@ impl Writer {
             };
             opened?;
         }
+        // Of tables that were found at the start, everything is in `latest`.
+        writer.of_others();
         Ok(writer)
     }
 
@@ -333,6 +336,17 @@ impl Writer {
     /// Up to where there are records of each device, by the files.
     pub fn latest(&self) -> Vec<Latest> {
         self.records.iter().flat_map(|open| open.shelf.known(&open.tenant, |_| true)).collect()
+    }
+
+    /// Up to where there are records of devices that other nodes committed, as far as this one has seen it since this was asked last: in
+    /// tables that are open, and of all devices in those that were opened since.
+    pub fn of_others(&self) -> Vec<Latest> {
+        let have_come = &self.common.place.have_come;
+        // Asked for each record, so that it costs nothing where nobody came.
+        if !have_come.load(Ordering::Acquire) || !have_come.swap(false, Ordering::AcqRel) {
+            return Vec::new();
+        }
+        self.records.iter().flat_map(|open| open.shelf.of_others(&open.tenant)).collect()
     }
 
     /// All records before this place are in files, durably, if everything before `read` was given to [`Writer::push`].
@@ -540,6 +554,11 @@ impl Lake {
     /// looked at for what a device sent late.
     pub fn damaged_files(&self) -> Vec<Unread> {
         self.shared.place.damaged()
+    }
+
+    /// Tables that lack something that the journal does not have any more: which places, and why.
+    pub fn incomplete_tables(&self) -> Vec<BrokenTable> {
+        self.shared.place.incomplete.lock().expect("nobody panics holding it").clone()
     }
 
     /// Waits for something that runs on the lake's threads, may ask an object store, and fail of it.

@@ -77,6 +77,15 @@ struct Order {
     id: RecordId,
 }
 
+/// What is known of a table's rows after other commits than those that are known.
+#[derive(Default)]
+pub(crate) struct Renewed<S> {
+    /// Of all rows.
+    pub(crate) all: S,
+    /// Of those that other nodes brought: up to where there are some. `None`: they cannot be told apart.
+    pub(crate) others: Option<S>,
+}
+
 /// What is known of all rows of a table without reading them.
 pub(crate) trait Summary: Default + Clone + Send + Sync + 'static {
     /// Whether it is saved, so that a start need not read all files.
@@ -85,7 +94,7 @@ pub(crate) trait Summary: Default + Clone + Send + Sync + 'static {
     /// What is known of the rows in a table's files, at a start.
     fn open(table: &Table) -> impl Future<Output = Result<Self, Error>> + Send;
     /// What is known of them now, where this was known at the version `from`.
-    fn renewed(self, table: &Table, from: u64) -> impl Future<Output = Result<Self, Error>> + Send;
+    fn renewed(self, table: &Table, from: u64) -> impl Future<Output = Result<Renewed<Self>, Error>> + Send;
     /// Takes in what is known of other rows.
     fn merge(&mut self, others: Self);
     /// So many rows of devices were there twice, and are once.
@@ -101,8 +110,8 @@ impl Summary for () {
         Ok(())
     }
 
-    async fn renewed(self, _: &Table, _: u64) -> Result<Self, Error> {
-        Ok(())
+    async fn renewed(self, _: &Table, _: u64) -> Result<Renewed<Self>, Error> {
+        Ok(Renewed::default())
     }
 
     fn merge(&mut self, (): Self) {}
@@ -119,10 +128,10 @@ impl Summary for Devices {
         restore::open(table).await
     }
 
-    async fn renewed(self, table: &Table, from: u64) -> Result<Self, Error> {
+    async fn renewed(self, table: &Table, from: u64) -> Result<Renewed<Self>, Error> {
         match restore::catch_up(self, table, from, table.version()).await? {
-            Some(devices) => Ok(devices),
-            None => restore::all(table).await,
+            Some((all, others)) => Ok(Renewed { all, others: Some(others) }),
+            None => Ok(Renewed { all: restore::all(table).await?, others: None }),
         }
     }
 
@@ -217,6 +226,15 @@ impl Devices {
             by_receipt: device.by_receipt,
             wrong_until: device.wrong_until,
         })
+    }
+
+    /// Up to where there are records of each device, and nothing else of them.
+    fn marks(&self) -> Self {
+        let mark = |(name, device): (&CompactString, &Device)| {
+            let Device { by_device, by_receipt, wrong_until, .. } = *device;
+            (name.clone(), Device { by_device, by_receipt, wrong_until, ..Device::default() })
+        };
+        Self { shards: self.shards.iter().map(|shard| shard.iter().map(mark).collect()).collect() }
     }
 
     /// What is known of all rows in a table's files, whatever was saved.

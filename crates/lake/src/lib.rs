@@ -4,6 +4,7 @@
 //! and the place in the journal that was reached, so that a crash can neither lose nor duplicate a row. A [`Lake`] is
 //! what everyone else reads.
 
+mod behind;
 mod believed;
 mod broken;
 mod buffer;
@@ -48,6 +49,7 @@ mod watch;
 mod whole;
 mod work;
 
+pub use behind::{BehindTable, Reach};
 pub use broken::BrokenTable;
 pub use columns::key as parameter;
 pub use datafusion::{arrow, parquet};

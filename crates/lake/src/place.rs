@@ -9,7 +9,7 @@ use crate::remote::{self, Remote, Requests, StoreConfig, Trouble};
 use crate::shape::{RECORDS, Shape};
 use crate::stuck::Stuck;
 use crate::table::failed;
-use crate::{DiskStore, Error};
+use crate::{BrokenTable, DiskStore, Error};
 use deltalake::logstore::{LogStoreRef, StorageConfig, default_logstore};
 use futures::TryStreamExt as _;
 use object_store::path::Path as Location;
@@ -18,6 +18,7 @@ use object_store::{ObjectStore, path};
 use odograph_env::Disk;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use url::Url;
 
@@ -32,6 +33,10 @@ pub struct Place {
     damaged: Arc<Mutex<BTreeMap<String, String>>>,
     /// Tables that nothing can be written to.
     pub(crate) stuck: Arc<Stuck>,
+    /// Rows of other nodes may have come that nobody was told of.
+    pub(crate) have_come: Arc<AtomicBool>,
+    /// Tables that lack what nobody has any more.
+    pub(crate) incomplete: Arc<Mutex<Vec<BrokenTable>>>,
     /// Who hears of questions.
     pub(crate) on_questions: fn(bool),
 }
@@ -86,7 +91,8 @@ impl Place {
 
     fn new(home: Home) -> Self {
         let (claimed, damaged, stuck) = (Arc::default(), Arc::default(), Arc::default());
-        Self { home, owner: None, claimed, damaged, stuck, on_questions: |_| {} }
+        let (have_come, incomplete) = (Arc::default(), Arc::default());
+        Self { home, owner: None, claimed, damaged, stuck, have_come, incomplete, on_questions: |_| {} }
     }
 
     /// The same place, of which somebody hears when questions begin to be answered (`true`), and when all have been: while they

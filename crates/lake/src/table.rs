@@ -61,6 +61,14 @@ pub(crate) struct Change {
     pub(crate) now: Time,
 }
 
+/// What a commit added.
+pub(crate) struct Added {
+    /// The files with rows that no file had before.
+    pub(crate) files: Option<Arc<Files>>,
+    /// Whether a process of this node made it.
+    pub(crate) is_own: bool,
+}
+
 impl Table {
     /// Opens the table at a place, or makes it.
     pub(crate) async fn open(at: TablePlace, node: u16, shape: &'static Shape) -> Result<Self, Error> {
@@ -335,23 +343,25 @@ impl Table {
         self.files(Some(paths))
     }
 
-    /// The files that the commit of a version added with rows that no file had before. `None`: that cannot be told any
-    /// more, or the commit also took rows away for them.
-    pub(crate) async fn added(&self, version: u64) -> Result<Option<Option<Arc<Files>>>, Error> {
+    /// What the commit of a version added. `None`: that cannot be told any more, or the commit also took rows away for it.
+    pub(crate) async fn added(&self, version: u64) -> Result<Option<Added>, Error> {
         let entry = self.log.read_commit_entry(version).await.map_err(failed(&self.at.name, "read"))?;
         let Some(entry) = entry else { return Ok(None) };
-        let (mut adds, mut rewritten) = (Vec::new(), false);
+        let (mut adds, mut rewritten, mut is_own) = (Vec::new(), false, false);
+        let own = application(self.node, "");
         for action in get_actions(version, &entry).map_err(failed(&self.at.name, "read"))? {
             match action {
                 Action::Add(add) if add.data_change => adds.push(add),
                 Action::Remove(remove) => rewritten |= remove.data_change,
+                Action::Txn(of) => is_own |= of.app_id.starts_with(&own),
                 _ => {}
             }
         }
         if rewritten && !adds.is_empty() {
             return Ok(None);
         }
-        Ok(Some(Files::added(&self.log, &self.schema, self.shape.time, &adds, &self.footers)?.map(Arc::new)))
+        let files = Files::added(&self.log, &self.schema, self.shape.time, &adds, &self.footers)?.map(Arc::new);
+        Ok(Some(Added { files, is_own }))
     }
 
     /// The version of the table: how many commits there were before.

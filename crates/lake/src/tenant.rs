@@ -2,7 +2,7 @@
 
 use crate::buffer::{Buffer, First, Waits};
 use crate::lake::Latest;
-use crate::latest::{self, Checkpoint, Devices, SHARDS, Summary};
+use crate::latest::{self, Checkpoint, Devices, Renewed, SHARDS, Summary};
 use crate::rows::{Row, day_of};
 use crate::source::Files;
 use crate::underway::{self, Underway};
@@ -12,6 +12,7 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use odograph_model::{Lsn, RecordId, Time};
 use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
@@ -57,6 +58,8 @@ struct State<B: Waits> {
     files: Arc<Version>,
     /// What is known of the rows in files.
     summary: B::Summary,
+    /// Up to where other nodes' rows go that came since somebody asked; `None`: all rows may be theirs.
+    others: Option<B::Summary>,
     saved: Saved,
     /// Earlier files that somebody may still read.
     before: Vec<Weak<Version>>,
@@ -124,8 +127,9 @@ impl<B: Waits> Shelf<B> {
         let (files, summary) = (Version::of(table)?, B::Summary::open(table).await?);
         let buffers = B::STREAMS.iter().map(|_| B::default()).collect();
         let leaving = B::STREAMS.iter().map(|_| None).collect();
-        let (saved, before) = (Saved::default(), Vec::new());
-        Ok(Self { state: Mutex::new(State { files, summary, saved, before, buffers, leaving }) })
+        let (saved, before, others) = (Saved::default(), Vec::new(), None);
+        table.place().have_come.store(true, Ordering::Release);
+        Ok(Self { state: Mutex::new(State { files, summary, others, saved, before, buffers, leaving }) })
     }
 
     /// Changes what waits of a stream.
@@ -219,7 +223,14 @@ impl<B: Waits> Shelf<B> {
         };
         let mut state = self.lock();
         let is_new = renewed.is_none() && files.number != before;
-        state.summary = renewed.unwrap_or_else(|| std::mem::take(&mut state.summary));
+        if let Some(Renewed { all, others }) = renewed {
+            state.summary = all;
+            state.others = state.others.take().zip(others).map(|(mut known, others)| {
+                known.merge(others);
+                known
+            });
+            table.place().have_come.store(true, Ordering::Release);
+        }
         let before = Arc::downgrade(&std::mem::replace(&mut state.files, files));
         state.before.push(before);
         state.before.retain(|files| files.strong_count() > 0);
@@ -294,6 +305,15 @@ impl Shelf<Buffer> {
         let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
         let waiting = state.buffers.iter().chain(leaving).map(Waits::summary);
         show(&std::iter::once(&state.summary).chain(waiting).collect::<Vec<_>>());
+    }
+
+    /// Up to where there are records of devices in files that other nodes committed since this was asked last.
+    pub(crate) fn of_others(&self, tenant: &str) -> Vec<Latest> {
+        let mut state = self.lock();
+        match state.others.replace(Devices::default()) {
+            Some(others) => others.known(tenant).collect(),
+            None => state.summary.known(tenant).collect(),
+        }
     }
 
     /// Up to where there are records of each device in files.

@@ -5,7 +5,7 @@
 mod support;
 
 use odograph_env::{Disk, LocalDisk};
-use odograph_lake::{Error, FrameRow, Grace, Lake, Limits, Options, Place, Row, Unread, Writer};
+use odograph_lake::{BehindTable, Error, FrameRow, Grace, Lake, Limits, Options, Place, Reach, Row, Unread, Writer};
 use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, TestClock};
 use std::path::{Path, PathBuf};
@@ -173,6 +173,32 @@ fn a_tenants_damaged_log_costs_that_tenant_alone_until_it_is_put_back() {
     writer.flush(Lsn(1200), true).unwrap();
     assert_eq!((counted(&writer, "one"), counted(&writer, "two")), (Ok((6, 6)), Ok((6, 6))));
     assert_eq!((writer.committed(Lsn(1200)), writer.lake().broken_tables()), (Lsn(1200), Vec::new()));
+}
+
+#[test]
+fn what_was_noted_of_a_table_that_cannot_be_opened_is_kept_until_it_is_put_back() {
+    let disk = FaultDisk::new();
+    let (mut writer, _) = open_with(&disk, Options::default()).unwrap();
+    (0..4).for_each(|number| push_of(&mut writer, "one", number));
+    writer.flush(Lsn(400), true).unwrap();
+    let noted = writer.reach(&Reach::new());
+    let names: Vec<&str> = noted.keys().map(String::as_str).collect();
+    assert_eq!(names, ["one/frames/frames", "one/records/in-time", "one/records/late"]);
+    drop(writer);
+    let first = Path::new("/data/lake/one/frames/_delta_log/00000000000000000000.json");
+    let kept = disk.content(first).unwrap();
+    disk.put(first, b"{\"not\": ");
+    let writer = open(&disk).unwrap();
+    assert_eq!((writer.reach(&noted), writer.behind(&noted)), (noted.clone(), vec![]));
+    assert_eq!(writer.reach(&Reach::new()).len(), 2, "that of records");
+    drop(writer);
+    // Without its last commit.
+    disk.put(first, &kept);
+    disk.remove(Path::new("/data/lake/one/frames/_delta_log/00000000000000000001.json")).unwrap();
+    let behind = open(&disk).unwrap().behind(&noted);
+    let (tenant, has, had) = ("one".into(), Lsn(0), Lsn(400));
+    assert_eq!(behind, [BehindTable { tenant, table: "frames", has, had }]);
+    assert!(behind[0].is_of_frames());
 }
 
 #[test]

@@ -9,7 +9,8 @@ use object_store::path::Path as Location;
 use odograph_lake::arrow::array::AsArray as _;
 use odograph_lake::arrow::datatypes::Int64Type;
 use odograph_lake::{
-    ErasedOf, Error, FrameRow, Lake, Limits, Options, Owner, Place, Requests, Row, Trouble, TroubleKind, Writer,
+    BehindTable, ErasedOf, Error, FrameRow, Lake, Limits, Options, Owner, Place, Reach, Requests, Row, Trouble,
+    TroubleKind, Writer,
 };
 use odograph_model::{Key, Lsn, Record, RecordId, Time};
 use odograph_testkit::TestClock;
@@ -207,6 +208,84 @@ fn what_two_nodes_were_sent_is_there_once_when_their_files_are_merged() {
     drop((one, two));
     let again = open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap();
     assert_eq!(counted(&again.lake()), 45, "after a restart, too");
+}
+
+/// Up to where there are records of others, by tenant and device, as minutes behind the first one.
+fn of_others(writer: &Writer) -> Vec<(String, Option<i64>)> {
+    let minute = |time: Time| (time.0 - NOW) / 60_000;
+    let told = writer.of_others().into_iter();
+    told.map(|of| (format!("{}/{}", of.tenant, of.device), of.by_device.map(minute))).collect()
+}
+
+#[test]
+fn what_another_node_committed_is_told_once_and_what_this_one_did_is_not() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut one, 0..5);
+    assert_eq!(of_others(&one), [], "a table that it has made");
+    one.flush(Lsn(500), true).unwrap();
+    let mut two = open(&place(&store, Owner { writer: 200, journal: 20 }), 1).unwrap();
+    assert_eq!(of_others(&two), [], "what was there at the start is in `latest`");
+    speed(&mut one, 5..8);
+    one.flush(Lsn(800), true).unwrap();
+    assert_eq!(of_others(&two), [], "it has not looked");
+    push_of(&mut two, "default", "other", 9);
+    two.flush(Lsn(1000), true).unwrap();
+    assert_eq!(of_others(&two), [("default/d".to_owned(), Some(7))], "with a commit of its own, and without that");
+    assert_eq!(of_others(&two), []);
+    assert_eq!(two.ids_of_day("default", "d", 20_454).unwrap().ids.len(), 8, "and can be looked up");
+    one.maintain().unwrap();
+    assert_eq!(
+        of_others(&one),
+        [("default/other".to_owned(), Some(9))],
+        "without a commit, when it looks after the table"
+    );
+    // A tenant of which this one has heard nothing yet.
+    push_of(&mut one, "late", "d", 3);
+    one.flush(Lsn(900), true).unwrap();
+    assert_eq!(of_others(&two), []);
+    push_of(&mut two, "late", "other", 1);
+    assert_eq!(of_others(&two), [("late/d".to_owned(), Some(3))], "at once when its table is opened");
+}
+
+fn push_of(writer: &mut Writer, tenant: &str, device: &str, number: u64) {
+    let time = Time(NOW + i64::try_from(number).unwrap() * 60_000);
+    let record = Record::at(time);
+    let row = Row { device, time, received: time, id: RecordId(5000 + number), protocol: "test", record: &record };
+    let place = Lsn(number * 100);
+    assert!(!writer.has(tenant, &row, place).unwrap());
+    writer.push(tenant, &row, place).unwrap();
+}
+
+#[test]
+fn a_copy_of_a_table_that_is_put_back_is_behind_what_was_noted() {
+    let store = Flaky::new();
+    let mut one = open(&place(&store, FIRST), 0).unwrap();
+    speed(&mut one, 0..5);
+    one.flush(Lsn(500), true).unwrap();
+    let copy = store.copied();
+    let early = one.reach(&Reach::new());
+    speed(&mut one, 5..10);
+    one.flush(Lsn(1000), true).unwrap();
+    let noted = one.reach(&Reach::new());
+    let places = |reach: &Reach| reach.iter().map(|(name, at)| (name.clone(), at.0)).collect::<Vec<_>>();
+    let expected =
+        |in_time: u64| [("default/records/in-time".to_owned(), in_time), ("default/records/late".to_owned(), 0)];
+    assert_eq!((places(&early), places(&noted)), (expected(500).to_vec(), expected(1000).to_vec()));
+    assert_eq!((one.behind(&early), one.behind(&noted)), (vec![], vec![]));
+    drop(one);
+    store.set_to(&copy);
+    let mut one = open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap();
+    let (tenant, table, has, had) = ("default".into(), "records", Lsn(500), Lsn(1000));
+    assert_eq!(one.behind(&noted), [BehindTable { tenant, table, has, had }]);
+    assert_eq!(ids(&one.lake()).unwrap(), [0, 1, 2, 3, 4]);
+    speed(&mut one, 0..10);
+    one.flush(Lsn(1000), true).unwrap();
+    assert_eq!(ids(&one.lake()).unwrap(), (0..10).collect::<Vec<i64>>(), "what is read again, and each once");
+    assert_eq!((one.behind(&noted), places(&one.reach(&noted))), (vec![], expected(1000).to_vec()));
+    // Of a tenant that is not there, nothing is said: it was erased, perhaps.
+    let gone = Reach::from([("gone/records/in-time".to_owned(), Lsn(7))]);
+    assert_eq!((one.behind(&gone), places(&one.reach(&gone))), (vec![], expected(1000).to_vec()));
 }
 
 #[test]

@@ -101,6 +101,11 @@ impl Folder {
         self.0.join("usage").join(format!("{node}.jsonl"))
     }
 
+    /// The file with what the tables have of a node's journal.
+    pub(crate) fn reach(&self, node: u16) -> PathBuf {
+        self.0.join("reach").join(format!("{node}.json"))
+    }
+
     /// The socket over which a running server is asked.
     pub(crate) fn socket(&self) -> PathBuf {
         self.0.join("control.sock")

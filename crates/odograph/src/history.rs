@@ -5,6 +5,7 @@ mod course;
 mod erase;
 mod live;
 mod metering;
+mod noted;
 mod tables;
 
 pub(crate) use ask::Own;
@@ -21,6 +22,7 @@ use course::Course;
 use erase::{Aside, SetAside};
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
+use noted::Noted;
 use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
@@ -46,6 +48,8 @@ type Pipeline = odograph_pipeline::Pipeline<Tables>;
 pub(crate) struct Place {
     reader: Reader,
     journal: PathBuf,
+    /// What is noted of the tables.
+    reach: PathBuf,
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
@@ -54,6 +58,8 @@ pub(crate) struct Place {
     metering: Metering,
     /// Whether it was said that all tables are gone.
     told: Arc<AtomicBool>,
+    /// Whether it was opened.
+    opened: Arc<AtomicBool>,
 }
 
 impl Place {
@@ -67,16 +73,21 @@ impl Place {
             Err(_) => lake,
         };
         let options = options(config);
-        let told = Arc::default();
-        let journal = folder.journal(config.journal.node);
+        let (told, opened) = (Arc::default(), Arc::default());
+        let (journal, reach) = (folder.journal(config.journal.node), folder.reach(config.journal.node));
         let metering = Metering::new(folder.usage(config.journal.node));
         let window = config.clock.window();
-        Ok(Self { reader, journal, lake, clock, options, window, watch: None, metering, told })
+        Ok(Self { reader, journal, reach, lake, clock, options, window, watch: None, metering, told, opened })
     }
 
     /// How much tenants use, as it is counted here.
     pub(crate) const fn metering(&self) -> &Metering {
         &self.metering
+    }
+
+    /// Whether it was opened since the process began, and the journal's cursors are those of its tables.
+    pub(crate) fn opened(&self) -> Arc<AtomicBool> {
+        self.opened.clone()
     }
 
     /// The same, telling what comes to `live`.
@@ -134,9 +145,19 @@ impl Place {
                 );
             }
         }
+        let noted = Noted::open(Arc::new(LocalDisk), self.reach.clone());
+        let behind = noted.behind(&writer);
+        if !behind.is_empty() {
+            from = noted::back(from, &behind);
+            // What goes from the journal after this is in the tables; what went before is told.
+            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+            noted::tell(&writer, &behind, self.reader.oldest()?);
+        }
+        noted.keep(&writer);
+        self.opened.store(true, Ordering::Release);
         self.metering.open(from.least())?;
         writer.before_commits(self.metering.before_commits());
-        let tables = Tables { writer, watch: self.watch.clone(), metering: self.metering.clone() };
+        let tables = Tables { writer, watch: self.watch.clone(), metering: self.metering.clone(), noted };
         Ok((Pipeline::open(&self.reader, tables, from, self.window)?, cursors))
     }
 }
@@ -216,6 +237,11 @@ impl History {
     /// Files of history that were found damaged since it was opened.
     pub(crate) fn damaged_files(&self) -> Vec<Unread> {
         self.lake().map(|lake| lake.damaged_files()).unwrap_or_default()
+    }
+
+    /// Tables that lack what the journal does not have any more.
+    pub(crate) fn incomplete_tables(&self) -> Vec<BrokenTable> {
+        self.lake().map(|lake| lake.incomplete_tables()).unwrap_or_default()
     }
 
     /// Tables that cannot be opened.
@@ -505,6 +531,7 @@ fn save(pipeline: &Pipeline, cursors: &mut CursorStore) -> Result<()> {
     let (read, done) = (pipeline.progress().read, pipeline.progress().committed);
     // What is before the cursors is not read again.
     pipeline.tables().metering.keep(read)?;
+    pipeline.tables().noted.keep(&pipeline.tables().writer);
     Ok(cursors.set([(RECORDS, Some(done.records)), (FRAMES, Some(done.frames))])?)
 }
 

@@ -197,8 +197,7 @@ impl Server {
         let limits = Limits { connections_max, ..config.limits.clone() };
         let patience = Patience { stop_max: limits.stop_max, take_over_max: config.take_over_max };
         describe();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-        let bell = Arc::<Bell>::default();
+        let (clock, bell): (Arc<dyn Clock>, _) = (Arc::new(SystemClock::new()), Arc::<Bell>::default());
         let (journal, committer) = open_journal(config, &folder, &bell, &clock)?;
         let reader = Reader::open(Arc::new(LocalDisk), &folder.journal(config.journal.node))?;
         let home = Home::new(loaded, clock.clone())?;
@@ -221,7 +220,8 @@ impl Server {
         let http = http.bind(&folder)?;
         let successor = Some(bind_succession(&folder)?);
         let workers = config.ingest.workers.unwrap_or_else(cores);
-        let parts = keeper_parts(begin, &folder, (&roster, mark), (&journal, &reader), (&bell, &clock, &alarms), &home);
+        let (shared, history) = ((&bell, &clock, &alarms), (&home, &place));
+        let parts = keeper_parts(begin, &folder, (&roster, mark), (&journal, &reader), shared, history);
         let live = Live::new(random(), odograph_live::Options::default());
         let place = place.held_by(home.hold.clone()).watched(live.clone(), &folder);
         let (inlet, outlet) = ring(HANDOVER_BYTES_MAX);
@@ -531,7 +531,7 @@ fn keeper_parts(
     (roster, mark): (&Arc<Roster>, Lsn),
     (journal, reader): (&Journal, &Reader),
     (bell, clock, alarms): (&Arc<Bell>, &Arc<dyn Clock>, &Arc<Alarms>),
-    home: &Home,
+    (home, place): (&Home, &Place),
 ) -> keeper::Parts {
     let config = &begin.loaded.config;
     let history = history::options(config);
@@ -551,6 +551,7 @@ fn keeper_parts(
         retires: history.retires(),
         alarms: alarms.clone(),
         hold: home.hold.clone(),
+        opened: place.opened(),
         removing: home.removing.clone(),
     }
 }

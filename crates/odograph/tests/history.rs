@@ -413,6 +413,101 @@ fn a_lake_that_is_gone_is_told_at_the_start_and_the_server_goes_on() {
     assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
 }
 
+fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    for entry in std::fs::read_dir(from).expect("it can be listed") {
+        let entry = entry.expect("an entry");
+        let to = to.join(entry.file_name());
+        match entry.file_type().expect("a kind").is_dir() {
+            true => copy(&entry.path(), &to),
+            false => {
+                std::fs::copy(entry.path(), to).expect("it is copied");
+            }
+        }
+    }
+}
+
+/// Sends a position to a server, which then stops.
+fn send_and_stop(place: &Place, second: u32) {
+    let server = serve(place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(second), "#ASD#1");
+    assert!(server.stop().success());
+}
+
+/// Puts a copy in the place of history.
+fn put_back(place: &Place, from: &std::path::Path) {
+    let lake = place.data().join("lake");
+    std::fs::remove_dir_all(&lake).expect("it is gone");
+    copy(from, &lake);
+}
+
+#[test]
+fn an_older_copy_of_history_is_told_and_gets_what_the_journal_still_has() {
+    let place = Place::new();
+    let kept = place.folder.path().join("copy");
+    send_and_stop(&place, 1);
+    copy(&place.data().join("lake"), &kept);
+    send_and_stop(&place, 2);
+    put_back(&place, &kept);
+    let is_it =
+        |line: &Value| line["message"].as_str().is_some_and(|text| text.starts_with("a table of history has less"));
+    let server = serve(&place);
+    let line = server.start.iter().find(|line| is_it(line)).cloned();
+    let line = line.unwrap_or_else(|| server.log_line(is_it));
+    assert_eq!((&line["level"], &line["tenant"]), (&json!("ERROR"), &json!("default")), "{line}");
+    let counted = "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM records";
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
+    let frames = "SELECT count(*) AS n FROM frames WHERE kind = 'frame'";
+    assert_eq!(ask(&place, frames), [json!({"n": 4})]);
+    let health: Value = serde_json::from_str(&server.get("/readyz").1).expect("JSON");
+    assert_eq!(health["history_incomplete"], Value::Null, "{health}");
+    assert!(server.stop().success());
+    let server = serve(&place);
+    assert!(!server.start.iter().any(is_it), "it is told once");
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})]);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn what_an_older_copy_of_history_lacks_and_the_journal_has_no_more_is_told_by_its_places() {
+    let place = Place::new();
+    let kept = place.folder.path().join("copy");
+    send_and_stop(&place, 1);
+    copy(&place.data().join("lake"), &kept);
+    // The newest segment stays: it has the third one.
+    send_and_stop(&place, 2);
+    send_and_stop(&place, 3);
+    // A server that took its time has removed some already.
+    let segments = place.segments();
+    let server = serve(&place);
+    server.removes(segments - 1);
+    assert!(server.stop().success());
+    put_back(&place, &kept);
+    let server = serve(&place);
+    let counted = "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM records";
+    assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})], "the first one and the third");
+    let (_, everyone) = server.get("/readyz");
+    let (_, full) = common::control(&place.data(), "/readyz");
+    let [everyone, full] = [everyone, full].map(|text| serde_json::from_str::<Value>(&text).expect("JSON"));
+    let kinds = |told: &Value| -> Vec<Value> {
+        let tables = told["history_incomplete"].as_array().expect("a list");
+        tables.iter().map(|one| one["table"].clone()).collect()
+    };
+    assert_eq!(
+        (kinds(&everyone), kinds(&full)),
+        (vec![json!("records"), json!("frames")], vec![json!("records"), json!("frames")])
+    );
+    assert_eq!(everyone["history_incomplete"][0]["tenant"], Value::Null, "{everyone}");
+    let told = &full["history_incomplete"][0];
+    assert_eq!(told["tenant"], "default", "{full}");
+    let why = told["why"].as_str().expect("a sentence");
+    let begin = "an older copy was put in its place, and what it had of the places ";
+    assert!(why.starts_with(begin) && why.contains(" of the journal is not in the journal any more"), "{why}");
+    assert!(server.stop().success());
+}
+
 #[test]
 fn a_proof_goes_past_a_damaged_file_and_names_it() {
     let place = Place::new();

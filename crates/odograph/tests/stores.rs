@@ -7,7 +7,7 @@ mod gateway;
 
 use common::{Device, Server, moment};
 use emulators::{Emulator, KEY, Kind, Line};
-use gateway::{COUNTED, Gateway, counted, settled};
+use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted, settled};
 use serde_json::json;
 
 fn send(server: &Server, device: &str, seconds: std::ops::Range<u32>) {
@@ -119,6 +119,41 @@ fn two_at_once(kind: Kind) {
     let frames = String::from_utf8(frames.stdout).expect("UTF-8");
     let of_third = frames.lines().filter(|line| line.contains(r#""device":"3""#)).count();
     assert_eq!(of_third, 6, "a login and five positions: its devices lost nothing: {frames}");
+}
+
+fn moved(kind: Kind) {
+    let Some(store) = Emulator::start(kind) else { return };
+    let line = Line::to(store.address());
+    let (one, two) = (Gateway::new(kind, &line, "0"), Gateway::new(kind, &line, "1"));
+    let (server_of_one, server_of_two) = (one.serve("wialon"), two.serve("wialon"));
+    send(&server_of_one, "1", 0..20);
+    settled(&server_of_one);
+    // With a commit of its own, the other one sees what the first one committed.
+    send(&server_of_two, "2", 0..1);
+    let both = counted(&[("1", 20), ("2", 1)]);
+    for _ in 0..TRIES {
+        if two.ask_again(COUNTED) == both {
+            break;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    assert_eq!(two.ask_again(COUNTED), both);
+    // The device comes to it, and sends some of it again.
+    send(&server_of_two, "1", 10..30);
+    settled(&server_of_two);
+    assert_eq!(two.ask_again(COUNTED), counted(&[("1", 30), ("2", 1)]), "each once");
+    assert!(server_of_one.stop().success() && server_of_two.stop().success());
+    assert_eq!(one.ask_again(COUNTED), counted(&[("1", 30), ("2", 1)]));
+}
+
+#[test]
+fn what_a_device_sent_to_one_gateway_is_known_to_another_one_in_s3() {
+    moved(Kind::S3);
+}
+
+#[test]
+fn what_a_device_sent_to_one_gateway_is_known_to_another_one_in_azure() {
+    moved(Kind::Azure);
 }
 
 #[test]

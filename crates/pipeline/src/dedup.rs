@@ -8,8 +8,8 @@ mod looked_up;
 mod seen;
 
 use compact_str::CompactString;
-use hashbrown::HashMap;
 use hashbrown::hash_map::EntryRef;
+use hashbrown::{HashMap, HashSet};
 use looked_up::{LookedUp, Place};
 use odograph_model::{RecordId, Time};
 use seen::{Devices, Seen};
@@ -122,6 +122,17 @@ impl Dedup {
         for (device, known) in devices {
             self.restore(device, known);
         }
+    }
+
+    /// Others committed records of devices, up to there: what is not newer is looked up from now on. What is remembered holds as well.
+    pub fn learn<'a>(&mut self, devices: impl IntoIterator<Item = (Device<'a>, Known)>) {
+        let mut learned = HashSet::new();
+        for (device, known) in devices {
+            self.seen(device).learn(known);
+            learned.insert((device.tenant, device.id));
+        }
+        // Days of all others stay: a backlog of thousands is not looked up again for one device that moved.
+        self.looked_up.forget(|tenant, device| learned.contains(&(tenant, device)));
     }
 
     /// How many records were taken for new ones because what may have them cannot be read: twice is better than not at all.

@@ -23,6 +23,12 @@ pub trait Tables: History {
     /// When that cannot be read.
     fn devices(&mut self) -> Result<Vec<KnownDevice>, Self::Error>;
 
+    /// Devices of which others committed records to the same tables, and up to where, as far as these tables show them since this
+    /// was asked last. It is asked before each decision.
+    fn of_others(&mut self) -> Vec<KnownDevice> {
+        Vec::new()
+    }
+
     /// Whether the record was committed by an earlier run over the journal.
     ///
     /// # Errors
@@ -281,6 +287,10 @@ impl<T: Tables> Taker for Into<'_, T> {
         // for a person's decision.
         if event.place < self.from.records || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
             return Ok(());
+        }
+        let others = self.tables.of_others();
+        if !others.is_empty() {
+            self.dedup.learn(others.iter().map(|of| (Device { tenant: &of.tenant, id: &of.id }, of.known)));
         }
         let candidate = Candidate { id: event.id, time: event.time(), claimed: event.claimed };
         let device = Device { tenant: &event.binding.tenant, id: event.device() };

@@ -213,3 +213,52 @@ fn a_device_whose_history_became_another_is_known_by_what_it_is_now() {
     assert!(dedup.is_new(device, record(14, 4_900), &mut table).unwrap(), "newer than what there is now");
     assert!(dedup.is_new(device, then[0], &mut table).unwrap(), "what is gone is not known any more");
 }
+
+#[test]
+fn what_a_device_sent_to_another_gateway_is_known_once_that_is_told() {
+    let (mut table, mut dedup) = (Table::default(), Dedup::default());
+    let device = |id: &'static str| Device { tenant: "t", id };
+    let record = |id: u64, minute: i64| {
+        let time = Time(minute * 60_000);
+        Candidate { id: RecordId(id), time, claimed: Some(time) }
+    };
+    let send = |dedup: &mut Dedup, table: &mut Table, of: &'static str, record: Candidate| {
+        let new = dedup.is_new(device(of), record, table).unwrap();
+        if new {
+            table.kept.entry(("t".to_owned(), of.to_owned())).or_default().push(record);
+        }
+        new
+    };
+    for of in ["moved", "stays"] {
+        assert!(send(&mut dedup, &mut table, of, record(1, 5_000)));
+        assert!(send(&mut dedup, &mut table, of, record(2, 100)), "a day is looked up");
+    }
+    // To the other one it sent newer ones, one of the very time that this one has, and one of the day that was looked up here.
+    let there = [record(11, 5_000), record(12, 5_060), record(13, 120)];
+    table.kept.get_mut(&("t".to_owned(), "moved".to_owned())).unwrap().extend(there);
+    let known = Known { by_device: Some(there[1].time), ..Known::default() };
+    dedup.learn([(device("moved"), known)]);
+    for record in there {
+        assert!(!send(&mut dedup, &mut table, "moved", record), "sent again: {record:?}");
+    }
+    assert!(!send(&mut dedup, &mut table, "moved", record(1, 5_000)), "what came by here is known as before");
+    assert!(send(&mut dedup, &mut table, "moved", record(14, 5_060)), "another one of the same time");
+    let before = table.lookups;
+    assert!(send(&mut dedup, &mut table, "moved", record(15, 5_070)), "newer ones");
+    assert!(send(&mut dedup, &mut table, "stays", record(3, 110)), "a day that was looked up before");
+    assert_eq!(table.lookups, before, "cost nothing, and of other devices nothing is looked up again");
+    dedup.learn([(device("moved"), Known { by_device: Some(there[1].time), ..Known::default() })]);
+    assert!(send(&mut dedup, &mut table, "moved", record(16, 5_070)), "what is told late takes nothing back");
+    assert_eq!(table.lookups, before);
+}
+
+#[test]
+fn a_claim_that_could_not_be_at_another_gateway_is_known_once_that_is_told() {
+    let (mut table, mut dedup) = (Table::default(), Dedup::default());
+    let device = Device { tenant: "t", id: "d" };
+    let (claimed, received) = (Time(40_000 * DAY_MS), Time(20_000 * DAY_MS));
+    let there = Candidate { id: RecordId(1), time: received, claimed: Some(claimed) };
+    table.kept.insert(("t".to_owned(), "d".to_owned()), vec![there]);
+    dedup.learn([(device, Known { wrong_until: Some(claimed), ..Known::default() })]);
+    assert!(!dedup.is_new(device, Candidate { time: claimed, ..there }, &mut table).unwrap());
+}

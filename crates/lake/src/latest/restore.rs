@@ -3,7 +3,7 @@
 use super::checkpoint::{Loaded, load};
 use super::{Devices, Summary as _};
 use crate::source::Files;
-use crate::table::Table;
+use crate::table::{Added, Table};
 use crate::{Error, query};
 use futures::TryStreamExt as _;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
     let (version, name) = (table.version(), table.name());
     match load(&*table.store()).await? {
         Loaded::Devices(devices, saved) if saved <= version => match catch_up(devices, table, saved, version).await {
-            Ok(Some(devices)) => return Ok(devices),
+            Ok(Some((devices, _))) => return Ok(devices),
             Ok(None) => tracing::info!(
                 "the latest records of the table {name} are looked for in all files: what was committed since they were \
                  saved is not there commit by commit any more"
@@ -78,7 +78,8 @@ pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
     Ok(devices)
 }
 
-/// Takes in what commits behind the version `from`, up to `to`, added. `None`: that cannot be told from them.
+/// Takes in what commits behind the version `from`, up to `to`, added; and gives besides up to where there are records in those
+/// of other nodes. `None`: that cannot be told from them.
 ///
 /// # Errors
 ///
@@ -88,14 +89,19 @@ pub(crate) async fn catch_up(
     table: &Table,
     from: u64,
     to: u64,
-) -> Result<Option<Devices>, Error> {
+) -> Result<Option<(Devices, Devices)>, Error> {
+    let mut others = Devices::default();
     for version in from + 1..=to {
-        let Some(files) = table.added(version).await? else { return Ok(None) };
-        if let Some(files) = files {
-            read(&mut devices, files).await?;
+        let Some(Added { files, is_own }) = table.added(version).await? else { return Ok(None) };
+        let Some(files) = files else { continue };
+        let mut came = Devices::default();
+        read(&mut came, files).await?;
+        if !is_own {
+            others.merge(came.marks());
         }
+        devices.merge(came);
     }
-    Ok(Some(devices))
+    Ok(Some((devices, others)))
 }
 
 async fn read(devices: &mut Devices, files: Arc<Files>) -> Result<(), Error> {

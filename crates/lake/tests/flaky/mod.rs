@@ -1,6 +1,7 @@
 //! An object store in memory that goes away, loses answers, and lets others in between.
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::DateTime;
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -80,6 +81,27 @@ impl Flaky {
         let put_at = self.state.lock().unwrap().put_at.get(&meta.location).copied();
         meta.last_modified = put_at.and_then(DateTime::from_timestamp_millis).unwrap_or(meta.last_modified);
         meta
+    }
+
+    /// All objects as they are.
+    pub(crate) fn copied(&self) -> Vec<(Location, Bytes)> {
+        let content = |name: String| {
+            let location = Location::from(name);
+            let read = async { self.inner.get(&location).await?.bytes().await };
+            let bytes = futures::executor::block_on(read).unwrap();
+            (location, bytes)
+        };
+        self.names().into_iter().map(content).collect()
+    }
+
+    /// Puts a copy in the place of all that there is.
+    pub(crate) fn set_to(&self, copy: &[(Location, Bytes)]) {
+        for name in self.names() {
+            futures::executor::block_on(self.inner.delete(&Location::from(name))).unwrap();
+        }
+        for (location, bytes) in copy {
+            futures::executor::block_on(self.inner.put(location, bytes.clone().into())).unwrap();
+        }
     }
 
     pub(crate) fn names(&self) -> Vec<String> {

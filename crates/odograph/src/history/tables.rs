@@ -2,6 +2,7 @@
 
 use super::live::Watch;
 use super::metering::Metering;
+use super::noted::Noted;
 use compact_str::CompactString;
 use metrics::counter;
 use odograph_lake::{Error, FrameRow, KnownIds, Lake, Latest, Past, Replaced, Replacement, Row, Unread, Writer};
@@ -15,6 +16,7 @@ pub(super) struct Tables {
     /// Who hears of records that are in history; a command has nobody to tell.
     pub(super) watch: Option<Watch>,
     pub(super) metering: Metering,
+    pub(super) noted: Noted,
 }
 
 impl Tables {
@@ -58,6 +60,10 @@ impl History for Tables {
 impl odograph_pipeline::Tables for Tables {
     fn devices(&mut self) -> Result<Vec<KnownDevice>, Error> {
         Ok(self.writer.latest().into_iter().map(known).collect())
+    }
+
+    fn of_others(&mut self) -> Vec<KnownDevice> {
+        self.writer.of_others().into_iter().map(known).collect()
     }
 
     fn has(&mut self, event: &Event<'_>) -> Result<bool, Error> {

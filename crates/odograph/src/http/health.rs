@@ -58,6 +58,9 @@ struct Told {
     /// Tables of history that cannot be opened: what comes for them waits in the journal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     history_broken: Vec<Broken>,
+    /// Tables of which somebody put an older copy back, and that lack what the journal does not have any more.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    history_incomplete: Vec<Broken>,
     /// Files of history that a person has to put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_damaged: Option<Damaged>,
@@ -70,7 +73,7 @@ struct Told {
     see: Option<&'static str>,
 }
 
-/// A table that cannot be opened.
+/// A table that cannot be opened, or lacks something.
 #[derive(Serialize)]
 struct Broken {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,9 +110,10 @@ struct DamagedFile {
 
 async fn told(app: &App, api: &Api, parts: Parts, health: Health) -> Told {
     let history_stuck = app.history.stuck(app.journal.durable());
-    let broken = app.history.broken_tables().into_iter();
-    let broken = broken.map(|BrokenTable { tenant, table, why }| Broken { tenant: Some(tenant.into()), table, why });
-    let (alarms, history_broken) = (app.alarms.told(), broken.collect());
+    let table = |BrokenTable { tenant, table, why }| Broken { tenant: Some(tenant.into()), table, why };
+    let history_broken = app.history.broken_tables().into_iter().map(table).collect();
+    let history_incomplete = app.history.incomplete_tables().into_iter().map(table).collect();
+    let alarms = app.alarms.told();
     let catalog_unwritable = app.catalog_trouble().await;
     let history_damaged = damaged(app);
     let listeners_failed = listeners_failed(app);
@@ -119,6 +123,7 @@ async fn told(app: &App, api: &Api, parts: Parts, health: Health) -> Told {
         catalog_unwritable,
         history_stuck,
         history_broken,
+        history_incomplete,
         history_damaged,
         listeners_failed,
         see: None,
@@ -139,8 +144,8 @@ impl Told {
     /// Which part is unwell, and what to do: without names of tenants, paths, and what databases and stores say.
     fn for_everyone(mut self) -> Self {
         let said = self.catalog_unwritable.is_some() || self.history_stuck.is_some();
-        let found =
-            !self.history_broken.is_empty() || self.history_damaged.is_some() || !self.listeners_failed.is_empty();
+        let incomplete = !self.history_incomplete.is_empty() || self.history_damaged.is_some();
+        let found = incomplete || !self.history_broken.is_empty() || !self.listeners_failed.is_empty();
         let is_unwell = self.health.parts.iter().any(|part| part.problem.is_some());
         self.see = (said || found || is_unwell).then_some(SEE);
         for part in &mut self.health.parts {
@@ -157,6 +162,10 @@ impl Told {
         for broken in &mut self.history_broken {
             broken.tenant = None;
             broken.why = "it cannot be opened".to_owned();
+        }
+        for incomplete in &mut self.history_incomplete {
+            incomplete.tenant = None;
+            incomplete.why = "some of what it had is missing".to_owned();
         }
         if let Some(damaged) = &mut self.history_damaged {
             damaged.first.clear();
@@ -180,7 +189,7 @@ impl App {
         let of = |part: &str, tenant: Option<String>, what: String| Trouble { part: part.to_owned(), tenant, what };
         let catalog = catalog.map(|why| of("catalog", None, why));
         let stuck = self.history.stuck(self.journal.durable()).map(|stuck| of("history", None, stuck.reason));
-        let broken = self.history.broken_tables().into_iter();
+        let broken = self.history.broken_tables().into_iter().chain(self.history.incomplete_tables());
         let broken = broken.map(|one| of(one.table, Some(one.tenant.into()), one.why));
         let files = self.history.damaged_files().into_iter().take(DAMAGED_SHOWN);
         let files = files.map(|Unread { file, why }| of("file", None, format!("{file}: {why}")));

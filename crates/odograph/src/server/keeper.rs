@@ -47,6 +47,8 @@ pub(crate) struct Parts {
     pub(crate) alarms: Arc<Alarms>,
     /// While this holds, nothing goes that the disk budget does not force out.
     pub(crate) hold: Hold,
+    /// Whether history was opened: until then nobody knows whether its tables have what they had.
+    pub(crate) opened: Arc<AtomicBool>,
     /// Taken while segments are removed, so that whoever holds them knows when that has ended which began before.
     pub(crate) removing: Arc<Mutex<()>>,
 }
@@ -224,7 +226,7 @@ impl Parts {
         let needed = retention::needed(&held, cursors.least());
         gauge!("odograph_journal_needed_bytes").set(needed as f64);
         let mut removals = retention::decide(&held, cursors.least(), self.budget);
-        let is_held = self.is_held();
+        let is_held = self.is_held() || !self.opened.load(Ordering::Acquire);
         if is_held {
             // Just as many as the budget would take if all of it was still needed.
             removals.truncate(retention::decide(&held, Some(Lsn(0)), self.budget).len());

@@ -94,6 +94,20 @@ impl LookedUp {
         self.days.is_empty() && self.spans.is_empty()
     }
 
+    /// Forgets the days of some devices, of which there is more now.
+    pub(super) fn forget(&mut self, is_of: impl Fn(&str, &str) -> bool) {
+        let is_of = |place: &Place| is_of(&place.tenant, &place.device);
+        let days: Vec<Place> = self.days.iter().map(|(place, _)| place).filter(|place| is_of(place)).cloned().collect();
+        for place in days {
+            self.ids -= self.days.pop(&place).map_or(0, |day| day.ids.len());
+        }
+        let spans: Vec<Place> =
+            self.spans.iter().map(|(place, _)| place).filter(|place| is_of(place)).cloned().collect();
+        for place in spans {
+            self.spans.pop(&place);
+        }
+    }
+
     /// A record came. What was looked up must not grow old.
     pub(super) fn remember(&mut self, place: &Place, record: &Candidate) {
         if let Some(day) = self.days.peek_mut(place) {

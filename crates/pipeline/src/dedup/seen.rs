@@ -67,6 +67,16 @@ impl Seen {
         Self { times, since, wrong_until: known.wrong_until.map_or(NO_DAY, day_of), ..Self::default() }
     }
 
+    /// There are records up to there that did not come by here.
+    pub(super) fn learn(&mut self, known: Known) {
+        for (of, time) in [known.by_device, known.by_receipt].into_iter().enumerate() {
+            if let Some(time) = time.filter(|time| *time >= self.times[of]) {
+                (self.times[of], self.since[of]) = (time, NOT_ALL);
+            }
+        }
+        self.wrong_until = self.wrong_until.max(known.wrong_until.map_or(NO_DAY, day_of));
+    }
+
     /// Whether it is one of the newest ids.
     pub(super) fn is_recent(&self, id: RecordId) -> bool {
         self.ids[..usize::from(self.count)].contains(&id)
