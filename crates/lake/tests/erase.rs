@@ -380,7 +380,7 @@ fn images_of(disk: &FaultDisk, work: impl FnOnce()) -> Vec<(FaultDisk, String)> 
     });
     work();
     let images = std::mem::take(&mut *images.lock().unwrap());
-    let apart = images.len().div_ceil(IMAGES_AUDITED);
+    let apart = apart(images.len(), IMAGES_AUDITED);
     assert!(images.len() > IMAGES_AUDITED, "{}", images.len());
     images.into_iter().step_by(apart).collect()
 }

@@ -283,10 +283,11 @@ fn after_a_power_cut_at_any_operation_files_and_cursor_agree() {
     drop(writer);
     disk.on_operation(|_, _| {});
     let images = std::mem::take(&mut *images.lock().unwrap());
-    println!("{} images of a power cut", images.len());
+    let apart = apart(images.len(), IMAGES_AUDITED);
+    println!("{} images of a power cut, {} of them looked at", images.len(), images.len().div_ceil(apart));
     assert!(images.len() > 50, "only {}: the scenario has become too small to mean anything", images.len());
     // Each opens tables and commits to them, which takes a while: these are as many as a test may take.
-    for (number, image) in images.iter().enumerate().step_by(images.len().div_ceil(IMAGES_AUDITED)) {
+    for (number, image) in images.iter().enumerate().step_by(apart) {
         audit(image).unwrap_or_else(|error| panic!("image {number}: {error}"));
     }
 }

@@ -236,10 +236,11 @@ fn after_a_power_cut_at_any_operation_there_is_the_old_history_or_the_new_one() 
     disk.on_operation(|_, _| {});
     let after = history(&writer);
     let images = std::mem::take(&mut *images.lock().unwrap());
-    println!("{} images", images.len());
+    let apart = apart(images.len(), IMAGES_AUDITED);
+    println!("{} images, {} of them looked at", images.len(), images.len().div_ceil(apart));
     assert!(images.len() > 40, "only {}", images.len());
     let (mut old, mut new) = (0, 0);
-    for (number, image) in images.iter().enumerate().step_by(images.len().div_ceil(IMAGES_AUDITED)) {
+    for (number, image) in images.iter().enumerate().step_by(apart) {
         let mut found = open(image).unwrap();
         let is = history(&found);
         assert!(is == before || is == after, "image {number}: {is:?}");

@@ -18,6 +18,15 @@ pub(crate) const DAY_MS: i64 = 24 * 60 * 60 * 1000;
 /// That day, counted from 1970.
 pub(crate) const TODAY: i32 = 20_454;
 
+/// Of each so many images of a disk one is looked at, so that `most` are in all; of each one, where `ODOGRAPH_IMAGES=all` is in the
+/// environment, which takes minutes.
+pub(crate) fn apart(images: usize, most: usize) -> usize {
+    match std::env::var("ODOGRAPH_IMAGES") {
+        Ok(all) if all == "all" => 1,
+        _ => images.div_ceil(most),
+    }
+}
+
 pub(crate) fn open(disk: &FaultDisk) -> Result<Writer, Error> {
     Ok(open_with(disk, Options::default())?.0)
 }
