@@ -23,7 +23,7 @@ use erase::{Aside, SetAside};
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
 use noted::Noted;
-use odograph_env::{Clock, LocalDisk, Rng as _, SystemRng};
+use odograph_env::{Clock, LocalDisk, Rng as _, SystemClock, SystemRng};
 use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
 use odograph_lake::{Answer, BrokenTable, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Unread, Writer};
@@ -389,6 +389,15 @@ fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// Does in memory once what history does with a record, so that no device waits beside it later. What goes wrong is told: it will again
+/// when history begins, and devices are served all the same.
+pub(crate) fn rehearse() {
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    if let Err(error) = caught(|| Ok(odograph_lake::rehearse(&clock)?)) {
+        tracing::error!("history cannot be written even in memory: {error:#}");
+    }
+}
+
 /// Why a wait ended.
 enum Woken {
     Time,
@@ -399,9 +408,6 @@ enum Woken {
 impl Run {
     /// Begins again after whatever goes wrong: the journal has it all. Not where that would do harm.
     fn run(&self, mut outlet: Outlet) {
-        if let Err(error) = caught(|| Ok(odograph_lake::rehearse(&self.place.clock)?)) {
-            tracing::error!("history cannot be written even in memory: {error:#}");
-        }
         let mut pause = AGAIN;
         loop {
             let begun = self.place.clock.monotonic();

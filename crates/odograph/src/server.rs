@@ -108,6 +108,8 @@ impl Begin<'_> {
         folder.create()?;
         let lock = folder.lock()?;
         let doors = Doors::open(self.loaded, self.plan(&folder), sockets)?;
+        // Who comes meanwhile waits for the moment that it takes.
+        history::rehearse();
         Ok(Some((Ground { folder, lock, doors }, None)))
     }
 
@@ -118,6 +120,8 @@ impl Begin<'_> {
         let folder = Folder::of(config);
         folder.create()?;
         folder.look(config)?;
+        // While the server before serves.
+        tokio::task::spawn_blocking(history::rehearse).await.context("history's rehearsal has ended")?;
         let open = |sockets| Doors::open(self.loaded, self.plan(&folder), sockets);
         let Taken { doors, lock, from } = tokio::select! {
             taken = succession::follow(&folder, sockets, open) => taken?,
