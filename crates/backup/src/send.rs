@@ -143,6 +143,16 @@ impl Backup {
         made
     }
 
+    /// Says that it goes on, before there is anything to be sent: to be called every few seconds. Else the place counts as left by
+    /// somebody who died.
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be written, or somebody else has taken it over.
+    pub async fn renew(&mut self) -> Result<(), Error> {
+        self.lease.renew().await
+    }
+
     /// Gives it up before it was made.
     pub async fn give_up(self) {
         self.lease.release().await;

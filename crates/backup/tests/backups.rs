@@ -241,6 +241,26 @@ async fn one_works_there_at_a_time() {
 }
 
 #[tokio::test]
+async fn what_takes_long_before_anything_is_sent_keeps_the_place_and_notices_when_it_is_lost() {
+    let bench = Bench::new();
+    let mut first = bench.target.begin(Some(KEY), Settings::default(), &SeededRng::new(4)).await.unwrap();
+    let lease = Location::from("lease.json");
+    let modified = async || bench.store.head(&lease).await.unwrap().last_modified;
+    let begun = modified().await;
+    first.renew().await.unwrap();
+    assert_eq!(modified().await, begun, "once in a while is enough");
+    bench.clock.advance(std::time::Duration::from_secs(20));
+    first.renew().await.unwrap();
+    assert!(modified().await > begun);
+    bench.target.begin(Some(KEY), Settings::default(), &SeededRng::new(5)).await.unwrap();
+    bench.clock.advance(std::time::Duration::from_secs(20));
+    assert_eq!(
+        first.renew().await.unwrap_err().to_string(),
+        "somebody else took memory over meanwhile: nothing was completed, try again"
+    );
+}
+
+#[tokio::test]
 async fn a_restore_is_whole_or_says_that_it_is_not_whenever_the_power_goes() {
     let bench = Bench::new();
     let files: [(&str, &[u8]); 4] =

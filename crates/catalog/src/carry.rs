@@ -26,40 +26,46 @@ pub async fn is_vacant(url: &str) -> Result<bool, Error> {
     Ok(found?.is_none())
 }
 
-/// Fills a vacant database with all that the catalog in a file of SQLite has, at once or not at all.
+/// Fills a vacant database with all that the catalog in a file of SQLite has, at once or not at all. `reached` is told how many rows
+/// went so far, each time that some did.
 ///
 /// # Errors
 ///
 /// When the database is not vacant, either of them cannot be read, or the database cannot be written. Then nothing is changed.
-pub async fn load(file: &Path, url: &str) -> Result<(), Error> {
+pub async fn load(file: &Path, url: &str, reached: &dyn Fn(u64)) -> Result<(), Error> {
     let database = Database::open(url).await?;
-    let filled = fill(file, &database).await;
+    let filled = fill(file, &database, reached).await;
     database.close().await;
     filled
 }
 
-async fn fill(file: &Path, database: &Database) -> Result<(), Error> {
+async fn fill(file: &Path, database: &Database, reached: &dyn Fn(u64)) -> Result<(), Error> {
     let mut from = sqlite_options(file)?.connect().await.map_err(opening)?;
     let mut transaction = database.begin().await?;
     if database.is_shared() {
+        run(NO_TIME_LIMITS, &mut transaction).await?;
         // Whoever begins a catalog of their own there now waits, and finds this one.
         run("LOCK TABLE tenants IN EXCLUSIVE MODE", &mut transaction).await?;
     }
     if Sql::new(ANYBODY).row(&mut *transaction).await?.is_some() {
         return Err(Error::conflict("the database has a catalog already"));
     }
+    let into = if database.is_shared() { Kind::Postgres } else { Kind::Sqlite };
+    let mut carrier = Carrier { into, to: &mut transaction, rows: 0, reached };
     for table in tables(&mut from).await? {
-        carry(&table, &mut from, &mut transaction).await?;
+        carrier.carry(&table, &mut from).await?;
     }
     transaction.commit().await?;
     from.close().await.map_err(Error::reading)
 }
 
-/// Copies the catalog in PostgreSQL, as it is at one moment, into a new file of SQLite; `false`: there is none yet.
-pub(crate) async fn into_file(url: &str, to: &Path) -> Result<bool, Error> {
+/// Copies the catalog in PostgreSQL, as it is at one moment, into a new file of SQLite; `false`: there is none yet. Nothing is locked
+/// there but against changes of the tables themselves. Where it fails, what is in the file is half.
+pub(crate) async fn into_file(url: &str, to: &Path, reached: &dyn Fn(u64)) -> Result<bool, Error> {
     let mut from = options(url)?.connect().await.map_err(opening)?;
     // Everything that is read on it from here on is as it was at the first question, whoever writes meanwhile.
     run("BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY", &mut from).await?;
+    run(NO_TIME_LIMITS, &mut from).await?;
     let Some(version) = version(&mut from).await? else { return Ok(false) };
     create(to)?;
     let mut file = sqlite_options(to)?.connect().await.map_err(opening)?;
@@ -67,8 +73,10 @@ pub(crate) async fn into_file(url: &str, to: &Path) -> Result<bool, Error> {
     // A server that runs may not have been brought to this version yet: then the copy has the tables of its.
     migrations(Kind::Sqlite).run_direct(Some(version), &mut file, false).await?;
     run("BEGIN", &mut file).await?;
-    for table in tables(&mut file).await? {
-        carry(&table, &mut from, &mut file).await?;
+    let tables = tables(&mut file).await?;
+    let mut carrier = Carrier { into: Kind::Sqlite, to: &mut file, rows: 0, reached };
+    for table in &tables {
+        carrier.carry(table, &mut from).await?;
     }
     run("COMMIT", &mut file).await?;
     file.close().await.map_err(Error::writing)?;
@@ -132,8 +140,26 @@ impl Table {
         format!("SELECT {all} FROM \"{}\" ORDER BY {key}", self.name)
     }
 
-    fn insert(&self) -> String {
-        format!("INSERT INTO \"{}\" ({}) VALUES ", self.name, list(self.columns.iter()))
+    /// A statement that takes so many rows.
+    fn insert(&self, into: Kind, rows: usize) -> String {
+        let mut text = format!("INSERT INTO \"{}\" ({}) VALUES ", self.name, list(self.columns.iter()));
+        for row in 0..rows {
+            text.push_str(if row == 0 { "(" } else { ", (" });
+            for column in 0..self.columns.len() {
+                text.push_str(if column == 0 { "" } else { ", " });
+                match into {
+                    // SQLite takes a number for a name, and looks it up among all before it: of two thousand, that takes longer
+                    // than all else.
+                    Kind::Sqlite => text.push('?'),
+                    Kind::Postgres => {
+                        text.push('$');
+                        text.push_str(&(row * self.columns.len() + column + 1).to_string());
+                    }
+                }
+            }
+            text.push(')');
+        }
+        text
     }
 }
 
@@ -141,24 +167,47 @@ fn list<'a>(columns: impl Iterator<Item = &'a Column>) -> String {
     columns.map(|column| format!("\"{}\"", column.name)).collect::<Vec<_>>().join(", ")
 }
 
-/// Carries the rows of a table, of which some are in memory at a time.
-async fn carry(table: &Table, from: &mut AnyConnection, to: &mut AnyConnection) -> Result<(), Error> {
-    // Names of tables and columns are those that our migrations have.
-    let mut rows = sqlx::query::<Any>(AssertSqlSafe(table.select())).fetch(from);
-    let mut batch = Batch::default();
-    while let Some(row) = rows.try_next().await.map_err(Error::reading)? {
-        batch.add(table, &row)?;
-        if batch.rows >= ROWS_AT_ONCE || batch.bytes >= BYTES_AT_ONCE {
-            std::mem::take(&mut batch).write(to).await?;
+/// Where rows go, and who is told how many went.
+struct Carrier<'a> {
+    into: Kind,
+    to: &'a mut AnyConnection,
+    rows: u64,
+    reached: &'a dyn Fn(u64),
+}
+
+impl Carrier<'_> {
+    /// Carries the rows of a table, of which one batch is in memory at a time: the database that is read waits while it is written.
+    async fn carry(&mut self, table: &Table, from: &mut AnyConnection) -> Result<(), Error> {
+        // Names of tables and columns are those that our migrations have.
+        let mut rows = sqlx::query::<Any>(AssertSqlSafe(table.select())).fetch(from);
+        let mut batch = Batch::default();
+        while let Some(row) = rows.try_next().await.map_err(Error::reading)? {
+            batch.add(table, &row)?;
+            if batch.is_full() {
+                self.write(table, std::mem::take(&mut batch)).await?;
+            }
         }
+        if batch.rows > 0 {
+            self.write(table, batch).await?;
+        }
+        Ok(())
     }
-    batch.write(to).await
+
+    async fn write(&mut self, table: &Table, batch: Batch) -> Result<(), Error> {
+        let statement = AssertSqlSafe(table.insert(self.into, batch.rows));
+        let insert = sqlx::query_with::<Any, _>(statement, batch.arguments);
+        // A table has one that is used again and again, and that one is kept prepared.
+        let insert = insert.persistent(batch.rows == ROWS_AT_ONCE);
+        insert.execute(&mut *self.to).await.map_err(Error::writing)?;
+        self.rows += batch.rows as u64;
+        (self.reached)(self.rows);
+        Ok(())
+    }
 }
 
 /// Rows that are written by one statement.
 #[derive(Default)]
 struct Batch {
-    statement: String,
     arguments: AnyArguments,
     rows: usize,
     bytes: usize,
@@ -166,10 +215,6 @@ struct Batch {
 
 impl Batch {
     fn add(&mut self, table: &Table, row: &AnyRow) -> Result<(), Error> {
-        match self.rows {
-            0 => self.statement = table.insert(),
-            _ => self.statement.push_str(", "),
-        }
         for (index, column) in table.columns.iter().enumerate() {
             let added = if column.is_text {
                 let text: Option<String> = row.try_get(index).map_err(Error::reading)?;
@@ -179,21 +224,13 @@ impl Batch {
                 self.arguments.add(row.try_get::<Option<i64>, _>(index).map_err(Error::reading)?)
             };
             added.expect("an argument is text or a number");
-            let begin = if index == 0 { "($" } else { ", $" };
-            self.statement.push_str(begin);
-            self.statement.push_str(&self.arguments.len().to_string());
         }
-        self.statement.push(')');
         self.rows += 1;
         Ok(())
     }
 
-    async fn write(self, to: &mut AnyConnection) -> Result<(), Error> {
-        if self.rows == 0 {
-            return Ok(());
-        }
-        let insert = sqlx::query_with::<Any, _>(AssertSqlSafe(self.statement), self.arguments).persistent(false);
-        insert.execute(to).await.map(drop).map_err(Error::writing)
+    const fn is_full(&self) -> bool {
+        self.rows >= ROWS_AT_ONCE || self.bytes >= BYTES_AT_ONCE
     }
 }
 
@@ -207,7 +244,13 @@ const TABLES: &str = "SELECT name FROM sqlite_master WHERE type = 'table' AND na
     AND substr(name, 1, 7) <> 'sqlite_' ORDER BY rowid";
 const COLUMNS: &str = "SELECT name, type, pk FROM pragma_table_info($1) ORDER BY cid";
 /// A file that is thrown away if it does not come to its end.
-const NOBODY_ELSES: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY";
+/// Of that file 32 MiB are in memory: rows come by their keys, and indexes have other orders.
+const NOBODY_ELSES: &str = "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA temp_store = MEMORY; \
+    PRAGMA cache_size = -32768";
+/// What an operator allows those who ask and change is too little for all rows of a large table. Which limits there are depends on the
+/// version of PostgreSQL.
+const NO_TIME_LIMITS: &str = "SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN \
+    ('statement_timeout', 'idle_in_transaction_session_timeout', 'transaction_timeout')";
 /// The way to the server and back is worth it. SQLite takes 32,766 arguments, PostgreSQL 65,535, and a row has some twenty.
 const ROWS_AT_ONCE: usize = 100;
 /// Rows may be long: an entry of the audit log up to 128 KiB.
@@ -248,6 +291,9 @@ mod tests {
         let table = Table { name: "usage".to_owned(), columns };
         let select = "SELECT \"tenant\", \"day\", \"messages\" FROM \"usage\" ORDER BY \"tenant\", \"day\"";
         assert_eq!(table.select(), select);
-        assert_eq!(table.insert(), "INSERT INTO \"usage\" (\"tenant\", \"day\", \"messages\") VALUES ");
+        let into = "INSERT INTO \"usage\" (\"tenant\", \"day\", \"messages\") VALUES";
+        assert_eq!(table.insert(Kind::Sqlite, 2), format!("{into} (?, ?, ?), (?, ?, ?)"));
+        assert_eq!(table.insert(Kind::Postgres, 1), format!("{into} ($1, $2, $3)"));
+        assert_eq!(table.insert(Kind::Postgres, 2), format!("{into} ($1, $2, $3), ($4, $5, $6)"));
     }
 }

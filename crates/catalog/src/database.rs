@@ -124,14 +124,15 @@ impl Database {
     }
 }
 
-/// Copies the catalog as it is at one moment into a new file of SQLite, also while others write; `false`: there is none yet.
+/// Copies the catalog as it is at one moment into a new file of SQLite, also while others write; `false`: there is none yet. Out of
+/// PostgreSQL, `reached` is told how many rows came so far, each time that some did.
 ///
 /// # Errors
 ///
-/// When it cannot be read, or the copy cannot be written.
-pub async fn copy(url: &str, to: &Path) -> Result<bool, Error> {
+/// When it cannot be read, or the copy cannot be written. What is in the file then is half.
+pub async fn copy(url: &str, to: &Path, reached: &dyn Fn(u64)) -> Result<bool, Error> {
     sqlx::any::install_default_drivers();
-    let Some(path) = url.strip_prefix("sqlite:") else { return carry::into_file(url, to).await };
+    let Some(path) = url.strip_prefix("sqlite:") else { return carry::into_file(url, to, reached).await };
     let path = PathBuf::from(path.strip_prefix("//").unwrap_or(path));
     match LocalDisk.inspect(&path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),

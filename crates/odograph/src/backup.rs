@@ -11,6 +11,7 @@
 //! All that is immutable from here on, or a part that does not change; it is sent, and the manifest after it.
 
 mod place;
+mod prepared;
 
 pub(crate) use place::{At, OwnedTarget};
 
@@ -49,6 +50,8 @@ pub(crate) struct BackupQuery {
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Line {
     Progress(Progress),
+    /// So many rows of the catalog were copied.
+    Catalog(u64),
     Done(Box<Done>),
     Error(String),
 }
@@ -140,7 +143,7 @@ impl Home {
             let worker = std::thread::Builder::new().name("backup".to_owned()).spawn_scoped(scope, work)?;
             loop {
                 let told = match reached.recv_timeout(LOOK) {
-                    Ok(progress) => tell(&Line::Progress(progress), out).and_then(|()| Ok(out.flush()?)),
+                    Ok(line) => tell(&line, out).and_then(|()| Ok(out.flush()?)),
                     Err(RecvTimeoutError::Timeout) => Ok(()),
                     Err(RecvTimeoutError::Disconnected) => break,
                 };
@@ -176,13 +179,13 @@ impl Home {
         let reader = self.folder.reader(self.node)?;
         let key = reader.as_ref().and_then(|reader| reader.public_key().ok()).map(|key| to_hex(&key));
         let settings = Settings { bytes_per_second: query.bytes_per_second, read_all: query.read_all };
-        let backup = target.target.begin(key.as_deref(), settings, &SystemRng).await?;
+        let mut backup = target.target.begin(key.as_deref(), settings, &SystemRng).await?;
         // Nobody else writes there now, so what is half written was left by somebody who died.
         target.clean();
         self.keep();
         // What began to remove segments before it saw that, ends first.
         drop(self.removing.lock().unwrap_or_else(PoisonError::into_inner));
-        let plan = match self.plan(key, durable).await {
+        let plan = match self.prepared(key, durable, &mut backup, screen).await {
             Ok(plan) => plan,
             Err(error) => {
                 backup.give_up().await;
@@ -203,9 +206,9 @@ impl Home {
             if now.saturating_sub(told) >= TELL {
                 told = now;
                 // One that finds no room is followed by another.
-                let _ = screen.sender.try_send(progress);
+                let _ = screen.sender.try_send(Line::Progress(progress));
             }
-            if screen.gone.load(Ordering::Acquire) { Err("whoever asked for it has gone".to_owned()) } else { Ok(()) }
+            if screen.gone.load(Ordering::Acquire) { Err(GONE.to_owned()) } else { Ok(()) }
         };
         Ok(backup.make(plan.time, plan.source, plan.items, &mut look).await?)
     }
@@ -215,7 +218,8 @@ impl Home {
         self.hold.until(self.clock.monotonic() + HOLD);
     }
 
-    async fn plan(&self, key: Option<String>, durable: Option<&Mark>) -> Result<Plan> {
+    /// Looks at everything. `reached` is told how many rows of the catalog were copied.
+    async fn plan(&self, key: Option<String>, durable: Option<&Mark>, reached: &dyn Fn(u64)) -> Result<Plan> {
         let mut items = vec![Item::of(CONFIGURATION, self.configuration.clone())];
         let journals = self.journals()?;
         for (node, reader) in &journals {
@@ -239,7 +243,7 @@ impl Home {
         // The time first: what was acknowledged before it is before the mark.
         let time = Time(self.clock.now());
         let until = durable.map(|durable| durable());
-        let catalog = self.catalog(&mut items).await?;
+        let catalog = self.catalog(&mut items, reached).await?;
         for (node, reader) in &journals {
             let until = until.filter(|_| *node == self.node);
             for part in reader.copy_parts(until)? {
@@ -262,7 +266,7 @@ impl Home {
     }
 
     /// Copies the catalog, and says where it is.
-    async fn catalog(&self, items: &mut Vec<Item>) -> Result<String> {
+    async fn catalog(&self, items: &mut Vec<Item>, reached: &dyn Fn(u64)) -> Result<String> {
         let copy = self.copied_catalog();
         match std::fs::remove_file(&copy) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -270,7 +274,9 @@ impl Home {
             }
             _ => {}
         }
-        if !odograph_catalog::copy(&self.catalog, &copy).await.context("the catalog cannot be copied")? {
+        let copied = odograph_catalog::copy(&self.catalog, &copy, reached).await;
+        // Whose disk is full, if one is, depends on where the catalog is: the copy has its place in any case.
+        if !copied.with_context(|| format!("the catalog cannot be copied to {}", copy.display()))? {
             return Ok("none".to_owned());
         }
         let mut item = opened(&copy)?.context("the copy of the catalog has gone")?;
@@ -312,7 +318,7 @@ pub(crate) type Mark = dyn Fn() -> Lsn + Sync;
 
 /// Whoever is told how far it is.
 struct Screen<'a> {
-    sender: SyncSender<Progress>,
+    sender: SyncSender<Line>,
     gone: &'a AtomicBool,
 }
 
@@ -405,6 +411,7 @@ const CONFIGURATION: &str = "configuration.json";
 
 /// Nothing is deleted for so long after the last piece went: longer than a piece ever takes, and no longer than a disk can bear.
 const HOLD: Duration = Duration::from_secs(600);
+const GONE: &str = "whoever asked for it has gone";
 const LAPSED: &str = "nothing could be sent for ten minutes, so what was kept for it may be gone";
 /// Often enough for a person.
 const TELL: Duration = Duration::from_millis(200);

@@ -93,7 +93,7 @@ async fn fill(catalog: &Catalog) {
     catalog.keep_usage(&[used]).await.unwrap();
 }
 
-async fn connect(url: &str) -> AnyConnection {
+pub(crate) async fn connect(url: &str) -> AnyConnection {
     // As a URL has it.
     let url = match url.strip_prefix("sqlite:") {
         Some(path) => format!("sqlite:{}", path.replace('?', "%3F").replace('#', "%23")),
@@ -104,10 +104,10 @@ async fn connect(url: &str) -> AnyConnection {
 }
 
 /// Of each table its rows, as text.
-type Rows = BTreeMap<&'static str, Vec<Vec<Option<String>>>>;
+pub(crate) type Rows = BTreeMap<&'static str, Vec<Vec<Option<String>>>>;
 
 /// All rows of all tables, in an order that is the same for all databases.
-async fn rows(url: &str) -> Rows {
+pub(crate) async fn rows(url: &str) -> Rows {
     let mut connection = connect(url).await;
     let mut all = BTreeMap::new();
     for table in TABLES {
@@ -127,14 +127,14 @@ async fn rows(url: &str) -> Rows {
 }
 
 #[track_caller]
-fn same(found: &Rows, expected: &Rows) {
+pub(crate) fn same(found: &Rows, expected: &Rows) {
     for table in TABLES {
         assert!(found[table] == expected[table], "{table}: {} and {}", found[table].len(), expected[table].len());
     }
 }
 
 /// The one number that a question about a copy has for an answer.
-async fn number(copy: &Path, question: &'static str) -> i64 {
+pub(crate) async fn number(copy: &Path, question: &'static str) -> i64 {
     let mut connection = connect(&format!("sqlite:{}", copy.display())).await;
     let row = sqlx::query(question).fetch_one(&mut connection).await.unwrap();
     connection.close().await.unwrap();
@@ -148,18 +148,18 @@ fn all_that_a_catalog_has_is_in_its_copy_and_where_that_is_put() {
         let original = rows(&place.url).await;
         assert!(original.values().all(|rows| !rows.is_empty()), "a table has nothing: {:?}", original.keys());
         let to = place.folder.path().join("co?py#1.sqlite");
-        assert!(copy(&place.url, &to).await.unwrap());
+        assert!(copy(&place.url, &to, &|_| ()).await.unwrap());
         same(&rows(&format!("sqlite:{}", to.display())).await, &original);
         let others = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name <> '_sqlx_migrations'";
         assert_eq!(number(&to, others).await, TABLES.len() as i64);
 
         let Some(url) = postgres::new_database().await else { return };
         assert!(is_vacant(&url).await.unwrap());
-        load(&to, &url).await.unwrap();
+        load(&to, &url, &|_| ()).await.unwrap();
         same(&rows(&url).await, &original);
         // What is there is left as it is.
         assert!(!is_vacant(&url).await.unwrap());
-        refused(load(&to, &url).await, "the database has a catalog already");
+        refused(load(&to, &url, &|_| ()).await, "the database has a catalog already");
         same(&rows(&url).await, &original);
         // It is a catalog like any other: people sign in, and what they change is counted on.
         let clock = std::sync::Arc::new(place.clock.clone());
@@ -192,7 +192,7 @@ fn a_copy_is_of_one_moment_while_others_write() {
             let mut counts = Vec::new();
             while !done.get() {
                 let to = place.folder.path().join(format!("{}.sqlite", counts.len()));
-                assert!(copy(&place.url, &to).await.unwrap());
+                assert!(copy(&place.url, &to, &|_| ()).await.unwrap());
                 let devices = number(&to, "SELECT count(*) FROM devices").await;
                 for same in [
                     "SELECT count(*) FROM device_ids",
@@ -217,7 +217,7 @@ fn a_copy_is_of_the_version_that_the_tables_have() {
             return;
         }
         let to = |name: &str| place.folder.path().join(name);
-        assert!(!copy(&place.url, &to("none")).await.unwrap(), "there is no catalog yet");
+        assert!(!copy(&place.url, &to("none"), &|_| ()).await.unwrap(), "there is no catalog yet");
         let catalog = place.open().await;
         catalog.ensure_tenant("north").await.unwrap();
         let owner = Access::owner("north");
@@ -232,7 +232,7 @@ fn a_copy_is_of_the_version_that_the_tables_have() {
         // A server of the version before time zones.
         let older = "ALTER TABLE devices DROP COLUMN time_zone; DELETE FROM _sqlx_migrations WHERE version >= 8";
         sqlx::raw_sql(older).execute(&mut connection).await.unwrap();
-        assert!(copy(&place.url, &to("older")).await.unwrap());
+        assert!(copy(&place.url, &to("older"), &|_| ()).await.unwrap());
         let zones = "SELECT count(*) FROM pragma_table_info('devices') WHERE name = 'time_zone'";
         assert_eq!(number(&to("older"), zones).await, 0);
         let clock = std::sync::Arc::new(place.clock.clone());
@@ -246,7 +246,7 @@ fn a_copy_is_of_the_version_that_the_tables_have() {
             VALUES (9999, 'later', true, '', 0)";
         sqlx::raw_sql(newer).execute(&mut connection).await.unwrap();
         connection.close().await.unwrap();
-        refused(copy(&place.url, &to("newer")).await, "cannot bring the catalog's tables to this version");
+        refused(copy(&place.url, &to("newer"), &|_| ()).await, "cannot bring the catalog's tables to this version");
         assert!(!to("newer").exists());
     });
 }

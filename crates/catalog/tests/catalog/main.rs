@@ -13,6 +13,7 @@ mod full_disk;
 mod import;
 mod isolation;
 mod kept;
+mod large;
 mod listeners;
 mod postgres;
 mod queries;

@@ -18,7 +18,7 @@ use serde::Serialize;
 use std::io::{IsTerminal as _, Write};
 use std::sync::Arc;
 use told::Told;
-pub(super) use told::show;
+pub(super) use told::{show, show_rows};
 
 /// Copy the data folder to another place, also while the server runs; list, check and remove such copies.
 ///

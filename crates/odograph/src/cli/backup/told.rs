@@ -26,7 +26,8 @@ impl Told {
                 let line: Line = serde_json::from_slice(&std::mem::take(&mut self.pending))?;
                 match line {
                     Line::Progress(progress) if self.shows_progress => show(progress),
-                    Line::Progress(_) => {}
+                    Line::Catalog(rows) if self.shows_progress => show_rows(rows),
+                    Line::Progress(_) | Line::Catalog(_) => {}
                     line => self.last = Some(line),
                 }
             }
@@ -51,6 +52,11 @@ pub(in crate::cli) fn show(progress: Progress) {
     let Progress { files, of_files, bytes, of_bytes, sent, .. } = progress;
     let sent = if sent.objects > 0 { format!(", {} bytes sent", sent.bytes) } else { String::new() };
     eprint!("\r\x1b[K{files} of {of_files} files, {bytes} of {of_bytes} bytes{sent}");
+}
+
+/// How far the catalog is on its way out of a database, or into one.
+pub(in crate::cli) fn show_rows(rows: u64) {
+    eprint!("\r\x1b[K{rows} rows of the catalog");
 }
 
 impl Sink for Told {

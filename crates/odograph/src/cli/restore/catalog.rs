@@ -3,7 +3,7 @@
 //! In a backup it is a file of SQLite in any case. What is to be ended is ended in that file, before anybody else can have it.
 
 use super::super::UsageError;
-use super::super::backup::{clock, runtime};
+use super::super::backup::{clock, runtime, show_rows};
 use crate::backup::{CATALOG, MARK};
 use crate::catalog::cannot_open;
 use crate::config::Config;
@@ -15,8 +15,10 @@ use odograph_catalog::{Catalog, Restored};
 use odograph_env::SystemRng;
 use odograph_model::Time;
 use serde::Serialize;
-use std::io::ErrorKind;
+use std::cell::Cell;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Where the catalog of a backup goes.
 #[derive(Serialize)]
@@ -68,8 +70,7 @@ impl CatalogTo {
             Self::Folder => end(folder, backup, keep_links).map(Some),
             Self::Database(url) => {
                 let ended = end(folder, backup, keep_links)?;
-                let loaded = runtime()?.block_on(odograph_catalog::load(&folder.catalog(), url));
-                loaded.context("the catalog could not be put into the database that catalog.url names")?;
+                load(folder, url).context("the catalog could not be put into the database that catalog.url names")?;
                 remove(folder, ALL)?;
                 Ok(Some(ended))
             }
@@ -78,6 +79,23 @@ impl CatalogTo {
             Self::Nowhere => Ok(None),
         }
     }
+}
+
+/// Fills the database, and shows a person at a terminal how far it is.
+fn load(folder: &Folder, url: &str) -> Result<()> {
+    let (shown, clock, last) = (std::io::stderr().is_terminal(), clock(), Cell::new(Duration::ZERO));
+    let reached = |rows| {
+        let now = clock.monotonic();
+        if shown && now.saturating_sub(last.get()) >= SHOW {
+            last.set(now);
+            show_rows(rows);
+        }
+    };
+    let loaded = runtime()?.block_on(odograph_catalog::load(&folder.catalog(), url, &reached));
+    if shown {
+        eprint!("\r\x1b[K");
+    }
+    Ok(loaded?)
 }
 
 /// What an attempt left of the catalog that was interrupted after it had been opened: the database would take it for its own.
@@ -113,6 +131,8 @@ fn end(folder: &Folder, backup: Time, keep_links: bool) -> Result<Restored> {
     })
 }
 
+/// Often enough for a person.
+const SHOW: Duration = Duration::from_millis(200);
 /// What SQLite has beside a file.
 const BESIDE: &[&str] = &["-wal", "-shm", "-journal"];
 /// And the file itself, last.
