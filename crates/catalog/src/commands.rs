@@ -290,7 +290,7 @@ impl NewCommand {
 }
 
 const CAME_TOO_LATE: &str =
-    "the device did not come in time by a TCP connection, over which alone commands go: nothing was sent";
+    "the device did not come in time by TCP or UDP, over which alone commands go: nothing was sent";
 
 #[cfg(test)]
 mod tests {

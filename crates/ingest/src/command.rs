@@ -7,7 +7,7 @@
 use crate::Close;
 use compact_str::CompactString;
 use odograph_model::Time;
-use odograph_protocols::{Answer, Command, CommandError};
+use odograph_protocols::{Answer, Binding, Command, CommandError, Decision, Dialogue, Encoded};
 use std::sync::Arc;
 
 /// A command for one device.
@@ -34,6 +34,32 @@ impl Order {
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Command<'_>) -> T) -> T {
         let attributes: Vec<_> = self.attributes.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         work(&Command { name: &self.name, attributes: &attributes, number: self.number })
+    }
+
+    /// Whether it is for this device, which takes commands.
+    pub(crate) fn is_for(&self, binding: &Binding) -> bool {
+        binding.decision == Decision::Accepted && binding.device == self.device && binding.tenant == self.tenant
+    }
+
+    /// It in bytes, at most so many, for a device that calls itself by this name, or why it is not sent. Also whether the session
+    /// knows something else behind it.
+    pub(crate) fn encoded(
+        &self,
+        name: Option<&str>,
+        dialogue: &mut Dialogue,
+        bytes_max: usize,
+    ) -> Result<(Encoded, bool), Fate> {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        dialogue.save(&mut before);
+        let session = dialogue.session();
+        let encoded: Result<Encoded, CommandError> =
+            self.with(|command| session.command(name.unwrap_or(&self.device), command));
+        let encoded = encoded?;
+        if encoded.bytes.len() > bytes_max {
+            return Err(Fate::Refused(format!("has more than {bytes_max} bytes")));
+        }
+        dialogue.save(&mut after);
+        Ok((encoded, before != after))
     }
 }
 
@@ -78,7 +104,7 @@ impl From<CommandError> for Fate {
 
 /// Whoever sends commands. Called on the threads that serve devices: must answer from memory, and at once.
 pub trait CommandObserver: Send + Sync {
-    /// A device is here, by a connection over which commands can be sent.
+    /// A device is here: by a connection over which commands can be sent, or by a datagram that has just come, behind which they can.
     fn arrived(&self, tenant: &str, device: &str);
 
     /// Something became of a command.
@@ -139,6 +165,16 @@ impl Flights {
         self.flight.as_ref().is_some_and(|flight| flight.stage != Stage::Left)
     }
 
+    /// Whether nothing is waited for.
+    pub(crate) const fn is_idle(&self) -> bool {
+        self.flight.is_none()
+    }
+
+    /// Whether this is the one.
+    pub(crate) fn is_of(&self, ticket: u64) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.ticket == ticket)
+    }
+
     /// Takes one on that is in the outbox now. One before it that was not answered is not waited for any more.
     pub(crate) fn begin(&mut self, ticket: u64, token: Option<u32>, expires: Time) {
         self.end(Close::Replaced);
@@ -172,6 +208,11 @@ impl Flights {
             }
             left => Stage::Leaves(left),
         };
+    }
+
+    /// The kernel did not take it: not a byte has left.
+    pub(crate) fn not_taken(&mut self) {
+        self.last(Fate::Unsent(Unsent::Gone));
     }
 
     /// The device answered. Whether that was to the command.

@@ -17,7 +17,7 @@ use crate::{Fate, Intake, Limits, Listener, Now, Order, Scratch, Unsent};
 use odograph_journal::{AppendError, Appended, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
 use odograph_protocols::detect::{Detected, Detector};
-use odograph_protocols::{Binding, CommandError, Decision, Dialogue, Encoded};
+use odograph_protocols::{Binding, Decision, Dialogue, Encoded};
 use odograph_wire::{Cut, Framing};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -403,10 +403,8 @@ impl Connection {
 
     /// The command in bytes, or why it is not sent.
     fn encoded(&mut self, order: &Order, now: Now) -> Result<Encoded, Fate> {
-        let is_for = |binding: &&Arc<Binding>| {
-            binding.decision == Decision::Accepted && binding.device == order.device && binding.tenant == order.tenant
-        };
-        if self.closing().is_some() || !self.is_of_one() || self.device().filter(is_for).is_none() {
+        let is_for = self.device().is_some_and(|binding| order.is_for(binding));
+        if self.closing().is_some() || !self.is_of_one() || !is_for {
             return Err(Fate::Unsent(Unsent::Gone));
         }
         if self.flights().is_busy() {
@@ -415,17 +413,9 @@ impl Connection {
         if now.wall >= order.expires {
             return Err(Fate::Expired);
         }
-        let (mut before, mut after) = (Vec::new(), Vec::new());
-        self.dialogue.save(&mut before);
-        let name = self.seldom.as_ref().and_then(|seldom| seldom.called.as_deref()).unwrap_or(&order.device);
-        let session = self.dialogue.session();
-        let encoded: Result<Encoded, CommandError> = order.with(|command| session.command(name, command));
-        let encoded = encoded?;
-        if encoded.bytes.len() > COMMAND_BYTES_MAX {
-            return Err(Fate::Refused(format!("has more than {COMMAND_BYTES_MAX} bytes")));
-        }
-        self.dialogue.save(&mut after);
-        if before != after {
+        let name = self.seldom.as_ref().and_then(|seldom| seldom.called.as_deref());
+        let (encoded, changed) = order.encoded(name, &mut self.dialogue, COMMAND_BYTES_MAX)?;
+        if changed {
             // Whoever reads the journal cannot tell what the command was, and so is told what the session knows behind it.
             self.stream.renew();
         }

@@ -3,13 +3,17 @@
 //! A peer is an address that datagrams come from; each has a dialogue and a stream in the journal, begun by its first
 //! datagram and ended when it is forgotten. How many there are is bounded: the one silent longest goes first.
 
+use crate::dispatch::{Dispatches, Letter};
 use crate::intake::Meant;
-use crate::{Close, Intake, Limits, Listener, Now, Scratch};
+use crate::limits::{COMMAND_DATAGRAM_BYTES_MAX, REACH_MAX};
+use crate::reach::{Reach, Reached, Stay};
+use crate::sockets::Post;
+use crate::{Close, Fate, Intake, Limits, Listener, Now, Order, Scratch, Unsent};
 use lru::LruCache;
 use odograph_journal::{AppendError, Kind, NewEntry, Stream};
 use odograph_model::Lsn;
 use odograph_protocols::detect::decide;
-use odograph_protocols::{Binding, Claim, Decision, Dialogue};
+use odograph_protocols::{Binding, Claim, Decision, Dialogue, Encoded};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::ops::Deref;
@@ -23,6 +27,8 @@ pub struct Peers {
     known: LruCache<SocketAddr, Peer>,
     /// How many were forgotten for the bound since this was asked last.
     pushed_out: u64,
+    /// Commands for those that are devices.
+    dispatches: Dispatches,
 }
 
 struct Peer {
@@ -33,6 +39,10 @@ struct Peer {
     heard: Duration,
     /// The last datagram was nobody's.
     astray: bool,
+    /// What the device calls itself, where that is not its id.
+    called: Option<Box<str>>,
+    /// Commands for the device go there.
+    stay: Option<Stay>,
 }
 
 /// A peer's listener, which counts it as one of its own as long as it is.
@@ -77,7 +87,7 @@ impl Peers {
         // Unbounded, because a bounded one reserves its memory at once; `make_room` keeps the bound.
         let mut known = LruCache::unbounded();
         known.resize(max);
-        Self { listener, known, pushed_out: 0 }
+        Self { listener, known, pushed_out: 0, dispatches: Dispatches::default() }
     }
 
     /// A datagram came in.
@@ -113,13 +123,96 @@ impl Peers {
         if listener.protocol.datagrams_identify {
             scratch.attribute(0, &peer.dialogue, &listener, &mut peer.astray);
         }
+        if scratch.tally.named {
+            peer.called = scratch.tally.called.take();
+        }
         let appended = scratch.append(intake, &mut peer.stream, datagram, now.wall)?;
+        if let Some(binding) = peer.dialogue.binding().filter(|_| !peer.astray) {
+            self.dispatches.answered(binding, scratch.tally.answers.drain(..));
+        }
         debug_assert!(meant != Meant::Malformed || scratch.tally.malformed.len() == 1, "a malformed frame is counted");
         Ok(if scratch.replies().is_empty() { Verdict::Silence } else { Verdict::Reply(appended.end) })
     }
 
+    /// Says whose the datagram is that has just come in from there, if that is a device that takes commands by datagrams. From now on
+    /// they go there, by the worker that is reached so.
+    pub(crate) fn meet(
+        &mut self,
+        from: SocketAddr,
+        reached: &Arc<Reached>,
+        post: &Arc<Post>,
+        now: Now,
+    ) -> Option<Arc<Binding>> {
+        let peer = self.known.peek_mut(&from)?;
+        let protocol = peer.listener.protocol;
+        let takes = |binding: &&Arc<Binding>| binding.decision == Decision::Accepted && protocol.commands_by_datagram;
+        let Some(binding) = peer.dialogue.binding().filter(takes) else {
+            peer.stay = None;
+            return None;
+        };
+        if peer.astray {
+            return None;
+        }
+        match peer.stay.as_ref().filter(|stay| stay.holds_for(binding, protocol)) {
+            Some(stay) => stay.hear(now.monotonic),
+            None => {
+                let reach = Reach::new(binding, protocol, (&self.listener, post), from, now.monotonic);
+                peer.stay = Some(Stay::begin(reached, reach));
+            }
+        }
+        Some(binding.clone())
+    }
+
+    /// Takes a command for the device that a peer is. It leaves by itself, once the journal is durable up to there. Nothing, where it
+    /// is not sent: what becomes of it, [`Peers::fates`] tell.
+    pub(crate) fn command(
+        &mut self,
+        order: &Order,
+        from: SocketAddr,
+        intake: &Intake,
+        now: Now,
+        scratch: &mut Scratch,
+    ) -> Result<Option<(Lsn, Letter)>, AppendError> {
+        let is_busy = self.dispatches.is_busy(order);
+        let Some(peer) = self.known.peek_mut(&from) else {
+            self.dispatches.tell(order.ticket, Fate::Unsent(Unsent::Gone));
+            return Ok(None);
+        };
+        let encoded = match peer.encoded(order, is_busy, now) {
+            Ok(encoded) => encoded,
+            Err(fate) => {
+                self.dispatches.tell(order.ticket, fate);
+                return Ok(None);
+            }
+        };
+        scratch.begin(&peer.listener, from, &peer.dialogue);
+        scratch.say(&encoded.bytes);
+        let appended = scratch.append(intake, &mut peer.stream, &[], now.wall);
+        match (appended, peer.dialogue.binding()) {
+            (Ok(appended), Some(binding)) => {
+                self.dispatches.begin(order, binding, encoded.token, now);
+                Ok(Some((appended.end, Letter::new(order, from, encoded.bytes))))
+            }
+            (appended, _) => {
+                self.dispatches.tell(order.ticket, Fate::Unsent(Unsent::Gone));
+                appended.map(|_| None)
+            }
+        }
+    }
+
+    /// The commands that are on their way.
+    pub(crate) fn dispatches(&mut self) -> &mut Dispatches {
+        &mut self.dispatches
+    }
+
+    /// What became of commands since this was asked last, by their tickets.
+    pub fn fates(&mut self) -> Vec<(u64, Fate)> {
+        self.dispatches.take()
+    }
+
     /// Forgets who was silent for too long.
     pub fn sweep(&mut self, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+        self.dispatches.sweep(now);
         let idle_max = Duration::from_secs(self.listener.protocol.idle_s_max.into());
         while let Some((_, peer)) = self.known.peek_lru()
             && now.monotonic.saturating_sub(peer.heard) > idle_max
@@ -138,6 +231,7 @@ impl Peers {
         now: Now,
         scratch: &mut Scratch,
     ) -> Result<(), AppendError> {
+        self.dispatches.end(whose, why);
         let is_meant = |peer: &Peer| peer.dialogue.binding().is_some_and(|binding| whose(binding));
         let meant: Vec<SocketAddr> =
             self.known.iter().filter(|(_, peer)| is_meant(peer)).map(|(from, _)| *from).collect();
@@ -156,6 +250,7 @@ impl Peers {
 
     /// Forgets everyone.
     pub fn close(&mut self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) -> Result<(), AppendError> {
+        self.dispatches.end(&|_| true, why);
         while !self.known.is_empty() {
             self.forget(why, intake, now, scratch)?;
         }
@@ -239,7 +334,29 @@ impl Peer {
         scratch.begin(listener, from, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
         let listener = Counted::of(listener.clone());
-        Ok(Self { listener, dialogue, stream, heard: now.monotonic, astray: false })
+        Ok(Self { listener, dialogue, stream, heard: now.monotonic, astray: false, called: None, stay: None })
+    }
+
+    /// A command for the device that it is, in bytes, or why it is not sent. What is kept in the journal next is the command.
+    fn encoded(&mut self, order: &Order, is_busy: bool, now: Now) -> Result<Encoded, Fate> {
+        let is_for = self.dialogue.binding().is_some_and(|binding| order.is_for(binding));
+        let is_near = now.monotonic.saturating_sub(self.heard) <= REACH_MAX;
+        if !is_for || !is_near || !self.listener.protocol.commands_by_datagram {
+            return Err(Fate::Unsent(Unsent::Gone));
+        }
+        if is_busy {
+            return Err(Fate::Unsent(Unsent::Busy));
+        }
+        if now.wall >= order.expires {
+            return Err(Fate::Expired);
+        }
+        let (encoded, changed) =
+            order.encoded(self.called.as_deref(), &mut self.dialogue, COMMAND_DATAGRAM_BYTES_MAX)?;
+        // What the session knows behind it cannot be told from it, and what came before it may have been nobody's.
+        if changed || std::mem::take(&mut self.astray) {
+            self.stream.renew();
+        }
+        Ok(encoded)
     }
 
     /// Finds out which protocol the datagram is of, if that is clear. One that could be of the protocol that was spoken
@@ -254,7 +371,7 @@ impl Peer {
         self.listener = Counted::of(common.decided(protocol));
         self.dialogue = self.listener.dialogue();
         self.stream.renew();
-        self.astray = false;
+        (self.astray, self.called, self.stay) = (false, None, None);
         self.listener.measures.decided.increment(1);
         true
     }

@@ -6,6 +6,7 @@ use crate::command::{CommandObserver, Commission, Fate, Order, Unsent};
 use crate::cutoffs::{Cutoffs, Whom};
 use crate::doors::Doors;
 use crate::limits::{CERTIFICATES_LOOK, CLOSE_MAX, HEALED_TOLD, STOP_LOOK, WATCH};
+use crate::reach::Reached;
 use crate::seats::Seats;
 use crate::sockets::Present;
 use crate::watchdog::{Rounds, Trouble, is_stalled};
@@ -177,6 +178,8 @@ pub(crate) struct Common {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) limits: Limits,
     pub(crate) present: Present,
+    /// Devices that come by datagrams.
+    pub(crate) reached: Arc<Reached>,
     pub(crate) seats: Seats,
     pub(crate) doors: Arc<Doors>,
     workers: Mutex<Vec<worker::Handle>>,
@@ -285,6 +288,7 @@ impl Gateway {
             seats: Seats::default(),
             limits,
             present: Present::default(),
+            reached: Arc::default(),
             doors: Arc::default(),
             workers: Mutex::default(),
             wakes,
@@ -392,16 +396,23 @@ impl Gateway {
         let _ = self.common.observer.set(observer);
     }
 
-    /// What a device speaks that is here, by a connection over which commands can be sent. Datagrams and requests are none.
+    /// What a device speaks that is here: by a connection over which commands can be sent, or by a datagram of late behind which
+    /// they can. Requests are neither.
     pub fn speaks(&self, tenant: &str, device: &str) -> Option<&'static Protocol> {
-        self.common.present.of(tenant, device).map(|handle| handle.protocol())
+        let connected = self.common.present.of(tenant, device).map(|handle| handle.protocol());
+        connected.or_else(|| Some(self.common.reached.of(tenant, device, self.common.clock.monotonic())?.protocol()))
     }
 
-    /// Sends a command to a device that is here. What becomes of it, the observer hears; without one nothing is sent.
+    /// Sends a command to a device that is here, by its connection where it has one, else back to where its last datagram came from.
+    /// What becomes of it, the observer hears; without one nothing is sent.
     pub fn command(&self, order: Order) {
         let Some(observer) = self.common.commands() else { return };
-        match self.common.present.of(&order.tenant, &order.device) {
-            Some(handle) => handle.command(Commission::new(order, observer.clone())),
+        if let Some(handle) = self.common.present.of(&order.tenant, &order.device) {
+            return handle.command(Commission::new(order, observer.clone()));
+        }
+        let now = self.common.clock.monotonic();
+        match self.common.reached.of(&order.tenant, &order.device, now) {
+            Some(reach) => reach.command(Commission::new(order, observer.clone())),
             None => observer.became(order.ticket, Fate::Unsent(Unsent::Gone)),
         }
     }

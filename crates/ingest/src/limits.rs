@@ -70,6 +70,14 @@ pub(crate) const UNREAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a command for a device. They lie in the journal as one piece, and in memory until the device has taken them.
 pub(crate) const COMMAND_BYTES_MAX: usize = 128 << 10;
 
+/// Bytes of a command that goes as a datagram: networks carry so many in one piece, and whole ones are lost less often.
+pub(crate) const COMMAND_DATAGRAM_BYTES_MAX: usize = 1200;
+/// So long after a device's last datagram a command goes to where that came from. Networks that translate addresses forget an
+/// idle device after some 30 s to 120 s, and then give what is its own to another.
+pub(crate) const REACH_MAX: Duration = Duration::from_secs(60);
+/// So long the answer to a command that left as a datagram is listened for: there is no link whose end would end that. Nobody is
+/// held up by it, since the next command follows long before.
+pub(crate) const DISPATCH_MAX: Duration = Duration::from_secs(10 * 60);
 /// Commands under way to one worker's devices that wait to be taken up. Whoever sends more is told that it was not sent.
 pub(crate) const ORDERS_MAX: usize = 10_000;
 

@@ -2,9 +2,10 @@
 
 use crate::accept;
 use crate::cutoffs::Whom;
+use crate::dispatch::Letter;
 use crate::limits::{DATAGRAM_BYTES_MAX, DATAGRAMS_IN_A_ROW};
 use crate::worker::{Target, Worker};
-use crate::{Close, Intake, Listener, Now, Peers, Scratch, Verdict};
+use crate::{Close, Fate, Intake, Listener, Now, Order, Peers, Scratch, Verdict};
 use odograph_protocols::Binding;
 use std::cell::RefCell;
 use std::io::ErrorKind;
@@ -136,6 +137,10 @@ impl DatagramSocket {
             let whom = Whom { peer, device: Some(device), listener: &listener };
             worker.common.cutoffs.refused(whom, &refusal, now.monotonic);
         }
+        worker.common.became(peers.fates());
+        if matches!(verdict, Ok(Verdict::Reply(_) | Verdict::Silence)) {
+            meet(worker, &mut peers, peer, now);
+        }
         match verdict {
             Ok(Verdict::Reply(until)) => {
                 for reply in scratch.each_reply() {
@@ -151,6 +156,45 @@ impl DatagramSocket {
         }
     }
 
+    /// Takes a command for the device that comes from there.
+    pub(crate) fn command(self: &Rc<Self>, worker: &Worker, from: SocketAddr, order: &Order) {
+        let now = worker.now();
+        let taken = catch_unwind(AssertUnwindSafe(|| {
+            let mut scratch = worker.scratch.borrow_mut();
+            self.peers.borrow_mut().command(order, from, &worker.common.intake, now, &mut scratch)
+        }));
+        match taken {
+            Ok(Ok(Some((until, letter)))) => {
+                worker.wait(until, now.monotonic, Target::Letter(self.clone(), letter));
+            }
+            Ok(Ok(None)) => {}
+            Ok(Err(error)) => tracing::debug!(%from, %error, "a command could not be journalled"),
+            Err(_) => {
+                // How far it came nobody knows; it does not leave any more.
+                self.drop_peer(worker, from);
+                let mut peers = self.peers.borrow_mut();
+                peers.dispatches().forget(order);
+                peers.dispatches().tell(order.ticket, Fate::Lost(Close::Fault));
+            }
+        }
+        worker.common.became(self.fates());
+    }
+
+    /// Sends a command, if it may leave still.
+    pub(crate) fn post(&self, worker: &Worker, letter: &Letter) {
+        let may = self.peers.borrow_mut().dispatches().turn(letter, worker.now());
+        if may {
+            let taken = self.send(letter.to, &letter.bytes);
+            self.peers.borrow_mut().dispatches().posted(letter, taken);
+        }
+        worker.common.became(self.fates());
+    }
+
+    /// What became of commands since this was asked last.
+    pub(crate) fn fates(&self) -> Vec<(u64, Fate)> {
+        self.peers.borrow_mut().fates()
+    }
+
     /// The server failed over what a peer said, and begins anew with it.
     fn drop_peer(&self, worker: &Worker, peer: SocketAddr) {
         let peer = canonical(peer);
@@ -163,7 +207,8 @@ impl DatagramSocket {
         worker.common.cutoffs.failed(whom, worker.common.clock.monotonic());
     }
 
-    /// Sends an answer; says whether the kernel took it. What it does not take is lost like any datagram: the device sends its own again.
+    /// Sends an answer or a command; says whether the kernel took it. An answer that it does not take is lost like any datagram: the
+    /// device sends its own again.
     pub(crate) fn send(&self, peer: SocketAddr, bytes: &[u8]) -> bool {
         let listener = self.peers.borrow().listener().clone();
         let peer = if listener.local.is_ipv6() { mapped(peer) } else { peer };
@@ -173,7 +218,7 @@ impl DatagramSocket {
                 return true;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-            Err(error) => tracing::debug!(%peer, %error, "an answer could not be sent"),
+            Err(error) => tracing::debug!(%peer, %error, "a datagram could not be sent"),
         }
         false
     }
@@ -199,6 +244,14 @@ impl DatagramSocket {
 
     pub(crate) fn close(&self, why: Close, intake: &Intake, now: Now, scratch: &mut Scratch) {
         let _ = self.peers.borrow_mut().close(why, intake, now, scratch);
+    }
+}
+
+/// Whoever sends commands hears that the device is here whose datagram has just come in.
+fn meet(worker: &Worker, peers: &mut Peers, from: SocketAddr, now: Now) {
+    let met = peers.meet(from, &worker.common.reached, &worker.post, now);
+    if let Some((binding, observer)) = met.zip(worker.common.commands()) {
+        observer.arrived(&binding.tenant, &binding.device);
     }
 }
 

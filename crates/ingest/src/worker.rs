@@ -1,6 +1,7 @@
 //! A worker: one thread with an event loop, a share of the connections, and one set of buffers for all of them.
 
 use crate::command::Commission;
+use crate::dispatch::Letter;
 use crate::gateway::Common;
 use crate::limits::{ORDERS_MAX, READ_BYTES, RELIEF, SWEEP};
 use crate::seats::Seat;
@@ -32,6 +33,8 @@ pub(crate) enum Job {
     Connection { socket: TcpStream, peer: SocketAddr, listener: Arc<Listener>, seat: Seat },
     /// A command for the device of a connection: its place, and its number in the journal.
     Command { place: usize, stream: u64, commission: Commission },
+    /// A command for the device that comes by datagrams from there to this listener.
+    Letter { door: Arc<Listener>, from: SocketAddr, commission: Commission },
     /// A UDP socket to look after.
     Datagrams(Arc<UdpSocket>, Arc<Listener>),
     /// Nobody comes to a listener any more, which says so itself: end what came there, after what is due.
@@ -54,14 +57,14 @@ pub(crate) struct Inbox {
 }
 
 impl Inbox {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { jobs: Mutex::new(Some(VecDeque::new())), came: Notify::new() }
     }
 
     /// Hands it a job. What is not taken is dropped, and no lock is held then: a command says so to whoever sent it.
     pub(crate) fn put(&self, job: Job) {
         let refused = match self.lock().as_mut() {
-            Some(jobs) if !matches!(job, Job::Command { .. }) || jobs.len() < ORDERS_MAX => {
+            Some(jobs) if !matches!(job, Job::Command { .. } | Job::Letter { .. }) || jobs.len() < ORDERS_MAX => {
                 jobs.push_back(job);
                 None
             }
@@ -154,6 +157,8 @@ pub(crate) enum Target {
     Reader(usize, u64),
     /// A datagram to be sent.
     Datagram(Rc<DatagramSocket>, SocketAddr, Box<[u8]>),
+    /// A command as a datagram.
+    Letter(Rc<DatagramSocket>, Letter),
 }
 
 /// Starts a worker on a thread of its own.
@@ -212,6 +217,7 @@ impl Worker {
                 job = inbox.next() => match job {
                     Job::Connection { socket, peer, listener, seat } => tcp::adopt(&self, socket, peer, listener, seat),
                     Job::Command { place, stream, commission } => self.command(place, stream, commission),
+                    Job::Letter { door, from, commission } => self.letter(&door, from, commission),
                     Job::Datagrams(socket, listener) => udp::adopt(&self, &socket, listener),
                     Job::Shut(listener) => self.shut(&listener),
                     // Whoever asked may not wait any more.
@@ -320,6 +326,7 @@ impl Worker {
                         self.answered(waiting.since);
                     }
                 }
+                Target::Letter(socket, letter) => socket.post(self, &letter),
             }
         }
     }
@@ -335,6 +342,16 @@ impl Worker {
             && let Some(order) = commission.accept()
         {
             self.for_one(&link, || link.command(self, &order));
+        }
+    }
+
+    /// Passes a command on to the socket that its device comes to, if that is still there.
+    fn letter(&self, door: &Listener, from: SocketAddr, commission: Commission) {
+        let socket = self.datagram_sockets.borrow().iter().find(|socket| socket.is_at(door)).cloned();
+        if let Some(socket) = socket
+            && let Some(order) = commission.accept()
+        {
+            socket.command(self, from, &order);
         }
     }
 
@@ -379,6 +396,7 @@ impl Worker {
         let (now, mut scratch) = (self.now(), self.scratch.borrow_mut());
         for socket in self.datagram_sockets.borrow().iter() {
             socket.end(whose, &self.common.intake, now, &mut scratch);
+            self.common.became(socket.fates());
         }
         links.len()
     }
@@ -394,6 +412,7 @@ impl Worker {
             if !stays {
                 socket.shut();
                 socket.close(Close::Shut, &self.common.intake, now, &mut scratch);
+                self.common.became(socket.fates());
             }
             stays
         });
@@ -414,6 +433,7 @@ impl Worker {
         let (now, mut scratch) = (self.now(), self.scratch.borrow_mut());
         for socket in self.datagram_sockets.borrow_mut().drain(..) {
             socket.close(why, &self.common.intake, now, &mut scratch);
+            self.common.became(socket.fates());
         }
         drop(scratch);
         let links: Vec<_> = self.links.borrow().iter().map(|(_, link)| link.clone()).collect();
@@ -442,6 +462,7 @@ impl Worker {
         let mut scratch = self.scratch.borrow_mut();
         for socket in self.datagram_sockets.borrow().iter() {
             socket.sweep(&self.common.intake, now, &mut scratch);
+            self.common.became(socket.fates());
         }
     }
 }

@@ -27,6 +27,7 @@ const SILENT: Protocol = Protocol {
     idle_s_max: 3600,
     has_checksum: false,
     datagrams_identify: true,
+    commands_by_datagram: false,
     settings: &[],
     commands: &[],
     open: |_| Box::new(Silence),

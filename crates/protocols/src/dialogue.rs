@@ -347,6 +347,7 @@ mod tests {
         idle_s_max: 60,
         has_checksum: false,
         datagrams_identify: true,
+        commands_by_datagram: false,
         settings: &[Setting { name: "factor", kind: SettingKind::Int, meaning: "" }],
         commands: &[],
         open: |opening| {

@@ -35,6 +35,7 @@ pub fn find(name: &str) -> Option<&'static Protocol> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Transport;
     use std::collections::HashSet;
 
     #[test]
@@ -49,6 +50,8 @@ mod tests {
                 "{file}"
             );
             assert!(!protocol.transports.is_empty() && protocol.frame_max > 0 && protocol.idle_s_max > 0, "{file}");
+            let by_datagram = protocol.transports.contains(&Transport::Udp) && !protocol.commands.is_empty();
+            assert!(by_datagram || !protocol.commands_by_datagram, "{file}: there are no datagrams, or no commands");
             let commands: HashSet<_> = protocol.commands.iter().map(|command| command.name).collect();
             assert_eq!(commands.len(), protocol.commands.len(), "{file}: a command stands twice");
         }

@@ -74,6 +74,9 @@ pub struct Protocol {
     /// Whether its datagrams say from which device they are. One that does not is then nobody's, whatever came from
     /// the same address before.
     pub datagrams_identify: bool,
+    /// Whether a device that comes by datagrams takes commands by them: each is one datagram, back to where the device was
+    /// heard last.
+    pub commands_by_datagram: bool,
     /// Its settings, by listener or device.
     pub settings: &'static [Setting],
     /// The commands it can encode.

@@ -78,6 +78,7 @@ fn found_in_toy<const FAULT: u8>() -> Option<Found> {
         idle_s_max: 1,
         has_checksum: false,
         datagrams_identify: false,
+        commands_by_datagram: false,
         settings: &[],
         commands: &[],
         open: |opening: &Opening<'_>| Box::new(Toy::<FAULT> { count: opening.context.first().copied().unwrap_or(0) }),

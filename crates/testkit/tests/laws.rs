@@ -199,6 +199,7 @@ const fn protocol(framing: Framing, open: fn(&Opening<'_>) -> Box<dyn Session>) 
         idle_s_max: 60,
         has_checksum: true,
         datagrams_identify: false,
+        commands_by_datagram: false,
         settings: &[],
         commands: &[],
         open,

@@ -1007,7 +1007,7 @@ export interface paths {
         put?: never;
         /**
          * Send a command
-         * @description For managers. It waits for the device, which has to come by a TCP connection: over UDP and HTTP no commands are sent. Those of one
+         * @description For managers. It waits for the device: for its TCP connection, or its next UDP datagram. Over HTTP no commands are sent. Those of one
          *     device are sent one after the other.
          */
         post: {
@@ -5294,7 +5294,7 @@ export interface components {
         };
         /** @description What a device can be told. */
         CommandTypes: {
-            /** @description Whether it is here now, by a connection over which commands can be sent. */
+            /** @description Whether it is here now: by a connection over which commands can be sent, or by a datagram in the last minute. */
             connected: boolean;
             /** @description The protocol that it speaks; absent where that is not known yet. */
             protocol?: string | null;

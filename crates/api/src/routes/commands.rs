@@ -92,7 +92,7 @@ impl WantedCommand {
 
 /// Send a command
 ///
-/// For managers. It waits for the device, which has to come by a TCP connection: over UDP and HTTP no commands are sent. Those of one
+/// For managers. It waits for the device: for its TCP connection, or its next UDP datagram. Over HTTP no commands are sent. Those of one
 /// device are sent one after the other.
 #[utoipa::path(post, path = "/api/v1/devices/{id}/commands", tag = "commands", request_body = WantedCommand,
     params(("id" = String, Path, description = "The device's id, or one of its other names.")),
@@ -120,7 +120,7 @@ struct CommandTypes {
     /// The protocol that it speaks; absent where that is not known yet.
     #[serde(skip_serializing_if = "Option::is_none")]
     protocol: Option<String>,
-    /// Whether it is here now, by a connection over which commands can be sent.
+    /// Whether it is here now: by a connection over which commands can be sent, or by a datagram in the last minute.
     connected: bool,
     /// The commands of its protocol.
     types: Vec<CommandType>,

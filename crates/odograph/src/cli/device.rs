@@ -60,7 +60,7 @@ enum Command {
     Import(import::Options),
     /// Say what a device is: its name, its plate, its time zone.
     Set(set::Options),
-    /// Send a command to a device: it waits until the device is there. Commands go over TCP, not over UDP or HTTP.
+    /// Send a command to a device: it waits until the device is there. Commands go over TCP and UDP, not over HTTP.
     #[command(name = "command")]
     Tell(command::Options),
     /// List a device's commands, and what became of them.

@@ -50,6 +50,7 @@ const fn protocol(framing: Framing, transports: &'static [Transport]) -> Protoco
         idle_s_max: 60,
         has_checksum: false,
         datagrams_identify: true,
+        commands_by_datagram: false,
         settings: &[],
         commands: &[],
         open: |_| Box::new(Echo),

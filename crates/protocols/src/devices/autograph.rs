@@ -41,6 +41,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     // Records have one, the header has none that is known.
     has_checksum: false,
     datagrams_identify: true,
+    commands_by_datagram: false,
     settings: &[
         Setting {
             name: "ack",

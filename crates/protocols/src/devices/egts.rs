@@ -59,6 +59,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     idle_s_max: 3600,
     has_checksum: true,
     datagrams_identify: true,
+    commands_by_datagram: false,
     settings: SETTINGS,
     commands: COMMANDS,
     open,

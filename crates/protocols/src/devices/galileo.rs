@@ -50,6 +50,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     // All but Iridium's.
     has_checksum: true,
     datagrams_identify: false,
+    commands_by_datagram: false,
     settings: SETTINGS,
     commands: command::COMMANDS,
     open: |opening| Box::new(GalileoSession::open(opening)),

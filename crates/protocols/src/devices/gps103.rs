@@ -44,6 +44,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     port: 5001,
     transports: &[Transport::Tcp, Transport::Udp],
     datagrams_identify: true,
+    commands_by_datagram: true,
     recognise: |start, _| recognise::recognise(start),
     framing: Framing::Custom(cut),
     frame_max: FRAME_MAX,

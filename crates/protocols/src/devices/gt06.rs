@@ -57,6 +57,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     idle_s_max: 3600,
     has_checksum: true,
     datagrams_identify: false,
+    commands_by_datagram: false,
     settings: &[
         Setting {
             name: "zone",

@@ -49,6 +49,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     port: 5013,
     transports: &[Transport::Tcp, Transport::Udp],
     datagrams_identify: true,
+    commands_by_datagram: true,
     recognise: |start, _| recognise::recognise(start),
     framing: Framing::Told { setting: "binary", cut: framing::cut },
     frame_max: framing::FRAME_MAX,

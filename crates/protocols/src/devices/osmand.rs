@@ -45,6 +45,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     idle_s_max: 10 * 60,
     has_checksum: false,
     datagrams_identify: false,
+    commands_by_datagram: false,
     settings: &[
         Setting {
             name: "zone",

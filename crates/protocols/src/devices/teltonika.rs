@@ -46,6 +46,8 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     // Over TCP; datagrams carry none.
     has_checksum: true,
     datagrams_identify: true,
+    // "UDP commands are sent the same exact way as TCP commands", says the maker's page on codecs.
+    commands_by_datagram: true,
     settings: &[
         Setting {
             name: "model",

@@ -54,6 +54,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     port: 5039,
     transports: &[Transport::Tcp, Transport::Udp],
     datagrams_identify: true,
+    commands_by_datagram: true,
     framing: Framing::Custom(cut),
     recognise: |start, _| recognise::recognise(start),
     frame_max: FRAME_MAX,
@@ -105,6 +106,7 @@ fn open(opening: &Opening<'_>) -> Box<dyn Session> {
         cyrillic: opening.settings.text("charset") == Some("windows-1251"),
         password: opening.settings.text("password").map(CompactString::from),
         sealed: false,
+        datagram_sealed: None,
         tachograph: None,
     };
     session.restore(opening.context);
@@ -118,6 +120,8 @@ struct WialonSession {
     password: Option<CompactString>,
     /// Whether the login named version 2, in which everything that carries data carries a checksum.
     sealed: bool,
+    /// The same of the last datagram, each of which names its version: for commands alone, so that it is not saved.
+    datagram_sealed: Option<bool>,
     /// The tachograph file under way.
     tachograph: Option<block::Tachograph>,
 }
@@ -192,7 +196,7 @@ impl Session for WialonSession {
     }
 
     fn command(&mut self, _device: &str, command: &Command<'_>) -> std::result::Result<Encoded, CommandError> {
-        command::encode(command, self.sealed).map(Encoded::from)
+        command::encode(command, self.datagram_sealed.unwrap_or(self.sealed)).map(Encoded::from)
     }
 }
 
@@ -229,7 +233,7 @@ impl WialonSession {
     }
 
     /// The packet that begins `rest`, which begins at `start` of the frame, and where it ends.
-    fn packet<'a>(&self, rest: &'a [u8], start: usize, out: &mut Out<'_>) -> Result<(Packet<'a>, usize)> {
+    fn packet<'a>(&mut self, rest: &'a [u8], start: usize, out: &mut Out<'_>) -> Result<(Packet<'a>, usize)> {
         let length = rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |end| end.saturating_add(1));
         let (line, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
         let line = text::trimmed(line);
@@ -254,6 +258,7 @@ impl WialonSession {
         note_read("type", kind, kind_at, out);
         if !prefix.is_empty() {
             packet.sealed = self.addressed(&packet, out)?;
+            self.datagram_sealed = Some(packet.sealed);
         }
         Ok((packet, length.saturating_add(size)))
     }
