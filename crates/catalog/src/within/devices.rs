@@ -48,8 +48,9 @@ pub struct DevicePage {
 }
 
 const KIND: &str = "device";
-/// Devices that one statement writes: more take no less time each.
-pub(crate) const WRITE_ROWS: usize = 100;
+/// Devices that one statement writes. More take more time each, since SQLite looks for the name of each argument among all before it,
+/// and memory that it does not give back.
+pub(crate) const WRITE_ROWS: usize = 20;
 pub(crate) const COLUMNS: &str = "id, ids, name, plate, time_zone, device_group, tags, protocol, settings, notes, attributes, state, \
     created, updated, revision, sort_key";
 
