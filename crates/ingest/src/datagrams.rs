@@ -340,7 +340,8 @@ impl Peer {
     /// A command for the device that it is, in bytes, or why it is not sent. What is kept in the journal next is the command.
     fn encoded(&mut self, order: &Order, is_busy: bool, now: Now) -> Result<Encoded, Fate> {
         let is_for = self.dialogue.binding().is_some_and(|binding| order.is_for(binding));
-        let is_near = now.monotonic.saturating_sub(self.heard) <= REACH_MAX;
+        let is_near = now.monotonic.saturating_sub(self.heard) <= REACH_MAX
+            && self.stay.as_ref().is_some_and(|stay| !stay.has_moved());
         if !is_for || !is_near || !self.listener.protocol.commands_by_datagram {
             return Err(Fate::Unsent(Unsent::Gone));
         }

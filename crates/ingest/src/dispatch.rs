@@ -4,7 +4,7 @@
 //! of several devices: a command is therefore known by the device, and an answer counts wherever it comes from.
 
 use crate::command::Flights;
-use crate::limits::DISPATCH_MAX;
+use crate::limits::{DISPATCH_MAX, REACH_MAX};
 use crate::{Close, Fate, Now, Order};
 use compact_str::CompactString;
 use hashbrown::HashMap;
@@ -68,8 +68,15 @@ impl Dispatches {
 
     /// It is the letter's turn: whether it may leave. If not, the last word on it was said, now or before.
     pub(crate) fn turn(&mut self, letter: &Letter, now: Now) -> bool {
+        let is_late = self.under_way.get(&letter.whose).is_some_and(|dispatch| {
+            // The journal took its time, and the address may be somebody else's by now.
+            now.monotonic.saturating_sub(dispatch.since) > REACH_MAX
+        });
         let mut may = false;
-        self.with(letter, |flights| may = flights.turn(now.wall, letter.bytes.len()));
+        self.with(letter, |flights| match is_late {
+            true => flights.not_taken(),
+            false => may = flights.turn(now.wall, letter.bytes.len()),
+        });
         may
     }
 

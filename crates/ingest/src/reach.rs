@@ -133,7 +133,12 @@ impl Stay {
     /// Whether it is this device's, with this protocol, and the device was heard nowhere else since.
     pub(crate) fn holds_for(&self, binding: &Binding, protocol: &'static Protocol) -> bool {
         let is_its = self.reach.whose() == (binding.tenant.as_str(), binding.device.as_str());
-        is_its && self.reach.protocol.name == protocol.name && !self.reach.has_moved.load(Ordering::Acquire)
+        is_its && self.reach.protocol.name == protocol.name && !self.has_moved()
+    }
+
+    /// Whether the device was heard elsewhere since.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.reach.has_moved.load(Ordering::Acquire)
     }
 
     /// The device was heard there.

@@ -42,7 +42,7 @@ struct Board {
     waiting: Mutex<BTreeSet<Recipient>>,
     /// How many these are: mostly none, which is known without a lock.
     count: AtomicUsize,
-    /// Bounded by what may wait, and by the commands under way.
+    /// Bounded by what may wait, each once, and by the commands under way.
     news: UnboundedSender<News>,
 }
 
@@ -185,7 +185,9 @@ impl Commander {
         match self.queue.claim(recipient).await? {
             Some(command) => self.send(command),
             // If one is on its way to it, its end makes it the device's turn again.
-            None => self.board.remove(recipient),
+            None => {
+                self.board.remove(recipient);
+            }
         }
         Ok(())
     }
@@ -276,11 +278,13 @@ impl Board {
         metrics::gauge!("odograph_command_recipients").set(waiting.len() as f64);
     }
 
-    fn remove(&self, recipient: &Recipient) {
+    /// Says whether it was there.
+    fn remove(&self, recipient: &Recipient) -> bool {
         let mut waiting = self.lock();
-        waiting.remove(recipient);
+        let was_there = waiting.remove(recipient);
         self.count.store(waiting.len(), Ordering::Release);
         metrics::gauge!("odograph_command_recipients").set(waiting.len() as f64);
+        was_there
     }
 
     fn any(&self) -> bool {
@@ -304,7 +308,8 @@ impl CommandObserver for Board {
             return;
         }
         let recipient = Recipient { tenant: tenant.to_owned(), device: device.to_owned() };
-        if self.lock().contains(&recipient) {
+        // Once, however often it comes until its turn is looked at: that puts it on the board again, if anything is left.
+        if self.remove(&recipient) {
             self.tell(News::Turn(recipient));
         }
     }
