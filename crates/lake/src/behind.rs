@@ -12,10 +12,11 @@ use compact_str::CompactString;
 use odograph_model::Lsn;
 use std::collections::BTreeMap;
 
-/// Up to where tables have the journal, by table and stream: a table's name is that of its folder.
+/// Up to where tables have the journal, by table and stream, with what a table calls itself: the one that is made in the place of one
+/// that was erased is another one. A table's name is that of its folder.
 pub type Reach = BTreeMap<String, Lsn>;
 
-/// A table that has less of the journal than it had.
+/// A table that has less of the journal than it had, of one of its streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BehindTable {
     /// Whose it is.
@@ -41,19 +42,20 @@ impl<B: Waits> Tables<B> {
     }
 
     fn behind<'a>(&'a self, place: &'a Place, noted: &'a Reach) -> impl Iterator<Item = BehindTable> + 'a {
-        self.iter().filter_map(move |open| {
+        self.iter().flat_map(move |open| {
             let streams = of_streams(place, open);
-            let less =
-                streams.filter_map(|(name, has)| noted.get(&name).filter(|had| has < **had).map(|had| (has, *had)));
-            let (has, had) = less.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))?;
-            Some(BehindTable { tenant: open.tenant.clone(), table: B::SHAPE.name, has, had })
+            let of = move |(name, has): (String, Lsn)| {
+                let had = *noted.get(&name).filter(|had| has < **had)?;
+                Some(BehindTable { tenant: open.tenant.clone(), table: B::SHAPE.name, has, had })
+            };
+            streams.filter_map(of)
         })
     }
 }
 
 fn of_streams<'a, B: Waits>(place: &'a Place, open: &'a Open<B>) -> impl Iterator<Item = (String, Lsn)> + 'a {
     let streams = B::STREAMS.iter().zip(&open.cursors);
-    streams.map(|(stream, has)| (format!("{}/{stream}", place.folder_of(&open.tenant, B::SHAPE)), *has))
+    streams.map(|(stream, has)| (format!("{}/{stream}/{}", place.folder_of(&open.tenant, B::SHAPE), open.id), *has))
 }
 
 impl Writer {
@@ -76,7 +78,7 @@ impl Writer {
         why.is_some()
     }
 
-    /// The tables that have less of the journal than was `noted`.
+    /// The tables that have less of the journal than was `noted`, once for each stream of which that is so.
     pub fn behind(&self, noted: &Reach) -> Vec<BehindTable> {
         let place = &self.common.place;
         self.records.behind(place, noted).chain(self.frames.behind(place, noted)).collect()
@@ -84,6 +86,9 @@ impl Writer {
 
     /// Remembers, until the process ends, that a table lacks what the journal does not have any more.
     pub fn found_incomplete(&self, table: BrokenTable) {
-        self.common.place.incomplete.lock().expect("nobody panics holding it").push(table);
+        let mut incomplete = self.common.place.incomplete.lock().expect("nobody panics holding it");
+        if !incomplete.contains(&table) {
+            incomplete.push(table);
+        }
     }
 }

@@ -127,6 +127,11 @@ impl Table {
         &self.at.name
     }
 
+    /// What its log says that it is: no two have that in common.
+    pub(crate) fn id(&self) -> &str {
+        self.snapshot.metadata().id()
+    }
+
     /// What kind it is.
     pub(crate) const fn shape(&self) -> &'static Shape {
         self.shape

@@ -57,6 +57,8 @@ pub(crate) struct Tables<B: Waits> {
 /// A tenant's table, open for writing.
 pub(crate) struct Open<B: Waits> {
     pub(crate) tenant: CompactString,
+    /// The table's own, which a table that is made anew in its place does not have.
+    pub(crate) id: Box<str>,
     pub(crate) shelf: Arc<Shelf<B>>,
     /// What is in the table, by stream.
     pub(crate) cursors: Vec<Lsn>,
@@ -121,8 +123,9 @@ impl<B: Waits> Tables<B> {
             for stream in B::STREAMS {
                 cursors.push(table.cursor(&application(common.node, stream)).await?.unwrap_or_default());
             }
-            let (tenant, shelf) = (tenant.into(), Arc::new(Shelf::new(&table).await?));
-            Ok::<_, Error>(Open { tenant, shelf, cursors, slot: Slot::Here(Box::new(table)), care_at: Duration::ZERO })
+            let (tenant, id, shelf) = (tenant.into(), table.id().into(), Arc::new(Shelf::new(&table).await?));
+            let slot = Slot::Here(Box::new(table));
+            Ok::<_, Error>(Open { tenant, id, shelf, cursors, slot, care_at: Duration::ZERO })
         });
         let opened = match common.place.stuck.why(&table) {
             Some(why) => Err(Error::Stuck { table: table.clone(), why }),

@@ -268,7 +268,7 @@ fn a_copy_of_a_table_that_is_put_back_is_behind_what_was_noted() {
     speed(&mut one, 5..10);
     one.flush(Lsn(1000), true).unwrap();
     let noted = one.reach(&Reach::new());
-    let places = |reach: &Reach| reach.iter().map(|(name, at)| (name.clone(), at.0)).collect::<Vec<_>>();
+    let places = |reach: &Reach| reach.iter().map(|(name, at)| (without_id(name), at.0)).collect::<Vec<_>>();
     let expected =
         |in_time: u64| [("default/records/in-time".to_owned(), in_time), ("default/records/late".to_owned(), 0)];
     assert_eq!((places(&early), places(&noted)), (expected(500).to_vec(), expected(1000).to_vec()));
@@ -284,8 +284,15 @@ fn a_copy_of_a_table_that_is_put_back_is_behind_what_was_noted() {
     assert_eq!(ids(&one.lake()).unwrap(), (0..10).collect::<Vec<i64>>(), "what is read again, and each once");
     assert_eq!((one.behind(&noted), places(&one.reach(&noted))), (vec![], expected(1000).to_vec()));
     // Of a tenant that is not there, nothing is said: it was erased, perhaps.
-    let gone = Reach::from([("gone/records/in-time".to_owned(), Lsn(7))]);
+    let gone = Reach::from([("gone/records/in-time/1".to_owned(), Lsn(7))]);
     assert_eq!((one.behind(&gone), places(&one.reach(&gone))), (vec![], expected(1000).to_vec()));
+    // Nor of one that was made anew in its place: it is another one.
+    let erased = noted.iter().map(|(name, at)| (format!("{}/1", without_id(name)), Lsn(at.0 + 7000))).collect();
+    assert_eq!(one.behind(&erased), []);
+}
+
+fn without_id(name: &str) -> String {
+    name.rsplit_once('/').unwrap().0.to_owned()
 }
 
 #[test]

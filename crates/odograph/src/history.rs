@@ -148,10 +148,13 @@ impl Place {
         let noted = Noted::open(Arc::new(LocalDisk), self.reach.clone());
         let behind = noted.behind(&writer);
         if !behind.is_empty() {
+            let oldest = self.reader.oldest()?;
+            // A server tells it everybody who looks; a command would be the only one to know.
+            anyhow::ensure!(self.watch.is_some() || !noted::is_lost(&behind, oldest), INCOMPLETE);
             from = noted::back(from, &behind);
             // What goes from the journal after this is in the tables; what went before is told.
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
-            noted::tell(&writer, &behind, self.reader.oldest()?);
+            noted::tell(&writer, &behind, oldest);
         }
         noted.keep(&writer);
         self.opened.store(true, Ordering::Release);
@@ -161,6 +164,10 @@ impl Place {
         Ok((Pipeline::open(&self.reader, tables, from, self.window)?, cursors))
     }
 }
+
+const INCOMPLETE: &str = "a table of history has less than it had: somebody put an older copy in its place, and the journal does not have \
+    all of the rest any more. Put the newest copy of the table back; or start the server, which reads what the journal still has, \
+    and says in its log and in /healthz what is missing";
 
 /// The lake's place: in the data folder, or where the configuration says.
 pub(crate) fn lake(config: &Config, folder: &Folder) -> Result<odograph_lake::Place> {

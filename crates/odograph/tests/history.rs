@@ -485,8 +485,13 @@ fn what_an_older_copy_of_history_lacks_and_the_journal_has_no_more_is_told_by_it
     server.removes(segments - 1);
     assert!(server.stop().success());
     put_back(&place, &kept);
-    let server = serve(&place);
     let counted = "SELECT count(*) AS n, count(DISTINCT id) AS ids FROM records";
+    let alone = place.run(&["sql", counted]);
+    assert!(
+        !alone.status.success() && errors(&alone).contains("older copy"),
+        "a command would be the only one to know"
+    );
+    let server = serve(&place);
     assert_eq!(ask(&place, counted), [json!({"n": 2, "ids": 2})], "the first one and the third");
     let (_, everyone) = server.get("/readyz");
     let (_, full) = common::control(&place.data(), "/readyz");

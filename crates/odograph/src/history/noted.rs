@@ -100,6 +100,11 @@ fn lost(table: &BehindTable, oldest: Option<Lsn>) -> Option<(Lsn, Lsn)> {
     (until > table.has).then_some((table.has, until))
 }
 
+/// Whether something of these is neither in tables nor in the journal.
+pub(super) fn is_lost(behind: &[BehindTable], oldest: Option<Lsn>) -> bool {
+    behind.iter().any(|table| lost(table, oldest).is_some())
+}
+
 /// Says it in the log, and to health where something is missing for good.
 pub(super) fn tell(writer: &Writer, behind: &[BehindTable], oldest: Option<Lsn>) {
     for table in behind {
