@@ -279,7 +279,7 @@ pub(crate) fn migrations(kind: Kind) -> Migrator {
 /// cut back to this size when it has been taken into the file. What its own cache does not hold, the system's does.
 const SQLITE_WRITER: &str = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; \
     PRAGMA busy_timeout = 10000; PRAGMA journal_size_limit = 67108864; PRAGMA temp_store = MEMORY; \
-    PRAGMA cache_size = -512";
+    PRAGMA cache_size = -256";
 /// Others begin and end within a moment.
 const OPEN_TRIES: u32 = 200;
 const OPEN_PAUSE: Duration = Duration::from_millis(50);
@@ -287,7 +287,7 @@ const OPEN_PAUSE: Duration = Duration::from_millis(50);
 const FORGET_TRIES: u32 = 20;
 const FORGET_PAUSE: Duration = Duration::from_millis(250);
 const SQLITE_READER: &str = "PRAGMA query_only = ON; PRAGMA busy_timeout = 10000; PRAGMA temp_store = MEMORY; \
-    PRAGMA cache_size = -256";
+    PRAGMA cache_size = -64";
 
 /// In order. What was released never changes: a change is one more line.
 const MIGRATIONS: &[(i64, &str, &str)] = &[

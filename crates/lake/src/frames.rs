@@ -94,16 +94,17 @@ pub(crate) struct FrameBuffer {
 
 impl FrameBuffer {
     /// Adds an entry of the journal of `node`.
-    pub(crate) fn push(&mut self, node: u16, row: &FrameRow<'_>, now: Duration) {
+    pub(crate) fn push(&mut self, node: u16, row: &FrameRow<'_>, now: Duration) -> Result<(), Error> {
         self.open.push(node, row);
         self.open_bytes += bytes_of(row);
         self.count += 1;
         self.bytes += bytes_of(row);
         self.first.get_or_insert(First { place: row.place, since: now });
         if self.open.len() >= OPEN_ROWS_MAX || self.open_bytes >= OPEN_BYTES_MAX {
-            self.full.push(self.open.sealed());
+            self.full.push(self.open.sealed()?);
             (self.open, self.open_bytes) = (Rows::default(), 0);
         }
+        Ok(())
     }
 }
 
@@ -125,8 +126,9 @@ impl Waits for FrameBuffer {
     }
 
     fn batches(&mut self) -> Result<Vec<RecordBatch>, Error> {
-        let open = (self.open.len() > 0).then(|| self.open.sealed());
-        self.full.iter().chain(&open).map(|rows| Ok(rows.batch()?)).collect()
+        let full = self.full.iter().map(Sealed::batch);
+        let open = (self.open.len() > 0).then(|| self.open.batch());
+        Ok(full.chain(open).collect::<Result<_, _>>()?)
     }
 
     fn summary(&self) -> &() {

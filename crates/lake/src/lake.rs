@@ -253,8 +253,7 @@ impl Writer {
         if row.place < open.cursors[0] {
             return Ok(());
         }
-        open.shelf.add(0, |buffer| buffer.push(node, row, now));
-        Ok(())
+        open.shelf.add(0, |buffer| buffer.push(node, row, now))
     }
 
     /// Puts events in the place of all that there are in a scope, in one commit. The table appears with its first event.

@@ -36,9 +36,17 @@ pub enum SettingKind {
     Reply(usize),
 }
 
-/// Settings as they were given: names and texts, checked against the protocol's list.
+/// Settings as they were given: names and texts, checked against the protocol's list. Most devices have none, and each has these: so
+/// none take one word.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Settings(BTreeMap<String, String>);
+#[expect(clippy::box_collection, reason = "there is one for each device, and an empty map takes three words")]
+pub struct Settings(Option<Box<BTreeMap<String, String>>>);
+
+impl From<BTreeMap<String, String>> for Settings {
+    fn from(settings: BTreeMap<String, String>) -> Self {
+        Self((!settings.is_empty()).then(|| Box::new(settings)))
+    }
+}
 
 /// A setting that the protocol does not take.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,17 +86,18 @@ impl Settings {
             }
             settings.insert(name.to_owned(), value.to_owned());
         }
-        Ok(Self(settings))
+        Ok(settings.into())
     }
 
     /// Settings as they were recorded, unchecked: what is not understood is left alone.
     pub fn recorded<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let settings = pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+        settings.collect::<BTreeMap<_, _>>().into()
     }
 
     /// A text.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.0.as_ref()?.get(name).map(String::as_str)
     }
 
     /// A whole number.
@@ -114,19 +123,17 @@ impl Settings {
     /// These settings with `others` above them.
     #[must_use]
     pub fn overlaid(&self, others: &Self) -> Self {
-        let mut all = self.0.clone();
-        all.extend(others.0.iter().map(|(name, value)| (name.clone(), value.clone())));
-        Self(all)
+        Self::recorded(self.iter().chain(others.iter()))
     }
 
     /// All names and values, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0.iter().flat_map(|settings| settings.iter()).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 }
 

@@ -1,16 +1,20 @@
 //! Entries that wait, in few bytes. There may be several for each connection that is open, so what follows from other columns
 //! or is the same for many rows is made a column only when somebody wants to read it.
 
-use super::{FrameRow, fixed};
+use super::{CONTEXT, DECISION, FrameRow, KIND, PAYLOAD, PLACE, STREAM, fixed};
+use crate::columns::{DEVICE, RECEIVED};
 use crate::rows::{day_of, written};
 use compact_str::{CompactString, format_compact};
 use datafusion::arrow::array::{
-    ArrayRef, BinaryArray, BinaryBuilder, Date32Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampMicrosecondArray, UInt32Array,
+    Array, ArrayRef, AsArray as _, BinaryBuilder, Date32Array, DictionaryArray, Int32Array, Int64Array, RecordBatch,
+    StringArray, TimestampMicrosecondArray, UInt8Array, UInt32Array,
 };
-use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::compute::cast;
+use datafusion::arrow::datatypes::{DataType, Int64Type, Schema, UInt8Type};
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::ipc::CompressionType;
+use datafusion::arrow::ipc::reader::StreamReader;
+use datafusion::arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use hashbrown::HashMap;
 use odograph_model::Time;
 use std::sync::Arc;
@@ -34,19 +38,12 @@ pub(super) struct Rows {
     decision: BinaryBuilder,
 }
 
-/// Rows of which there will be no more.
+/// Rows of which there will be no more, packed: they wait for minutes, and hardly anybody asks for them meanwhile.
 pub(super) struct Sealed {
-    devices: StringArray,
-    device: UInt32Array,
-    received: TimestampMicrosecondArray,
-    place: Int64Array,
-    stream: Int64Array,
-    kind: Vec<u8>,
+    /// [`Rows::narrow`], as Arrow writes it to files.
+    packed: Box<[u8]>,
     kinds: Kinds,
     origins: Vec<Origin>,
-    payload: BinaryArray,
-    context: BinaryArray,
-    decision: BinaryArray,
 }
 
 /// What kinds of entries are called, as far as they have names.
@@ -98,44 +95,99 @@ impl Rows {
         self.place.len()
     }
 
-    /// A copy that takes as much memory as it needs.
-    pub(super) fn sealed(&self) -> Sealed {
-        Sealed {
-            devices: StringArray::from_iter_values(&self.devices),
-            device: self.device.clone().into(),
-            received: TimestampMicrosecondArray::from(self.received.clone()).with_timezone("UTC"),
-            place: self.place.clone().into(),
-            stream: self.stream.clone().into(),
-            kind: self.kind.clone(),
-            kinds: self.kinds.clone(),
-            origins: self.origins.clone(),
-            payload: self.payload.finish_cloned(),
-            context: self.context.finish_cloned(),
-            decision: self.decision.finish_cloned(),
-        }
+    /// A copy that takes as little memory as it can.
+    pub(super) fn sealed(&self) -> Result<Sealed, ArrowError> {
+        let packed = packed(&self.narrow()?)?;
+        Ok(Sealed { packed, kinds: self.kinds.clone(), origins: self.origins.clone() })
+    }
+
+    /// All columns, in their order.
+    pub(super) fn batch(&self) -> Result<RecordBatch, ArrowError> {
+        wide(&self.narrow()?, &self.kinds, &self.origins)
+    }
+
+    /// What does not follow from anything else. Numbers that mostly grow are how far they are from the one before, and a conversation
+    /// how far its beginning is from the entry, so that most of their bytes are zeros.
+    fn narrow(&self) -> Result<RecordBatch, ArrowError> {
+        let names = StringArray::from_iter_values(&self.devices);
+        let devices = DictionaryArray::try_new(UInt32Array::from(self.device.clone()), Arc::new(names))?;
+        let streams = self.place.iter().zip(&self.stream).map(|(place, stream)| place.wrapping_sub(*stream));
+        let columns: [(_, ArrayRef); 8] = [
+            (DEVICE, Arc::new(devices)),
+            (RECEIVED, Arc::new(steps(&self.received))),
+            (PLACE, Arc::new(steps(&self.place))),
+            (STREAM, Arc::new(Int64Array::from_iter_values(streams))),
+            (KIND, Arc::new(UInt8Array::from(self.kind.clone()))),
+            (PAYLOAD, Arc::new(self.payload.finish_cloned())),
+            (CONTEXT, Arc::new(self.context.finish_cloned())),
+            (DECISION, Arc::new(self.decision.finish_cloned())),
+        ];
+        let nullable = |name: &str| matches!(name, CONTEXT | DECISION);
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, nullable(name))))
     }
 }
 
 impl Sealed {
     /// All columns, in their order.
     pub(super) fn batch(&self) -> Result<RecordBatch, ArrowError> {
-        let origins = || self.origins.iter().flat_map(|origin| std::iter::repeat_n(origin, origin.rows));
-        let days = self.received.values().iter().map(|at| day_of(Time(at.div_euclid(1000))));
-        let columns: Vec<ArrayRef> = vec![
-            take(&self.devices, &self.device, None)?,
-            Arc::new(self.received.clone()),
-            Arc::new(self.place.clone()),
-            Arc::new(Int32Array::from_iter_values(origins().map(|origin| origin.node))),
-            Arc::new(Int64Array::from_iter_values(origins().map(|origin| origin.segment))),
-            Arc::new(self.stream.clone()),
-            Arc::new(StringArray::from_iter_values(self.kind.iter().map(|kind| self.kinds.name(*kind)))),
-            Arc::new(self.payload.clone()),
-            Arc::new(self.context.clone()),
-            Arc::new(self.decision.clone()),
-            Arc::new(Date32Array::from_iter_values(days)),
-        ];
-        RecordBatch::try_new(Arc::new(Schema::new(fixed())), columns)
+        wide(&unpacked(&self.packed)?, &self.kinds, &self.origins)
     }
+}
+
+/// All columns, made of [`Rows::narrow`].
+fn wide(narrow: &RecordBatch, kinds: &Kinds, origins: &[Origin]) -> Result<RecordBatch, ArrowError> {
+    let column = |name: &str| {
+        let missing = || ArrowError::SchemaError(format!("rows that were packed have no column {name}"));
+        narrow.column_by_name(name).ok_or_else(missing)
+    };
+    let origins = || origins.iter().flat_map(|origin| std::iter::repeat_n(origin, origin.rows));
+    let (received, places) = (sums(column(RECEIVED)?), sums(column(PLACE)?));
+    let streams = places.iter().zip(column(STREAM)?.as_primitive::<Int64Type>().values());
+    let streams = Int64Array::from_iter_values(streams.map(|(place, back)| place.wrapping_sub(*back)));
+    let days = Date32Array::from_iter_values(received.iter().map(|at| day_of(Time(at.div_euclid(1000)))));
+    let kinds = column(KIND)?.as_primitive::<UInt8Type>().values().iter().map(|kind| kinds.name(*kind));
+    let columns: Vec<ArrayRef> = vec![
+        cast(column(DEVICE)?, &DataType::Utf8)?,
+        Arc::new(TimestampMicrosecondArray::from(received).with_timezone("UTC")),
+        Arc::new(Int64Array::from(places)),
+        Arc::new(Int32Array::from_iter_values(origins().map(|origin| origin.node))),
+        Arc::new(Int64Array::from_iter_values(origins().map(|origin| origin.segment))),
+        Arc::new(streams),
+        Arc::new(StringArray::from_iter_values(kinds)),
+        column(PAYLOAD)?.clone(),
+        column(CONTEXT)?.clone(),
+        column(DECISION)?.clone(),
+        Arc::new(days),
+    ];
+    RecordBatch::try_new(Arc::new(Schema::new(fixed())), columns)
+}
+
+/// How far each number is from the one before.
+fn steps(values: &[i64]) -> Int64Array {
+    let mut before = 0;
+    Int64Array::from_iter_values(values.iter().map(|value| value.wrapping_sub(std::mem::replace(&mut before, *value))))
+}
+
+/// The numbers again.
+fn sums(steps: &dyn Array) -> Vec<i64> {
+    let mut value = 0_i64;
+    let next = |step: &i64| {
+        value = value.wrapping_add(*step);
+        value
+    };
+    steps.as_primitive::<Int64Type>().values().iter().map(next).collect()
+}
+
+fn packed(batch: &RecordBatch) -> Result<Box<[u8]>, ArrowError> {
+    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+    let mut writer = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options)?;
+    writer.write(batch)?;
+    Ok(writer.into_inner()?.into())
+}
+
+fn unpacked(bytes: &[u8]) -> Result<RecordBatch, ArrowError> {
+    let nothing = || ArrowError::IpcError("rows that were packed are none".to_owned());
+    StreamReader::try_new(bytes, None)?.next().ok_or_else(nothing)?
 }
 
 impl Kinds {
@@ -179,7 +231,8 @@ mod tests {
             rows.push(5, &row);
         }
         assert_eq!(rows.len(), 4);
-        let table = pretty_format_batches(&[rows.sealed().batch().unwrap()]).unwrap().to_string();
+        assert_eq!(rows.sealed().unwrap().batch().unwrap(), rows.batch().unwrap(), "also when they were packed");
+        let table = pretty_format_batches(&[rows.batch().unwrap()]).unwrap().to_string();
         let expected = "\
 +--------+--------------------------+-------+------+---------+--------+--------+---------+---------+----------+------------+
 | device | received                 | place | node | segment | stream | kind   | payload | context | decision | day        |
