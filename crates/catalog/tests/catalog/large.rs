@@ -22,6 +22,7 @@ async fn fill_many(url: &str) {
             search, created, updated, revision) \
             SELECT 'north', 'm' || n, '[\"m' || n || '\"]', '', '', '[]', '', '{{}}', repeat('n', 200), '{{}}', 'new', '', '', 0, 0, n \
             FROM generate_series(1, {MANY}) AS n; \
+        INSERT INTO device_ids (tenant, id, device) SELECT 'north', 'm' || n, 'm' || n FROM generate_series(1, {MANY}) AS n; \
         INSERT INTO audit (tenant, seq, time, actor_kind, actor_id, actor_name, action, kind, object, became) \
             SELECT 'south', 1000 + n, 0, 'user', '', '', 'device.update', 'device', '', repeat('ü', 30000) \
             FROM generate_series(1, 100) AS n"
