@@ -118,10 +118,16 @@ fn those_who_serve_change_things_while_a_copy_waits_for_its_disk() {
         if large(&place, &catalog).await.is_none() {
             return;
         }
-        let (carried, done) = (Cell::new(0), Cell::new(false));
+        let (carried, changed, done) = (Cell::new(0), Cell::new(false), Cell::new(false));
         let to = place.folder.path().join("copy.sqlite");
+        let slowly = |rows| {
+            carried.set(rows);
+            if !changed.get() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
         let copying = async {
-            copy(&place.url, &to, &|rows| carried.set(rows)).await.unwrap();
+            copy(&place.url, &to, &slowly).await.unwrap();
             done.set(true);
         };
         let changing = async {
@@ -136,6 +142,7 @@ fn those_who_serve_change_things_while_a_copy_waits_for_its_disk() {
                 .await
                 .unwrap();
             within.delete_device("m2").await.unwrap();
+            changed.set(true);
             assert!(!done.get(), "none of that waited for the copy");
         };
         tokio::join!(copying, changing);
