@@ -1,7 +1,7 @@
 //! The porter opens and closes the doors of listeners that people made in the catalog, as it says, while the server runs.
 //!
 //! What is to be done is decided in [`book`]; here it is done, on a thread of its own, because a door that closes waits a moment until its
-//! address is free, and certificates are on a disk. What the catalog said last is kept in a file ([`file`]): a server begins with that, and
+//! address is free, and certificates are on a disk. What the catalog said last is kept in a file ([`mod@file`]): a server begins with that, and
 //! no device waits for the catalog. What cannot be opened is told, and tried again; it never ends the server.
 
 mod book;
