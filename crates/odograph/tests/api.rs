@@ -4,7 +4,7 @@ mod client;
 mod common;
 
 use client::Client;
-use common::{Device, Place, Server, moment};
+use common::{Device, Place, Server, moment, until};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_model::Time;
 use serde_json::{Value, json};
@@ -18,17 +18,6 @@ fn token(place: &Place, more: &[&str]) -> String {
 
 fn owner(place: &Place, server: &Server) -> Client {
     Client::with_token(server.http(), &token(place, &["--role", "owner"]))
-}
-
-/// Waits until something is so: what devices do comes to people a moment later.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..600 {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    panic!("waited in vain for {what}");
 }
 
 #[test]

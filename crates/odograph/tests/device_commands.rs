@@ -5,7 +5,7 @@ mod client;
 mod common;
 
 use client::Client;
-use common::{Place, Server, errors};
+use common::{Place, Server, errors, until};
 use serde_json::{Value, json};
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -14,24 +14,10 @@ use std::time::Duration;
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A minute and more.
-const TRIES: u32 = 6000;
-const PAUSE: Duration = Duration::from_millis(10);
-
 fn owner(place: &Place, server: &Server) -> Client {
     let text = place.text(&["token", "create", "--role", "owner", "--json"]);
     let made: Value = serde_json::from_str(&text).expect("JSON");
     Client::with_token(server.http(), made["secret"].as_str().expect("a secret"))
-}
-
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..TRIES {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("waited in vain for {what}");
 }
 
 /// CRC-16 with a reflected polynomial.

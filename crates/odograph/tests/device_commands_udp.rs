@@ -5,17 +5,13 @@ mod client;
 mod common;
 
 use client::Client;
-use common::{Place, Server};
+use common::{Place, Server, until};
 use serde_json::{Value, json};
 use std::net::UdpSocket;
 use std::time::Duration;
 
 /// Longer than anything takes here.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A minute and more.
-const TRIES: u32 = 6000;
-const PAUSE: Duration = Duration::from_millis(10);
 
 const ID: &str = "352093086403655";
 const PING: &str = "#AP#\r\n";
@@ -66,17 +62,6 @@ impl Tracker {
 fn send(api: &Client, wanted: &Value) -> i64 {
     let queued = api.post(&format!("/api/v1/devices/{ID}/commands"), wanted).of(201);
     queued["number"].as_i64().expect("a number")
-}
-
-/// Waits until something is so.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    for _ in 0..TRIES {
-        if let Some(found) = look() {
-            return found;
-        }
-        std::thread::sleep(PAUSE);
-    }
-    panic!("waited in vain for {what}");
 }
 
 fn command(api: &Client, number: i64) -> Value {

@@ -314,3 +314,18 @@ pub(crate) fn told(records: &[Value]) -> Vec<(String, String)> {
     let text = |value: &Value| value.as_str().expect("a text").to_owned();
     records.iter().map(|record| (text(&record["device"]), text(&record["time"]))).collect()
 }
+
+/// Waits until something is so: what devices and servers do is seen a moment later.
+pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    for _ in 0..TRIES {
+        if let Some(found) = look() {
+            return found;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    panic!("waited in vain for {what}");
+}
+
+/// A minute and more.
+const TRIES: u32 = 6000;
+const PAUSE: Duration = Duration::from_millis(10);
