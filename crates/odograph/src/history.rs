@@ -458,6 +458,8 @@ impl Run {
                 let before = pipeline.progress().frames;
                 caught_up = pipeline.read_live(durable, outlet)?;
                 self.place.watch.iter().filter(|_| caught_up).for_each(Watch::complete);
+                // Before anyone is told: whoever knows that it was read finds what waits in the numbers.
+                self.measure(&pipeline, durable);
                 self.history.publish(None, &pipeline, durable);
                 measure_handover(before, pipeline.progress().frames, outlet);
             }

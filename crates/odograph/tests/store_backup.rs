@@ -7,7 +7,7 @@ mod gateway;
 
 use common::{Device, Place, Server, errors};
 use emulators::{Emulator, Kind, Line, settings};
-use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted, settled};
+use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted};
 use serde_json::Value;
 
 /// The variables with which the same store is the place of backups.
@@ -42,7 +42,7 @@ fn s3_holds_backups_and_a_store_that_is_away_has_none_of_what_was_begun() {
     let gateway = Gateway::new(Kind::S3, &line, "0");
     let server = gateway.serve("wialon");
     send(&server, 0..50);
-    settled(&server);
+    gateway.settled(&server);
     let backup = || gateway.command(&["backup", "--json"]);
     let made: Value = serde_json::from_str(&said(backup(), &line)).expect("JSON");
     assert_eq!(made["sent"]["bytes"], made["bytes"], "{made}");
@@ -86,7 +86,7 @@ fn s3_holds_backups_and_a_store_that_is_away_has_none_of_what_was_begun() {
     // What the old machine committed after the backup is known: its device sends it again, and more.
     send(&server, 55..70);
     assert_eq!(beside.ask_again(COUNTED), counted(&[("1", 70)]));
-    settled(&server);
+    beside.settled(&server);
     assert!(server.stop().success());
     assert_eq!(beside.ask_again(COUNTED), counted(&[("1", 70)]), "afterwards");
 

@@ -8,7 +8,7 @@ mod tracker;
 
 use common::{Device, Server, errors};
 use emulators::{Emulator, Kind, Line};
-use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted, settled};
+use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tracker::{DEVICE, Tracker};
@@ -57,7 +57,7 @@ fn kept_small(kind: Kind) {
     let server = gateway.serve("wialon");
     let summed_up = |table: &str| !store.names(&format!("history/default/{table}/_delta_log/_last")).is_empty();
     let sent = send_until(&server, "1", || summed_up("records") && summed_up("frames"));
-    settled(&server);
+    gateway.settled(&server);
     let commits = store.names("history/default/records/_delta_log/0").len();
     assert!(commits > 100, "a checkpoint stands for a hundred commits, and there are {commits}");
     for table in ["records", "frames"] {

@@ -7,7 +7,7 @@ mod gateway;
 
 use common::{Device, Server, moment};
 use emulators::{Emulator, KEY, Kind, Line};
-use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted, settled};
+use gateway::{COUNTED, Gateway, PAUSE, TRIES, counted};
 use serde_json::json;
 
 fn send(server: &Server, device: &str, seconds: std::ops::Range<u32>) {
@@ -99,8 +99,8 @@ fn two_at_once(kind: Kind) {
     let of_two = "SELECT count(*) AS records FROM records WHERE device = '2'";
     assert_eq!(one.ask_again(of_one), [json!({"records": 60})]);
     assert_eq!(two.ask_again(of_two), [json!({"records": 60})]);
-    settled(&server_of_one);
-    settled(&server_of_two);
+    one.settled(&server_of_one);
+    two.settled(&server_of_two);
     assert!(server_of_one.stop().success() && server_of_two.stop().success());
     assert_eq!(one.ask_again(COUNTED), counted(&[("1", 60), ("2", 60)]), "from one folder");
     assert_eq!(two.ask_again(COUNTED), counted(&[("1", 60), ("2", 60)]), "from the other");
@@ -127,7 +127,7 @@ fn moved(kind: Kind) {
     let (one, two) = (Gateway::new(kind, &line, "0"), Gateway::new(kind, &line, "1"));
     let (server_of_one, server_of_two) = (one.serve("wialon"), two.serve("wialon"));
     send(&server_of_one, "1", 0..20);
-    settled(&server_of_one);
+    one.settled(&server_of_one);
     // With a commit of its own, the other one sees what the first one committed.
     send(&server_of_two, "2", 0..1);
     let both = counted(&[("1", 20), ("2", 1)]);
@@ -140,7 +140,7 @@ fn moved(kind: Kind) {
     assert_eq!(two.ask_again(COUNTED), both);
     // The device comes to it, and sends some of it again.
     send(&server_of_two, "1", 10..30);
-    settled(&server_of_two);
+    two.settled(&server_of_two);
     assert_eq!(two.ask_again(COUNTED), counted(&[("1", 30), ("2", 1)]), "each once");
     assert!(server_of_one.stop().success() && server_of_two.stop().success());
     assert_eq!(one.ask_again(COUNTED), counted(&[("1", 30), ("2", 1)]));

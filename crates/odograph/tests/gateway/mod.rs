@@ -53,6 +53,13 @@ impl Gateway {
         panic!("it does not go on: {last}");
     }
 
+    /// Waits until everything that was acknowledged is in the store.
+    pub(crate) fn settled(&self, server: &Server) {
+        // The gauge counts what was read, and a question is answered once everything was.
+        self.ask_again("SELECT count(*) FROM records");
+        server.metric_becomes("odograph_pipeline_uncommitted_bytes 0");
+    }
+
     pub(crate) fn exported(&self) -> Vec<(String, String)> {
         let output = self.command(&["export", "records"]).output().expect("the command runs");
         let text = String::from_utf8(output.stdout).expect("UTF-8");
@@ -69,9 +76,4 @@ pub(crate) const COUNTED: &str =
 
 pub(crate) fn counted(devices: &[(&str, u32)]) -> Vec<Value> {
     devices.iter().map(|(device, count)| json!({"device": device, "records": count, "ids": count})).collect()
-}
-
-/// Waits until all that was read is in the store.
-pub(crate) fn settled(server: &Server) {
-    server.metric_becomes("odograph_pipeline_uncommitted_bytes 0");
 }
