@@ -3,6 +3,7 @@
 //! Bytes, the durable mark and the time go in. Entries for the journal, bytes for the device and an end come out. All
 //! bytes of the stream come to lie in the journal: as frames, as skipped bytes, or as the remainder at its end.
 
+use crate::address::Address;
 use crate::command::Flights;
 use crate::cutoffs::NO_FRAME;
 use crate::held::{Cutting, Held};
@@ -96,9 +97,7 @@ impl Close {
 /// A connection.
 pub struct Connection {
     listener: Arc<Listener>,
-    peer: SocketAddr,
-    /// Who listens until it is clear which protocol is spoken. So long, all bytes are held.
-    undecided: Option<Box<Detector>>,
+    peer: Address,
     dialogue: Dialogue,
     stream: Stream,
     held: Held,
@@ -111,7 +110,7 @@ pub struct Connection {
     opened: Moment,
     heard: Moment,
     /// Bytes in the journal since it was last durable up to all of them, and up to where that is.
-    ahead: u64,
+    ahead: u32,
     ahead_until: Lsn,
     /// Whoever is there passes on what devices say; and one of them was let in.
     passes_on: bool,
@@ -122,6 +121,8 @@ pub struct Connection {
 /// What few connections have at a time.
 #[derive(Default)]
 struct Seldom {
+    /// Who listens until it is clear which protocol is spoken. So long, all bytes are held.
+    undecided: Option<Box<Detector>>,
     /// Bytes skipped since the last frame.
     skipped: usize,
     closing: Option<Close>,
@@ -172,11 +173,11 @@ impl Connection {
         let dialogue = listener.dialogue();
         scratch.begin(&listener, peer, &dialogue);
         let (stream, _) = intake.journal.open_stream(now.wall.0, scratch.context(), scratch.bound())?;
-        let undecided = listener.is_common().then(|| Box::new(Detector::new(listener.transport)));
+        let undecided = || Seldom { undecided: Some(Box::new(Detector::new(listener.transport))), ..Seldom::default() };
+        let seldom = listener.is_common().then(|| Box::new(undecided()));
         Ok(Self {
             listener,
-            peer,
-            undecided,
+            peer: peer.into(),
             dialogue,
             stream,
             held: Held::default(),
@@ -189,7 +190,7 @@ impl Connection {
             ahead_until: Lsn(0),
             passes_on: false,
             let_in: false,
-            seldom: None,
+            seldom,
         })
     }
 
@@ -206,17 +207,17 @@ impl Connection {
             self.heard = now.monotonic.into();
         }
         let before = self.device().cloned();
-        scratch.begin(&self.listener, self.peer, &self.dialogue);
+        scratch.begin(&self.listener, self.peer(), &self.dialogue);
         let mut held = std::mem::take(&mut self.held);
         let needs = held.needs();
         let bytes = held.with(input);
         if self.decide(bytes) {
-            scratch.begin(&self.listener, self.peer, &self.dialogue);
+            scratch.begin(&self.listener, self.peer(), &self.dialogue);
         }
         self.prompt(bytes, scratch);
         let is_of_one = self.is_of_one() && !self.passes_on;
         let paused = is_of_one && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
-        let cut = match self.undecided {
+        let cut = match self.detector() {
             _ if paused => {
                 // Not a byte more is taken in, so that nothing is acknowledged: the device keeps it, and comes again.
                 self.end(Close::Refused);
@@ -248,13 +249,14 @@ impl Connection {
     /// Whether it is clear now which protocol is spoken, and was not before. It is spoken from the first byte on, which the
     /// journal is told with what comes next.
     fn decide(&mut self, bytes: &[u8]) -> bool {
-        let Some(detector) = self.undecided.as_mut().filter(|_| !bytes.is_empty()) else { return false };
+        let detector = self.seldom.as_mut().and_then(|seldom| seldom.undecided.as_mut());
+        let Some(detector) = detector.filter(|_| !bytes.is_empty()) else { return false };
         match detector.hear(bytes) {
             Detected::Protocol(protocol) => {
                 self.listener = self.listener.decided(protocol);
                 self.dialogue = self.listener.dialogue();
                 self.stream.renew();
-                self.undecided = None;
+                self.decided();
                 return true;
             }
             // What it is may be found out later, by a person or a newer version: as much as may be is kept for that.
@@ -268,7 +270,7 @@ impl Connection {
 
     /// Whoever waits before he says what shows who he is would wait for ever.
     fn prompt(&mut self, bytes: &[u8], scratch: &mut Scratch) {
-        if let Some(detector) = self.undecided.as_ref().filter(|_| !self.prompted && self.closing().is_none())
+        if let Some(detector) = self.detector().filter(|_| !self.prompted && self.closing().is_none())
             && let Some(prompt) = detector.prompt(bytes)
         {
             scratch.say(prompt);
@@ -363,7 +365,7 @@ impl Connection {
         }
         let appended = scratch.append(intake, &mut self.stream, bytes, now.wall)?;
         let caught_up = intake.journal.durable() >= self.ahead_until;
-        let bytes = appended.end.0.saturating_sub(appended.first.0);
+        let bytes = u32::try_from(appended.end.0.saturating_sub(appended.first.0)).unwrap_or(u32::MAX);
         self.ahead = if caught_up { bytes } else { self.ahead.saturating_add(bytes) };
         self.ahead_until = appended.end;
         if scratch.replies().is_empty() {
@@ -389,7 +391,7 @@ impl Connection {
                 return Ok(None);
             }
         };
-        scratch.begin(&self.listener, self.peer, &self.dialogue);
+        scratch.begin(&self.listener, self.peer(), &self.dialogue);
         scratch.say(&bytes.bytes);
         let appended = scratch.append(intake, &mut self.stream, &[], now.wall);
         if appended.is_err() {
@@ -440,6 +442,19 @@ impl Connection {
 
     fn seldom(&mut self) -> &mut Seldom {
         self.seldom.get_or_insert_default()
+    }
+
+    fn detector(&self) -> Option<&Detector> {
+        self.seldom.as_ref()?.undecided.as_deref()
+    }
+
+    /// It is clear which protocol is spoken.
+    fn decided(&mut self) {
+        match &mut self.seldom {
+            Some(seldom) if seldom.closing.is_some() => seldom.undecided = None,
+            // There is nothing else before a frame has come.
+            _ => self.seldom = None,
+        }
     }
 
     fn closing(&self) -> Option<Close> {
@@ -519,10 +534,10 @@ impl Connection {
         if self.heard.until(now.monotonic) > Duration::from_secs(self.listener.protocol.idle_s_max.into()) {
             return Some(Close::Idle);
         }
-        if self.undecided.is_some() && self.opened.until(now.monotonic) > limits.undecided_max {
+        if self.detector().is_some() && self.opened.until(now.monotonic) > limits.undecided_max {
             return Some(Close::Undecided);
         }
-        if self.undecided.is_none()
+        if self.detector().is_none()
             && let Some((bytes, moment)) = self.held.waiting()
             && bytes > FRAME_TIME_FREE_BYTES
             && since(moment) > limits.frame_time_max
@@ -584,7 +599,7 @@ impl Connection {
             remainder = &[];
         }
         let tally = std::mem::take(&mut scratch.tally);
-        scratch.begin(&self.listener, self.peer, &self.dialogue);
+        scratch.begin(&self.listener, self.peer(), &self.dialogue);
         let why = self.why(why);
         let text = match why {
             Close::Garbage(detail) => format!("{}: {detail}", why.name()),
@@ -606,7 +621,7 @@ impl Connection {
         now: Now,
         scratch: &mut Scratch,
     ) -> Result<&'h [u8], AppendError> {
-        scratch.begin(&self.listener, self.peer, &self.dialogue);
+        scratch.begin(&self.listener, self.peer(), &self.dialogue);
         let bytes = held.rest();
         let waited = matches!(self.listener.protocol.framing, Framing::Told { .. });
         if !waited || held.has_frames() || self.closing().is_some() || bytes.is_empty() {
@@ -638,8 +653,8 @@ impl Connection {
     }
 
     /// The device's address.
-    pub const fn peer(&self) -> SocketAddr {
-        self.peer
+    pub fn peer(&self) -> SocketAddr {
+        self.peer.into()
     }
 
     /// Where the device arrived.

@@ -6,6 +6,7 @@
 
 mod accept;
 mod access;
+mod address;
 mod arrival;
 mod command;
 mod connection;

@@ -94,7 +94,7 @@ pub(crate) const ENTRY_WORK_BYTES: usize = 512;
 /// What one connection may have in the journal that is not durable yet before it is heard again. All connections together
 /// make what a commit has to write and everyone has to wait for; at a commit each few milliseconds, this is more than
 /// any device sends.
-pub(crate) const AHEAD_BYTES_MAX: u64 = 16 << 10;
+pub(crate) const AHEAD_BYTES_MAX: u32 = 16 << 10;
 
 /// Datagrams in a row from one socket before the connections have their turn.
 pub(crate) const DATAGRAMS_IN_A_ROW: usize = 256;

@@ -116,7 +116,7 @@ struct Inner {
 
 /// What the file lacks.
 struct Unsaved {
-    devices: Vec<Known>,
+    devices: Vec<Entry>,
     /// The ids of the devices that the configuration announces.
     announced: Arc<BTreeSet<CompactString>>,
     /// How many devices there are.
@@ -230,9 +230,8 @@ impl Roster {
             inner.waited.retain(|place| !of(place));
             (std::mem::take(&mut inner.unsaved), inner.announced.clone())
         };
-        let unsaved: Vec<Known> = unsaved.iter().map(Entry::known).collect();
         if let Err(error) = file.write_without(is_meant, &unsaved, durable, &announced) {
-            self.change().put_back_unsaved(&unsaved);
+            self.change().put_back_unsaved(unsaved);
             return Err(error);
         }
         Ok(())
@@ -344,11 +343,11 @@ impl Roster {
         }
         let decided = decided(tenant, id, state, before.clone());
         let Unsaved { devices: mut lines, announced, known } = self.take_unsaved();
-        lines.push(decided.clone());
+        lines.push(Entry::of(&decided, Settings::default()));
         file.grown(known);
         if let Err(error) = file.write(&lines, durable, &announced) {
             lines.pop();
-            self.change().put_back_unsaved(&lines);
+            self.change().put_back_unsaved(lines);
             return Err(error);
         }
         let mut inner = self.change();
@@ -386,19 +385,16 @@ impl Roster {
         file.grown(known);
         if let Err(error) = file.write(&unsaved, durable, &announced) {
             // Kept for the next time.
-            self.change().put_back_unsaved(&unsaved);
+            self.change().put_back_unsaved(unsaved);
             return Err(error);
         }
         Ok(true)
     }
 
     fn take_unsaved(&self) -> Unsaved {
-        let (unsaved, announced, known) = {
-            let mut inner = self.change();
-            (std::mem::take(&mut inner.unsaved), inner.announced.clone(), inner.registered)
-        };
-        // Nobody waits for that.
-        Unsaved { devices: unsaved.iter().map(Entry::known).collect(), announced, known }
+        let mut inner = self.change();
+        let (devices, announced) = (std::mem::take(&mut inner.unsaved), inner.announced.clone());
+        Unsaved { devices, announced, known: inner.registered }
     }
 
     fn lock_file(&self) -> MutexGuard<'_, File> {
@@ -551,8 +547,8 @@ impl Inner {
     }
 
     /// For the next time.
-    fn put_back_unsaved(&mut self, unsaved: &[Known]) {
-        self.unsaved.splice(0..0, unsaved.iter().map(|known| Entry::of(known, Settings::default())));
+    fn put_back_unsaved(&mut self, unsaved: Vec<Entry>) {
+        self.unsaved.splice(0..0, unsaved);
     }
 
     fn put(&mut self, known: &Known, settings: Settings) -> Entry {

@@ -1,6 +1,6 @@
 //! How one task of a worker tells another that something has changed.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::{Poll, Waker};
 
@@ -10,7 +10,7 @@ use std::task::{Poll, Waker};
 #[derive(Default)]
 pub(crate) struct Signal {
     said: Cell<bool>,
-    listener: RefCell<Option<Waker>>,
+    listener: Cell<Option<Waker>>,
 }
 
 impl Signal {
@@ -29,7 +29,7 @@ impl Signal {
                 self.listener.take();
                 return Poll::Ready(());
             }
-            self.listener.replace(Some(context.waker().clone()));
+            self.listener.set(Some(context.waker().clone()));
             Poll::Pending
         })
         .await;

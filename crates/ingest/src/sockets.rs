@@ -74,6 +74,11 @@ pub(crate) struct Places {
     pub(crate) link: u32,
 }
 
+/// A place in a table of connections. A process has fewer open files than that.
+pub(crate) fn place_of(place: usize) -> u32 {
+    u32::try_from(place).unwrap_or(u32::MAX)
+}
+
 impl Sockets {
     pub(crate) fn insert(&self, socket: OwnedWriteHalf, stream: u64, claim: Option<Arc<Claim>>) -> usize {
         let rare = claim.map(|claim| Box::new(Rare { ended: None, claim: Some(claim) }));
@@ -169,9 +174,11 @@ pub(crate) struct Present {
     devices: Mutex<Devices>,
 }
 
+/// A table of places and a list, since a table always has room to spare, and places are small.
 #[derive(Default)]
 struct Devices {
-    here: HashTable<Here>,
+    places: HashTable<u32>,
+    here: Slab<Here>,
     hasher: DefaultHashBuilder,
 }
 
@@ -210,24 +217,27 @@ impl Present {
 
 impl Devices {
     fn find(&self, of: Whose<'_>) -> Option<&Here> {
-        self.here.find(self.hasher.hash_one(of), |here| whose(&here.binding) == of)
+        let is = |place: &u32| whose(&self.here[*place as usize].binding) == of;
+        self.places.find(self.hasher.hash_one(of), is).map(|place| &self.here[*place as usize])
     }
 
     fn insert(&mut self, here: Here) -> Option<Here> {
-        let Self { here: table, hasher } = self;
+        let Self { places, here: list, hasher } = self;
         let of = whose(&here.binding);
         let hash = hasher.hash_one(of);
-        if let Some(place) = table.find_mut(hash, |other| whose(&other.binding) == of) {
-            return Some(std::mem::replace(place, here));
+        if let Some(place) = places.find(hash, |place| whose(&list[*place as usize].binding) == of) {
+            return Some(std::mem::replace(&mut list[*place as usize], here));
         }
-        table.insert_unique(hash, here, |here| hasher.hash_one(whose(&here.binding)));
+        let place = place_of(list.insert(here));
+        places.insert_unique(hash, place, |place| hasher.hash_one(whose(&list[*place as usize].binding)));
         None
     }
 
     fn remove(&mut self, of: Whose<'_>, stream: u64) {
+        let Self { places, here: list, hasher } = self;
         let is = |here: &Here| whose(&here.binding) == of && here.handle.stream == stream;
-        if let Ok(here) = self.here.find_entry(self.hasher.hash_one(of), is) {
-            here.remove();
+        if let Ok(found) = places.find_entry(hasher.hash_one(of), |place| is(&list[*place as usize])) {
+            list.remove(found.remove().0 as usize);
         }
     }
 }

@@ -356,7 +356,7 @@ impl Worker {
     }
 
     fn link(&self, place: usize, stream: u64) -> Option<Rc<Link>> {
-        self.links.borrow().get(place).filter(|link| link.stream == stream).cloned()
+        self.links.borrow().get(place).filter(|link| link.stream() == stream).cloned()
     }
 
     /// A link holds `now` bytes of a frame whose end has not come, and held `before`. Where all of them hold too much, those

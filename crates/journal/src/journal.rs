@@ -31,8 +31,9 @@ pub struct Journal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stream {
     id: u64,
-    /// The segment that it wrote into last; `None`: its next entry brings its context along wherever it goes.
-    segment: Option<u64>,
+    /// The segment that it wrote into last; [`NOWHERE`]: its next entry brings its context along wherever it goes. Every connection
+    /// has a stream, so it is as small as can be.
+    segment: u64,
 }
 
 impl Stream {
@@ -43,9 +44,12 @@ impl Stream {
 
     /// The stream's state has become another than what its entries so far make of it: the next one says which.
     pub fn renew(&mut self) {
-        self.segment = None;
+        self.segment = NOWHERE;
     }
 }
+
+/// No segment begins there: it would have no end.
+const NOWHERE: u64 = u64::MAX;
 
 /// Where the entries of one call went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +79,7 @@ impl Journal {
         let first = pending.next;
         let open = NewEntry { kind: Kind::OPEN, at, identity, payload: &[] };
         entry::put(&mut pending.bytes, first, first, &open, &sections);
-        Ok((Stream { id: first, segment: Some(segment) }, self.finish(pending, first, length)))
+        Ok((Stream { id: first, segment }, self.finish(pending, first, length)))
     }
 
     /// Appends entries of a stream, in one piece: one segment, one group.
@@ -108,9 +112,9 @@ impl Journal {
             return Err(AppendError::TooLong { bytes: with_opening });
         }
         let mut pending = self.shared.lock();
-        let known = stream.segment.is_some() && pending.segment == stream.segment && pending.fits(plain);
+        let known = pending.segment == Some(stream.segment) && pending.fits(plain);
         let length = if known { plain } else { with_opening };
-        stream.segment = Some(pending.make_room(length)?);
+        stream.segment = pending.make_room(length)?;
         let first = pending.next;
         let mut lsn = first;
         for (number, entry) in entries.iter().enumerate() {

@@ -1,6 +1,7 @@
 //! The devices' file: appended to, and now and then replaced as a whole by what still counts of it.
 
 use super::lines::{Content, Line, Mark};
+use super::table::Entry;
 use super::{Known, RosterError};
 use compact_str::CompactString;
 use odograph_env::{Disk, DiskFile, is_full};
@@ -86,7 +87,7 @@ impl File {
     /// Writes lines and a mark behind them. When it fails, the file says what it said before.
     pub(super) fn write(
         &mut self,
-        devices: &[Known],
+        devices: &[Entry],
         saved_until: Lsn,
         configured: &Arc<BTreeSet<CompactString>>,
     ) -> Result<(), RosterError> {
@@ -105,24 +106,25 @@ impl File {
 
     fn append(
         &mut self,
-        devices: &[Known],
+        devices: &[Entry],
         saved_until: Lsn,
         configured: &Arc<BTreeSet<CompactString>>,
     ) -> Result<(), RosterError> {
         let changed = Some(&**configured).filter(|configured| *self.configured != **configured);
-        let text = text(devices, saved_until, changed);
+        let lines = || lines(devices.iter().map(Entry::known), saved_until, changed);
+        let length = length(lines());
         // Reserved first: a full disk shows there, where it harms nothing.
-        if let Err(source) = self.file.allocate(self.length, text.len() as u64) {
+        if let Err(source) = self.file.allocate(self.length, length) {
             // If this fails, zeros stay behind, which nobody reads.
             let _ = self.file.set_length(self.length);
             return Err(self.failed("write to", source));
         }
-        if let Err(source) = self.file.write_at(&text, self.length).and_then(|()| self.file.sync()) {
+        if let Err(source) = write(&*self.file, self.length, lines()).and_then(|()| self.file.sync()) {
             // Not tried again in this file: after a failed flush nobody knows what the disk holds.
             self.doubtful = true;
             return Err(self.failed("write to", source));
         }
-        self.length += text.len() as u64;
+        self.length += length;
         self.lines += devices.len() + 1;
         self.saved_until = saved_until;
         if changed.is_some() {
@@ -134,12 +136,12 @@ impl File {
     /// Puts a new file in the place of this one: what counts of it, and `devices`.
     fn rewrite(
         &mut self,
-        devices: &[Known],
+        devices: &[Entry],
         saved_until: Lsn,
         configured: &Arc<BTreeSet<CompactString>>,
     ) -> Result<(), RosterError> {
         let mut all = read(&*self.file, self.length).map_err(|source| self.failed("read", source))?;
-        all.extend(text(devices, saved_until, None));
+        lines(devices.iter().map(Entry::known), saved_until, None).for_each(|line| push(&mut all, &line));
         // What cannot be read was told when the file was opened.
         let content = Content::read(&all);
         self.replace(&content.kept(), saved_until, configured)
@@ -149,13 +151,13 @@ impl File {
     pub(super) fn write_without(
         &mut self,
         but: impl Fn(&Known) -> bool,
-        devices: &[Known],
+        devices: &[Entry],
         saved_until: Lsn,
         configured: &Arc<BTreeSet<CompactString>>,
     ) -> Result<(), RosterError> {
         let saved_until = saved_until.max(self.saved_until);
         let mut all = read(&*self.file, self.length).map_err(|source| self.failed("read", source))?;
-        all.extend(text(devices, saved_until, None));
+        lines(devices.iter().map(Entry::known), saved_until, None).for_each(|line| push(&mut all, &line));
         let mut kept = Content::read(&all).kept();
         kept.retain(|known| !but(known));
         self.replace(&kept, saved_until, configured)
@@ -167,13 +169,14 @@ impl File {
         saved_until: Lsn,
         configured: &Arc<BTreeSet<CompactString>>,
     ) -> Result<(), RosterError> {
-        let text = text(devices, saved_until, Some(&**configured));
-        let temporary = self.folder.join(NAME_NEW);
-        let file = put(&*self.disk, &temporary, &text).map_err(|source| self.failed("write", source))?;
+        let lines = || lines(devices.iter().cloned(), saved_until, Some(&**configured));
+        let (temporary, length) = (self.folder.join(NAME_NEW), length(lines()));
+        let file = put(&*self.disk, &temporary, length, |file| write(file, 0, lines()));
+        let file = file.map_err(|source| self.failed("write", source))?;
         self.disk.rename(&temporary, &self.path).map_err(|source| self.failed("replace", source))?;
         // This handle is the file of that name from here on, whether or not the name is durable yet.
         self.file = file;
-        self.length = text.len() as u64;
+        self.length = length;
         self.lines = devices.len() + 1;
         self.lines_max = lines_max(devices.len());
         self.saved_until = saved_until;
@@ -188,7 +191,8 @@ impl File {
     fn keep_aside(&self, text: &[u8]) {
         let aside = self.folder.join(NAME_DAMAGED);
         // The latest damage is kept. A failure costs the copy alone, and what the file says is told in any case.
-        let _ = put(&*self.disk, &aside, text).and_then(|_| self.disk.sync_folder(&self.folder));
+        let kept = put(&*self.disk, &aside, text.len() as u64, |file| file.write_at(text, 0));
+        let _ = kept.and_then(|_| self.disk.sync_folder(&self.folder));
     }
 
     fn failed(&self, doing: &'static str, source: io::Error) -> RosterError {
@@ -200,20 +204,26 @@ impl File {
 /// Begins a file. It has a mark from the start, so that one without is known to have lost it.
 fn begin(disk: &dyn Disk, folder: &Path, path: &Path) -> io::Result<Box<dyn DiskFile>> {
     let temporary = folder.join(NAME_NEW);
-    let file = put(disk, &temporary, &text(&[], Lsn(0), None))?;
+    let mark = || lines(std::iter::empty(), Lsn(0), None);
+    let file = put(disk, &temporary, length(mark()), |file| write(file, 0, mark()))?;
     disk.rename(&temporary, path)?;
     disk.sync_folder(folder)?;
     Ok(file)
 }
 
-/// Makes a durable file, or none. Its name is durable with the folder.
-fn put(disk: &dyn Disk, path: &Path, text: &[u8]) -> io::Result<Box<dyn DiskFile>> {
+/// Makes a durable file of a length, or none. Its name is durable with the folder.
+fn put(
+    disk: &dyn Disk,
+    path: &Path,
+    length: u64,
+    write: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
+) -> io::Result<Box<dyn DiskFile>> {
     match disk.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let file = disk.create(path)?;
-    let written = file.allocate(0, text.len() as u64).and_then(|()| file.write_at(text, 0)).and_then(|()| file.sync());
+    let written = file.allocate(0, length).and_then(|()| write(&*file)).and_then(|()| file.sync());
     if let Err(error) = written {
         // Gives back the space. If that fails too, the next attempt removes it.
         let _ = disk.remove(path);
@@ -229,16 +239,47 @@ fn read(file: &dyn DiskFile, length: u64) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn text(devices: &[Known], saved_until: Lsn, configured: Option<&BTreeSet<CompactString>>) -> Vec<u8> {
-    let mut text = Vec::new();
+/// What stands in the file for devices: a line for each, and a mark.
+fn lines(
+    devices: impl Iterator<Item = Known>,
+    saved_until: Lsn,
+    configured: Option<&BTreeSet<CompactString>>,
+) -> impl Iterator<Item = Line> {
     let mark = Line::Mark(Mark { saved_until: saved_until.0, configured: configured.cloned() });
-    for line in devices.iter().cloned().map(Line::Device).chain([mark]) {
-        // These types always serialise.
-        if serde_json::to_writer(&mut text, &line).is_ok() {
-            text.push(b'\n');
+    devices.map(Line::Device).chain([mark])
+}
+
+fn push(text: &mut Vec<u8>, line: &Line) {
+    // These types always serialise.
+    if serde_json::to_writer(&mut *text, line).is_ok() {
+        text.push(b'\n');
+    }
+}
+
+/// How many bytes lines take in the file.
+fn length(lines: impl Iterator<Item = Line>) -> u64 {
+    let mut text = Vec::new();
+    let length = |line: Line| {
+        text.clear();
+        push(&mut text, &line);
+        text.len() as u64
+    };
+    lines.map(length).sum()
+}
+
+/// Writes lines, a piece at a time: after many devices have come at once, all of their text would be memory that is hardly ever
+/// needed again.
+fn write(file: &dyn DiskFile, mut at: u64, lines: impl Iterator<Item = Line>) -> io::Result<()> {
+    let mut piece = Vec::new();
+    for line in lines {
+        push(&mut piece, &line);
+        if piece.len() >= PIECE_BYTES {
+            file.write_at(&piece, at)?;
+            at += piece.len() as u64;
+            piece.clear();
         }
     }
-    text
+    file.write_at(&piece, at)
 }
 
 /// With more lines than this, a file in which so many devices counted is replaced: more than half of them may be
@@ -249,6 +290,9 @@ const fn lines_max(devices: usize) -> usize {
 
 /// So that a small file is not replaced all the time.
 const LINES_SLACK: usize = 1000;
+
+/// So many bytes are written at once, and up to a line more.
+const PIECE_BYTES: usize = 16 * 1024;
 
 const NAME: &str = "devices.jsonl";
 const NAME_NEW: &str = "devices.jsonl.new";

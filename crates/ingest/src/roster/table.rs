@@ -5,14 +5,16 @@ use super::{DEFAULT_TENANT, Known, State};
 use compact_str::CompactString;
 use hashbrown::{DefaultHashBuilder, HashMap, HashTable};
 use odograph_protocols::{Binding, Protocol, Settings, find};
+use slab::Slab;
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 /// The devices.
 #[derive(Default)]
 pub(super) struct Table {
-    /// Who had an id first.
-    first: HashTable<Entry>,
+    /// Who had an id first: their places in the list. A table always has room to spare, and places are small.
+    places: HashTable<u32>,
+    first: Slab<Entry>,
     hasher: DefaultHashBuilder,
     /// Devices of other tenants that have such an id as well.
     further: HashMap<CompactString, Vec<Entry>>,
@@ -82,25 +84,26 @@ impl Table {
     }
 
     fn first(&self, id: &str) -> Option<&Entry> {
-        self.first.find(self.hasher.hash_one(id), |entry| entry.id() == id)
+        let place = self.places.find(self.hasher.hash_one(id), |place| self.first[*place as usize].id() == id)?;
+        self.first.get(*place as usize)
     }
 
     /// Says who has the entry's id first from now on, and who had it so far.
     fn set_first(&mut self, entry: Entry) -> Option<Entry> {
-        let Self { first, hasher, .. } = self;
+        let Self { places, first, hasher, .. } = self;
         let hash = hasher.hash_one(entry.id());
-        match first.find_mut(hash, |other| other.id() == entry.id()) {
-            Some(place) => Some(std::mem::replace(place, entry)),
-            None => {
-                first.insert_unique(hash, entry, |entry| hasher.hash_one(entry.id()));
-                None
-            }
+        if let Some(place) = places.find(hash, |place| first[*place as usize].id() == entry.id()) {
+            return Some(std::mem::replace(&mut first[*place as usize], entry));
         }
+        let place = u32::try_from(first.insert(entry)).expect("fewer devices than fit into memory");
+        places.insert_unique(hash, place, |place| hasher.hash_one(first[*place as usize].id()));
+        None
     }
 
     fn take_first(&mut self, id: &str) -> Option<Entry> {
-        let found = self.first.find_entry(self.hasher.hash_one(id), |entry| entry.id() == id);
-        found.ok().map(|found| found.remove().0)
+        let Self { places, first, hasher, .. } = self;
+        let found = places.find_entry(hasher.hash_one(id), |place| first[*place as usize].id() == id);
+        found.ok().map(|found| first.remove(found.remove().0 as usize))
     }
 
     fn placed(&mut self, id: &str, entry: Entry) -> bool {
@@ -187,7 +190,8 @@ impl Table {
 
     /// Each device once, in no order.
     pub(super) fn each(&self) -> impl Iterator<Item = &Entry> {
-        self.first.iter().chain(self.further.values().flatten()).filter(|entry| entry.id() == entry.binding.device)
+        let first = self.first.iter().map(|(_, entry)| entry);
+        first.chain(self.further.values().flatten()).filter(|entry| entry.id() == entry.binding.device)
     }
 }
 
