@@ -147,7 +147,8 @@ pub enum Need {
 pub struct Step {
     /// There are bytes for the device, which may leave once the journal is durable up to here.
     pub due: Option<Lsn>,
-    /// The connection belongs to a device now that it did not belong to before this step.
+    /// The connection belongs to a device now that it did not belong to before this step, or of which it was not clear until
+    /// then what it speaks.
     pub arrived: bool,
     /// The device that it belonged to until this step, and no longer does.
     pub left: Option<Arc<Binding>>,
@@ -211,7 +212,8 @@ impl Connection {
         let mut held = std::mem::take(&mut self.held);
         let needs = held.needs();
         let bytes = held.with(input);
-        if self.decide(bytes) {
+        let decided = self.decide(bytes);
+        if decided {
             scratch.begin(&self.listener, self.peer(), &self.dialogue);
         }
         self.prompt(bytes, scratch);
@@ -237,7 +239,7 @@ impl Connection {
         self.answer(scratch, before.is_some() && changed);
         Ok(Step {
             due,
-            arrived: changed && self.is_of_one() && self.device().is_some(),
+            arrived: (changed || decided) && self.is_of_one() && self.device().is_some(),
             left: before.filter(|_| changed),
             closing: self.closing().is_some(),
             end,
@@ -637,9 +639,10 @@ impl Connection {
         self.dialogue.binding().filter(|binding| binding.decision != Decision::Refused)
     }
 
-    /// Whether it is the one connection that its device has, and has it alone.
+    /// Whether it is the one connection that its device has, and has it alone. Not before it is clear what is spoken: until then,
+    /// no command could be put into words.
     pub fn is_of_one(&self) -> bool {
-        !self.listener.protocol.is_of_requests()
+        self.detector().is_none() && !self.listener.protocol.is_of_requests()
     }
 
     /// What the device calls itself, also where it was refused.

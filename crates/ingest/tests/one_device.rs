@@ -7,6 +7,7 @@ mod support;
 use odograph_fleet::{Heard, Speech};
 use odograph_ingest::{Devices as _, Listener, Other, Roster, State, Unknown};
 use odograph_model::Lsn;
+use odograph_protocols::detect::UNIDENTIFIED;
 use odograph_protocols::{Settings, Transport};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::SocketAddr;
@@ -40,6 +41,16 @@ fn who_does_not_say_who_he_is_is_the_listeners_device() {
     caller.send_reading(1);
     assert!(caller.is_acknowledged());
     assert_eq!(trial.roster.list().len(), 1, "nobody registered");
+}
+
+#[test]
+fn where_its_protocol_shows_later_the_device_is_there_with_that() {
+    let trial = start(|listener| listener.protocol = &UNIDENTIFIED);
+    let mut caller = trial.connect(IMEI);
+    caller.send(&Speech::Teltonika.login(IMEI));
+    assert_eq!(caller.hear(true), Some(Heard::Login(true)));
+    let speaks = trial.gateway.speaks("north", OWN).map(|protocol| protocol.name);
+    assert_eq!(speaks, Some("teltonika"), "commands for it are put into its words");
 }
 
 #[test]

@@ -278,7 +278,7 @@ mod tests {
         table.remove("c", "1");
         table.remove("c", "1");
         table.remove("b", "1");
-        assert_eq!((table.each().count(), table.first.len(), table.further.len()), (0, 0, 0));
+        assert_eq!((table.each().count(), table.first.len(), table.places.len(), table.further.len()), (0, 0, 0, 0));
     }
 
     #[test]

@@ -131,6 +131,36 @@ fn file() -> PathBuf {
     Path::new(FOLDER).join("devices.jsonl")
 }
 
+#[test]
+fn many_devices_at_once_are_all_there_whichever_write_fails() {
+    // Some eighty bytes each: four pieces and more.
+    let ids: Vec<String> = (0..900).map(|number| format!("{number:015}")).collect();
+    let mut failures = 0;
+    for others in 0.. {
+        let disk = empty();
+        let (roster, _) = open(&disk);
+        admit(&roster, Unknown::Quarantine, &["first"]);
+        assert!(roster.save(Lsn(10)).expect("the disk is well"));
+        ids.iter().for_each(|id| drop(admit(&roster, Unknown::Register, &[id])));
+        disk.fail_write_after(others);
+        let saved = roster.save(Lsn(100));
+        if saved.is_err() {
+            let (at_once, mark) = open(&disk.crash_image(PowerCut::Lost));
+            assert_eq!((states(&at_once).len(), mark), (1, Lsn(10)), "after {others} writes: as it was");
+            assert!(roster.save(Lsn(100)).expect("the disk is well again"));
+        }
+        let (again, mark) = open(&disk.crash_image(PowerCut::Lost));
+        assert_eq!((states(&again), mark), (states(&roster), Lsn(100)), "after {others} writes");
+        assert_eq!(again.list().len(), 901);
+        assert!(again.damage().is_none());
+        if saved.is_ok() {
+            break;
+        }
+        failures += 1;
+    }
+    assert!(failures >= 4, "{failures} writes");
+}
+
 fn content(disk: &FaultDisk) -> String {
     String::from_utf8(disk.content(&file()).expect("the file is there")).expect("UTF-8")
 }
