@@ -14,7 +14,7 @@ use futures::StreamExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::Runtime;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -26,10 +26,51 @@ pub(crate) struct Questions {
     underway: Arc<Underway>,
 }
 
-/// How many are being answered, and who hears whether any is.
+/// How many are being answered, and who hears whether any is, or was a moment ago.
 struct Underway {
     count: Mutex<usize>,
+    /// What was told last.
+    told: Mutex<bool>,
     tell: fn(bool),
+    /// The last of them has ended.
+    ended: Notify,
+}
+
+impl Underway {
+    fn new(tell: fn(bool)) -> Self {
+        Self { count: Mutex::new(0), told: Mutex::new(false), tell, ended: Notify::new() }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut usize)) -> usize {
+        let mut count = self.count.lock().expect("nobody panics holding it");
+        change(&mut count);
+        *count
+    }
+
+    /// Tells it, where that is something new.
+    fn say(&self, is_asked: bool) {
+        let mut told = self.told.lock().expect("nobody panics holding it");
+        if *told != is_asked {
+            *told = is_asked;
+            (self.tell)(is_asked);
+        }
+    }
+
+    /// Says that nobody asks, where that is so.
+    fn rest(&self) {
+        if self.change(|_| {}) == 0 {
+            self.say(false);
+        }
+    }
+
+    /// Whoever asks often, as a page does that a person looks at, is not told to have ended each time.
+    async fn rest_after_a_while(self: Arc<Self>) {
+        loop {
+            self.ended.notified().await;
+            tokio::time::sleep(REST).await;
+            self.rest();
+        }
+    }
 }
 
 /// One of them.
@@ -37,22 +78,16 @@ struct OneOf(Arc<Underway>);
 
 impl OneOf {
     fn begin(underway: &Arc<Underway>) -> Self {
-        let mut count = underway.count.lock().expect("nobody panics holding it");
-        *count += 1;
-        if *count == 1 {
-            (underway.tell)(true);
-        }
-        drop(count);
+        underway.change(|count| *count += 1);
+        underway.say(true);
         Self(underway.clone())
     }
 }
 
 impl Drop for OneOf {
     fn drop(&mut self) {
-        let mut count = self.0.count.lock().expect("nobody panics holding it");
-        *count -= 1;
-        if *count == 0 {
-            (self.0.tell)(false);
+        if self.0.change(|count| *count -= 1) == 0 {
+            self.0.ended.notify_one();
         }
     }
 }
@@ -72,11 +107,9 @@ impl Questions {
             .enable_all()
             .build()
             .map_err(|error| Error::Refused(format!("cannot start the threads for questions: {error}")))?;
-        Ok(Self {
-            runtime: Some(runtime),
-            seats: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)),
-            underway: Arc::new(Underway { count: Mutex::new(0), tell }),
-        })
+        let underway = Arc::new(Underway::new(tell));
+        runtime.spawn(underway.clone().rest_after_a_while());
+        Ok(Self { runtime: Some(runtime), seats: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)), underway })
     }
 
     /// Begins to answer.
@@ -111,6 +144,7 @@ impl Drop for Questions {
             // Nobody waits for a question at the end.
             runtime.shutdown_background();
         }
+        self.underway.say(false);
     }
 }
 
@@ -250,6 +284,8 @@ const READING_THREADS_MAX: usize = 8;
 pub(crate) const STACK_BYTES: usize = 64 << 20;
 /// Each may take the memory of a question.
 const QUESTIONS_AT_ONCE: usize = 4;
+/// So long nobody has asked, before that is told.
+const REST: Duration = Duration::from_secs(1);
 /// Most questions are answered sooner.
 const SEAT_WAIT: Duration = Duration::from_secs(5);
 /// Parts of an answer that are there before they are asked for.
@@ -267,13 +303,19 @@ mod tests {
         let tell = |asked: bool| {
             HEARD[usize::from(asked)].fetch_add(1, Ordering::SeqCst);
         };
-        let underway = Arc::new(Underway { count: Mutex::new(0), tell });
+        let underway = Arc::new(Underway::new(tell));
         let (one, other) = (OneOf::begin(&underway), OneOf::begin(&underway));
         drop(one);
+        underway.rest();
         assert_eq!(heard(), [0, 1]);
         drop(other);
+        assert_eq!(heard(), [0, 1], "not at once");
+        underway.rest();
+        underway.rest();
         assert_eq!(heard(), [1, 1]);
         drop(OneOf::begin(&underway));
+        drop(OneOf::begin(&underway));
+        underway.rest();
         assert_eq!(heard(), [2, 2]);
     }
 }

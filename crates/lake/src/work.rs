@@ -3,9 +3,10 @@
 use crate::buffer::Waits;
 use crate::columnwise::{self, Encoded, Part};
 use crate::compaction;
-use crate::files::{self, File};
+use crate::files::{self, File, day_name};
 use crate::maintenance::{Grace, Step};
 use crate::query;
+use crate::rows::day_of;
 use crate::shape::Shape;
 use crate::table::{Change, Table};
 use crate::tables::Common;
@@ -111,7 +112,7 @@ async fn tidy_up<B: Waits>(
     checkpoint_commits: u64,
     now: Time,
 ) -> Result<usize, Error> {
-    let merged = compact(shelf, table, now).await?;
+    let merged = compact(shelf, table, None, now).await?;
     table.write_checkpoint(checkpoint_commits).await?;
     shelf.save(table, now, false).await;
     Ok(usize::from(merged))
@@ -138,7 +139,8 @@ async fn care<B: Waits>(
             return Ok(Step { more: true, ..retired });
         }
     }
-    if compact(shelf, table, now).await? {
+    // Days that are over are seen to here, and not beside all that comes.
+    if compact(shelf, table, Some(&day_name(day_of(now))), now).await? {
         return Ok(Step { changed: true, more: true });
     }
     let summed_up = table.write_checkpoint(checkpoint_commits).await?;
@@ -149,10 +151,11 @@ async fn care<B: Waits>(
     table.vacuum(grace.files, shelf.oldest_version(), now).await
 }
 
-async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Result<bool, Error> {
+/// Makes one file of several, where that is due; days before `today` are over.
+async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&str>, now: Time) -> Result<bool, Error> {
     table.settle().await?;
     let all = table.parts().into_iter().filter(|part| !table.large.contains(&part.path));
-    let chosen = compaction::decide(all.collect());
+    let chosen = compaction::decide(all.collect(), today);
     if chosen.is_empty() {
         return Ok(false);
     }

@@ -216,6 +216,39 @@ fn a_table_stays_small_whatever_the_number_of_commits() {
 }
 
 #[test]
+fn a_day_that_is_over_becomes_one_file_whatever_its_files_are() {
+    let disk = FaultDisk::new();
+    let (mut writer, clock) = open_with(&disk, Options::default()).unwrap();
+    let mut count = 0;
+    for rows in [1, 40, 3, 2, 100] {
+        for _ in 0..rows {
+            push(&mut writer, count);
+            count += 1;
+        }
+        writer.flush(Lsn(count * 100), true).unwrap();
+    }
+    let files = |writer: &odograph_lake::Writer| writer.lake().files("default").values().sum::<usize>();
+    writer.maintain().unwrap();
+    assert_eq!(files(&writer), 5, "today there may be more");
+    clock.set_now(NOW + DAY_MS);
+    clock.advance(DAY);
+    writer.maintain().unwrap();
+    assert_eq!(files(&writer), 1);
+    let all: Vec<i64> = (0..146).collect();
+    assert_eq!(ids(&writer.lake()), all);
+    // Somebody's backlog: it is not written again for each row that comes to it.
+    for number in count..count + 3 {
+        push(&mut writer, number);
+        writer.flush(Lsn((number + 1) * 100), true).unwrap();
+        clock.advance(DAY);
+        writer.maintain().unwrap();
+    }
+    assert_eq!(files(&writer), 4);
+    let writer = open(&disk).unwrap();
+    assert_eq!((ids(&writer.lake()), files(&writer)), ((0..149).collect(), 4), "after a restart");
+}
+
+#[test]
 fn a_table_that_is_idle_is_looked_after() {
     let disk = FaultDisk::new();
     let keep = Keep { records: Some(1), ..Keep::default() };
