@@ -217,7 +217,7 @@ impl Connection {
             scratch.begin(&self.listener, self.peer(), &self.dialogue);
         }
         self.prompt(bytes, scratch);
-        let is_of_one = self.is_of_one() && !self.passes_on;
+        let is_of_one = !self.listener.protocol.is_of_requests() && !self.passes_on;
         let paused = is_of_one && before.as_ref().is_some_and(|binding| intake.devices.is_paused(binding));
         let cut = match self.detector() {
             _ if paused => {

@@ -11,12 +11,12 @@ use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Schema, SchemaRef};
 use datafusion::physical_plan::execute_stream;
 use futures::StreamExt as _;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::AbortHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 /// The threads that answer, and how many questions they may have.
 pub(crate) struct Questions {
@@ -28,48 +28,45 @@ pub(crate) struct Questions {
 
 /// How many are being answered, and who hears whether any is, or was a moment ago.
 struct Underway {
-    count: Mutex<usize>,
-    /// What was told last.
-    told: Mutex<bool>,
+    state: Mutex<State>,
     tell: fn(bool),
     /// The last of them has ended.
     ended: Notify,
 }
 
+#[derive(Default)]
+struct State {
+    count: usize,
+    /// What was told last.
+    told: bool,
+}
+
 impl Underway {
     fn new(tell: fn(bool)) -> Self {
-        Self { count: Mutex::new(0), told: Mutex::new(false), tell, ended: Notify::new() }
+        Self { state: Mutex::default(), tell, ended: Notify::new() }
     }
 
-    fn change(&self, change: impl FnOnce(&mut usize)) -> usize {
-        let mut count = self.count.lock().expect("nobody panics holding it");
-        change(&mut count);
-        *count
-    }
-
-    /// Tells it, where that is something new.
-    fn say(&self, is_asked: bool) {
-        let mut told = self.told.lock().expect("nobody panics holding it");
-        if *told != is_asked {
-            *told = is_asked;
+    /// Tells whether any is, where that is something new. `change`: to how many.
+    fn tell(&self, change: impl FnOnce(usize) -> usize) {
+        let mut state = self.lock();
+        state.count = change(state.count);
+        let is_asked = state.count > 0;
+        if std::mem::replace(&mut state.told, is_asked) != is_asked {
             (self.tell)(is_asked);
         }
     }
 
-    /// Says that nobody asks, where that is so.
-    fn rest(&self) {
-        if self.change(|_| {}) == 0 {
-            self.say(false);
-        }
-    }
-
-    /// Whoever asks often, as a page does that a person looks at, is not told to have ended each time.
+    /// Whoever asks often, as a page does that a person looks at, is not taken to have ended each time.
     async fn rest_after_a_while(self: Arc<Self>) {
         loop {
             self.ended.notified().await;
-            tokio::time::sleep(REST).await;
-            self.rest();
+            while timeout(REST, self.ended.notified()).await.is_ok() {}
+            self.tell(|count| count);
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("nobody panics holding it")
     }
 }
 
@@ -78,15 +75,16 @@ struct OneOf(Arc<Underway>);
 
 impl OneOf {
     fn begin(underway: &Arc<Underway>) -> Self {
-        underway.change(|count| *count += 1);
-        underway.say(true);
+        underway.tell(|count| count + 1);
         Self(underway.clone())
     }
 }
 
 impl Drop for OneOf {
     fn drop(&mut self) {
-        if self.0.change(|count| *count -= 1) == 0 {
+        let mut state = self.0.lock();
+        state.count = state.count.saturating_sub(1);
+        if state.count == 0 {
             self.0.ended.notify_one();
         }
     }
@@ -144,7 +142,8 @@ impl Drop for Questions {
             // Nobody waits for a question at the end.
             runtime.shutdown_background();
         }
-        self.underway.say(false);
+        // They are given up.
+        self.underway.tell(|_| 0);
     }
 }
 
@@ -306,16 +305,16 @@ mod tests {
         let underway = Arc::new(Underway::new(tell));
         let (one, other) = (OneOf::begin(&underway), OneOf::begin(&underway));
         drop(one);
-        underway.rest();
+        underway.tell(|count| count);
         assert_eq!(heard(), [0, 1]);
         drop(other);
         assert_eq!(heard(), [0, 1], "not at once");
-        underway.rest();
-        underway.rest();
+        underway.tell(|count| count);
+        underway.tell(|count| count);
         assert_eq!(heard(), [1, 1]);
         drop(OneOf::begin(&underway));
         drop(OneOf::begin(&underway));
-        underway.rest();
+        underway.tell(|count| count);
         assert_eq!(heard(), [2, 2]);
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Table {
     pub(super) gone: HashMap<String, u64>,
     /// Files that are not to be merged again: with another one, they would not fit into memory.
     pub(crate) large: HashSet<String>,
+    /// How many days that are over were merged one after the other.
+    pub(crate) over_merges: usize,
     /// What was read of files' ends.
     footers: Arc<Footers>,
 }
@@ -109,8 +111,9 @@ impl Table {
         let schema = snapshot.arrow_schema();
         let checkpoint = last_checkpoint(&log).await;
         let (gone, large) = (HashMap::new(), HashSet::new());
-        let (is_doubtful, footers) = (false, source::footers());
-        let mut table = Self { shape, at, node, log, snapshot, schema, is_doubtful, checkpoint, gone, large, footers };
+        let (is_doubtful, over_merges, footers) = (false, 0, source::footers());
+        let mut table =
+            Self { shape, at, node, log, snapshot, schema, is_doubtful, checkpoint, gone, large, over_merges, footers };
         table.check_features()?;
         table.look()?;
         table.check_owner(None).await?;

@@ -139,8 +139,8 @@ async fn care<B: Waits>(
             return Ok(Step { more: true, ..retired });
         }
     }
-    // Days that are over are seen to here, and not beside all that comes.
-    if compact(shelf, table, Some(&day_name(day_of(now))), now).await? {
+    let merged = compact(shelf, table, None, now).await;
+    if matches!(merged, Ok(true)) {
         return Ok(Step { changed: true, more: true });
     }
     let summed_up = table.write_checkpoint(checkpoint_commits).await?;
@@ -148,16 +148,38 @@ async fn care<B: Waits>(
         return Ok(summed_up);
     }
     table.clean_log(grace.log, now).await?;
-    table.vacuum(grace.files, shelf.oldest_version(), now).await
+    let vacuumed = table.vacuum(grace.files, shelf.oldest_version(), now).await?;
+    if vacuumed.more {
+        return Ok(vacuumed);
+    }
+    // Where there was no room to merge, there may be some from now on.
+    merged?;
+    Ok(Step { more: tidy_over(shelf, table, now).await?, ..vacuumed })
 }
 
-/// Makes one file of several, where that is due; days before `today` are over.
+/// Makes one file of those of a day that is over, where that is worth it. There may be years of such days: after some of them others have
+/// their turn, and the rest waits until the next time. Returns whether there may be more.
+async fn tidy_over<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> Result<bool, Error> {
+    let is_in_time = table.over_merges < OVER_MERGES_MAX;
+    if is_in_time && compact(shelf, table, Some(&day_name(day_of(now))), now).await? {
+        table.over_merges += 1;
+        return Ok(true);
+    }
+    table.over_merges = 0;
+    Ok(false)
+}
+
+/// Makes one file of several, where that is due; days before `today` are over. Returns whether there may be more.
 async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&str>, now: Time) -> Result<bool, Error> {
     table.settle().await?;
     let all = table.parts().into_iter().filter(|part| !table.large.contains(&part.path));
     let chosen = compaction::decide(all.collect(), today);
     if chosen.is_empty() {
         return Ok(false);
+    }
+    if today.is_some() {
+        // A start after these files have gone finds in it what they had.
+        shelf.save(table, now, false).await;
     }
     let _underway = Underway::begin(underway::COMPACTION, table.name());
     let since = table.place().failures();
@@ -172,6 +194,11 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&s
         };
         widest += part.column_bytes_max();
         if widest > MERGED_COLUMN_BYTES_MAX && !paths.is_empty() {
+            if today.is_some() {
+                // Without it, the others are perhaps not worth it: that is looked at again.
+                table.large.insert(chosen.path);
+                return Ok(true);
+            }
             if paths.len() == 1 {
                 table.large.extend([chosen.path, paths.remove(0)]);
             }
@@ -331,6 +358,8 @@ async fn put(table: &Table, files: Vec<File>, now: Time) -> Result<Vec<Add>, Err
     Ok(added)
 }
 
+/// So many merges of days that are over, one after the other.
+const OVER_MERGES_MAX: usize = 32;
 /// What is merged at once is held as it is stored. Two of the largest files that are merged at all.
 const MERGED_BYTES_MAX: usize = 64 << 20;
 /// The largest column of all that is merged at once, decoded, of which there are two while it is sorted.
