@@ -33,7 +33,8 @@ impl Home {
                 let _ = screen.sender.try_send(Line::Catalog(told));
             }
             if screen.gone.load(Ordering::Acquire) {
-                bail!(GONE);
+                // The same word as later on.
+                return Err(odograph_backup::Error::GivenUp(GONE.to_owned()).into());
             }
             Ok(backup.renew().await?)
         })
