@@ -110,14 +110,15 @@ impl Listeners<'_> {
     pub async fn list(&self) -> Result<Vec<Listener>, Error> {
         self.access.needs_system()?;
         let all = Sql::new("SELECT ").push(COLUMNS).push(" FROM listeners ORDER BY created, id");
-        Ok(readable(&all.rows(self.catalog.database.reader()).await?))
+        let listeners = readable(&all.rows(self.catalog.database.reader()).await?);
+        Ok(listeners.into_iter().map(|listener| listener.for_role(self.access.role)).collect())
     }
 
     /// One of them. For those who manage tenants.
     pub async fn get(&self, id: &str) -> Result<Listener, Error> {
         self.access.needs_system()?;
         let row = one(id).row(self.catalog.database.reader()).await?;
-        Listener::from_row(&row.ok_or_else(|| Error::not_found(KIND, id))?)
+        Ok(Listener::from_row(&row.ok_or_else(|| Error::not_found(KIND, id))?)?.for_role(self.access.role))
     }
 
     /// Makes one, which `check` lets be one beside the others. For those who manage tenants.

@@ -371,6 +371,33 @@ fn an_address_is_one_listeners_and_what_has_it_is_named() {
     assert!(server.stop().success());
 }
 
+/// A port that is one by default yields to the listener that has it, for whoever changes that one as for whoever opens it.
+#[test]
+fn a_listener_at_a_default_port_is_changed_where_no_server_runs() {
+    let trial = Trial::new();
+    let config = trial.config();
+    let run = |arguments: &[&str]| {
+        let (verb, rest) = arguments.split_first().expect("a verb");
+        trial.place.run(&[&["listener", verb, "--config", &config], rest].concat())
+    };
+    let made = run(&["add", "teltonika", "127.0.0.1:5039", "--transport", "tcp", "--json"]);
+    let made: Value = serde_json::from_slice(&made.stdout).expect("JSON");
+    let id = made["id"].as_str().expect("an id");
+    // As if the default port had come with a new version.
+    trial.place.write("odograph.toml", "");
+    let changed = run(&["set", id, "--unknown", "reject", "--json"]);
+    assert_eq!(changed.status.code(), Some(0), "{}", errors(&changed));
+    let list = run(&["list", "--json"]);
+    let list: Value = serde_json::from_slice(&list.stdout).expect("JSON");
+    let others = list["others"].as_array().expect("what else would be open");
+    let wialon: Vec<_> = others.iter().filter(|other| other["protocol"] == "wialon").collect();
+    assert_eq!(wialon.iter().map(|other| &other["transport"]).collect::<Vec<_>>(), ["udp"], "{list}");
+    // Another protocol's default port is still nobody's to take.
+    let taken = run(&["set", id, "--listen", "127.0.0.1:5027"]);
+    assert!(errors(&taken).contains("is taken by the default port of teltonika"), "{}", errors(&taken));
+    assert_eq!(taken.status.code(), Some(1));
+}
+
 #[test]
 fn listeners_are_managed_by_commands_with_a_server_and_without() {
     let trial = Trial::new();

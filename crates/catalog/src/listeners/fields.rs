@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::admin::DEFAULT_TENANT;
 use crate::bounds::{self, ADDRESS_CHARS_MAX, ID_CHARS_MAX, NAME_CHARS_MAX, NETWORKS_MAX, PATH_CHARS_MAX};
 use crate::devices::{HIDDEN, HIDDEN_NEW, SECRET_SETTINGS, checked_settings};
-use crate::{Error, UnixMillis};
+use crate::{Error, Role, UnixMillis};
 
 /// A place where devices arrive, which people have made while a server runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -243,6 +243,16 @@ impl Listener {
     fn check(&self) -> Result<(), Error> {
         bounds::line("name", &self.name, NAME_CHARS_MAX)?;
         self.terms.check()
+    }
+
+    /// As somebody of this role may see it.
+    pub(super) fn for_role(mut self, role: Role) -> Self {
+        for name in SECRET_SETTINGS.iter().filter(|_| role < Role::Manager) {
+            if let Some(value) = self.terms.settings.get_mut(*name) {
+                HIDDEN.clone_into(value);
+            }
+        }
+        self
     }
 
     /// As the audit log keeps it, `before` being what it was: without secrets, but so that a new one shows as new.

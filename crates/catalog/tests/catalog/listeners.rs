@@ -2,7 +2,7 @@
 
 use odograph_catalog::bounds::{ADDRESS_CHARS_MAX, LISTENERS_MAX, NETWORKS_MAX};
 use odograph_catalog::{
-    Access, AuditFilter, Catalog, DeviceFields, Error, KeptListeners, Listener, ListenerFields, ListenerTerms,
+    Access, AuditFilter, Catalog, DeviceFields, Error, HIDDEN, KeptListeners, Listener, ListenerFields, ListenerTerms,
     ListenerTls, ListenerTransport, NewToken, Role, TenantChange, UnknownDevices,
 };
 use serde_json::json;
@@ -67,6 +67,12 @@ fn a_listener_is_made_changed_and_removed() {
         let owner = Access::owner("north");
         let listeners = catalog.listeners(&owner);
         assert_eq!(listeners.get(&made.id).await.unwrap(), expected);
+        // Whoever may only look has no password to look at.
+        let viewer = Access { role: Role::Viewer, ..owner.clone() };
+        let mut hidden = expected.clone();
+        hidden.terms.settings = [("password".to_owned(), HIDDEN.to_owned())].into();
+        assert_eq!(catalog.listeners(&viewer).get(&made.id).await.unwrap(), hidden);
+        assert_eq!(catalog.listeners(&viewer).list().await.unwrap(), [hidden]);
         place.clock.set_now(NOON + 5);
         let to = ListenerFields {
             enabled: Some(false),

@@ -8,7 +8,7 @@ use crate::catalog;
 use crate::client::Server;
 use crate::config::{Loaded, Source};
 use crate::folder::Folder;
-use crate::server::{Fixed, check_listener, plan};
+use crate::server::{Fixed, check_listener};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use odograph_api::{ListenerList, ListenerSeen, ListenerStanding, ListenerState, OtherListener};
@@ -159,8 +159,10 @@ impl Way {
         if let Some(server) = Server::connect(&self.folder)? {
             return read(&server.ask("GET", PATH)?);
         }
-        let listeners = self.with(async |catalog, access| Ok(catalog.listeners(access).list().await?))?;
-        let others = self.fixed().iter().map(Fixed::shown).collect();
+        let (listeners, fixed) = self.with(async |catalog, access| {
+            Ok((catalog.listeners(access).list().await?, self.fixed(catalog, access).await?))
+        })?;
+        let others = fixed.iter().map(Fixed::shown).collect();
         Ok(ListenerList { listeners: listeners.into_iter().map(unserved).collect(), others, others_left_out: 0 })
     }
 
@@ -168,18 +170,24 @@ impl Way {
         if let Some(server) = Server::connect(&self.folder)? {
             return read(&server.ask_with("POST", PATH, &fields)?);
         }
-        let fixed = self.fixed();
-        let check = |listener: &mut Listener, others: &[Listener]| check_listener(listener, others, &fixed);
-        self.with(async |catalog, access| Ok(catalog.listeners(access).create(fields, &check).await?)).map(unserved)
+        let made = self.with(async |catalog, access| {
+            let fixed = self.fixed(catalog, access).await?;
+            let check = |listener: &mut Listener, others: &[Listener]| check_listener(listener, others, &fixed);
+            Ok(catalog.listeners(access).create(fields, &check).await?)
+        });
+        made.map(unserved)
     }
 
     fn update(&self, id: &str, fields: ListenerFields) -> Result<ListenerSeen> {
         if let Some(server) = Server::connect(&self.folder)? {
             return read(&server.ask_with("PATCH", &path(id)?, &fields)?);
         }
-        let fixed = self.fixed();
-        let check = |listener: &mut Listener, others: &[Listener]| check_listener(listener, others, &fixed);
-        self.with(async |catalog, access| Ok(catalog.listeners(access).update(id, fields, &check).await?)).map(unserved)
+        let changed = self.with(async |catalog, access| {
+            let fixed = self.fixed(catalog, access).await?;
+            let check = |listener: &mut Listener, others: &[Listener]| check_listener(listener, others, &fixed);
+            Ok(catalog.listeners(access).update(id, fields, &check).await?)
+        });
+        changed.map(unserved)
     }
 
     fn delete(&self, id: &str) -> Result<()> {
@@ -189,10 +197,9 @@ impl Way {
         self.with(async |catalog, access| Ok(catalog.listeners(access).delete(id).await?))
     }
 
-    /// What a server would have open by this configuration.
-    fn fixed(&self) -> Vec<Fixed> {
-        let config = &self.loaded.config;
-        Fixed::all(&self.loaded, &plan(config, &[]), Some(config.http.listen))
+    /// What a server would have open beside the listeners, as they are.
+    async fn fixed(&self, catalog: &Catalog, access: &Access) -> Result<Vec<Fixed>> {
+        Ok(Fixed::unserved(&self.loaded, catalog.listeners(access).list().await?))
     }
 
     fn with<T>(&self, work: impl AsyncFnOnce(&Catalog, &Access) -> Result<T>) -> Result<T> {

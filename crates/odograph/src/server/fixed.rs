@@ -1,6 +1,6 @@
 //! Addresses that are taken by what nobody made in the catalog, and whether a listener that somebody makes there can be one beside them.
 
-use super::listeners::{By, Planned, made};
+use super::listeners::{By, Planned, beside, made, plan};
 use crate::config::{Loaded, overlap};
 use odograph_api::OtherListener;
 use odograph_catalog::{Error, Listener};
@@ -35,6 +35,12 @@ impl Fixed {
             at: Some(loaded.origin("http.listen").to_string()),
         });
         planned.iter().map(|plan| Self::of(loaded, plan)).chain(http).collect()
+    }
+
+    /// What a server would have open by this configuration, beside the listeners that are in the catalog.
+    pub(crate) fn unserved(loaded: &Loaded, listeners: Vec<Listener>) -> Vec<Self> {
+        let planned = beside(plan(&loaded.config, &[]), &sockets(listeners));
+        Self::all(loaded, &planned, Some(loaded.config.http.listen))
     }
 
     fn of(loaded: &Loaded, plan: &Planned) -> Self {
@@ -88,6 +94,12 @@ impl Fixed {
             by,
         }
     }
+}
+
+/// The sockets of listeners that are to be open. What is wrong with one is told when it is opened.
+pub(super) fn sockets(listeners: Vec<Listener>) -> Vec<Planned> {
+    let open = listeners.into_iter().filter(|listener| listener.enabled);
+    open.flat_map(|mut listener| made(&mut listener).unwrap_or_default()).collect()
 }
 
 /// Whether a listener can be one beside others that people made, and beside what stands fast. What can be written in several ways stands
