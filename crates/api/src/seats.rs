@@ -2,10 +2,16 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 /// Seats, by the names that they are counted under. Only those that are taken have memory.
 #[derive(Clone, Default)]
-pub(crate) struct Seats(Arc<Mutex<HashMap<String, usize>>>);
+pub(crate) struct Seats {
+    taken: Arc<Mutex<HashMap<String, usize>>>,
+    freed: Arc<Notify>,
+}
 
 /// A seat, under all of its names, until it is dropped.
 pub(crate) struct Seat {
@@ -25,6 +31,24 @@ impl Seats {
         Some(Seat { seats: self.clone(), names })
     }
 
+    /// The same, where a seat may become free while somebody waits so long.
+    pub(crate) async fn take_soon<const N: usize>(
+        &self,
+        names: [(String, usize); N],
+        patience: Duration,
+    ) -> Option<Seat> {
+        let end = Instant::now() + patience;
+        loop {
+            // Before it is looked at: a seat that becomes free behind that is heard of.
+            let mut freed = std::pin::pin!(self.freed.notified());
+            freed.as_mut().enable();
+            if let Some(seat) = self.take(names.clone()) {
+                return Some(seat);
+            }
+            timeout_at(end, freed).await.ok()?;
+        }
+    }
+
     /// How many are taken under a name.
     pub(crate) fn taken(&self, name: &str) -> usize {
         self.held().get(name).copied().unwrap_or_default()
@@ -32,7 +56,7 @@ impl Seats {
 
     fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
         // Every change is whole, so a panic elsewhere does not spoil it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,6 +69,8 @@ impl Drop for Seat {
             }
         }
         taken.retain(|_, count| *count > 0);
+        drop(taken);
+        self.seats.freed.notify_waiters();
     }
 }
 
@@ -66,5 +92,25 @@ mod tests {
         let fifth = take("north", "a").unwrap();
         drop((second, third, fourth, fifth));
         assert!(seats.held().is_empty(), "what nobody has takes no memory");
+    }
+
+    #[tokio::test]
+    async fn who_waits_gets_what_becomes_free_and_not_for_ever() {
+        let seats = Seats::default();
+        let take = |patience| seats.take_soon([("streams".into(), 1)], patience);
+        let (first, long) = (take(Duration::ZERO).await.unwrap(), Duration::from_secs(60));
+        assert!(take(Duration::from_millis(1)).await.is_none());
+        let later = async {
+            tokio::task::yield_now().await;
+            drop(first);
+        };
+        // Two wait for the one seat: the other one hears when that is given back in turn.
+        let one = async || {
+            let seat = take(long).await;
+            tokio::task::yield_now().await;
+            seat.is_some()
+        };
+        assert_eq!(tokio::join!(one(), one(), later), (true, true, ()));
+        assert!(seats.held().is_empty());
     }
 }

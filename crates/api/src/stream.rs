@@ -18,7 +18,7 @@ pub(crate) async fn waiting<T: Send + 'static>(
     tenant: &str,
     work: impl FnOnce(&Api) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let seat = seat(api, WORKS, WORKS_MAX, tenant, TENANT_WORKS_MAX)?;
+    let seat = seat(api, WORKS, WORKS_MAX, tenant, TENANT_WORKS_MAX).await?;
     let api = api.clone();
     let done = tokio::task::spawn_blocking(move || {
         let done = work(&api);
@@ -28,10 +28,11 @@ pub(crate) async fn waiting<T: Send + 'static>(
     done.await.map_err(|error| Problem::internal(&error))?
 }
 
-/// A seat for whoever has something done, in which one tenant leaves room for all others.
-fn seat(api: &Api, of: &'static str, max: usize, tenant: &str, tenant_max: usize) -> Result<Seat, Problem> {
+/// A seat for whoever has something done, in which one tenant leaves room for all others. Where all are taken, one may become free soon.
+async fn seat(api: &Api, of: &'static str, max: usize, tenant: &str, tenant_max: usize) -> Result<Seat, Problem> {
     let tenants = format!("{of} of {tenant}");
-    if let Some(seat) = api.reading.take([(of.to_owned(), max), (tenants.clone(), tenant_max)]) {
+    let names = [(of.to_owned(), max), (tenants.clone(), tenant_max)];
+    if let Some(seat) = api.reading.take_soon(names, PATIENCE).await {
         return Ok(seat);
     }
     metrics::counter!("odograph_api_seats_refused_total", "of" => of).increment(1);
@@ -59,7 +60,7 @@ pub(crate) async fn streamed(
     kind: Kind,
     make: impl FnOnce(&Api, &mut dyn Output) -> Result<(), Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let seat = seat(api, STREAMS, STREAMS_MAX, tenant, TENANT_STREAMS_MAX)?;
+    let seat = seat(api, STREAMS, STREAMS_MAX, tenant, TENANT_STREAMS_MAX).await?;
     let (sender, mut receiver) = mpsc::channel(PIECES);
     let api = api.clone();
     tokio::task::spawn_blocking(move || {
@@ -159,6 +160,10 @@ const TENANT_WORKS_MAX: usize = 8;
 /// Threads that may wait which these need in all: whoever runs the API must have so many for it.
 pub const READING_THREADS_MAX: usize =
     STREAMS_MAX + WORKS_MAX + crate::routes::map::READS_MAX + crate::routes::map::LINK_READS_MAX;
+
+/// How long a seat is waited for. Most answers take a fraction of it, so that programs of a tenant that ask more at once than it may
+/// have under way take turns, and are not refused.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// When to come again for a seat.
 const AGAIN: Duration = Duration::from_secs(1);
