@@ -211,6 +211,13 @@ def accepts(target: str) -> bool:
         return False
 
 
+def asked(server: Server, path: str, token: str) -> str:
+    """What the API answers."""
+    request = urllib.request.Request(f"http://{server.http}{path}", headers={"authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return answer.read().decode()
+
+
 def odograph(binary: pathlib.Path, data: pathlib.Path, *words: str, limit_s: float = 900) -> str:
     """Runs a command over a data folder, and gives what it printed."""
     command = [binary, *words, "--data", data]
