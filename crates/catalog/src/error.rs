@@ -109,6 +109,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the catalog's file is none of SQLite's, or a damaged one: that does not pass.
+    pub fn is_broken_file(&self) -> bool {
+        let Self::Database { source: sqlx::Error::Database(error), .. } = self else { return false };
+        error.code().is_some_and(|code| BROKEN_FILE.contains(&&*code))
+    }
+
     /// Whether it is of the thing that was asked about, and whoever asks about another one can go on: a row that holds what cannot be
     /// read, or that the database does not take. It fails the same way when it is tried again.
     pub fn is_of_one(&self) -> bool {
@@ -131,6 +137,9 @@ impl Error {
 fn is_data(code: &str) -> bool {
     code.len() == 5 && code.starts_with("22")
 }
+
+/// SQLite's codes for a file that is malformed, and for one that is no database.
+const BROKEN_FILE: [&str; 2] = ["11", "26"];
 
 /// SQLite's codes for what is too big, and of the wrong type.
 const ROWS_FAULT: [&str; 2] = ["18", "20"];

@@ -26,10 +26,24 @@ impl CursorStore {
         disk.create_folder(folder).doing("create", folder)?;
         let path = paths::cursors(folder);
         let durable = match durable_file::read(&*disk, &path, FILE_BYTES_MAX)? {
-            Some(bytes) => parse(&bytes).ok_or(Error::Damaged { path, what: "not the cursors that were written" })?,
+            Some(bytes) => parse(&bytes).ok_or(Error::Damaged { path, what: DAMAGED })?,
             None => BTreeMap::new(),
         };
         Ok(Self { disk, folder: folder.to_owned(), durable })
+    }
+
+    /// Takes cursors out of the way that are not what was written, and says where they are now: readers begin again, as where they
+    /// are lost, and need nobody for it.
+    pub(crate) fn put_aside_damaged(disk: &dyn Disk, folder: &Path) -> Result<Option<PathBuf>, Error> {
+        if is_sound(disk, folder)? {
+            return Ok(None);
+        }
+        let (path, taken) = (paths::cursors(folder), disk.list(folder).doing("list", folder)?);
+        let name = (0..=u32::MAX).map(|attempt| paths::damaged_cursors(folder, attempt));
+        let aside = name.into_iter().find(|name| !taken.contains(name)).expect("fewer than 2^32 damaged files");
+        disk.rename(&path, &aside).doing("rename", &path)?;
+        disk.sync_folder(folder).doing("flush", folder)?;
+        Ok(Some(aside))
     }
 
     /// Everything before a cursor's place is done with, as far as its owner is concerned.
@@ -66,6 +80,15 @@ impl CursorStore {
     }
 }
 
+/// Whether a node's cursors are what was written, if there are any.
+pub(crate) fn is_sound(disk: &dyn Disk, folder: &Path) -> Result<bool, Error> {
+    match durable_file::read(disk, &paths::cursors(folder), FILE_BYTES_MAX) {
+        Ok(bytes) => Ok(bytes.is_none_or(|bytes| parse(&bytes).is_some())),
+        Err(Error::Damaged { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 fn to_bytes(cursors: &BTreeMap<String, Lsn>) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     for (name, lsn) in cursors {
@@ -94,6 +117,8 @@ fn parse(bytes: &[u8]) -> Option<BTreeMap<String, Lsn>> {
     Some(cursors)
 }
 
+const DAMAGED: &str =
+    "not the cursors that were written. A start of the server puts them aside, and readers begin again";
 const MAGIC: &[u8; 8] = b"ODOCUR\r\n";
 /// The length field has 8 bits.
 const NAME_BYTES_MAX: usize = u8::MAX as usize;
@@ -145,5 +170,13 @@ mod tests {
             assert!(CursorStore::open(Arc::new(disk.clone()), folder).is_err(), "offset {offset}");
             disk.flip_bit(&path, offset, 3);
         }
+        assert_eq!(CursorStore::put_aside_damaged(&disk, folder).unwrap(), None);
+        for attempt in 0..2 {
+            disk.put(&path, b"not cursors");
+            let aside = CursorStore::put_aside_damaged(&disk, folder).unwrap();
+            assert_eq!(aside, Some(folder.join(format!("cursors.damaged-{attempt}"))));
+        }
+        let disk = disk.crash_image(PowerCut::Lost);
+        assert_eq!(CursorStore::open(Arc::new(disk), folder).unwrap().least(), None);
     }
 }

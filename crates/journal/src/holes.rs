@@ -38,6 +38,12 @@ impl Reader {
     /// Places count on without a gap from 0, so a place that no file has is missing, whether or not the chain of seals
     /// still names its segment. What is lost behind the last file is known from the chain alone.
     pub fn holes(&self) -> Result<Vec<Hole>, Error> {
+        self.holes_before(Lsn(0))
+    }
+
+    /// The same, where it is known besides that places before `until` were used. Behind the last segment's end they are not lost
+    /// as far as its file or one that was put aside has them: a crash left them there, and nothing was ever read in them.
+    pub(crate) fn holes_before(&self, until: Lsn) -> Result<Vec<Hole>, Error> {
         // In this order, because a server may go on meanwhile: what has a seal was in the folder before it got it, and
         // what retention removes it names before.
         let records = self.chain()?;
@@ -49,9 +55,9 @@ impl Reader {
         let mut place = removed.0;
         for &base in &listing.segments {
             self.hole(place, base, &listing, &seals, &mut holes)?;
-            place = place.max(self.covered(base, &listing, &seals)?);
+            place = place.max(self.covered(base, until, &listing, &seals)?);
         }
-        let end = seals.last().map_or(0, |last| last.end.0);
+        let end = seals.last().map_or(0, |last| last.end.0).max(until.0);
         self.hole(place, end, &listing, &seals, &mut holes)?;
         Ok(holes.into_iter().flat_map(|hole| self.without(hole, &left_out, &seals)).collect())
     }
@@ -105,15 +111,15 @@ impl Reader {
         Hole { begin: Lsn(begin), end: Lsn(end), path: paths::segment(self.folder(), first) }
     }
 
-    /// Up to where a segment's file has the journal. One without a seal counts up to the next: what of it cannot be read
-    /// is found by reading it.
-    fn covered(&self, base: u64, listing: &Listing, seals: &[SealRecord]) -> Result<u64, Error> {
+    /// Up to where a segment's file has the journal, of which places before `until` were used. One without a seal counts up to the
+    /// next: what of it cannot be read is found by reading it.
+    fn covered(&self, base: u64, until: Lsn, listing: &Listing, seals: &[SealRecord]) -> Result<u64, Error> {
         let next = listing.next_base(base);
         let found = seals.binary_search_by_key(&base, |seal| seal.base.0).ok();
         let Some(seal) = found.and_then(|number| seals.get(number)) else {
             return Ok(next.unwrap_or(u64::MAX));
         };
-        if next.is_none_or(|next| next <= seal.end.0) {
+        if next.unwrap_or(until.0) <= seal.end.0 {
             return Ok(seal.end.0);
         }
         // Behind its end may be what a crash left, and the next one begins behind that.

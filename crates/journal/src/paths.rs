@@ -49,7 +49,12 @@ pub(crate) fn erasures(folder: &Path) -> PathBuf {
 
 /// How far everyone who reads the journal has come.
 pub(crate) fn cursors(folder: &Path) -> PathBuf {
-    folder.join("cursors")
+    folder.join(CURSORS)
+}
+
+/// Where cursors go that are not what was written: kept for a person to look at.
+pub(crate) fn damaged_cursors(folder: &Path, attempt: u32) -> PathBuf {
+    folder.join(format!("{CURSORS}{DAMAGED}{attempt}"))
 }
 
 /// The name under which a file is written before it is renamed to `path`.
@@ -92,8 +97,10 @@ impl Listing {
                 listing.leaves.push(base);
             } else if name.ends_with(TEMPORARY) {
                 listing.temporary.push(path);
-            } else if let Some(base) = name.split_once(DAMAGED).and_then(|(base, _)| digits(base)) {
-                listing.aside.push((base, path));
+            } else if let Some((of, _)) =
+                name.split_once(DAMAGED).filter(|(of, _)| *of == CURSORS || digits(of).is_some())
+            {
+                listing.aside.extend(digits(of).map(|base| (base, path)));
             } else if !SINGLE.contains(&name) {
                 listing.strange.push(path);
             }
@@ -131,5 +138,6 @@ const INDEX: &str = ".index";
 const LEAVES: &str = ".leaves";
 const TEMPORARY: &str = ".tmp";
 const DAMAGED: &str = ".damaged-";
+const CURSORS: &str = "cursors";
 /// Files that are there once.
-const SINGLE: &[&str] = &["chain", "signing.key", "cursors", "removed", "erasures"];
+const SINGLE: &[&str] = &["chain", "signing.key", CURSORS, "removed", "erasures"];

@@ -46,6 +46,8 @@ pub struct Recovery {
     pub indexes_missing: usize,
     /// What is lost: segments that should be there and are not.
     pub holes: Vec<Hole>,
+    /// Where the cursors are that were not what was written. Readers begin again.
+    pub cursors_aside: Option<PathBuf>,
     /// The key that checks this node's seals.
     pub public_key: PublicKey,
 }
@@ -101,6 +103,7 @@ impl Journal {
         let listing = Listing::read(&*disk, folder)?;
         disk.sync_folder(folder).doing("flush", folder)?;
         clean(&*disk, folder, &listing)?;
+        let cursors_aside = CursorStore::put_aside_damaged(&*disk, folder)?;
         let holes = Reader::open(Arc::clone(&disk), folder)?.holes()?;
         let (key, is_new) = Key::open_or_create(&*disk, folder, rng)?;
         let mut chain = Chain::open_or_create(&*disk, folder)?;
@@ -113,6 +116,7 @@ impl Journal {
             seals_lost: begun.is_some_and(|begun| begun.seals_lost),
             indexes_missing: 0,
             holes,
+            cursors_aside,
             public_key: key.public(),
         };
         let goes_on = chain.goes_on();
@@ -193,7 +197,7 @@ impl Recovery {
     /// Where a reader has been, there was something: if that is gone with the file that had it, nothing else knows. Its
     /// places are not used again, or that reader would take what is new for what it has read.
     fn count_on_cursors(&mut self, disk: &Arc<dyn Disk>, folder: &Path) {
-        // Damaged cursors are told by whoever needs them.
+        // They were sound a moment ago, or put aside.
         let Ok(cursors) = CursorStore::open(Arc::clone(disk), folder) else { return };
         let reached = cursors.all().map(|(_, place)| place).max().unwrap_or_default();
         if reached > self.next {

@@ -18,6 +18,12 @@ pub(crate) fn read(disk: &dyn Disk, folder: &Path) -> Result<Option<Lsn>, Error>
     Ok(slots(disk, folder)?.into_iter().flatten().max())
 }
 
+/// Whether there is no file, or a word in it that is what was written.
+pub(crate) fn is_sound(disk: &dyn Disk, folder: &Path) -> Result<bool, Error> {
+    let is_there = disk.list(folder).doing("list", folder)?.contains(&paths::removed(folder));
+    Ok(!is_there || read(disk, folder)?.is_some())
+}
+
 /// Makes the file, if it is not there.
 pub(crate) fn create(disk: &dyn Disk, folder: &Path) -> Result<(), Error> {
     let path = paths::removed(folder);

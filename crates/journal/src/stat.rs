@@ -25,6 +25,8 @@ pub struct Stat {
     pub removed: u64,
     /// What is lost.
     pub holes: Vec<Hole>,
+    /// What is lost of the ends of sealed segments, whose files are shorter than they were.
+    pub cut_short: Vec<Hole>,
 }
 
 /// One segment.
@@ -69,6 +71,9 @@ impl Reader {
         for base in self.listing()?.segments {
             let Some(mut bytes) = self.segment_bytes(base)? else { continue };
             let record = seals.iter().flatten().find(|record| record.base.0 == base);
+            if let Some(end) = record.map(|record| record.end).filter(|end| base + bytes < end.0) {
+                stat.cut_short.push(Hole { begin: Lsn(base + bytes), end, path: paths::segment(self.folder(), base) });
+            }
             let segment = match (record, self.index(base, &mut bytes)?) {
                 (Some(record), Some(index)) => SegmentStat {
                     base: record.base,

@@ -7,6 +7,7 @@ use odograph_model::Lsn;
 
 use crate::begin::Begin;
 use crate::chain::{Record, SealRecord};
+use crate::cursors;
 use crate::entry::{Kind, Stop};
 use crate::erasures::{Erasure, Erasures};
 use crate::error::{Error, IoContext as _};
@@ -104,6 +105,12 @@ pub enum Flaw {
     /// What is kept of orders to erase is not what was written.
     #[error("not the orders that were given")]
     Erasures,
+    /// How far readers have come is not what was written.
+    #[error("not the cursors that were written")]
+    Cursors,
+    /// Up to where retention has removed segments is not what was written.
+    #[error("not the place that was written")]
+    Removed,
     /// A record of the chain is not what was written.
     #[error("record {0} not as written")]
     Record(u64),
@@ -150,6 +157,7 @@ impl Reader {
             Verification { reader: self, report: Report::default(), listing, until, total, progress, erasures: None };
         verification.chain(&chain, keys);
         verification.erasures()?;
+        verification.words()?;
         verification.presence(&seals)?;
         verification.report.strange.clone_from(&verification.listing.strange);
         if chain.iter().flatten().next().is_none() && !verification.listing.segments.is_empty() {
@@ -249,6 +257,19 @@ impl Verification<'_> {
             }
             Err(Error::Damaged { path, .. }) => self.problem(&path, None, Flaw::Erasures),
             Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether the small files can be read without which readers begin again, and what was removed counts as lost.
+    fn words(&mut self) -> Result<(), Error> {
+        let (disk, folder) = (self.reader.disk(), self.reader.folder());
+        let (cursors, removed) = (cursors::is_sound(disk, folder)?, removed::is_sound(disk, folder)?);
+        if !cursors {
+            self.problem(&paths::cursors(self.reader.folder()), None, Flaw::Cursors);
+        }
+        if !removed {
+            self.problem(&paths::removed(self.reader.folder()), None, Flaw::Removed);
         }
         Ok(())
     }

@@ -55,12 +55,18 @@ pub(crate) async fn decide(catalog: &Catalog, known: Option<&Known>, id: &str, s
 
 const DEFAULT: &str = "default";
 
+const BROKEN: &str = ": it is damaged. Put `catalog.sqlite` of the data folder, or what `catalog.url` names, back from a backup, or move it away \
+     to begin with an empty catalog: what devices sent is elsewhere";
+
 /// Why it cannot be opened, for whoever starts the program.
 pub(crate) fn cannot_open(error: Error) -> anyhow::Error {
-    let status = match &error {
-        Error::Address { .. } => Status::Config,
-        Error::File { .. } => Status::CannotCreate,
-        _ => Status::Unavailable,
+    let (status, more) = match &error {
+        Error::Address { .. } => (Status::Config, ""),
+        Error::File { .. } => (Status::CannotCreate, ""),
+        error if error.is_broken_file() => (Status::NoInput, BROKEN),
+        _ => (Status::Unavailable, ""),
     };
-    Failure::new(status, format!("{:#}", anyhow::Error::from(error))).into()
+    // What is below that says the same again.
+    let why = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+    Failure::new(status, format!("{error}{why}{more}")).into()
 }

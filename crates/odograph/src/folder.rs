@@ -7,7 +7,7 @@ use crate::history;
 use anyhow::{Context as _, Result};
 use odograph_env::LocalDisk;
 use odograph_ingest::Roster;
-use odograph_journal::{Error, Reader};
+use odograph_journal::{CursorStore, Error, Kind, Reader};
 use odograph_model::Lsn;
 use odograph_protocols::{Binding, Context, Settings};
 use rustix::fs::Access;
@@ -96,6 +96,29 @@ impl Folder {
         Ok(nodes)
     }
 
+    /// The nodes besides this one whose journals here have frames that history has not: somebody gave the server another number, and
+    /// what was acknowledged under the one before waits until a server has that again.
+    pub(crate) fn behind(&self, node: u16) -> Result<Vec<u16>> {
+        let mut behind = Vec::new();
+        for other in self.nodes()?.into_iter().filter(|other| *other != node) {
+            let Some(reader) = self.reader(other)? else { continue };
+            let cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal(other))?;
+            let mut entries = reader.entries(cursors.cursor(history::RECORDS).unwrap_or_default(), None)?;
+            loop {
+                match entries.next() {
+                    Ok(Some(entry)) if entry.kind != Kind::FRAME => {}
+                    Ok(None) => break,
+                    // What cannot be read is looked at by whoever runs that node.
+                    Ok(Some(_)) | Err(_) => {
+                        behind.push(other);
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(behind)
+    }
+
     /// The file with what tenants used, as a node counts it.
     pub(crate) fn usage(&self, node: u16) -> PathBuf {
         self.0.join("usage").join(format!("{node}.jsonl"))
@@ -104,6 +127,11 @@ impl Folder {
     /// The file with what the tables have of a node's journal.
     pub(crate) fn reach(&self, node: u16) -> PathBuf {
         self.0.join("reach").join(format!("{node}.json"))
+    }
+
+    /// The file with what history does not have of a node's journal.
+    pub(crate) fn lacks(&self, node: u16) -> PathBuf {
+        self.0.join("reach").join(format!("{node}.lacks.json"))
     }
 
     /// The socket over which a running server is asked.

@@ -3,6 +3,7 @@
 mod ask;
 mod course;
 mod erase;
+mod lacks;
 mod live;
 mod metering;
 mod noted;
@@ -10,6 +11,7 @@ mod tables;
 
 pub(crate) use ask::Own;
 pub(crate) use course::Stuck;
+pub(crate) use lacks::{Lack, Lacks};
 pub(crate) use metering::Metering;
 pub(crate) use tables::row;
 
@@ -20,6 +22,7 @@ use crate::replay::Current;
 use anyhow::{Context as _, Result, anyhow};
 use course::Course;
 use erase::{Aside, SetAside};
+use lacks::Why;
 use live::{Saving, Watch};
 use metrics::{counter, gauge};
 use noted::Noted;
@@ -32,6 +35,7 @@ use odograph_model::Lsn;
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Window};
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +54,8 @@ pub(crate) struct Place {
     journal: PathBuf,
     /// What is noted of the tables.
     reach: PathBuf,
+    /// What they lack.
+    lacks: Arc<Lacks>,
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
@@ -75,9 +81,10 @@ impl Place {
         let options = options(config);
         let (told, opened) = (Arc::default(), Arc::default());
         let (journal, reach) = (folder.journal(config.journal.node), folder.reach(config.journal.node));
+        let lacks = Arc::new(Lacks::open(Arc::new(LocalDisk), folder.lacks(config.journal.node)));
         let metering = Metering::new(folder.usage(config.journal.node));
         let window = config.clock.window();
-        Ok(Self { reader, journal, reach, lake, clock, options, window, watch: None, metering, told, opened })
+        Ok(Self { reader, journal, reach, lacks, lake, clock, options, window, watch: None, metering, told, opened })
     }
 
     /// How much tenants use, as it is counted here.
@@ -108,19 +115,35 @@ impl Place {
         Ok(Own::new(pipeline, cursors))
     }
 
-    /// Fills the lake with all that the journal holds, and gives it, with the number of places where the journal is
-    /// damaged. The folder must be this process's own.
+    /// Fills the lake with all that the journal holds, and gives it, with the number of places of the journal that it lacks. The folder must be this process's own.
     pub(crate) fn fill(&self) -> Result<(Lake, u64)> {
         let (pipeline, _) = self.filled()?;
-        Ok((pipeline.tables().lake(), pipeline.progress().damaged))
+        Ok((pipeline.tables().lake(), damaged(&self.lacks.all(), &pipeline)))
     }
 
     fn filled(&self) -> Result<(Pipeline, CursorStore)> {
         let (mut pipeline, cursors) = self.open()?;
-        while !pipeline.read(None)? {
+        loop {
+            let is_all = pipeline.read(None)?;
+            self.note(&mut pipeline)?;
+            if is_all {
+                return Ok((pipeline, cursors));
+            }
             pipeline.flush(false)?;
         }
-        Ok((pipeline, cursors))
+    }
+
+    /// Keeps what was passed over, before the tables can have anything behind it.
+    fn note(&self, pipeline: &mut Pipeline) -> Result<()> {
+        let lack = |why| move |of: Range<Lsn>| Lack { begin: of.start.0, end: of.end.0, why };
+        let damaged = pipeline.take_passed().into_iter().map(lack(Why::Damaged));
+        self.lacks.add(damaged.chain(pipeline.take_removed().into_iter().map(lack(Why::Removed))))
+    }
+
+    /// Notes what went before history had read on to it, which it had up to `from`.
+    fn note_removed(&self, from: Lsn) -> Result<()> {
+        let removed = self.reader.removed()?;
+        self.lacks.add([Lack { begin: from.0, end: removed.0, why: Why::Removed }])
     }
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
@@ -132,6 +155,10 @@ impl Place {
             cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
         }
         let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
+        // Without cursors, nobody knows what it had.
+        if let (Some(records), Some(frames), false) = (records, frames, writer.is_empty()) {
+            self.note_removed(records.min(frames))?;
+        }
         if from.least() > Lsn::default() && writer.is_empty() {
             let (until, still) = (from.least(), self.reader.oldest()?.unwrap_or_default());
             // From here on, nothing goes from the journal that is not in the new tables.
@@ -221,15 +248,17 @@ pub(crate) struct History {
 struct State {
     lake: Option<Lake>,
     read: Lsn,
-    /// Places where the journal was damaged.
+    /// Places where the journal was damaged, or gone.
     damaged: u64,
+    /// What it lacks of it.
+    lacks: Vec<Lack>,
     course: Course,
 }
 
 impl History {
     pub(crate) fn new(current: Current, node: u16, metering: Metering, clock: Arc<dyn Clock>) -> Self {
         let course = Course::begun(clock.monotonic());
-        let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, course });
+        let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, lacks: Vec::new(), course });
         let (moved, jobs, leaving) = (Condvar::new(), Mutex::default(), AtomicBool::new(false));
         let (current, aside, told_broken) = (Arc::new(current), Arc::default(), Mutex::default());
         Self { state, moved, current, node, metering, jobs, leaving, aside, clock, told_broken }
@@ -244,6 +273,11 @@ impl History {
     /// Files of history that were found damaged since it was opened.
     pub(crate) fn damaged_files(&self) -> Vec<Unread> {
         self.lake().map(|lake| lake.damaged_files()).unwrap_or_default()
+    }
+
+    /// Stretches of the journal that it lacks.
+    pub(crate) fn lacks(&self) -> Vec<Lack> {
+        self.state.lock().expect("nobody panics holding it").lacks.clone()
     }
 
     /// Tables that lack what the journal does not have any more.
@@ -313,7 +347,7 @@ impl History {
     }
 
     /// Waits, at most for `time`, until the lake has everything in the journal before `until`, and gives it, with the
-    /// number of places where the journal was damaged. Where history is stuck, nobody is kept waiting.
+    /// number of stretches of the journal that it lacks. Where history is stuck, nobody is kept waiting.
     pub(crate) fn reach(&self, until: Lsn, time: Duration) -> Result<(Lake, u64)> {
         let state = self.state.lock().expect("nobody panics holding it");
         if state.read < until
@@ -333,10 +367,10 @@ impl History {
         Ok((lake, state.damaged))
     }
 
-    fn publish(&self, lake: Option<Lake>, pipeline: &Pipeline, durable: Lsn) {
+    fn publish(&self, lake: Option<Lake>, pipeline: &Pipeline, lacks: Vec<Lack>, durable: Lsn) {
         let (progress, nothing_waits) = (pipeline.progress(), !pipeline.tables().writer.has_waiting());
         let mut state = self.state.lock().expect("nobody panics holding it");
-        (state.read, state.damaged) = (progress.read, progress.damaged);
+        (state.read, state.damaged, state.lacks) = (progress.read, damaged(&lacks, pipeline), lacks);
         state.course.moved(progress, nothing_waits, durable, self.clock.monotonic());
         if lake.is_some() {
             state.lake = lake;
@@ -448,7 +482,7 @@ impl Run {
         let lake = pipeline.tables().lake();
         self.place.watch.iter().for_each(|watch| watch.restore(&lake));
         let mut saving = Saving::begun(self.place.clock.monotonic());
-        self.history.publish(Some(lake), &pipeline, self.journal.durable());
+        self.history.publish(Some(lake), &pipeline, self.place.lacks.all(), self.journal.durable());
         let (mut saved, mut save_at, mut ending) = (pipeline.progress().committed, Duration::ZERO, None);
         let (mut caught_up, mut flushed) = (false, true);
         loop {
@@ -457,10 +491,11 @@ impl Run {
             if flushed {
                 let before = pipeline.progress().frames;
                 caught_up = pipeline.read_live(durable, outlet)?;
+                self.place.note(&mut pipeline)?;
                 self.place.watch.iter().filter(|_| caught_up).for_each(Watch::complete);
                 // Before anyone is told: whoever knows that it was read finds what waits in the numbers.
                 self.measure(&pipeline, durable);
-                self.history.publish(None, &pipeline, durable);
+                self.history.publish(None, &pipeline, self.place.lacks.all(), durable);
                 measure_handover(before, pipeline.progress().frames, outlet);
             }
             flushed = self.flush(&mut pipeline, false)?;
@@ -495,6 +530,8 @@ impl Run {
                     self.place.watch.iter().for_each(Watch::save);
                     return Ok(());
                 }
+                // Nobody's wish ends the wait any more, so that it did not last.
+                std::thread::sleep(pause);
             }
         }
     }
@@ -522,6 +559,7 @@ impl Run {
                 counter!("odograph_lake_requests_total", "kind" => kind).absolute(count);
             }
         }
+        gauge!("odograph_history_lacks").set(self.place.lacks.all().len() as f64);
         gauge!("odograph_pipeline_lag_bytes").set(durable.0.saturating_sub(progress.read.0) as f64);
         gauge!("odograph_pipeline_uncommitted_bytes")
             .set(progress.read.0.saturating_sub(progress.committed.records.0) as f64);
@@ -548,6 +586,11 @@ fn save(pipeline: &Pipeline, cursors: &mut CursorStore) -> Result<()> {
     pipeline.tables().metering.keep(read)?;
     pipeline.tables().noted.keep(&pipeline.tables().writer);
     Ok(cursors.set([(RECORDS, Some(done.records)), (FRAMES, Some(done.frames))])?)
+}
+
+/// How many places are told as damaged: what history lacks, or what it met in this life, some of which it has.
+fn damaged(lacks: &[Lack], pipeline: &Pipeline) -> u64 {
+    pipeline.progress().damaged.max(lacks.len() as u64)
 }
 
 /// What the configuration says of the lake.
@@ -647,6 +690,10 @@ pub(crate) fn describe() {
         "Tables that cannot be opened, by kind: what comes for them waits in the journal; `/healthz` says whose and why to whoever may know."
     );
     describe_gauge!(
+        "odograph_history_lacks",
+        "Stretches of the journal that history lacks, because they were damaged, or gone, when it came to them; the log names them."
+    );
+    describe_gauge!(
         "odograph_lake_damaged_files",
         "Files of history that were found damaged since the start; `/healthz` names some to whoever may know."
     );
@@ -656,7 +703,7 @@ pub(crate) fn describe() {
 }
 
 /// The journal's cursor of the tables of records.
-const RECORDS: &str = "lake.records";
+pub(crate) const RECORDS: &str = "lake.records";
 /// The journal's cursor of the tables of frames.
 pub(crate) const FRAMES: &str = "lake.frames";
 /// The cursors only say what the journal may give up, and where to begin again: they need not be exact.

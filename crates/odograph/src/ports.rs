@@ -13,6 +13,9 @@ pub(crate) struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.pid == std::process::id() {
+            return f.write_str("another listener of this server");
+        }
         write!(f, "process {} ({})", self.pid, self.name)
     }
 }

@@ -135,10 +135,7 @@ impl Begin<'_> {
 
     /// The sockets to open, beside those of listeners that people made in the catalog.
     fn plan(&self, folder: &Folder) -> Vec<Planned> {
-        let made = porter::file::read(folder).into_iter().filter(|listener| listener.enabled);
-        // What is wrong with one is told when it is to be opened.
-        let made: Vec<Planned> =
-            made.flat_map(|mut listener| listeners::made(&mut listener).unwrap_or_default()).collect();
+        let made = fixed::sockets(porter::file::read(folder));
         listeners::beside(plan(&self.loaded.config, self.listen), &made)
     }
 
@@ -507,6 +504,13 @@ fn open_journal(
     let (journal, committer, found) = Journal::open(&path, options, Arc::new(LocalDisk), clock.clone(), &SystemRng)
         .map_err(|error| recovery::cannot_open(&path, &error))?;
     recovery::report(&found);
+    for node in folder.behind(config.journal.node)? {
+        tracing::error!(
+            node,
+            own = config.journal.node,
+            "the journal of another node in this folder has what history has not: a server with that number (journal.node) reads it"
+        );
+    }
     Ok((journal, committer))
 }
 

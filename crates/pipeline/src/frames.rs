@@ -7,6 +7,7 @@ use odograph_handover::{Item, Outlet};
 use odograph_journal::{Broken, Entries, Entry, Error, Kind};
 use odograph_model::{Key, Lsn, Record, RecordId, RecordView, Time};
 use odograph_protocols::Binding;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A record as it comes out.
@@ -105,6 +106,10 @@ pub(crate) struct Frames {
     decoder: Decoder,
     window: Window,
     lost: Lost,
+    /// What was passed over because it could not be read, since somebody asked.
+    passed: Vec<Range<Lsn>>,
+    /// Where damage was found last: it is told once, however often somebody looks whether there is more behind it by now.
+    damaged_at: Option<Lsn>,
 }
 
 impl Frames {
@@ -125,12 +130,15 @@ impl Frames {
                 Ok(Some(found)) => found,
                 Ok(None) => return Ok(()),
                 Err(Error::Broken(broken)) => {
-                    self.lost.damaged += 1;
-                    taker.trouble(Trouble::Damaged(&broken));
+                    if self.damaged_at.replace(broken.lsn) != Some(broken.lsn) {
+                        self.lost.damaged += 1;
+                        taker.trouble(Trouble::Damaged(&broken));
+                    }
                     if entries.resynchronise().map_err(ReadError::Journal)? == 0 {
                         // Behind the damage, nothing is there yet.
                         return Ok(());
                     }
+                    self.passed.push(broken.lsn..entries.place());
                     self.decoder.skipped_to(entries.place());
                     continue;
                 }
@@ -156,7 +164,7 @@ impl Frames {
         item: Option<Item>,
         taker: &mut T,
     ) -> Result<(), T::Error> {
-        let Self { decoder, window, lost } = self;
+        let Self { decoder, window, lost, .. } = self;
         give(decoder.entry_or_item(entry, segment, told, item), entry.lsn, *window, lost, taker)
     }
 
@@ -172,8 +180,13 @@ impl Frames {
         segment: (i32, Lsn),
         taker: &mut T,
     ) -> Result<(), T::Error> {
-        let Self { decoder, window, lost } = self;
+        let Self { decoder, window, lost, .. } = self;
         give(decoder.stored(entry, segment), entry.lsn, *window, lost, taker)
+    }
+
+    /// The stretches that were passed over since this was asked last.
+    pub(crate) fn take_passed(&mut self) -> Vec<Range<Lsn>> {
+        std::mem::take(&mut self.passed)
     }
 
     pub(crate) const fn lost(&self) -> Lost {

@@ -10,6 +10,7 @@ use odograph_handover::Outlet;
 use odograph_journal::{Entries, Entry, Reader};
 use odograph_model::Lsn;
 use odograph_protocols::Decision;
+use std::ops::Range;
 
 /// Where records are kept for good.
 ///
@@ -244,6 +245,19 @@ where
         let devices = amended.devices.iter();
         self.dedup.renew(devices.map(|of| (Device { tenant: &of.tenant, id: &of.id }, of.known)));
         Ok(amended.result)
+    }
+
+    /// The stretches of the journal that could not be read and were passed over, since this was asked last. The tables have what was
+    /// before their own places.
+    pub fn take_passed(&mut self) -> Vec<Range<Lsn>> {
+        let mut passed = self.frames.take_passed();
+        passed.retain(|of| of.end > self.from.least());
+        passed
+    }
+
+    /// The stretches of the journal that went before they were read, since this was asked last.
+    pub fn take_removed(&mut self) -> Vec<Range<Lsn>> {
+        self.entries.take_removed()
     }
 
     /// What was done so far.

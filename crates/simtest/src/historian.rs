@@ -76,6 +76,18 @@ impl Historian {
         self.frames
     }
 
+    /// Whether somebody who begins with the journal gets to `durable`, and meets no damage.
+    ///
+    /// # Panics
+    ///
+    /// Where it does not.
+    pub fn reaches(&self, durable: Lsn, what: &str) {
+        let mut pipeline = open(&Book::default(), &self.reader);
+        while !pipeline.read(Some(durable)).expect("a sound journal can be read") {}
+        let progress = pipeline.progress();
+        assert_eq!((progress.read, progress.damaged), (durable, 0), "{what}");
+    }
+
     fn count(&mut self) {
         let frames = self.pipeline.progress().frames;
         self.frames.live += frames.live;

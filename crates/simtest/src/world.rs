@@ -238,7 +238,24 @@ impl World {
     /// The power goes, and comes back: what is on the disk is what the cut left.
     fn cut_power(&mut self) {
         self.power_cuts += 1;
-        self.restart(self.disk.crash_image(PowerCut::Random(self.rng.next())));
+        let image = self.image_in_mid_commit();
+        self.restart(image);
+    }
+
+    /// What a cut leaves that comes while a commit is under way, before or after one of its first operations; or between two commits.
+    fn image_in_mid_commit(&mut self) -> FaultDisk {
+        let (cut, at) = (PowerCut::Random(self.rng.next()), self.disk.operations() + self.rng.below(3));
+        let image = Arc::new(Mutex::new(self.disk.crash_image(cut)));
+        let found = image.clone();
+        self.disk.on_operation(move |disk, operation| {
+            if operation.ordinal == at {
+                *found.lock().expect("nobody panics while holding an image") = disk.crash_image(cut);
+            }
+        });
+        // Whatever becomes of it, nobody hears of it any more.
+        let _ = self.server.committer.commit_step();
+        let image = image.lock().expect("nobody panics while holding an image");
+        image.clone()
     }
 
     /// A new process begins with what is on the disk, where somebody has made room.
@@ -247,6 +264,8 @@ impl World {
         (self.disk, self.is_full) = (disk, false);
         self.devices.iter_mut().for_each(Device::lose_link);
         self.server = Server::start(&self.plan, &self.disk, &self.clock, &self.rng, &self.book, self.devices.len());
+        // Also where no device comes: whoever waits for all that is durable gets it.
+        self.server.historian.reaches(self.server.intake.journal.durable(), &format!("seed {}", self.plan.seed));
         let ledger = self.ledger.lock().expect("nobody panics while holding the ledger").clone();
         for cut in [PowerCut::Kept, PowerCut::Lost] {
             let (faults, _) = ledger.audit(&self.disk.crash_image(cut), &folder(), self.clock.now());

@@ -1,5 +1,7 @@
 //! All entries, one after another.
 
+use std::ops::Range;
+
 use odograph_model::Lsn;
 
 use super::Reader;
@@ -23,12 +25,17 @@ pub struct Entries {
     place: Lsn,
     /// The end of the hole in which the place is.
     hole: Option<Lsn>,
+    /// Where reading began.
+    from: Lsn,
+    /// What retention removed behind that, before it was read.
+    removed: Vec<Range<Lsn>>,
 }
 
 impl Entries {
     pub(super) fn new(reader: Reader, from: Lsn, until: Option<Lsn>) -> Result<Self, Error> {
         let (listing, seals, left_out) = (Listing::default(), Vec::new(), Vec::new());
-        let mut entries = Self { reader, listing, seals, left_out, until, scan: None, place: from, hole: None };
+        let (scan, place, hole, removed) = (None, from, None, Vec::new());
+        let mut entries = Self { reader, listing, seals, left_out, until, scan, place, hole, from, removed };
         entries.refresh()?;
         Ok(entries)
     }
@@ -55,6 +62,11 @@ impl Entries {
     /// The place that was reached: everything before it was read, or skipped.
     pub fn place(&self) -> Lsn {
         self.place
+    }
+
+    /// What retention removed before it was read, since this was asked last. What was gone where reading began is not among it.
+    pub fn take_removed(&mut self) -> Vec<Range<Lsn>> {
+        std::mem::take(&mut self.removed)
     }
 
     /// Reads on to a later mark.
@@ -136,6 +148,10 @@ impl Entries {
                             }
                         }
                         After::Again => {}
+                        After::Rest(until) => {
+                            self.step_to(until)?;
+                            return Ok(None);
+                        }
                         After::Nothing => return Ok(None),
                         After::Damage => {
                             let path = paths::segment(self.reader.folder(), base);
@@ -169,8 +185,11 @@ impl Entries {
                     self.place = self.until.map_or(self.place, |until| left.end.min(until).max(self.place));
                     return Ok(After::Nothing);
                 }
-                let missing = self.until.is_some_and(|until| lsn < until);
-                Ok(if missing { After::Damage } else { After::Nothing })
+                Ok(match self.until.filter(|until| lsn < *until) {
+                    None => After::Nothing,
+                    Some(until) if sealed_end.is_some() => After::Rest(until),
+                    Some(_) => After::Damage,
+                })
             }
         }
     }
@@ -185,7 +204,9 @@ impl Entries {
         }
         let (base, mut scan) = loop {
             let Some(base) = self.listing.holding(self.place) else {
-                self.look_for_hole(self.sealed_to())?;
+                let until = self.until.unwrap_or(self.place);
+                self.look_for_hole(self.sealed_to().max(until))?;
+                self.place = self.place.max(until);
                 return Ok(false);
             };
             if self.place.0 < base {
@@ -215,6 +236,10 @@ impl Entries {
     /// Goes on at `next`, where the next segment begins: nothing may be missing up to there.
     fn step_to(&mut self, next: Lsn) -> Result<(), Error> {
         self.look_for_hole(next)?;
+        if self.place > self.from && self.place < next {
+            let removed = self.reader.removed()?.min(next);
+            self.removed.extend((self.place < removed).then_some(self.place..removed));
+        }
         self.place = self.place.max(next);
         Ok(())
     }
@@ -229,7 +254,7 @@ impl Entries {
         if next <= self.place {
             return Ok(());
         }
-        let holes = self.reader.holes()?;
+        let holes = self.reader.holes_before(next)?;
         let Some(hole) = holes.iter().find(|hole| hole.begin < next && hole.end > self.place) else { return Ok(()) };
         self.place = self.place.max(hole.begin);
         self.hole = Some(hole.end);
@@ -265,6 +290,8 @@ enum After {
     Hole,
     /// Look again: something new is known.
     Again,
+    /// Nothing was written behind the end of the last segment. Up to here places were used, which a crash left to nobody.
+    Rest(Lsn),
     /// Nothing more was written.
     Nothing,
     /// Something should be here.

@@ -64,6 +64,57 @@ fn a_new_life_begins_a_new_segment_where_the_old_one_ended() {
     assert_eq!(read_all(&bench.disk).len(), 5);
 }
 
+/// Before anything new is written, there is no segment behind what the crash left: whoever reads up to the durable mark gets there.
+#[test]
+fn a_reader_reaches_the_durable_mark_behind_what_a_crash_left() {
+    let (bench, begin, end) = three_frames();
+    let path = files(&bench.disk, "segment").remove(0);
+    let whole = bench.disk.content(&path).unwrap();
+    let next = Path::new(FOLDER).join(format!("{:020}.segment", end.0));
+    let (begin, end) = (begin.0 as usize, end.0 as usize);
+    let half = whole[..end - 5].to_vec();
+    let mut broken = whole[..end].to_vec();
+    broken[end - 3] ^= 1;
+    let mut far = whole[..begin].to_vec();
+    far.resize(end + 700, 0);
+    far.extend_from_slice(b"junk");
+    let lefts = [(&path, half, 3), (&path, broken, 3), (&path, far, 3), (&next, b"half a head".to_vec(), 4)];
+    for (file, content, entries) in lefts {
+        let disk = bench.disk.crash_image(PowerCut::Lost);
+        disk.put(file, &content);
+        let mut bench = Bench::on(disk);
+        let durable = bench.journal.durable();
+        assert!(durable.0 as usize > begin && durable == bench.recovery.next);
+        let mut reading = bench.reader().entries(Lsn(0), Some(durable)).unwrap();
+        let mut count = 0;
+        while reading.next().unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!((count, reading.place()), (entries, durable));
+        // And from there on, as ever.
+        bench.open_stream("two");
+        bench.commit();
+        reading.set_until(Some(bench.journal.durable()));
+        assert!(reading.next().unwrap().is_some());
+        while reading.next().unwrap().is_some() {}
+        assert_eq!(reading.place(), bench.journal.durable());
+        assert_eq!(problems(&bench.disk), []);
+    }
+}
+
+/// Where all that there was is put aside, the durable mark is behind no segment at all.
+#[test]
+fn a_reader_reaches_the_durable_mark_where_nothing_else_is_left() {
+    let disk = odograph_testkit::FaultDisk::new();
+    disk.put(&Path::new(FOLDER).join(format!("{:020}.segment", 0)), b"half a head");
+    let bench = Bench::on(disk);
+    let durable = bench.journal.durable();
+    assert_eq!(durable, Lsn(11));
+    let mut reading = bench.reader().entries(Lsn(0), Some(durable)).unwrap();
+    assert!(reading.next().unwrap().is_none());
+    assert_eq!(reading.place(), durable);
+}
+
 #[test]
 fn damage_in_the_middle_tells_that_whole_entries_follow() {
     let (bench, begin, end) = three_frames();

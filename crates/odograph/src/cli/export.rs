@@ -8,11 +8,11 @@ use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Direction, Entries, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
 use crate::folder::Folder;
-use crate::history::{self, Place};
+use crate::history::{self, Lacks, Place};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand, ValueEnum};
 use compact_str::CompactString;
-use odograph_env::SystemClock;
+use odograph_env::{LocalDisk, SystemClock};
 use odograph_ingest::Roster;
 use odograph_journal::Reader;
 use odograph_lake::Lake;
@@ -235,13 +235,25 @@ fn with_damage(reader: &Reader, mut totals: Totals) -> Result<Totals> {
 }
 
 fn outcome(totals: &Totals, config: &Config, folder: &Folder) -> Result<Outcome> {
+    let behind = folder.behind(config.journal.node)?;
+    for node in &behind {
+        eprintln!(
+            "warning: what journal/{node} has is not in it: this is node {}. Start the server once with journal.node = {node}, and \
+             export again",
+            config.journal.node
+        );
+    }
     if totals.damaged == 0 {
-        return Ok(Outcome::Done);
+        return Ok(if behind.is_empty() { Outcome::Done } else { Outcome::Problems });
     }
     if let Some(reader) = folder.reader(config.journal.node)? {
         for hole in reader.holes()? {
             eprintln!("warning: {hole}");
         }
+    }
+    let lacks = Lacks::open(Arc::new(LocalDisk), folder.lacks(config.journal.node));
+    for lack in lacks.all() {
+        eprintln!("warning: {lack}. Remove {} once you have seen to it", lacks.file().display());
     }
     let places = totals.damaged;
     let what = format!(

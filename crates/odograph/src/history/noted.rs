@@ -57,21 +57,24 @@ impl Noted {
     }
 
     fn write(&self, reach: &Reach) -> io::Result<()> {
-        let (disk, fresh) = (&*self.disk, self.file.with_extension("new"));
-        let folder = self.file.parent().unwrap_or(&self.file);
         let places: BTreeMap<&str, u64> = reach.iter().map(|(name, at)| (name.as_str(), at.0)).collect();
-        let bytes = serde_json::to_vec(&places)?;
-        disk.create_folder(folder)?;
-        match disk.remove(&fresh) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let file = disk.create(&fresh)?;
-        file.write_at(&bytes, 0)?;
-        file.sync()?;
-        disk.rename(&fresh, &self.file)?;
-        disk.sync_folder(folder)
+        replace(&*self.disk, &self.file, &serde_json::to_vec(&places)?)
     }
+}
+
+/// Puts `bytes` in place of a file, durably when it returns.
+pub(super) fn replace(disk: &dyn Disk, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (fresh, folder) = (path.with_extension("new"), path.parent().unwrap_or(path));
+    disk.create_folder(folder)?;
+    match disk.remove(&fresh) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = disk.create(&fresh)?;
+    file.write_at(bytes, 0)?;
+    file.sync()?;
+    disk.rename(&fresh, path)?;
+    disk.sync_folder(folder)
 }
 
 /// Nothing where there is no file.

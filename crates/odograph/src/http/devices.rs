@@ -27,6 +27,7 @@ async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Deci
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the catalog of devices cannot be reached yet");
     };
     let known = app.roster.get(None, &id);
+    let before = known.as_ref().map(|known| known.state);
     // What the configuration says is not for the catalog to change.
     if known.as_ref().is_none_or(|known| known.state != Decided::Configured)
         && let Err(error) = catalog::decide(catalog, known.as_ref(), &id, state).await
@@ -36,11 +37,11 @@ async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Deci
     }
     // Writes to the disk, so not on the thread that answers everyone.
     let decided = tokio::task::spawn_blocking(move || {
-        let before = app.roster.decide(None, &id, state, app.journal.durable());
-        before.map(|before| (before, app.roster.get(None, &id)))
+        // What it was is known from before: the catalog's follower may have been faster.
+        app.roster.decide(None, &id, state, app.journal.durable()).map(|_| app.roster.get(None, &id))
     });
     match decided.await {
-        Ok(Ok((before, device))) => Json(json!({ "before": before, "device": device })).into_response(),
+        Ok(Ok(device)) => Json(json!({ "before": before, "device": device })).into_response(),
         Ok(Err(error)) => {
             let full = matches!(error, RosterError::Full { .. });
             problem(failed(full), &format!("{:#}", anyhow::Error::from(error)))

@@ -64,6 +64,10 @@ struct Told {
     /// Files of history that a person has to put back.
     #[serde(skip_serializing_if = "Option::is_none")]
     history_damaged: Option<Damaged>,
+    /// How many stretches of the journal history lacks, because they were damaged, or gone, when it came to them. What is there is served
+    /// all the same, so it changes no status.
+    #[serde(skip_serializing_if = "is_zero")]
+    history_lacks: usize,
     /// Listeners that people made and that are not open as they should be: devices come by the others all the same, so it changes no
     /// status.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -125,6 +129,7 @@ async fn told(app: &App, api: &Api, parts: Parts, health: Health) -> Told {
         history_broken,
         history_incomplete,
         history_damaged,
+        history_lacks: app.history.lacks().len(),
         listeners_failed,
         see: None,
     };
@@ -144,7 +149,8 @@ impl Told {
     /// Which part is unwell, and what to do: without names of tenants, paths, and what databases and stores say.
     fn for_everyone(mut self) -> Self {
         let said = self.catalog_unwritable.is_some() || self.history_stuck.is_some();
-        let incomplete = !self.history_incomplete.is_empty() || self.history_damaged.is_some();
+        let incomplete =
+            !self.history_incomplete.is_empty() || self.history_damaged.is_some() || self.history_lacks > 0;
         let found = incomplete || !self.history_broken.is_empty() || !self.listeners_failed.is_empty();
         let is_unwell = self.health.parts.iter().any(|part| part.problem.is_some());
         self.see = (said || found || is_unwell).then_some(SEE);
@@ -193,12 +199,15 @@ impl App {
         let broken = broken.map(|one| of(one.table, Some(one.tenant.into()), one.why));
         let files = self.history.damaged_files().into_iter().take(DAMAGED_SHOWN);
         let files = files.map(|Unread { file, why }| of("file", None, format!("{file}: {why}")));
+        let lacks =
+            self.history.lacks().into_iter().take(LACKS_SHOWN).map(|lack| of("history", None, lack.to_string()));
         let listeners = self.porter.unopened().into_iter().take(LISTENERS_SHOWN);
         let listeners = listeners.map(|Unopened { called, tenant, address, why }| {
             let tenant = Some(tenant).filter(|tenant| !tenant.is_empty());
             of("listener", tenant, format!("{called} {address}: {why}"))
         });
-        catalog.into_iter().chain(stuck).chain(broken.take(BROKEN_SHOWN)).chain(files).chain(listeners).collect()
+        let tables = broken.take(BROKEN_SHOWN).chain(files).chain(lacks);
+        catalog.into_iter().chain(stuck).chain(tables).chain(listeners).collect()
     }
 }
 
@@ -218,6 +227,10 @@ fn damaged(app: &App) -> Option<Damaged> {
         DamagedFile { file, why }
     });
     (!found.is_empty()).then(|| Damaged { files: found.len(), first: first.collect() })
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 fn status(well: bool) -> StatusCode {
@@ -242,6 +255,9 @@ const SEE: &str = "whose, and why: the server's log; on its machine `curl --unix
 
 /// Tables of one server that are named: the log has all.
 const BROKEN_SHOWN: usize = 100;
+
+/// Stretches of the journal that are named: the log has all.
+const LACKS_SHOWN: usize = 10;
 
 /// Listeners that are named: the list has all.
 const LISTENERS_SHOWN: usize = 100;

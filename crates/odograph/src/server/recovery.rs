@@ -56,6 +56,13 @@ pub(crate) fn report(recovery: &Recovery) {
              backup if there is one"
         );
     }
+    if let Some(file) = &recovery.cursors_aside {
+        tracing::error!(
+            file = %file.display(),
+            "how far readers of the journal had come was not what was written, and was put aside: they begin again with the oldest \
+             segment, and history recognises what it has. Something damaged the disk"
+        );
+    }
     if recovery.indexes_missing > 0 {
         let indexes = recovery.indexes_missing;
         tracing::warn!(indexes, "indexes of journal segments are missing: they are made again from the segments");

@@ -47,6 +47,7 @@ pub(super) fn all(source: &Source) -> Vec<Finding> {
     findings.push(free_space(&place));
     findings.push(flush(&place));
     findings.push(clock(config, &folder));
+    findings.extend(other_nodes(config, &folder));
     findings.push(ipv6());
     findings.extend(listeners(config, running));
     findings.extend(http(&loaded, running));
@@ -207,6 +208,16 @@ fn clock(config: &Config, folder: &Folder) -> Finding {
 const WRITTEN: &str = "2026-11-01T00:00:00Z";
 /// So much a clock that is kept in step may go back.
 const CLOCK_BACK_MS: i64 = 1000;
+
+/// Journals of other nodes in the same folder that no server has read to their end.
+fn other_nodes(config: &Config, folder: &Folder) -> Vec<Finding> {
+    let (own, behind) = (config.journal.node, folder.behind(config.journal.node).unwrap_or_default());
+    let one = |node: u16| {
+        let what = format!("journal/{node} has what history has not; this server is node {own}");
+        Finding::ill("journal", what, format!("start it once with journal.node = {node}, until `export records` ends"))
+    };
+    behind.into_iter().map(one).collect()
+}
 
 fn ipv6() -> Finding {
     // Nothing is wrong without it: many carriers' devices come by IPv4 alone.

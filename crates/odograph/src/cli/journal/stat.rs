@@ -5,7 +5,7 @@ use crate::config::Source;
 use crate::folder::Folder;
 use anyhow::Result;
 use clap::Args;
-use odograph_journal::{SegmentStat, Stat};
+use odograph_journal::{Hole, SegmentStat, Stat};
 use odograph_model::Time;
 use serde::Serialize;
 use std::io::Write;
@@ -56,10 +56,11 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         Some(reader) => reader.stat()?,
         None => Stat::default(),
     };
-    let Stat { segments, entries, bytes, removed, holes } = stat;
-    let missing = holes.iter().map(|hole| Missing { begin: hole.begin.0, end: hole.end.0 }).collect();
+    let Stat { segments, entries, bytes, removed, holes, cut_short } = stat;
+    let missing: Vec<_> =
+        holes.iter().chain(&cut_short).map(|hole| Missing { begin: hole.begin.0, end: hole.end.0 }).collect();
+    let outcome = if missing.is_empty() { Outcome::Done } else { Outcome::Problems };
     let view = View { segments: segments.iter().map(view).collect(), entries, bytes, removed, missing };
-    let outcome = if holes.is_empty() { Outcome::Done } else { Outcome::Problems };
     if options.json {
         writeln!(out, "{}", serde_json::to_string(&view)?)?;
         return Ok(outcome);
@@ -71,6 +72,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     writeln!(out, "\n{segments} segments, {entries} entries, {bytes} bytes; {removed} sealed segments were removed")?;
     for hole in &holes {
         writeln!(out, "LOST: {hole}")?;
+    }
+    for Hole { begin, end, path } in &cut_short {
+        writeln!(out, "LOST: places {begin} to {end} are missing: {} is shorter than it was", path.display())?;
     }
     Ok(outcome)
 }
