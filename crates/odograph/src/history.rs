@@ -136,14 +136,17 @@ impl Place {
     /// Keeps what was passed over, before the tables can have anything behind it.
     fn note(&self, pipeline: &mut Pipeline) -> Result<()> {
         let lack = |why| move |of: Range<Lsn>| Lack { begin: of.start.0, end: of.end.0, why };
-        let damaged = pipeline.take_passed().into_iter().map(lack(Why::Damaged));
-        self.lacks.add(damaged.chain(pipeline.take_removed().into_iter().map(lack(Why::Removed))))
+        let (damaged, removed) = (pipeline.take_passed(), pipeline.take_removed());
+        let frames = removed.clone().into_iter().map(lack(Why::Frames));
+        let records = removed.into_iter().map(lack(Why::Removed));
+        self.lacks.add(damaged.into_iter().map(lack(Why::Damaged)).chain(records).chain(frames))
     }
 
-    /// Notes what went before history had read on to it, which it had up to `from`.
-    fn note_removed(&self, from: Lsn) -> Result<()> {
-        let removed = self.reader.removed()?;
-        self.lacks.add([Lack { begin: from.0, end: removed.0, why: Why::Removed }])
+    /// Notes what went before the tables had it, which had what was before `from`.
+    fn note_removed(&self, from: Places) -> Result<()> {
+        let end = self.reader.removed()?.0;
+        let [records, frames] = [(from.records, Why::Removed), (from.frames, Why::Frames)];
+        self.lacks.add([records, frames].map(|(begin, why)| Lack { begin: begin.0, end, why }))
     }
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
@@ -156,8 +159,8 @@ impl Place {
         }
         let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
         // Without cursors, nobody knows what it had.
-        if let (Some(records), Some(frames), false) = (records, frames, writer.is_empty()) {
-            self.note_removed(records.min(frames))?;
+        if records.is_some() && frames.is_some() && !writer.is_empty() {
+            self.note_removed(from)?;
         }
         if from.least() > Lsn::default() && writer.is_empty() {
             let (until, still) = (from.least(), self.reader.oldest()?.unwrap_or_default());
@@ -590,7 +593,7 @@ fn save(pipeline: &Pipeline, cursors: &mut CursorStore) -> Result<()> {
 
 /// How many places are told as damaged: what history lacks, or what it met in this life, some of which it has.
 fn damaged(lacks: &[Lack], pipeline: &Pipeline) -> u64 {
-    pipeline.progress().damaged.max(lacks.len() as u64)
+    pipeline.progress().damaged.max(lacks.iter().filter(|lack| lack.is_of_records()).count() as u64)
 }
 
 /// What the configuration says of the lake.

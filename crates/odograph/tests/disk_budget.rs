@@ -53,10 +53,11 @@ fn whoever_looks_is_warned_a_segment_before_anything_is_lost() {
     };
     let server = serve();
     let mut device = Device::connect(server.listener("tcp"));
-    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!((device.login("1"), device.position(0)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
     assert!(server.stop().success());
-    let entry = place.data().join("lake/default/frames/_delta_log/00000000000000000000.json");
-    std::fs::write(entry, b"{\"not\": ").expect("it is written");
+    let entry = place.data().join("lake/default/records/_delta_log/00000000000000000000.json");
+    let sound = std::fs::read(&entry).expect("an entry");
+    std::fs::write(&entry, b"{\"not\": ").expect("it is written");
     let server = serve();
     let mut device = Device::connect(server.listener("tcp"));
     assert_eq!(device.login("1"), "#AL#1");
@@ -89,4 +90,20 @@ fn whoever_looks_is_warned_a_segment_before_anything_is_lost() {
     let said = |what: &str| server.log_line(|line| line["message"].as_str().is_some_and(|text| text.contains(what)));
     said("will soon force out what it needs");
     said("forced out what history had not read");
+    assert!(server.stop().success());
+    // Once the table is back, what it lacks is told until somebody has seen to it.
+    std::fs::write(&entry, sound).expect("it is written");
+    for _ in 0..2 {
+        let server = serve();
+        let export = place.run(&["export", "records"]);
+        let told = common::errors(&export);
+        assert_eq!(export.status.code(), Some(1), "{told}");
+        assert!(told.contains("before all tables of records had them: `odograph replay`"), "{told}");
+        assert!(server.get("/healthz").1.contains("\"history_lacks\":1"));
+        assert!(server.stop().success());
+    }
+    // The frames have it all.
+    let replayed = place.text(&["replay", "--from", "2026-01-01", "--to", "2100-01-01", "--apply"]);
+    std::fs::remove_file(place.data().join("reach/0.lacks.json")).expect("what is lacking was noted");
+    assert_eq!(place.records(&[]).len(), second as usize + 1, "{replayed}");
 }

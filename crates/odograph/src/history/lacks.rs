@@ -25,8 +25,17 @@ pub(crate) struct Lack {
 pub(crate) enum Why {
     /// It could not be read.
     Damaged,
-    /// It went before history had read it: the disk budget took it.
+    /// It went before tables of records had it: the disk budget took it.
     Removed,
+    /// The same of tables of frames.
+    Frames,
+}
+
+impl Lack {
+    /// Whether records may be missing for it, and not only the bytes that they came in.
+    pub(crate) fn is_of_records(&self) -> bool {
+        self.why != Why::Frames
+    }
 }
 
 impl std::fmt::Display for Lack {
@@ -36,9 +45,15 @@ impl std::fmt::Display for Lack {
             Why::Damaged => {
                 write!(f, "the journal's places {begin} to {end} could not be read, and history lacks what was there")
             }
+            Why::Frames => {
+                write!(
+                    f,
+                    "the disk budget took the journal's places {begin} to {end} before all tables of frames had them"
+                )
+            }
             Why::Removed => write!(
                 f,
-                "the disk budget took the journal's places {begin} to {end} before history had read them: `odograph replay` over those \
+                "the disk budget took the journal's places {begin} to {end} before all tables of records had them: `odograph replay` over those \
                  days brings back what the table of frames has of them"
             ),
         }
