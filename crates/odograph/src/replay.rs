@@ -3,6 +3,7 @@
 //!
 //! The same whether a server runs or not; what came of it goes out as lines of JSON while it is found.
 
+mod gather;
 mod settings;
 mod told;
 
@@ -10,15 +11,13 @@ pub(crate) use settings::{Current, checked};
 pub(crate) use told::{Counts, KeyTold, Line, Told, Total};
 
 use crate::config::YEARS_10;
-use crate::export::{Sink, entry};
-use crate::history::row;
+use crate::export::Sink;
 use anyhow::{Result, bail};
 use compact_str::CompactString;
-use odograph_journal::{Entry, Kind};
-use odograph_lake::{Gathered, Load, Past, Period, Recorded, Replaced, Replacement};
-use odograph_model::{Lsn, Time};
-use odograph_pipeline::{Again, Came, Event};
-use odograph_protocols::{Binding, DECIDED_SEVERAL, Decision};
+use gather::Gathering;
+use odograph_lake::{Load, Past, Period, Replaced, Replacement};
+use odograph_model::Time;
+use odograph_protocols::DECIDED_SEVERAL;
 use serde::{Deserialize, Serialize};
 use settings::Settled;
 use std::collections::HashSet;
@@ -90,9 +89,12 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
         behind_ms: CLOCK_OFF_MAX_MS,
         ahead_ms: CLOCK_OFF_MAX_MS,
     };
-    let replay = Replay { past: &past, period, query, settled: &settled };
-    let parts = parts(past.loads(&period, &query.devices)?)?;
     let (companions, carriers) = (past.companions(&period)?, past.carriers(&period, &[DECIDED_SEVERAL])?);
+    let mut loads = past.loads(&period, &query.devices)?;
+    if !carriers.is_empty() {
+        add_accepted(&mut loads, current, query);
+    }
+    let parts = parts(loads)?;
     let of: usize = parts.iter().map(Vec::len).sum();
     let (mut total, mut replacement, mut done) = (Total::default(), Replacement::default(), 0);
     for devices in parts {
@@ -100,7 +102,9 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
         read.extend(devices.iter().filter_map(|device| companions.get(device)).flatten().cloned());
         // What any of them said may have been passed on by those.
         read.extend(carriers.iter().cloned());
-        let gathered = replay.gather(&devices, &read.into_iter().collect::<Vec<_>>(), &mut total)?;
+        let mut gathering = Gathering::new(period, query, &settled, &devices);
+        past.frames(&period, &read.into_iter().collect::<Vec<_>>(), |node, frame| gathering.entry(node, frame))?;
+        let gathered = gathering.finish(&mut total);
         let difference = past.compare(&period, &devices, gathered)?;
         for (device, difference) in difference.devices {
             total.add(&difference);
@@ -122,6 +126,16 @@ fn replay(source: &mut dyn Source, current: &Arc<Current>, query: &ReplayQuery, 
         total.applied = source.replace(&query.tenant, replacement)?.map(Into::into);
     }
     Ok(total)
+}
+
+/// Adds devices that were accepted after they had waited. What others passed on of one of them is under no frame of its own, and
+/// nothing of it is in history, so that neither says that there is something.
+fn add_accepted(loads: &mut Vec<Load>, current: &Current, query: &ReplayQuery) {
+    let there: HashSet<CompactString> = loads.iter().map(|load| load.device.clone()).collect();
+    let is_asked = |device: &CompactString| query.devices.is_empty() || query.devices.contains(device);
+    let accepted = current.accepted_since(&query.tenant).into_iter();
+    let missing = accepted.filter(|device| is_asked(device) && !there.contains(device));
+    loads.extend(missing.map(|device| Load { device, frames: 0, records: 0 }));
 }
 
 /// Devices that are looked at together: as many as fit into memory.
@@ -147,103 +161,6 @@ fn parts(loads: Vec<Load>) -> Result<Vec<Vec<CompactString>>> {
     Ok(parts)
 }
 
-struct Replay<'a> {
-    past: &'a Past,
-    period: Period,
-    query: &'a ReplayQuery,
-    settled: &'a Arc<Settled>,
-}
-
-impl Replay<'_> {
-    /// Decodes what some devices sent; for that, what all of `read` said is read.
-    fn gather(&self, devices: &[CompactString], read: &[CompactString], total: &mut Total) -> Result<Gathered> {
-        let wanted: HashSet<&str> = devices.iter().map(CompactString::as_str).collect();
-        let (mut again, mut gathered) = (Again::new(self.settled.window(), self.settled.clone()), Gathered::default());
-        // Under the recorded settings, a record is known by what it was known by.
-        let mut before = (!self.settled.is_as_recorded()).then(|| Before::new(self.settled));
-        let (mut carried, mut malformed, mut unreadable) = (0, 0, 0);
-        self.past.frames(&self.period, read, |node, frame| {
-            let Some(entry) = entry(frame) else { return Ok(()) };
-            let holds = self.period.holds(frame.at);
-            let is_wanted = wanted.contains(frame.device) && holds;
-            let is_asked = |binding: &Binding| {
-                holds
-                    && binding.decision == Decision::Accepted
-                    && binding.tenant == self.query.tenant
-                    && wanted.contains(binding.device.as_str())
-            };
-            let known = before.as_mut().map_or(&[][..], |before| before.known(&entry, node, frame.segment));
-            let (mut number, first) = (0, gathered.count());
-            let take = |event: &Event<'_>| {
-                let recorded = known.get(number).copied();
-                number += 1;
-                // Where each device of a frame was not decided about, the others went along with the frame's own.
-                let is_decided = event.device() == event.binding.device;
-                if is_decided && is_asked(event.binding) {
-                    self.settled.used_by(event.protocol);
-                    gathered.push(&row(event), event.claimed, recorded);
-                } else if is_wanted
-                    && event.binding.decision == Decision::Accepted
-                    && (!is_decided || event.device() == frame.device)
-                {
-                    carried += 1;
-                }
-            };
-            let came = again.entry(&entry, node, frame.segment, take);
-            if number != known.len() {
-                gathered.forget_before(first);
-            }
-            if is_wanted && entry.kind == Kind::FRAME {
-                match came {
-                    Came::Read => {}
-                    Came::Malformed => malformed += 1,
-                    Came::Unreadable => unreadable += 1,
-                }
-                if came != Came::Unreadable {
-                    gathered.readable(frame.device, frame.at);
-                }
-            }
-            if came != Came::Unreadable && entry.kind == Kind::FRAME {
-                let others = entry.identity.and_then(|of| Binding::read_with(of.device, of.decision).ok());
-                let others = others.iter().flat_map(|(_, others)| others.iter());
-                others.filter(|other| is_asked(&other.binding)).for_each(|other| {
-                    gathered.readable(&other.binding.device, frame.at);
-                });
-            }
-            if gathered.bytes() > GATHERED_BYTES_MAX {
-                bail!("these devices said too much for one go: take a shorter period, or one device after the other");
-            }
-            Ok(())
-        })?;
-        total.carried += carried;
-        total.malformed += malformed;
-        total.unreadable += unreadable;
-        Ok(gathered)
-    }
-}
-
-/// What records were known by when their bytes came: a device that sent one again later is recognised by that.
-struct Before {
-    again: Again,
-    known: Vec<Recorded>,
-}
-
-impl Before {
-    fn new(settled: &Settled) -> Self {
-        Self { again: Again::new(settled.window(), Arc::new(settled.as_recorded())), known: Vec::new() }
-    }
-
-    /// The records of the next entry, in their order.
-    fn known(&mut self, entry: &Entry<'_>, node: i32, segment: Lsn) -> &[Recorded] {
-        let known = &mut self.known;
-        known.clear();
-        self.again.entry(entry, node, segment, |event: &Event<'_>| {
-            known.push(Recorded { id: event.id, claimed: event.claimed.unwrap_or(event.time()) });
-        });
-        known
-    }
-}
-
 /// So far from the time of receipt the event time of a record may be that is there already: as far as could ever be set.
 const CLOCK_OFF_MAX_MS: i64 = YEARS_10 as i64;
 /// So many frames or records are looked at together: some hundred bytes of memory each, a few times.
@@ -252,5 +169,3 @@ const PART_ROWS: u64 = 200_000;
 const PART_DEVICES: usize = 500;
 /// No device sends so many in a year.
 const DEVICE_ROWS_MAX: u64 = 2_000_000;
-/// What is decoded of devices that are looked at together, where records are long or a frame has many.
-const GATHERED_BYTES_MAX: usize = 512 << 20;

@@ -253,6 +253,128 @@ fn a_device_that_waits_for_a_person_is_left_out() {
     let config = place.write("odograph.toml", listener);
     let server = place.serve_with(&["--config", config.to_str().expect("a path")]);
     Tracker::connect(server.listener("tcp")).positions(&[(0, 30)]);
-    assert_eq!(replay(&place, &["--set", "zone=+02:00", "--apply"]), "Nothing changes: 0 records are as they were.\n");
+    assert_eq!(replay(&place, &["--set", "zone=+02:00", "--apply"]), left_out(1, 0));
+    assert!(server.stop().success());
+}
+
+/// What is said where some devices have sent something that nobody has accepted, and all else is as it was.
+fn left_out(devices: u32, same: u32) -> String {
+    format!(
+        "{devices} devices were left out with what they sent while they waited: nobody has accepted them since.\n\
+         Nothing changes: {same} records are as they were.\n"
+    )
+}
+
+/// A server whose devices wait for a person, and speak Wialon.
+fn serve_waiting(place: &Place) -> Server {
+    let listener = "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nunknown = \"quarantine\"\n";
+    let config = place.write("odograph.toml", &format!("[ingest]\ndefault_ports = false\n{listener}"));
+    place.serve_with(&["--config", config.to_str().expect("a path")])
+}
+
+/// A device sends the positions of so many minutes after noon, in one conversation.
+fn say(server: &Server, id: &str, minutes: &[u32]) {
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login(id), "#AL#1");
+    for minute in minutes {
+        assert_eq!(device.position(minute * 60), "#ASD#1");
+    }
+}
+
+/// What tells a record from others, and when it came first.
+fn heads(rows: &[Value]) -> Vec<[String; 3]> {
+    let text = |row: &Value, name: &str| row[name].as_str().unwrap_or_else(|| panic!("{name}: {row}")).to_owned();
+    rows.iter().map(|row| ["device", "time", "received"].map(|name| text(row, name))).collect()
+}
+
+/// That questions and exports have the same records.
+fn agree(place: &Place) {
+    let [time, received] =
+        ["time", "received"].map(|name| format!("to_char({name}, '%Y-%m-%dT%H:%M:%S%.3fZ') AS {name}"));
+    let sql = format!("SELECT device, {time}, {received} FROM records ORDER BY device, time");
+    assert_eq!(heads(&lines(&place.text(&["sql", "--json", &sql]))), heads(&place.records(&[])));
+}
+
+/// How many records are the same, changed, new, gone and kept, and how many devices are left out.
+fn numbers(place: &Place, more: &[&str]) -> [u64; 6] {
+    let text = replay(place, &[&["--json"], more].concat());
+    let total = lines(&text).pop().expect("a line")["total"].clone();
+    ["same", "changed", "new", "gone", "kept", "left_out"]
+        .map(|name| total[name].as_u64().unwrap_or_else(|| panic!("{name}: {text}")))
+}
+
+#[test]
+fn what_a_device_sent_while_it_waited_comes_into_history_once_it_is_accepted() {
+    let place = Place::new();
+    let server = serve_waiting(&place);
+    say(&server, "77", &[1, 2, 3, 4]);
+    // One that goes on waiting, and one that was rejected.
+    say(&server, "78", &[1]);
+    say(&server, "79", &[1]);
+    assert_eq!(replay(&place, &["--apply"]), left_out(3, 0));
+    place.text(&["device", "accept", "77"]);
+    place.text(&["device", "reject", "79"]);
+    say(&server, "77", &[5]);
+    let all = ["23 12:01", "23 12:02", "23 12:03", "23 12:04", "23 12:05"];
+    assert_eq!((times(&place), place.records(&[]).len()), (vec![all[4].to_owned()], 5));
+    assert_eq!(numbers(&place, &[]), [1, 0, 4, 0, 0, 2]);
+    assert_eq!(numbers(&place, &["--settings", "current"]), [1, 0, 4, 0, 0, 2]);
+    assert_eq!(times(&place), all[4..], "shown, and no more");
+    let text = replay(&place, &["--apply"]);
+    assert!(text.contains("\n4 records of 1 devices were replaced: version "), "{text}");
+    assert_eq!(times(&place), all);
+    agree(&place);
+    assert_eq!(replay(&place, &["--apply"]), left_out(2, 5));
+    assert_eq!(replay(&place, &["--settings", "current", "--apply"]), left_out(2, 5));
+    // It did not hear of it, and sends all of it once more.
+    say(&server, "77", &[1, 2, 3, 4, 5]);
+    assert_eq!(times(&place), all);
+    assert_eq!(replay(&place, &["--apply"]), left_out(2, 5));
+    // What is there is not taken out again: one was accepted when it came, and the others were when they were replayed.
+    place.text(&["device", "reject", "77"]);
+    assert_eq!(numbers(&place, &["--apply"]), [1, 0, 0, 0, 4, 3]);
+    assert_eq!(times(&place), all);
+    place.text(&["device", "accept", "77"]);
+    server.kill();
+    assert_eq!(times(&place), all, "and after a crash");
+    agree(&place);
+    assert_eq!(replay(&place, &["--apply"]), left_out(2, 5), "and without a server");
+}
+
+#[test]
+fn what_a_device_sent_while_it_waited_is_decoded_again_without_a_server() {
+    let place = Place::new();
+    let server = serve_waiting(&place);
+    say(&server, "77", &[1, 2]);
+    assert!(server.stop().success());
+    place.text(&["device", "accept", "77"]);
+    assert_eq!(numbers(&place, &["--apply", "--device", "77"]), [0, 0, 2, 0, 0, 0]);
+    assert_eq!(times(&place), ["23 12:01", "23 12:02"]);
+    agree(&place);
+    let server = serve_waiting(&place);
+    say(&server, "77", &[1, 2, 3]);
+    assert_eq!(times(&place), ["23 12:01", "23 12:02", "23 12:03"]);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn what_a_device_sent_while_it_waited_and_again_is_there_once() {
+    let place = Place::new();
+    let server = serve_waiting(&place);
+    say(&server, "77", &[1, 2]);
+    place.text(&["device", "accept", "77"]);
+    // A command takes longer than the millisecond by which moments are told apart.
+    let begin = Time(SystemClock::new().now()).to_string();
+    say(&server, "77", &[1, 2, 3]);
+    let all = ["23 12:01", "23 12:02", "23 12:03"];
+    assert_eq!(times(&place), all);
+    let of = |from: &str, to: &str| place.text(&["replay", "--from", from, "--to", to, "--apply"]);
+    assert_eq!(of("2020-01-01", &begin), "Nothing changes: 0 records are as they were.\n", "they came again later");
+    assert_eq!(of(&begin, "2100-01-01"), "Nothing changes: 3 records are as they were.\n");
+    // With both in the period, they came when they came first.
+    assert_eq!(numbers(&place, &["--apply"]), [1, 2, 0, 0, 0, 0]);
+    assert_eq!(times(&place), all);
+    agree(&place);
+    assert_eq!(replay(&place, &["--apply"]), "Nothing changes: 3 records are as they were.\n");
     assert!(server.stop().success());
 }

@@ -87,8 +87,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
                 let what = format!("there is no journal in {}: nothing was ever received", folder.path().display());
                 return Err(Failure::new(Status::NoInput, what).into());
             };
+            let (roster, _) = folder.roster(&config, Some(&reader)).context("cannot read the devices")?;
             let place = Place::new(&config, &folder, reader, Arc::new(SystemClock::new()))?;
-            let current = Arc::new(Current::new(&config, &[]));
+            let current = Arc::new(Current::new(&config, &[]).knowing(Arc::new(roster)));
             replay::run(&mut place.own()?, &current, &query, &mut screen)?;
         }
     }
@@ -198,6 +199,7 @@ fn show(devices: &[Told], others: u64, total: &Total, apply: bool, out: &mut dyn
         (total.malformed, "frames are malformed and say nothing"),
         (total.unreadable, "frames cannot be read: the state of their conversations is not kept any more"),
         (total.carried, "records were left alone: another device sent them"),
+        (total.left_out, "devices were left out with what they sent while they waited: nobody has accepted them since"),
         (total.records.kept, "records stay as they are: their bytes are not kept any more, or cannot be read"),
     ] {
         if number > 0 {

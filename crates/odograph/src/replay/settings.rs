@@ -1,10 +1,11 @@
-//! Which settings hold when a period is decoded again.
+//! Which settings hold when a period is decoded again, and whose records count.
 
 use super::Choice;
 use crate::config::{Config, device_settings};
 use crate::server::{Listen, plan};
 use anyhow::{Result, bail};
 use compact_str::CompactString;
+use odograph_ingest::{Roster, State};
 use odograph_pipeline::{Resettle, Window};
 use odograph_protocols::{Binding, Context, Decision, PROTOCOLS, Protocol, Settings, Transport};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -20,6 +21,8 @@ pub(crate) struct Current {
     pub(crate) lead_ms: i64,
     /// How far devices' clocks may be from ours.
     pub(crate) window: Window,
+    /// What is known of devices now. Without it, what was decided when their bytes came is all that is known.
+    roster: Option<Arc<Roster>>,
 }
 
 /// Where devices come.
@@ -45,7 +48,25 @@ impl Current {
         }
         let age_ms = i64::try_from(config.journal.segment_age.as_millis()).unwrap_or(i64::MAX);
         let (lead_ms, window) = (age_ms.saturating_add(LEAD_MS), config.clock.window());
-        Self { listeners: listeners.collect(), devices, lead_ms, window }
+        Self { listeners: listeners.collect(), devices, lead_ms, window, roster: None }
+    }
+
+    /// The same, where what a device sent while it waited counts once it is accepted.
+    pub(crate) fn knowing(self, roster: Arc<Roster>) -> Self {
+        Self { roster: Some(roster), ..self }
+    }
+
+    /// A tenant's devices that had to wait for a person at some time, and have been accepted since.
+    pub(super) fn accepted_since(&self, tenant: &str) -> Vec<CompactString> {
+        let waited = self.roster.iter().flat_map(|roster| roster.waited());
+        let of_tenant = waited.filter(|(of, _)| of == tenant).map(|(_, device)| device);
+        of_tenant.filter(|device| self.has_accepted(tenant, device)).collect()
+    }
+
+    /// Whether a device counts now, as for an export.
+    fn has_accepted(&self, tenant: &str, device: &str) -> bool {
+        let known = self.roster.as_ref().and_then(|roster| roster.get(Some(tenant), device));
+        known.is_some_and(|known| matches!(known.state, State::Configured | State::New | State::Accepted))
     }
 
     /// The settings of the listener that is where one was; nothing where there is none.
@@ -118,6 +139,16 @@ impl Settled {
     /// As it was when the bytes came.
     pub(super) fn as_recorded(&self) -> Self {
         Self::new(self.current.clone(), Choice::Recorded, BTreeMap::new())
+    }
+
+    /// Whether what a device sent counts: it was accepted when that came, or has been since. What counted then is not taken out of
+    /// history by a replay, whatever was decided later.
+    pub(super) fn counts(&self, binding: &Binding) -> bool {
+        match binding.decision {
+            Decision::Accepted => true,
+            Decision::Quarantined => self.current.has_accepted(&binding.tenant, &binding.device),
+            Decision::Refused => false,
+        }
     }
 
     pub(super) fn used_by(&self, protocol: &'static str) {
@@ -204,8 +235,8 @@ mod tests {
     #[test]
     fn current_settings_leave_alone_who_was_let_in() {
         let pairs = |pairs: &[(&str, &str)]| Settings::recorded(pairs.iter().copied());
-        let current =
-            Arc::new(Current { listeners: Vec::new(), devices: HashMap::new(), lead_ms: 0, window: Window::default() });
+        let (listeners, devices, window) = (Vec::new(), HashMap::new(), Window::default());
+        let current = Arc::new(Current { listeners, devices, lead_ms: 0, window, roster: None });
         let protocol = PROTOCOLS.iter().find(|protocol| protocol.name == "wialon").unwrap();
         let then = pairs(&[("charset", "utf-8"), ("password", "then")]);
         let now = pairs(&[("charset", "windows-1251"), ("password", "now")]);

@@ -68,6 +68,9 @@ pub(crate) struct Total {
     pub(crate) unreadable: u64,
     /// Records that were left alone, because another device sent them, or one of another tenant.
     pub(crate) carried: u64,
+    /// Devices whose records are not looked at that they sent while they waited for a person: nobody has accepted them since.
+    #[serde(default)]
+    pub(crate) left_out: u64,
     /// The versions of the table with the old records and with the new ones, where they were replaced.
     pub(crate) applied: Option<Versions>,
 }
