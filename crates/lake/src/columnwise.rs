@@ -211,7 +211,12 @@ fn gathered(field: &FieldRef, parts: &[Option<ArrayRef>], rows: &[(usize, usize)
         return Ok(interleave(&arrays, rows)?);
     }
     let place = |(part, row): &(usize, usize)| (*part, if parts[*part].is_some() { *row } else { 0 });
-    Ok(interleave(&arrays, &rows.iter().map(place).collect::<Vec<_>>())?)
+    let column = interleave(&arrays, &rows.iter().map(place).collect::<Vec<_>>())?;
+    // The writer of files would put some value in the place of nothing.
+    if !field.is_nullable() && column.null_count() > 0 {
+        return Err(Error::Refused(format!("rows have no {}", field.name())));
+    }
+    Ok(column)
 }
 
 /// What is held, in bytes.

@@ -112,6 +112,14 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
+    /// A file can be read, and has something that would get lost if its rows were written again: somebody else wrote it.
+    #[error("{file} is not ours and stays as it is, because its rows cannot be written again as they are: {why}")]
+    Unfit {
+        /// Which file.
+        file: String,
+        /// What would get lost, or is not there.
+        why: String,
+    },
     /// Rows cannot become part of a table, whatever is tried.
     #[error("{why}")]
     Stuck {
@@ -193,6 +201,9 @@ fn line_of(error: &dyn std::error::Error) -> String {
 /// What a machine has too little of now and then: memory, and files that may be open (`ENOMEM`, `ENFILE`, `EMFILE`).
 const SHORT_OF: [i32; 3] = [12, 23, 24];
 
+/// So the library begins what it says of a file's column whose kind cannot be made the table's.
+const OF_ANOTHER_KIND: &str = "Cannot cast column";
+
 const TOO_MUCH: &str =
     "the query needs more memory than it may take: ask for less time, fewer devices or columns, or sort and group less";
 
@@ -222,6 +233,28 @@ impl Error {
             source = error.source();
         }
         self.is_waited_for() || self.is_final() || matches!(self, Self::Changed)
+    }
+
+    /// The file alone that is to blame, as whoever read it calls it.
+    pub(crate) fn file(&self) -> Option<&str> {
+        match self {
+            Self::Damaged { file, .. } | Self::Unfit { file, .. } => Some(file),
+            _ => None,
+        }
+    }
+
+    /// Whether a file was read, and has what its columns in the table cannot have: it is not damaged, but somebody else's.
+    pub(crate) fn is_unfit(&self) -> bool {
+        use ArrowError::{CastError, InvalidArgumentError, ParseError};
+        let Self::Query(error) = self else { return matches!(self, Self::Unfit { .. }) };
+        match error.find_root() {
+            // The last one is for nothing where there must be something. What Parquet cannot read is another kind.
+            DataFusionError::ArrowError(error, _) => {
+                matches!(**error, CastError(_) | ParseError(_) | InvalidArgumentError(_))
+            }
+            DataFusionError::Execution(what) => what.starts_with(OF_ANOTHER_KIND),
+            _ => false,
+        }
     }
 
     /// Whether a table that cannot be opened for this is to be left alone until a person puts it right.

@@ -550,7 +550,7 @@ impl Lake {
     }
 
     /// Files that were found damaged since the process began, with why: when they were to be merged, written again, or
-    /// looked at for what a device sent late.
+    /// looked at for what a device sent late. Those of others are among them whose rows cannot be written again as they are.
     pub fn damaged_files(&self) -> Vec<Unread> {
         self.shared.place.damaged()
     }

@@ -31,6 +31,8 @@ pub struct Place {
     claimed: Arc<Mutex<BTreeSet<String>>>,
     /// Files that were found damaged, with why.
     damaged: Arc<Mutex<BTreeMap<String, String>>>,
+    /// Tables, and of each a day, whose files could not become one.
+    unmerged: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Tables that nothing can be written to.
     pub(crate) stuck: Arc<Stuck>,
     /// Rows of other nodes may have come that nobody was told of.
@@ -91,8 +93,8 @@ impl Place {
 
     fn new(home: Home) -> Self {
         let (claimed, damaged, stuck) = (Arc::default(), Arc::default(), Arc::default());
-        let (have_come, incomplete) = (Arc::default(), Arc::default());
-        Self { home, owner: None, claimed, damaged, stuck, have_come, incomplete, on_questions: |_| {} }
+        let (unmerged, have_come, incomplete) = (Arc::default(), Arc::default(), Arc::default());
+        Self { home, owner: None, claimed, damaged, unmerged, stuck, have_come, incomplete, on_questions: |_| {} }
     }
 
     /// The same place, of which somebody hears when questions begin to be answered (`true`), and when all have been: while they
@@ -262,6 +264,17 @@ impl Place {
     pub(crate) fn damaged(&self) -> Vec<Unread> {
         let damaged = self.damaged.lock().expect("nobody panics holding it");
         damaged.iter().map(|(file, why)| Unread { file: file.clone(), why: why.clone() }).collect()
+    }
+
+    /// Remembers a table's day whose files cannot become one, until the process ends: there are no more of them than days.
+    pub(crate) fn leave_unmerged(&self, table: &str, day: &str) {
+        self.unmerged.lock().expect("nobody panics holding it").insert((table.to_owned(), day.to_owned()));
+    }
+
+    /// The days of a table whose files cannot become one.
+    pub(crate) fn unmerged(&self, table: &str) -> BTreeSet<String> {
+        let unmerged = self.unmerged.lock().expect("nobody panics holding it");
+        unmerged.iter().filter(|(of, _)| of == table).map(|(_, day)| day.clone()).collect()
     }
 
     pub(crate) fn claim(&self, table: &str) {

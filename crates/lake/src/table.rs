@@ -37,7 +37,7 @@ pub(crate) struct Table {
     pub(super) checkpoint: u64,
     /// The version at which a file stopped being part of the table, for files that went while it was open.
     pub(super) gone: HashMap<String, u64>,
-    /// Files that are not to be merged again: with another one, they would not fit into memory.
+    /// Files that are not to be merged again: with another one, they would not fit into memory, or they cannot be at all.
     pub(crate) large: HashSet<String>,
     /// How many days that are over were merged one after the other.
     pub(crate) over_merges: usize,

@@ -13,11 +13,13 @@ use crate::tables::Common;
 use crate::tenant::{Came, Shelf, application, grown};
 use crate::underway::{self, Underway};
 use crate::{Error, columns, storage};
+use compact_str::CompactString;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use deltalake::kernel::Add;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use odograph_model::{Lsn, Time};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A piece of work.
@@ -172,11 +174,8 @@ async fn tidy_over<B: Waits>(shelf: &Shelf<B>, table: &mut Table, now: Time) -> 
 /// Makes one file of several, where that is due; days before `today` are over. Returns whether there may be more.
 async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&str>, now: Time) -> Result<bool, Error> {
     table.settle().await?;
-    let all = table.parts().into_iter().filter(|part| !table.large.contains(&part.path));
-    let chosen = compaction::decide(all.collect(), today);
-    if chosen.is_empty() {
-        return Ok(false);
-    }
+    let chosen = compaction::decide(candidates(table), today);
+    let Some(day) = chosen.first().map(|chosen| chosen.day.clone()) else { return Ok(false) };
     if today.is_some() {
         // A start after these files have gone finds in it what they had.
         shelf.save(table, now, false).await;
@@ -190,7 +189,10 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&s
         }
         let part = match part_of(table, &chosen.path).await {
             Ok(part) => part,
-            Err(error) => return damaged(table, chosen.path, since, error),
+            Err(error) => {
+                leave_file(table, chosen.path, since, error)?;
+                return Ok(today.is_some());
+            }
         };
         widest += part.column_bytes_max();
         if widest > MERGED_COLUMN_BYTES_MAX && !paths.is_empty() {
@@ -211,24 +213,57 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&s
     if paths.len() < 2 {
         return Ok(false);
     }
+    match merge(table, parts, now).await {
+        Ok(merged) => put_in_place(shelf, table, paths, merged, now).await,
+        Err(error) => {
+            leave(table, &day, &paths, since, error)?;
+            // Others have their turn: at once where days are tidied one after the other, else after what comes next.
+            Ok(today.is_some())
+        }
+    }
+}
+
+/// The files that may become part of another one.
+fn candidates(table: &Table) -> Vec<compaction::Part> {
+    let unmerged = table.place().unmerged(table.name());
+    let is_one = |part: &compaction::Part| !table.large.contains(&part.path) && !unmerged.contains(&part.day);
+    table.parts().into_iter().filter(is_one).collect()
+}
+
+/// What several files became, durable and not part of the table yet.
+struct Merged {
+    add: Vec<Add>,
+    /// Rows that were there twice, by device.
+    twice: HashMap<CompactString, u64>,
+    /// The most bytes that were held at a time.
+    held: usize,
+}
+
+async fn merge(table: &Table, parts: Vec<Part>, now: Time) -> Result<Merged, Error> {
     // The version is this commit's alone, and what an earlier attempt left is overwritten.
-    let (name, files) = (table.file_name(&format!("merged-{}", table.version() + 1)), paths.len());
+    let name = table.file_name(&format!("merged-{}", table.version() + 1));
     let (schema, shape) = (table.schema().clone(), table.shape());
     let merge = move || {
         let mut parts = Encoded::new(parts);
         parts.fits(shape)?;
         columnwise::encode(&mut parts, &schema, shape, &name, true)
     };
-    let merged = tokio::task::spawn_blocking(merge).await;
-    let made = match merged.map_err(|error| Error::Refused(format!("files cannot be merged: {error}")))? {
-        Err(Error::Damaged { file, why }) if paths.contains(&file) => {
-            return damaged(table, file.clone(), since, Error::Damaged { file, why });
-        }
-        made => made?,
-    };
-    let (add, twice, held) = (put(table, made.files, now).await?, made.twice, made.held_max);
+    let made = tokio::task::spawn_blocking(merge).await;
+    let made = made.map_err(|error| Error::Refused(format!("files cannot be merged: {error}")))??;
+    Ok(Merged { add: put(table, made.files, now).await?, twice: made.twice, held: made.held_max })
+}
+
+/// Puts what files became in their place, in one commit. Returns whether that was done: not, where somebody took one of them away.
+async fn put_in_place<B: Waits>(
+    shelf: &Shelf<B>,
+    table: &mut Table,
+    remove: Vec<String>,
+    merged: Merged,
+    now: Time,
+) -> Result<bool, Error> {
+    let (Merged { add, twice, held }, files) = (merged, remove.len());
     let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
-    let change = Change { add, schema: None, remove: paths, cursor: None, changes_rows: false, operation, now };
+    let change = Change { add, schema: None, remove, cursor: None, changes_rows: false, operation, now };
     let merged = table.commit(&change).await?;
     shelf.publish(table, if merged { Came::Same } else { Came::Other }).await?;
     if merged && !twice.is_empty() {
@@ -251,8 +286,29 @@ async fn part_of(table: &Table, path: &String) -> Result<Part, Error> {
     Part::new(path.clone(), day, bytes)
 }
 
-/// A file that is to be merged cannot be read. If that will not pass, it is told once, and the file stays as it is.
-fn damaged(table: &mut Table, path: String, since: u64, error: Error) -> Result<bool, Error> {
+/// Files of a day could not become one. If that will not pass, it is told once: the file that is to blame stays as it is, or else, for
+/// as long as the process runs, all files of that day. Otherwise the same would be tried for ever, and nothing else.
+fn leave(table: &mut Table, day: &str, paths: &[String], since: u64, error: Error) -> Result<(), Error> {
+    let to_blame = error.file().and_then(|file| paths.iter().find(|path| path.as_str() == file)).cloned();
+    if let Some(path) = to_blame {
+        return leave_file(table, path, since, error);
+    }
+    let error = table.place().explained(since, error);
+    if error.may_pass() {
+        return Err(error);
+    }
+    let (name, why) = (table.name(), error.line());
+    table.place().leave_unmerged(name, day);
+    tracing::error!(
+        table = name,
+        day,
+        "the files of a day stay as they are until the next start, because they cannot be merged: {why}"
+    );
+    Ok(())
+}
+
+/// A file that is to be merged cannot be. If that will not pass, it is told once, and the file stays as it is.
+fn leave_file(table: &mut Table, path: String, since: u64, error: Error) -> Result<(), Error> {
     let error = table.place().explained(since, error);
     if error.may_pass() {
         return Err(error);
@@ -261,10 +317,22 @@ fn damaged(table: &mut Table, path: String, since: u64, error: Error) -> Result<
     // As others name it.
     let file = table.part(std::slice::from_ref(&path))?.each().next().map_or_else(|| path.clone(), |(file, _)| file);
     table.place().found_damaged(&file, &why);
-    // Whoever reads this line finds it in the list already.
-    tracing::error!(table = name, file = path, "a file of history cannot be read: put it back from a backup: {why}");
+    // Whoever reads these lines finds it in the list already.
+    if error.is_unfit() {
+        tracing::warn!(
+            table = name,
+            file = path,
+            "a file of somebody else is part of history and is not merged: {why}"
+        );
+    } else {
+        tracing::error!(
+            table = name,
+            file = path,
+            "a file of history cannot be read: put it back from a backup: {why}"
+        );
+    }
     table.large.insert(path);
-    Ok(false)
+    Ok(())
 }
 
 /// All rows of files that are about to be written again: what is damaged in one must not become part of a sound file.

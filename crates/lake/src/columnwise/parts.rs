@@ -5,8 +5,9 @@ use crate::files::day_name;
 use crate::shape::Shape;
 use crate::{Error, columns};
 use datafusion::arrow::array::{Array as _, ArrayRef, Date32Array, RecordBatch, RecordBatchOptions};
-use datafusion::arrow::compute::{cast, concat_batches};
-use datafusion::arrow::datatypes::{FieldRef, Schema};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, concat_batches};
+use datafusion::arrow::datatypes::{DataType, FieldRef, Schema};
+use datafusion::arrow::error::ArrowError;
 use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
@@ -49,7 +50,28 @@ impl Source for &[RecordBatch] {
 /// A column of a batch, with the type that it has in the table.
 fn column(batch: &RecordBatch, field: &FieldRef) -> Result<Option<ArrayRef>, Error> {
     let Some(column) = batch.column_by_name(field.name()) else { return Ok(None) };
-    Ok(Some(if column.data_type() == field.data_type() { column.clone() } else { cast(column, field.data_type())? }))
+    Ok(Some(exactly(column, field.data_type())?))
+}
+
+/// The same values as another type. What cannot be exactly what it was is an error: whoever merges takes the original away.
+fn exactly(column: &ArrayRef, wanted: &DataType) -> Result<ArrayRef, ArrowError> {
+    let has = column.data_type();
+    if has == wanted {
+        return Ok(column.clone());
+    }
+    // Unless it is told so, it gives nothing for what it cannot convert.
+    let strict = CastOptions { safe: false, ..CastOptions::default() };
+    let converted = cast_with_options(column, wanted, &strict)?;
+    // Then only parts of it have other names.
+    if has.equals_datatype(wanted) {
+        return Ok(converted);
+    }
+    // A fraction, a digit or a part of a second can get lost without a word.
+    let is_same = |again: ArrayRef| *again == **column;
+    if cast_with_options(&converted, has, &strict).is_ok_and(is_same) {
+        return Ok(converted);
+    }
+    Err(ArrowError::CastError(format!("not each value of {has} is the same as {wanted}")))
 }
 
 fn batch(fields: &[FieldRef], arrays: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, Error> {
@@ -126,9 +148,16 @@ impl Part {
         if field.name() == columns::DAY {
             return Ok(Some(Arc::new(Date32Array::from(vec![self.day; self.count()]))));
         }
-        // Somebody else's may be of a kind that cannot be what we have: then that file stays as it is.
-        let as_it_is = |error: Error| Error::Damaged { file: self.path.clone(), why: error.line() };
-        column(rows, field).map_err(as_it_is)
+        let Some(column) = rows.column_by_name(field.name()) else { return Ok(None) };
+        // Somebody else's may have what cannot be what we have: then that file stays as it is.
+        let (file, name) = (&self.path, field.name());
+        let unfit = |why: String| Error::Unfit { file: file.clone(), why };
+        let column =
+            exactly(column, field.data_type()).map_err(|error| unfit(format!("in its column {name}, {error}")))?;
+        if !field.is_nullable() && column.null_count() > 0 {
+            return Err(unfit(format!("its column {name} lacks values, and each row has to have one")));
+        }
+        Ok(Some(column))
     }
 
     /// Whether any row has a value in a column, as its end says.
@@ -159,7 +188,7 @@ impl Encoded {
             let lacks = |name: &str| name != columns::DAY && part.footer.schema().index_of(name).is_err();
             if let Some(field) = (shape.fixed)().iter().find(|field| !field.is_nullable() && lacks(field.name())) {
                 let (file, day) = (part.path.clone(), day_name(part.day));
-                return Err(Error::Damaged { file, why: format!("its rows, of {day}, have no {}", field.name()) });
+                return Err(Error::Unfit { file, why: format!("its rows, of {day}, have no {}", field.name()) });
             }
         }
         Ok(())
@@ -191,7 +220,7 @@ impl Source for Encoded {
         let Some(part) = self.parts.iter().max_by_key(|part| part.count()) else { return batch(fields, Vec::new(), 0) };
         let count = part.count().min(rows.len());
         let read = part.read(fields, (part.count() - count) / 2, count)?;
-        let parts = fields.iter().map(|field| gathered(field, &[column(&read, field)?], &whole(count)));
+        let parts = fields.iter().map(|field| gathered(field, &[part.column(&read, field)?], &whole(count)));
         batch(fields, parts.collect::<Result<_, _>>()?, count)
     }
 

@@ -6,8 +6,11 @@ use super::*;
 use crate::files;
 use crate::rows::{Row, Rows};
 use crate::shape::RECORDS;
+use datafusion::arrow::array::{
+    Float64Array, Int32Array, Int64Array, StringArray, TimestampMicrosecondArray, TimestampNanosecondArray,
+};
 use datafusion::arrow::compute::concat_batches;
-use datafusion::arrow::datatypes::TimestampMicrosecondType;
+use datafusion::arrow::datatypes::{DataType, Field, TimestampMicrosecondType};
 use odograph_model::{Key, Record, RecordId, Time};
 
 /// So many numbered keys there are.
@@ -131,4 +134,51 @@ fn a_hundred_thousand_rows_of_very_many_columns_take_little_memory() {
     let waiting: usize = batches.iter().map(RecordBatch::get_array_memory_size).sum();
     let flushed = encode(&mut &batches[..], &schema_of(&batches), &RECORDS, "flushed", false).unwrap();
     assert!(flushed.held_max < waiting + 16 * MIB, "{} with {waiting}", flushed.held_max);
+}
+
+/// What a column of somebody else's file is in a table, or why it cannot be in it.
+fn becomes(values: ArrayRef, wanted: DataType, is_nullable: bool) -> Result<ArrayRef, String> {
+    let rows = RecordBatch::try_from_iter([("value", values)]).unwrap();
+    let mut writer = ArrowWriter::try_new(Vec::new(), rows.schema(), None).unwrap();
+    writer.write(&rows).unwrap();
+    let part = Part::new("theirs".to_owned(), 20_454, writer.into_inner().unwrap().into()).unwrap();
+    let field: FieldRef = Arc::new(Field::new("value", wanted, is_nullable));
+    let found = Encoded::new(vec![part]).columns(&[field]);
+    let refused = |error: Error| match error {
+        Error::Unfit { file, why } if file == "theirs" => why,
+        error => panic!("{error}"),
+    };
+    found.map(|mut found| found.remove(0).remove(0).unwrap()).map_err(refused)
+}
+
+#[test]
+fn what_somebody_wrote_as_another_type_is_exactly_the_same_or_refused() {
+    let moments = |times: Vec<i64>| TimestampMicrosecondArray::from(times).with_timezone("UTC");
+    let nanoseconds = |times: Vec<i64>| TimestampNanosecondArray::from(times).with_timezone("UTC");
+    let same: [(ArrayRef, ArrayRef); 5] = [
+        (Arc::new(Int32Array::from(vec![Some(5), None])), Arc::new(Int64Array::from(vec![Some(5), None]))),
+        (Arc::new(Float64Array::from(vec![5.0, -7.0])), Arc::new(Int64Array::from(vec![5, -7]))),
+        (Arc::new(Int64Array::from(vec![5])), Arc::new(Float64Array::from(vec![5.0]))),
+        (Arc::new(StringArray::from(vec!["5"])), Arc::new(Int64Array::from(vec![5]))),
+        (Arc::new(nanoseconds(vec![5000])), Arc::new(moments(vec![5]))),
+    ];
+    for (values, expected) in same {
+        assert_eq!(becomes(values, expected.data_type().clone(), true), Ok(expected));
+    }
+    let other: [(ArrayRef, DataType); 7] = [
+        (Arc::new(Float64Array::from(vec![1.0, 5.5])), DataType::Int64),
+        (Arc::new(Float64Array::from(vec![1e300])), DataType::Int64),
+        (Arc::new(Float64Array::from(vec![f64::NAN])), DataType::Int64),
+        (Arc::new(Int64Array::from(vec![i64::MAX])), DataType::Float64),
+        (Arc::new(StringArray::from(vec!["5.0", "fast"])), DataType::Float64),
+        (Arc::new(StringArray::from(vec!["never"])), columns::moment()),
+        (Arc::new(nanoseconds(vec![5001])), columns::moment()),
+    ];
+    for (values, wanted) in other {
+        let why = becomes(values, wanted.clone(), true).unwrap_err();
+        assert!(why.starts_with("in its column value, "), "{wanted}: {why}");
+    }
+    let lacking: ArrayRef = Arc::new(Int64Array::from(vec![Some(5), None]));
+    let why = "its column value lacks values, and each row has to have one";
+    assert_eq!(becomes(lacking, DataType::Int64, false), Err(why.to_owned()));
 }

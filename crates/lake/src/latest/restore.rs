@@ -65,17 +65,32 @@ pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
             Err(error) if error.may_pass() => return Err(error),
             Err(error) => {
                 table.place().found_damaged(&file, &error.line());
-                tracing::error!(
-                    table = table.name(),
-                    file,
-                    "a file of history cannot be read: put it back from a backup. Until then its records are missing in queries, \
-                 and those of them that are sent again are taken for new ones: {}",
-                    error.line()
-                );
+                tell(table.name(), &file, &error);
             }
         }
     }
     Ok(devices)
+}
+
+/// Says what is to be done about a file whose records are not known.
+fn tell(table: &str, file: &str, error: &Error) {
+    let why = error.line();
+    if error.is_unfit() {
+        tracing::error!(
+            table,
+            file,
+            "a file of history has what its columns in the table cannot have. It is not damaged, but somebody else's, and stays as \
+             it is. Its records are not known here, and questions that need such a column of it fail, until whoever wrote it \
+             writes it again with what fits: {why}"
+        );
+        return;
+    }
+    tracing::error!(
+        table,
+        file,
+        "a file of history cannot be read: put it back from a backup. Until then its records are missing in queries, \
+         and those of them that are sent again are taken for new ones: {why}"
+    );
 }
 
 /// Takes in what commits behind the version `from`, up to `to`, added; and gives besides up to where there are records in those
