@@ -4,6 +4,8 @@ use crate::{Error, lists, terms};
 use datafusion::common::tree_node::{TreeNode as _, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 use datafusion::prelude::{DataFrame, SQLOptions, SessionContext};
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{SetExpr, Statement as SqlStatement};
 
 /// Plans a question that can do nothing but read.
 pub(crate) async fn plan(context: &SessionContext, sql: &str) -> Result<DataFrame, Error> {
@@ -18,7 +20,13 @@ pub(crate) async fn plan(context: &SessionContext, sql: &str) -> Result<DataFram
         context.deregister_udf(name);
     }
     lists::bound(context);
-    let plan = context.state().create_logical_plan(sql).await?;
+    let state = context.state();
+    let statement = state.sql_to_statement(sql, &state.config_options().sql_parser.dialect)?;
+    // Planning would find fault with what it names and how, as if it could be put right.
+    if writes(&statement) {
+        return Err(Error::Refused(ONLY_READ.to_owned()));
+    }
+    let plan = state.statement_to_plan(statement).await?;
     let only_read = SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false);
     only_read.verify_plan(&plan).map_err(|_| Error::Refused(ONLY_READ.to_owned()))?;
     no_lists_for_each_row(&plan)?;
@@ -29,6 +37,32 @@ pub(crate) async fn plan(context: &SessionContext, sql: &str) -> Result<DataFram
         )));
     }
     Ok(context.execute_logical_plan(plan).await?)
+}
+
+/// Whether a statement is one that changes something. What is not known here is refused by its plan, or has none.
+fn writes(statement: &Statement) -> bool {
+    match statement {
+        Statement::CreateExternalTable(_) | Statement::CopyTo(_) | Statement::Reset(_) => true,
+        Statement::Explain(explain) => writes(&explain.statement),
+        Statement::Statement(statement) => sql_writes(statement),
+    }
+}
+
+fn sql_writes(statement: &SqlStatement) -> bool {
+    use SqlStatement as It;
+    match statement {
+        It::Explain { statement, .. } => sql_writes(statement),
+        // Behind a WITH.
+        It::Query(query) => {
+            matches!(*query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) | SetExpr::Merge(_))
+        }
+        It::Insert(_) | It::Update(_) | It::Delete(_) | It::Merge(_) | It::Truncate(_) | It::Copy { .. } => true,
+        It::CreateTable(_) | It::CreateView(_) | It::CreateIndex(_) | It::CreateFunction(_) => true,
+        It::CreateSchema { .. } | It::CreateDatabase { .. } | It::CreateSequence { .. } => true,
+        It::AlterTable(_) | It::AlterSchema(_) | It::AlterView { .. } | It::AlterIndex { .. } => true,
+        It::Drop { .. } | It::DropFunction(_) | It::Set(_) | It::Grant(_) | It::Revoke(_) => true,
+        _ => false,
+    }
 }
 
 /// From how many values of tables and texts of the question one value may be put together. What a function makes is not

@@ -65,6 +65,21 @@ fn nothing_can_be_changed_or_written() {
         "EXPLAIN ANALYZE INSERT INTO records SELECT * FROM records",
         "SET datafusion.execution.batch_size = 1",
         "PREPARE it AS SELECT 1",
+        // Whatever is wrong with it besides.
+        "insert into records values (1)",
+        "INSERT INTO nosuch VALUES (1)",
+        "UPDATE records SET nosuch = 1",
+        "DELETE FROM records WHERE nosuch = 1",
+        "EXPLAIN INSERT INTO records VALUES (1)",
+        "EXPLAIN ANALYZE UPDATE records SET nosuch = 1",
+        "WITH few AS (SELECT 1) INSERT INTO records VALUES (1)",
+        "CREATE VIEW seen AS SELECT nosuch FROM records",
+        "COPY nosuch TO '/tmp/odograph-copied.parquet'",
+        "ALTER TABLE records ADD COLUMN nosuch INT",
+        "DROP TABLE nosuch",
+        "TRUNCATE TABLE nosuch",
+        "SET nosuch = 1",
+        "RESET nosuch",
     ];
     check(&writer.lake(), Limits::default(), &cases.map(|sql| (sql, refused)));
     let unknown =
