@@ -33,7 +33,7 @@ pub(crate) fn with<T>(config: &Config, work: impl AsyncFnOnce(&Catalog) -> Resul
     folder.require_whole()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
-        let catalog = open(config, &folder).await.map_err(cannot_open)?;
+        let catalog = open(config, &folder).await.map_err(|error| cannot_open(&error))?;
         let done = work(&catalog).await;
         catalog.close().await;
         done
@@ -59,14 +59,14 @@ const BROKEN: &str = ": it is damaged. Put `catalog.sqlite` of the data folder, 
      to begin with an empty catalog: what devices sent is elsewhere";
 
 /// Why it cannot be opened, for whoever starts the program.
-pub(crate) fn cannot_open(error: Error) -> anyhow::Error {
-    let (status, more) = match &error {
+pub(crate) fn cannot_open(error: &Error) -> anyhow::Error {
+    let (status, more) = match error {
         Error::Address { .. } => (Status::Config, ""),
         Error::File { .. } => (Status::CannotCreate, ""),
-        error if error.is_broken_file() => (Status::NoInput, BROKEN),
+        Error::Database { .. } if error.is_broken_file() => (Status::NoInput, BROKEN),
         _ => (Status::Unavailable, ""),
     };
     // What is below that says the same again.
-    let why = std::error::Error::source(&error).map_or_else(String::new, |source| format!(": {source}"));
+    let why = std::error::Error::source(error).map_or_else(String::new, |source| format!(": {source}"));
     Failure::new(status, format!("{error}{why}{more}")).into()
 }

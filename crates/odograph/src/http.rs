@@ -350,7 +350,7 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
                 }
             });
         }
-        Err(error) => return Err(catalog::cannot_open(error)),
+        Err(error) => return Err(catalog::cannot_open(&error)),
     }
     Ok(())
 }

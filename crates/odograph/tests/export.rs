@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Device, Place, errors, moment, position, told};
+use common::{Device, Place, errors, moment, position, told, until};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -218,8 +218,81 @@ fn damage_before_the_end_of_the_last_segment_is_told() {
     let exported = place.run(&["export", "records"]);
     assert_eq!(exported.status.code(), Some(1), "{}", errors(&exported));
     assert!(errors(&exported).contains("whole entries behind a damaged place"), "{}", errors(&exported));
+    // All that there is, is what was asked for.
+    let file = place.write("records.jsonl", "before");
+    let written = place.run(&["export", "records", "--output", file.to_str().expect("UTF-8")]);
+    assert_eq!(written.status.code(), Some(1), "{}", errors(&written));
+    assert!(std::fs::read(&file).expect("a file") == exported.stdout);
     let verified = place.run(&["journal", "verify"]);
     assert_eq!(verified.status.code(), Some(1), "{}", errors(&verified));
+}
+
+#[test]
+fn a_file_is_replaced_by_what_was_asked_for_and_by_nothing_less() {
+    let place = Place::new();
+    let mut server = Some(two_devices(&place));
+    let file = place.folder.path().join("exported");
+    let name = file.to_str().expect("UTF-8");
+    let there = || {
+        let all = std::fs::read_dir(place.folder.path()).expect("a folder").count();
+        (std::fs::read_to_string(&file).expect("a file"), all)
+    };
+    for _ in 0..2 {
+        for what in ["records", "frames"] {
+            std::fs::write(&file, "before").expect("it is written");
+            let failed = place.run(&["export", what, "--tenant", "nroth", "--output", name]);
+            assert_eq!((failed.status.code(), there()), (Some(1), ("before".to_owned(), 2)), "{}", errors(&failed));
+            assert_eq!(place.text(&["export", what, "--output", name]), "");
+            assert_eq!(there(), (place.text(&["export", what]), 2), "the file, the data folder, and nothing else");
+            place.text(&["export", what, "--output", "/dev/null"]);
+        }
+        // And again without a server.
+        if let Some(server) = server.take() {
+            assert!(server.stop().success());
+        }
+    }
+    std::fs::write(&file, "before").expect("it is written");
+    let failed = place.run(&["export", "records", "--follow", "--output", name]);
+    assert_eq!((failed.status.code(), there()), (Some(64), ("before".to_owned(), 2)), "{}", errors(&failed));
+}
+
+#[test]
+fn what_is_followed_is_in_its_file_as_it_comes() {
+    let place = Place::new();
+    let server = two_devices(&place);
+    let file = place.write("followed", "before");
+    let follow = ["export", "records", "--follow", "--output", file.to_str().expect("UTF-8")];
+    let mut export = place.command(&follow).spawn().expect("the export starts");
+    let records = || Some(std::fs::read_to_string(&file).ok()?.lines().count()).filter(|lines| *lines == 6);
+    until("six records", records);
+    server.kill();
+    assert_eq!(export.wait().expect("it ends").code(), Some(69));
+    assert_eq!(records(), Some(6));
+}
+
+#[test]
+fn a_tenant_that_is_not_there_is_no_tenant_without_records() {
+    let place = Place::new();
+    let mut server = Some(two_devices(&place));
+    place.text(&["tenant", "create", "north"]);
+    let asked: [fn(&str) -> [&str; 5]; 3] = [
+        |tenant| ["export", "records", "--quarantined", "--tenant", tenant],
+        |tenant| ["export", "frames", "--quarantined", "--tenant", tenant],
+        |tenant| ["sql", "--json", "SELECT * FROM records", "--tenant", tenant],
+    ];
+    for _ in 0..2 {
+        for asked in asked {
+            let refused = place.run(&asked("nroth"));
+            let expected = "error: there is no tenant \"nroth\": `odograph tenant list` shows which there are\n";
+            assert_eq!((refused.status.code(), errors(&refused).as_str()), (Some(1), expected));
+            assert_eq!(place.text(&asked("north")), "");
+            assert!(place.text(&asked("default")).contains("\"device\":\"1\""));
+        }
+        // And again without a server.
+        if let Some(server) = server.take() {
+            assert!(server.stop().success());
+        }
+    }
 }
 
 #[test]

@@ -77,6 +77,7 @@ fn answers_come_as_a_table_as_lines_and_with_commas() {
     let rows: Vec<_> = rows.map(|rows| rows.expect("rows")).collect();
     let expected = odograph_lake::arrow::util::pretty::pretty_format_batches(&rows).expect("a table").to_string();
     assert_eq!(expected, place.text(&["sql", "SELECT device, count(*) AS n FROM records GROUP BY device"]).trim_end());
+    place.text(&["tenant", "create", "another"]);
     let empty = place.text(&["sql", "--json", "--tenant", "another", "SELECT * FROM records"]);
     assert_eq!(empty, "", "another tenant sees nothing of it");
 }
@@ -87,10 +88,13 @@ fn a_question_that_cannot_be_answered_says_why() {
     let nothing = place.run(&["sql", "SELECT 1"]);
     assert_eq!(nothing.status.code(), Some(66), "{}", errors(&nothing));
     let server = serve(&place);
+    let only_read = "history can only be read: SELECT, WITH, EXPLAIN, DESCRIBE and SHOW are possible";
     for (sql, expected) in [
         ("SELECT speed FROM records", "No field named speed"),
         ("SELECT rpm FROM records", "No field named rpm. Did you mean engine_rpm"),
-        ("DELETE FROM records", "history can only be read: SELECT, WITH, EXPLAIN, DESCRIBE and SHOW are possible"),
+        ("DELETE FROM records", only_read),
+        ("INSERT INTO records VALUES (1)", only_read),
+        ("UPDATE records SET nosuch = 1", only_read),
         ("SELEC 1", "this is not SQL: Expected: an SQL statement, found: SELEC"),
     ] {
         let failed = place.run(&["sql", sql]);
@@ -103,6 +107,34 @@ fn a_question_that_cannot_be_answered_says_why() {
     let expected = "the answer has more than 1000000 rows: ask for fewer (WHERE, LIMIT), or use `odograph export`";
     assert!(errors(&many).contains(expected), "{}", errors(&many));
     server.kill();
+}
+
+#[test]
+fn a_file_stays_as_it_was_until_the_answer_is_whole() {
+    let place = Place::new();
+    let mut server = Some(serve(&place));
+    let file = place.folder.path().join("answer");
+    let name = file.to_str().expect("UTF-8");
+    let there = || {
+        let all = std::fs::read_dir(place.folder.path()).expect("a folder").count();
+        (std::fs::read_to_string(&file).expect("a file"), all)
+    };
+    let (nonsense, many) = ("SELECT tme FROM records", "SELECT value FROM generate_series(1, 2000000)");
+    for _ in 0..2 {
+        std::fs::write(&file, "before").expect("it is written");
+        for (to, sql) in [("--parquet", nonsense), ("--output", nonsense), ("--parquet", many)] {
+            let failed = place.run(&["sql", to, name, sql]);
+            assert_eq!(failed.status.code(), Some(1), "{to} {sql}: {}", errors(&failed));
+            assert_eq!(there(), ("before".to_owned(), 2), "{to} {sql}");
+        }
+        assert_eq!(place.text(&["sql", "--json", "--output", name, "SELECT 1 AS n"]), "");
+        assert_eq!(there(), ("{\"n\":1}\n".to_owned(), 2), "the answer, the data folder, and nothing else");
+        place.text(&["sql", "--parquet", "/dev/null", "SELECT 1 AS n"]);
+        // And again without a server.
+        if let Some(server) = server.take() {
+            assert!(server.stop().success());
+        }
+    }
 }
 
 #[test]

@@ -3,15 +3,17 @@
 use super::output::Output;
 use super::pairs::moment;
 use super::{Outcome, usage};
-use crate::client::Access;
+use crate::catalog;
+use crate::client::{Access, Server};
 use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Direction, Entries, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
 use crate::folder::Folder;
 use crate::history::{self, Lacks, Place};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
 use compact_str::CompactString;
+use odograph_catalog::Tenant;
 use odograph_env::{LocalDisk, SystemClock};
 use odograph_ingest::Roster;
 use odograph_journal::Reader;
@@ -63,7 +65,7 @@ struct Common {
     /// Also devices that wait for a person to accept them.
     #[arg(long)]
     quarantined: bool,
-    /// Write there instead of to standard output.
+    /// Write there instead of to standard output. What is there is replaced once all is written, with --follow at once.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -74,6 +76,10 @@ impl Common {
             (Some(from), Some(to)) if from >= to => usage(format!("--from {from} is not before --to {to}")),
             _ => Ok(()),
         }
+    }
+
+    fn check_tenant(&self, config: &Config, folder: &Folder) -> Result<()> {
+        self.tenant.as_deref().map_or(Ok(()), |tenant| require_tenant(config, folder, tenant))
     }
 
     /// Nothing may be right, or a name that was mistyped: whoever asked for something certain should know.
@@ -144,14 +150,16 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
     query.check()?;
     let config = common.source.load()?.config;
     let folder = Folder::of(&config);
+    common.check_tenant(&config, &folder)?;
     let access = Access::of(&folder)?;
-    let mut out = Output::open(common.output.as_deref(), "records", options.format.units())?;
+    if query.follow && matches!(access, Access::Own(_)) {
+        return usage("--follow needs a running server: nothing comes while none runs");
+    }
+    let open = if query.follow { Output::as_it_comes } else { Output::open };
+    let mut out = open(common.output.as_deref(), "records", options.format.units())?;
     query.progress = out.shows_progress();
     let totals = match access {
         Access::Server(server) => out.receive(server, "/control/export/records", serde_json::to_vec(&query)?)?,
-        Access::Own(_) if query.follow => {
-            return usage("--follow needs a running server: nothing comes while none runs");
-        }
         Access::Own(lock) => match own(&config, &folder)? {
             None => export::nothing(&query, &mut out)?,
             Some((reader, roster)) => {
@@ -196,6 +204,7 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
     };
     let config = common.source.load()?.config;
     let folder = Folder::of(&config);
+    common.check_tenant(&config, &folder)?;
     let access = Access::of(&folder)?;
     let mut out = Output::open(common.output.as_deref(), "frames", "")?;
     query.progress = out.shows_progress();
@@ -218,6 +227,40 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
     common.note_nothing(&totals, "frame");
     outcome(&totals, &config, &folder)
 }
+
+/// An error where it is certain that nobody has that name: mistyped, it would look like somebody who sent nothing.
+pub(super) fn require_tenant(config: &Config, folder: &Folder, tenant: &str) -> Result<()> {
+    // What a deleted tenant left in an object store is only known once that was asked.
+    let is_there = tenant == DEFAULT || config.named_tenants().any(|name| name == tenant);
+    if is_there || config.lake.remote().is_some() {
+        return Ok(());
+    }
+    folder.require()?;
+    if history::lake(config, folder)?.folder_of_tenant(tenant).is_some_and(|tables| tables.exists()) {
+        return Ok(());
+    }
+    match tenants(config, folder) {
+        Ok(known) if known.iter().all(|known| known.id != tenant) => {
+            bail!("there is no tenant {tenant:?}: `odograph tenant list` shows which there are")
+        }
+        // History can be read without the catalog, so one that does not answer stands in nobody's way.
+        _ => Ok(()),
+    }
+}
+
+/// Those of the catalog; none, where there is no catalog.
+fn tenants(config: &Config, folder: &Folder) -> Result<Vec<Tenant>> {
+    if let Some(server) = Server::connect(folder)? {
+        return Ok(serde_json::from_slice(&server.ask("GET", "/api/v1/tenants")?)?);
+    }
+    if config.catalog.url.is_none() && !folder.catalog().exists() {
+        return Ok(Vec::new());
+    }
+    let access = odograph_catalog::Access::owner(DEFAULT);
+    catalog::with(config, async |catalog| Ok(catalog.tenants(&access).list().await?))
+}
+
+const DEFAULT: &str = "default";
 
 /// The journal and the devices, where there is no server; `None` where nothing was ever received.
 fn own(config: &Config, folder: &Folder) -> Result<Option<(Reader, Roster)>> {

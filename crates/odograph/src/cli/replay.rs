@@ -76,6 +76,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     };
     let config = options.source.load()?.config;
     let folder = Folder::of(&config);
+    super::export::require_tenant(&config, &folder, &query.tenant)?;
     let mut screen = Screen::new(options.json, out);
     match Access::of(&folder)? {
         Access::Server(server) => {

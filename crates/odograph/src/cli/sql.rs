@@ -1,6 +1,7 @@
 //! `odograph sql`: questions over all history.
 
 use super::Outcome;
+use super::export::require_tenant;
 use super::output::Output;
 use crate::client::Access;
 use crate::config::Source;
@@ -45,10 +46,10 @@ pub(super) struct Options {
     /// Print comma-separated values instead of a table.
     #[arg(long)]
     csv: bool,
-    /// Write a Parquet file there.
+    /// Write a Parquet file there, which replaces what is there once the answer is whole.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "csv", "output"])]
     parquet: Option<PathBuf>,
-    /// Write there instead of to standard output.
+    /// Write there instead of to standard output. What is there is replaced once the answer is whole.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -62,6 +63,7 @@ pub(super) fn run(options: &Options) -> Result<Outcome> {
     };
     let config = options.source.load()?.config;
     let folder = Folder::of(&config);
+    require_tenant(&config, &folder, &options.tenant)?;
     let access = Access::of(&folder)?;
     let mut out = Output::open(options.parquet.as_deref().or(options.output.as_deref()), "rows", "")?;
     let query =

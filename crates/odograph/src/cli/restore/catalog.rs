@@ -58,7 +58,7 @@ impl CatalogTo {
             }
             return Ok(Self::Folder);
         };
-        match runtime()?.block_on(odograph_catalog::is_vacant(database)).map_err(cannot_open)? {
+        match runtime()?.block_on(odograph_catalog::is_vacant(database)).map_err(|error| cannot_open(&error))? {
             true => Ok(Self::Database(database.clone())),
             false => Err(Failure::new(Status::Config, TAKEN).into()),
         }
@@ -124,7 +124,7 @@ fn remove(folder: &Folder, endings: &[&str]) -> Result<()> {
 fn end(folder: &Folder, backup: Time, keep_links: bool) -> Result<Restored> {
     let url = format!("sqlite:{}", folder.catalog().display());
     runtime()?.block_on(async {
-        let catalog = Catalog::open(&url, clock(), Arc::new(SystemRng)).await.map_err(cannot_open)?;
+        let catalog = Catalog::open(&url, clock(), Arc::new(SystemRng)).await.map_err(|error| cannot_open(&error))?;
         let ended = catalog.restored(backup.0, keep_links).await;
         catalog.close().await;
         ended.context("what was ended since the backup may hold again in the catalog: nothing of it could be ended")
