@@ -106,7 +106,7 @@ impl Table {
     }
 
     async fn load(at: TablePlace, node: u16, shape: &'static Shape) -> Result<Self, Error> {
-        let log = at.log.clone();
+        let (log, was_claimed) = (at.log.clone(), at.place.is_claimed(&at.name));
         let snapshot = latest(&at).await?;
         let schema = snapshot.arrow_schema();
         let checkpoint = last_checkpoint(&log).await;
@@ -116,7 +116,7 @@ impl Table {
             Self { shape, at, node, log, snapshot, schema, is_doubtful, checkpoint, gone, large, over_merges, footers };
         table.check_features()?;
         table.look()?;
-        table.check_owner(None).await?;
+        table.check_owner(None, was_claimed).await?;
         Ok(table)
     }
 
@@ -180,8 +180,9 @@ impl Table {
     }
 
     /// Whether it is ours to write: not if its places are those of another journal, nor if another process wrote here
-    /// under the same number since this one did, or since the last one that was known, `before`.
-    async fn check_owner(&self, before: Option<Option<i64>>) -> Result<(), Error> {
+    /// under the same number since this one did, or since the last one that was known, `before`. Whether this one did is as it
+    /// `was_claimed` before the table was read: what was written since by another thread of ours is not in it.
+    async fn check_owner(&self, before: Option<Option<i64>>, was_claimed: bool) -> Result<(), Error> {
         let Some(owner) = self.place().owner() else { return Ok(()) };
         let (table, node) = (self.at.name.clone(), self.node);
         let journal = self.transaction(&application(node, JOURNAL)).await?;
@@ -191,7 +192,7 @@ impl Table {
         let writer = self.writer().await?;
         let is_ours = writer == Some(number(owner.writer));
         let came = before.is_some_and(|before| before != writer);
-        if !is_ours && (came || self.place().is_claimed(&table)) {
+        if !is_ours && (came || was_claimed) {
             // For good: it is not to be taken for one that may go on, after it began anew.
             self.place().claim(&table);
             return Err(Error::TwoWriters { table, node });
@@ -245,6 +246,7 @@ impl Table {
             return Ok(());
         }
         let (before, writer) = (self.paths(), self.writer().await?);
+        let was_claimed = self.place().is_claimed(&self.at.name);
         self.snapshot = latest(&self.at).await?;
         let now: HashSet<String> = self.paths().into_iter().collect();
         let version = self.version();
@@ -252,7 +254,7 @@ impl Table {
         self.check_features()?;
         self.schema = self.snapshot.arrow_schema();
         self.look()?;
-        self.check_owner(Some(writer)).await?;
+        self.check_owner(Some(writer), was_claimed).await?;
         self.is_doubtful = false;
         Ok(())
     }
