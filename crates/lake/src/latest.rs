@@ -129,13 +129,9 @@ impl Summary for Devices {
     }
 
     async fn renewed(self, table: &Table, from: u64) -> Result<Renewed<Self>, Error> {
-        let since = table.place().failures();
-        let caught_up = restore::catch_up(self, table, from, table.version()).await;
-        match caught_up.map_err(|error| table.place().explained(since, error)) {
-            Ok(Some((all, others))) => Ok(Renewed { all, others: Some(others) }),
-            Err(error) if error.may_pass() => Err(error),
-            // A file that somebody brought and nobody can read hides itself alone: all are looked at, one by one.
-            Ok(None) | Err(_) => Ok(Renewed { all: restore::all(table).await?, others: None }),
+        match restore::catch_up(self, table, from, table.version()).await? {
+            Some((all, others)) => Ok(Renewed { all, others: Some(others) }),
+            None => Ok(Renewed { all: restore::all(table).await?, others: None }),
         }
     }
 

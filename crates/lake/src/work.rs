@@ -1,7 +1,7 @@
 //! What is done to a table aside from the thread that fills it: one piece of work at a time for each table, few at once.
 
 use crate::buffer::Waits;
-use crate::columnwise::{self, Encoded, Part};
+use crate::columnwise::{self, Encoded, Made, Part};
 use crate::compaction;
 use crate::files::{self, File, day_name};
 use crate::maintenance::{Grace, Step};
@@ -13,13 +13,11 @@ use crate::tables::Common;
 use crate::tenant::{Came, Shelf, application, grown};
 use crate::underway::{self, Underway};
 use crate::{Error, columns, storage};
-use compact_str::CompactString;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
 use deltalake::kernel::Add;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use odograph_model::{Lsn, Time};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// A piece of work.
@@ -213,7 +211,7 @@ async fn compact<B: Waits>(shelf: &Shelf<B>, table: &mut Table, today: Option<&s
     if paths.len() < 2 {
         return Ok(false);
     }
-    match merge(table, parts, now).await {
+    match merge(table, parts).await {
         Ok(merged) => put_in_place(shelf, table, paths, merged, now).await,
         Err(error) => {
             leave(table, &day, &paths, since, error)?;
@@ -230,16 +228,8 @@ fn candidates(table: &Table) -> Vec<compaction::Part> {
     table.parts().into_iter().filter(is_one).collect()
 }
 
-/// What several files became, durable and not part of the table yet.
-struct Merged {
-    add: Vec<Add>,
-    /// Rows that were there twice, by device.
-    twice: HashMap<CompactString, u64>,
-    /// The most bytes that were held at a time.
-    held: usize,
-}
-
-async fn merge(table: &Table, parts: Vec<Part>, now: Time) -> Result<Merged, Error> {
+/// Makes one file of several, in memory. What fails here is about them: the disk has its part behind it.
+async fn merge(table: &Table, parts: Vec<Part>) -> Result<Made, Error> {
     // The version is this commit's alone, and what an earlier attempt left is overwritten.
     let name = table.file_name(&format!("merged-{}", table.version() + 1));
     let (schema, shape) = (table.schema().clone(), table.shape());
@@ -249,8 +239,7 @@ async fn merge(table: &Table, parts: Vec<Part>, now: Time) -> Result<Merged, Err
         columnwise::encode(&mut parts, &schema, shape, &name, true)
     };
     let made = tokio::task::spawn_blocking(merge).await;
-    let made = made.map_err(|error| Error::Refused(format!("files cannot be merged: {error}")))??;
-    Ok(Merged { add: put(table, made.files, now).await?, twice: made.twice, held: made.held_max })
+    made.map_err(|error| Error::Refused(format!("files cannot be merged: {error}")))?
 }
 
 /// Puts what files became in their place, in one commit. Returns whether that was done: not, where somebody took one of them away.
@@ -258,10 +247,11 @@ async fn put_in_place<B: Waits>(
     shelf: &Shelf<B>,
     table: &mut Table,
     remove: Vec<String>,
-    merged: Merged,
+    merged: Made,
     now: Time,
 ) -> Result<bool, Error> {
-    let (Merged { add, twice, held }, files) = (merged, remove.len());
+    let (twice, held, files) = (merged.twice, merged.held_max, remove.len());
+    let add = put(table, merged.files, now).await?;
     let operation = DeltaOperation::Optimize { predicate: None, target_size: 0 };
     let change = Change { add, schema: None, remove, cursor: None, changes_rows: false, operation, now };
     let merged = table.commit(&change).await?;

@@ -49,8 +49,12 @@ pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
 ///
 /// When files cannot be read now.
 pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
-    let (files, since) = (table.provider()?, table.place().failures());
-    let mut devices = Devices::default();
+    of(table, table.provider()?).await
+}
+
+/// The devices of some files: of all at once, or where that cannot be of one after the other.
+async fn of(table: &Table, files: Arc<Files>) -> Result<Devices, Error> {
+    let (since, mut devices) = (table.place().failures(), Devices::default());
     let Err(error) = read(&mut devices, files.clone()).await else { return Ok(devices) };
     let error = table.place().explained(since, error);
     if error.may_pass() {
@@ -109,8 +113,7 @@ pub(crate) async fn catch_up(
     for version in from + 1..=to {
         let Some(Added { files, is_own }) = table.added(version).await? else { return Ok(None) };
         let Some(files) = files else { continue };
-        let mut came = Devices::default();
-        read(&mut came, files).await?;
+        let came = of(table, files).await?;
         if !is_own {
             others.merge(came.marks());
         }
