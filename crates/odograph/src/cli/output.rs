@@ -6,11 +6,11 @@
 use crate::exit::{Failure, Status};
 use crate::export::{self, Progress, Sink, Totals, Unframed};
 use anyhow::Result;
-use odograph_env::{Clock as _, Disk as _, LocalDisk, SystemClock};
+use odograph_env::{Clock as _, SystemClock};
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, IsTerminal as _, Write};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -145,8 +145,10 @@ impl Shown {
 
 /// A file in the making, beside the one that it becomes. It goes with this, unless it was placed.
 struct Draft {
+    file: File,
     path: PathBuf,
     target: PathBuf,
+    is_kept: bool,
 }
 
 impl Draft {
@@ -159,31 +161,51 @@ impl Draft {
             Err(error) if error.kind() == ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
-        let Some(before) = before else {
-            let (file, path) = beside(&target, NEW_FILE_MODE)?;
-            return Ok(Some((file, Self { path, target })));
-        };
-        let (file, path) = beside(&target, before.mode() & 0o777)
-            .map_err(|error| io::Error::new(error.kind(), format!("cannot make a file beside it: {error}")))?;
-        // The umask took some of its rights, and not everybody may give a file away: where this fails, fewer may read it.
-        let _ = fchown(&file, Some(before.uid()), Some(before.gid()));
-        let _ = file.set_permissions(before.permissions());
-        Ok(Some((file, Self { path, target })))
+        let made =
+            match (beside(&target, before.as_ref().map_or(NEW_FILE_MODE, |before| before.mode() & 0o777)), &before) {
+                // Its folder takes no other file: what is there is written to, as ever.
+                (Err(error), Some(_)) if NO_FILE_BESIDE.contains(&error.kind()) => return Ok(None),
+                (made, _) => made,
+            };
+        let (file, path) = made?;
+        if let Some(before) = before {
+            take_after(&file, &before);
+        }
+        let writing = file.try_clone()?;
+        Ok(Some((writing, Self { file, path, target, is_kept: false })))
     }
 
     /// Puts it in its place.
-    fn place(self) -> io::Result<()> {
+    fn place(mut self) -> io::Result<()> {
         // A power cut right after this must not leave an empty file where there was a good one.
-        LocalDisk.open(&self.path)?.sync()?;
-        fs::rename(&self.path, &self.target)
+        rustix::fs::fsync(&self.file)?;
+        self.is_kept = true;
+        let Err(error) = fs::rename(&self.path, &self.target) else { return Ok(()) };
+        // Some files can be written to and not be replaced: one that is mounted, or somebody else's in a folder for all.
+        if fs::copy(&self.path, &self.target).is_ok() {
+            self.is_kept = false;
+            return Ok(());
+        }
+        Err(io::Error::new(error.kind(), format!("{error}. All of it is in {}", self.path.display())))
     }
 }
 
 impl Drop for Draft {
     fn drop(&mut self) {
-        // Where it was placed, there is nothing of this name any more.
-        let _ = fs::remove_file(&self.path);
+        if !self.is_kept {
+            let _ = fs::remove_file(&self.path);
+        }
     }
+}
+
+/// Gives a file the owner and the rights of another, or fewer: not everybody may give a file away.
+fn take_after(file: &File, before: &fs::Metadata) {
+    let has_group =
+        fchown(file, Some(before.uid()), Some(before.gid())).is_ok() || fchown(file, None, Some(before.gid())).is_ok();
+    // Its own group is another one's.
+    let mode = if has_group { before.mode() & 0o777 } else { before.mode() & 0o707 };
+    // The umask took some of them.
+    let _ = file.set_permissions(fs::Permissions::from_mode(mode));
 }
 
 /// The file that a name leads to, there or not, through links, which stay. `None`: that is something else, or nothing.
@@ -228,6 +250,9 @@ fn beside(target: &Path, mode: u32) -> io::Result<(File, PathBuf)> {
     }
 }
 
+/// A folder may take no new file although what is in it can be written to.
+const NO_FILE_BESIDE: [ErrorKind; 2] = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+
 /// As [`File::create`] has it, before the umask.
 const NEW_FILE_MODE: u32 = 0o666;
 
@@ -252,7 +277,7 @@ const SHOW: Duration = Duration::from_millis(200);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+    use std::os::unix::fs::{FileTypeExt as _, symlink};
 
     fn written(path: &Path, text: &str) -> Output {
         let mut out = Output::open(Some(path), "rows", "").unwrap();
