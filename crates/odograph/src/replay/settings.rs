@@ -119,11 +119,13 @@ pub(super) struct Settled {
     set: BTreeMap<String, String>,
     /// The protocols of the records that came out.
     used: Mutex<BTreeSet<&'static str>>,
+    /// Of devices that waited, by tenant and id, whether they count: what is decided meanwhile counts for the next replay.
+    counted: Mutex<HashMap<(CompactString, CompactString), bool>>,
 }
 
 impl Settled {
     pub(super) fn new(current: Arc<Current>, choice: Choice, set: BTreeMap<String, String>) -> Self {
-        Self { current, choice, set, used: Mutex::default() }
+        Self { current, choice, set, used: Mutex::default(), counted: Mutex::default() }
     }
 
     /// How far devices' clocks may be from ours.
@@ -146,9 +148,14 @@ impl Settled {
     pub(super) fn counts(&self, binding: &Binding) -> bool {
         match binding.decision {
             Decision::Accepted => true,
-            Decision::Quarantined => self.current.has_accepted(&binding.tenant, &binding.device),
+            Decision::Quarantined => self.counts_since(&binding.tenant, &binding.device),
             Decision::Refused => false,
         }
+    }
+
+    fn counts_since(&self, tenant: &str, device: &str) -> bool {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        *counted.entry((tenant.into(), device.into())).or_insert_with(|| self.current.has_accepted(tenant, device))
     }
 
     pub(super) fn used_by(&self, protocol: &'static str) {
