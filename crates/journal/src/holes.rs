@@ -62,6 +62,24 @@ impl Reader {
         Ok(holes.into_iter().flat_map(|hole| self.without(hole, &left_out, &seals)).collect())
     }
 
+    /// Up to where places were used, as far as the last files say: behind a sealed end, and in what was put aside, are those that a
+    /// crash left.
+    pub(crate) fn used_to(&self) -> Result<Lsn, Error> {
+        let listing = self.listing()?;
+        let mut used = Lsn(0);
+        for (base, path) in &listing.aside {
+            let length = self.disk().open_read(path).doing("open", path)?.length().doing("read", path)?;
+            used = used.max(Lsn(base + length));
+        }
+        let last = self.seals()?.into_iter().flatten().next_back();
+        if let Some(last) = last.filter(|last| listing.segments.last() == Some(&last.base.0)) {
+            let path = paths::segment(self.folder(), last.base.0);
+            let length = self.scan(last.base.0)?.file().length().doing("read", &path)?;
+            used = used.max(Lsn(last.base.0 + length));
+        }
+        Ok(used)
+    }
+
     /// What is left of a hole without the places that were left out on purpose.
     fn without(&self, hole: Hole, left_out: &[LeftOut], seals: &[SealRecord]) -> Vec<Hole> {
         if !left_out.iter().any(|left| left.begin < hole.end && hole.begin < left.end) {

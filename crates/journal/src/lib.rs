@@ -58,5 +58,5 @@ pub use proof::{Proof, ProofCheck, ProofError, check_proof};
 pub use reader::{DeviceEntries, Entries, Reader};
 pub use recovery::{Header, Recovered, Recovery};
 pub use segment::SEGMENT_HEADER_BYTES;
-pub use stat::{SegmentStat, Stat};
+pub use stat::{CutShort, SegmentStat, Stat};
 pub use verify::{Flaw, Problem, Progress, Report};

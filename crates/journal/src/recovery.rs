@@ -138,8 +138,10 @@ impl Journal {
                 return Err(Error::Damaged { path: folder, what: "no space to seal the segments that have no seal" });
             }
         }
-        recovery.next = recovery.next.max(goes_on);
-        recovery.count_on_cursors(&disk, &folder);
+        let reader = Reader::open(Arc::clone(&disk), &folder)?;
+        // Also those that a life before found, which has written nothing since.
+        recovery.next = recovery.next.max(goes_on).max(reader.used_to()?);
+        recovery.count_on_cursors(&disk, &reader)?;
         recovery.indexes_missing = sealing.rebuild_missing(&listing)?;
         let shared = Arc::new(Shared::new(recovery.next, options.segment_bytes));
         shared.counters.sealed.store(sealed, std::sync::atomic::Ordering::Relaxed);
@@ -196,15 +198,15 @@ fn begin_chain(
 impl Recovery {
     /// Where a reader has been, there was something: if that is gone with the file that had it, nothing else knows. Its
     /// places are not used again, or that reader would take what is new for what it has read.
-    fn count_on_cursors(&mut self, disk: &Arc<dyn Disk>, folder: &Path) {
-        // They were sound a moment ago, or put aside.
-        let Ok(cursors) = CursorStore::open(Arc::clone(disk), folder) else { return };
+    fn count_on_cursors(&mut self, disk: &Arc<dyn Disk>, reader: &Reader) -> Result<(), Error> {
+        let cursors = CursorStore::open(Arc::clone(disk), reader.folder())?;
         let reached = cursors.all().map(|(_, place)| place).max().unwrap_or_default();
         if reached > self.next {
-            let path = paths::segment(folder, self.next.0);
+            let path = paths::segment(reader.folder(), self.next.0);
             self.holes.push(Hole { begin: self.next, end: reached, path });
             self.next = reached;
         }
+        Ok(())
     }
 }
 

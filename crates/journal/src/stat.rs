@@ -1,6 +1,7 @@
 //! What is there: per segment and in total.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 
 use odograph_env::UnixMillis;
 use odograph_model::Lsn;
@@ -26,7 +27,19 @@ pub struct Stat {
     /// What is lost.
     pub holes: Vec<Hole>,
     /// What is lost of the ends of sealed segments, whose files are shorter than they were.
-    pub cut_short: Vec<Hole>,
+    pub cut_short: Vec<CutShort>,
+}
+
+/// The lost end of a sealed segment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("places {begin} to {end} are missing: {} is shorter than it was", path.display())]
+pub struct CutShort {
+    /// Where its file ends.
+    pub begin: Lsn,
+    /// Where it should end.
+    pub end: Lsn,
+    /// The file.
+    pub path: PathBuf,
 }
 
 /// One segment.
@@ -71,9 +84,6 @@ impl Reader {
         for base in self.listing()?.segments {
             let Some(mut bytes) = self.segment_bytes(base)? else { continue };
             let record = seals.iter().flatten().find(|record| record.base.0 == base);
-            if let Some(end) = record.map(|record| record.end).filter(|end| base + bytes < end.0) {
-                stat.cut_short.push(Hole { begin: Lsn(base + bytes), end, path: paths::segment(self.folder(), base) });
-            }
             let segment = match (record, self.index(base, &mut bytes)?) {
                 (Some(record), Some(index)) => SegmentStat {
                     base: record.base,
@@ -90,11 +100,30 @@ impl Reader {
             stat.bytes += segment.bytes;
             stat.segments.push(segment);
         }
-        stat.holes = self.holes()?;
+        (stat.holes, stat.cut_short) = (self.holes()?, self.cut_short()?);
         let lost = |base: Lsn| stat.holes.iter().any(|hole| (hole.begin..hole.end).contains(&base));
         let gone = |base: Lsn| stat.segments.binary_search_by_key(&base, |segment| segment.base).is_err();
         stat.removed = seals.iter().flatten().filter(|record| gone(record.base) && !lost(record.base)).count() as u64;
         Ok(stat)
+    }
+
+    /// The sealed segments whose files are shorter than they were.
+    pub fn cut_short(&self) -> Result<Vec<CutShort>, Error> {
+        let (listing, mut all) = (self.listing()?, Vec::new());
+        for record in self.seals()?.into_iter().flatten() {
+            let base = record.base.0;
+            if listing.segments.binary_search(&base).is_err() {
+                continue;
+            }
+            if let Some(bytes) = self.segment_bytes(base)?.filter(|bytes| base + bytes < record.end.0) {
+                all.push(CutShort {
+                    begin: Lsn(base + bytes),
+                    end: record.end,
+                    path: paths::segment(self.folder(), base),
+                });
+            }
+        }
+        Ok(all)
     }
 
     fn index(&self, base: u64, bytes: &mut u64) -> Result<Option<Index>, Error> {

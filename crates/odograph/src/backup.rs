@@ -238,6 +238,9 @@ impl Home {
         for (node, _) in &journals {
             let usage = opened(&self.folder.usage(*node))?;
             items.extend(usage.map(|item| Item { path: format!("usage/{node}.jsonl"), ..item }));
+            // Where this is restored, nobody comes to what was passed over.
+            let lacks = opened(&self.folder.lacks(*node))?;
+            items.extend(lacks.map(|item| Item { path: format!("reach/{node}.lacks.json"), ..item }));
         }
         let tables = pinned.iter().map(|table| (table.folder.clone(), table.version)).collect();
         // The time first: what was acknowledged before it is before the mark.

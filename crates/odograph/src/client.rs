@@ -47,13 +47,23 @@ const TRIES: u32 = 200;
 
 /// Up to where a running server's journal is durable; `None` where none runs.
 pub(crate) fn durable(folder: &Folder) -> Result<Option<Lsn>> {
-    #[derive(serde::Deserialize)]
-    struct Answer {
-        durable: u64,
-    }
+    Ok(stat(folder)?.map(|stat| Lsn(stat.durable)))
+}
+
+/// Which node a running server is; `None` where none runs, or one of a version that does not say it.
+pub(crate) fn node(folder: &Folder) -> Result<Option<u16>> {
+    Ok(stat(folder)?.and_then(|stat| stat.node))
+}
+
+#[derive(serde::Deserialize)]
+struct Stat {
+    durable: u64,
+    node: Option<u16>,
+}
+
+fn stat(folder: &Folder) -> Result<Option<Stat>> {
     let Some(server) = Server::connect(folder)? else { return Ok(None) };
-    let answer: Answer = serde_json::from_slice(&server.ask("GET", "/control/journal/stat")?)?;
-    Ok(Some(Lsn(answer.durable)))
+    Ok(Some(serde_json::from_slice(&server.ask("GET", "/control/journal/stat")?)?))
 }
 
 /// A connection to a running server.

@@ -98,25 +98,22 @@ impl Folder {
 
     /// The nodes besides this one whose journals here have frames that history has not: somebody gave the server another number, and
     /// what was acknowledged under the one before waits until a server has that again.
-    pub(crate) fn behind(&self, node: u16) -> Result<Vec<u16>> {
-        let mut behind = Vec::new();
-        for other in self.nodes()?.into_iter().filter(|other| *other != node) {
-            let Some(reader) = self.reader(other)? else { continue };
-            let cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal(other))?;
-            let mut entries = reader.entries(cursors.cursor(history::RECORDS).unwrap_or_default(), None)?;
-            loop {
-                match entries.next() {
-                    Ok(Some(entry)) if entry.kind != Kind::FRAME => {}
-                    Ok(None) => break,
-                    // What cannot be read is looked at by whoever runs that node.
-                    Ok(Some(_)) | Err(_) => {
-                        behind.push(other);
-                        break;
-                    }
-                }
+    pub(crate) fn behind(&self, node: u16) -> Vec<u16> {
+        let others = self.nodes().unwrap_or_default().into_iter().filter(|other| *other != node);
+        // What cannot be read is for whoever runs that node to look at, and stops nobody here.
+        others.filter(|other| self.is_behind(*other).unwrap_or(true)).collect()
+    }
+
+    fn is_behind(&self, node: u16) -> Result<bool> {
+        let Some(reader) = self.reader(node)? else { return Ok(false) };
+        let cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal(node))?;
+        let mut entries = reader.entries(cursors.cursor(history::RECORDS).unwrap_or_default(), None)?;
+        while let Some(entry) = entries.next()? {
+            if entry.kind == Kind::FRAME {
+                return Ok(true);
             }
         }
-        Ok(behind)
+        Ok(false)
     }
 
     /// The file with what tenants used, as a node counts it.

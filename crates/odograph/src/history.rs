@@ -143,30 +143,32 @@ impl Place {
     }
 
     /// Notes what went before the tables had it, which had what was before `from`.
-    fn note_removed(&self, from: Places) -> Result<()> {
-        let end = self.reader.removed()?.0;
-        let [records, frames] = [(from.records, Why::Removed), (from.frames, Why::Frames)];
-        self.lacks.add([records, frames].map(|(begin, why)| Lack { begin: begin.0, end, why }))
+    fn note_removed(&self, from: Places, removed: Lsn) -> Result<()> {
+        let both = [(from.records, Why::Removed), (from.frames, Why::Frames)];
+        self.lacks.add(both.map(|(begin, why)| Lack { begin: begin.0, end: removed.0, why }))
     }
 
     fn open(&self) -> Result<(Pipeline, CursorStore)> {
         let mut cursors = CursorStore::open(Arc::new(LocalDisk), &self.journal)?;
         let (records, frames) = (cursors.cursor(RECORDS), cursors.cursor(FRAMES));
         let mut from = Places { records: records.unwrap_or_default(), frames: frames.unwrap_or_default() };
+        let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
+        // What went before somebody began anew is nobody's loss by that: a cursor before it would say so at the next start.
+        let removed = self.reader.removed()?;
+        let kept = |at: Lsn| Some(at.max(removed));
         if records.is_none() || frames.is_none() {
             // Before a segment is complete: what has no cursor holds nothing back.
-            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+            cursors.set([(RECORDS, kept(from.records)), (FRAMES, kept(from.frames))])?;
         }
-        let mut writer = Writer::open_at(self.lake.clone(), self.clock.clone(), self.options.clone())?;
         // Without cursors, nobody knows what it had.
         if records.is_some() && frames.is_some() && !writer.is_empty() {
-            self.note_removed(from)?;
+            self.note_removed(from, removed)?;
         }
         if from.least() > Lsn::default() && writer.is_empty() {
             let (until, still) = (from.least(), self.reader.oldest()?.unwrap_or_default());
             // From here on, nothing goes from the journal that is not in the new tables.
             from = Places::default();
-            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+            cursors.set([(RECORDS, kept(from.records)), (FRAMES, kept(from.frames))])?;
             if !self.told.swap(true, Ordering::Relaxed) {
                 tracing::error!(
                     lake = ?self.lake, %until, %still,
@@ -183,7 +185,7 @@ impl Place {
             anyhow::ensure!(self.watch.is_some() || !noted::is_lost(&behind, oldest), INCOMPLETE);
             from = noted::back(from, &behind);
             // What goes from the journal after this is in the tables; what went before is told.
-            cursors.set([(RECORDS, Some(from.records)), (FRAMES, Some(from.frames))])?;
+            cursors.set([(RECORDS, kept(from.records)), (FRAMES, kept(from.frames))])?;
             noted::tell(&writer, &behind, oldest);
         }
         noted.keep(&writer);

@@ -504,7 +504,7 @@ fn open_journal(
     let (journal, committer, found) = Journal::open(&path, options, Arc::new(LocalDisk), clock.clone(), &SystemRng)
         .map_err(|error| recovery::cannot_open(&path, &error))?;
     recovery::report(&found);
-    for node in folder.behind(config.journal.node)? {
+    for node in folder.behind(config.journal.node) {
         tracing::error!(
             node,
             own = config.journal.node,

@@ -113,7 +113,7 @@ const DAMAGES: &[Damage] = &[
         does: |journal| cut(&files(journal, "segment")[1]),
         verify: Some("entry not as written"),
         export: 1,
-        stat: 0,
+        stat: 1,
         dump: 1,
     },
     Damage {

@@ -86,7 +86,7 @@ fn what_was_damaged_when_history_came_to_it_is_told_until_somebody_has_seen_to_i
         let told = errors(&export);
         assert_eq!(export.status.code(), Some(1), "{told}");
         assert!(told.contains("could not be read, and history lacks what was there"), "{told}");
-        assert!(told.contains("lacks.json once you have seen to it"), "{told}");
+        assert!(told.contains("stop the server and remove"), "{told}");
         let server = place.serve();
         server.metric_becomes("odograph_history_lacks 1");
         assert_eq!(healthz(&place)["history_lacks"], 1);
@@ -119,6 +119,48 @@ fn cursors_that_are_damaged_are_put_aside_and_history_goes_on() {
     assert_eq!(server.stop().code(), Some(0));
     place.text(&["journal", "verify"]);
     assert!(cursors.with_file_name("cursors.damaged-0").exists());
+}
+
+/// What retention took after history had it is no loss, however little is known of how far readers had come.
+#[test]
+fn cursors_that_are_lost_cost_nothing_that_went_on_purpose() {
+    let place = killed();
+    for _ in 0..2 {
+        assert_eq!(place.serve().stop().code(), Some(0));
+        let server = place.serve();
+        let mut device = Device::connect(server.listener("tcp"));
+        device.login("2");
+        assert_eq!(device.position(RECORDS), "#ASD#1");
+        assert_eq!(server.stop().code(), Some(0));
+    }
+    let segments = place.segments();
+    let server = place.serve();
+    server.removes(segments - 1);
+    assert_eq!(server.stop().code(), Some(0));
+    std::fs::remove_file(place.data().join("journal/0/cursors")).expect("cursors");
+    for _ in 0..2 {
+        assert_eq!(place.records(&[]).len(), RECORDS as usize + 1);
+    }
+    for _ in 0..2 {
+        let server = place.serve();
+        assert_eq!(place.records(&[]).len(), RECORDS as usize + 1);
+        assert_eq!(healthz(&place).get("history_lacks"), None);
+        server.kill();
+    }
+}
+
+#[test]
+fn what_is_wrong_with_another_node_stops_nobody() {
+    let place = killed();
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_JOURNAL__NODE", "1");
+    assert_eq!(Server::start(command).stop().code(), Some(0));
+    std::fs::write(place.data().join("journal/1/cursors"), "no cursors").expect("a file");
+    let server = place.serve();
+    let export = place.run(&["export", "records"]);
+    assert_eq!(export.stdout.iter().filter(|byte| **byte == b'\n').count(), RECORDS as usize);
+    assert!(errors(&export).contains("what journal/1 has is not in it"), "{}", errors(&export));
+    assert_eq!(server.stop().code(), Some(0));
 }
 
 #[test]

@@ -247,11 +247,11 @@ where
         Ok(amended.result)
     }
 
-    /// The stretches of the journal that could not be read and were passed over, since this was asked last. The tables have what was
-    /// before their own places.
+    /// The stretches of the journal that could not be read and were passed over, since this was asked last. The tables of records have
+    /// what was before their own place.
     pub fn take_passed(&mut self) -> Vec<Range<Lsn>> {
         let mut passed = self.frames.take_passed();
-        passed.retain(|of| of.end > self.from.least());
+        passed.retain(|of| of.end > self.from.records);
         passed
     }
 

@@ -144,6 +144,9 @@ impl Entries {
                             // A server goes on meanwhile: what seemed to be missing may be there.
                             self.refresh()?;
                             if self.listing.next_base(base).is_none() {
+                                if let Some(until) = self.until {
+                                    self.step_to(until)?;
+                                }
                                 return Ok(None);
                             }
                         }
@@ -169,6 +172,12 @@ impl Entries {
         match self.listing.next_base(base) {
             // Behind a sealed segment's end there may be what a crash left, and the next one begins behind that.
             Some(next) if lsn.0 >= sealed_end.unwrap_or(next) => Ok(After::Segment(next)),
+            // Its seal is on its way, and says where it ends: behind that may be what a crash left.
+            Some(_) if sealed_end.is_none() && self.until.is_some() => {
+                let known = self.seals.len();
+                self.refresh()?;
+                Ok(if self.seals.len() > known { After::Again } else { After::Nothing })
+            }
             Some(_) => Ok(After::Damage),
             None if sealed_end.is_some_and(|end| lsn.0 < end) => Ok(After::Damage),
             None => {

@@ -1,8 +1,9 @@
 //! What a process that died leaves behind, and what is made of it.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use odograph_journal::{Error, Header, Stop};
+use odograph_journal::{CursorStore, Error, Header, Stop};
 use odograph_model::Lsn;
 use odograph_testkit::disk::PowerCut;
 
@@ -91,6 +92,13 @@ fn a_reader_reaches_the_durable_mark_behind_what_a_crash_left() {
             count += 1;
         }
         assert_eq!((count, reading.place()), (entries, durable));
+        // A life later, in which nothing was written, nobody misses anything.
+        let mut cursors = CursorStore::open(Arc::new(bench.disk.clone()), Path::new(FOLDER)).unwrap();
+        cursors.set([("reader", Some(durable))]).unwrap();
+        bench = Bench::on(bench.disk.kill_image());
+        assert_eq!((bench.recovery.next, bench.recovery.holes.as_slice()), (durable, &[][..]));
+        reading = bench.reader().entries(durable, Some(durable)).unwrap();
+        assert!(reading.next().unwrap().is_none());
         // And from there on, as ever.
         bench.open_stream("two");
         bench.commit();

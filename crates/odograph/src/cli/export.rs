@@ -4,7 +4,7 @@ use super::output::Output;
 use super::pairs::moment;
 use super::{Outcome, usage};
 use crate::catalog;
-use crate::client::{Access, Server};
+use crate::client::{self, Access, Server};
 use crate::config::{Config, Source};
 use crate::exit::{Failure, Status};
 use crate::export::{self, Direction, Entries, FrameQuery, Origin, RecordFormat, RecordQuery, Totals};
@@ -180,7 +180,7 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
     if totals.unplaced > 0 {
         eprintln!("{} records without a valid position were left out", totals.unplaced);
     }
-    outcome(&totals, &config, &folder)
+    outcome(&totals, false, &config, &folder)
 }
 
 fn frames(options: &FrameOptions) -> Result<Outcome> {
@@ -225,7 +225,7 @@ fn frames(options: &FrameOptions) -> Result<Outcome> {
     };
     out.finish(&totals)?;
     common.note_nothing(&totals, "frame");
-    outcome(&totals, &config, &folder)
+    outcome(&totals, true, &config, &folder)
 }
 
 /// An error where it is certain that nobody has that name: mistyped, it would look like somebody who sent nothing.
@@ -240,24 +240,24 @@ pub(super) fn require_tenant(config: &Config, folder: &Folder, tenant: &str) -> 
         return Ok(());
     }
     match tenants(config, folder) {
-        Ok(known) if known.iter().all(|known| known.id != tenant) => {
+        Ok(Some(known)) if known.iter().all(|known| known.id != tenant) => {
             bail!("there is no tenant {tenant:?}: `odograph tenant list` shows which there are")
         }
-        // History can be read without the catalog, so one that does not answer stands in nobody's way.
+        // History can be read without the catalog, so one that is not there or does not answer stands in nobody's way.
         _ => Ok(()),
     }
 }
 
-/// Those of the catalog; none, where there is no catalog.
-fn tenants(config: &Config, folder: &Folder) -> Result<Vec<Tenant>> {
+/// Those of the catalog; `None`, where there is no catalog.
+fn tenants(config: &Config, folder: &Folder) -> Result<Option<Vec<Tenant>>> {
     if let Some(server) = Server::connect(folder)? {
-        return Ok(serde_json::from_slice(&server.ask("GET", "/api/v1/tenants")?)?);
+        return Ok(Some(serde_json::from_slice(&server.ask("GET", "/api/v1/tenants")?)?));
     }
     if config.catalog.url.is_none() && !folder.catalog().exists() {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let access = odograph_catalog::Access::owner(DEFAULT);
-    catalog::with(config, async |catalog| Ok(catalog.tenants(&access).list().await?))
+    catalog::with(config, async |catalog| Ok(Some(catalog.tenants(&access).list().await?)))
 }
 
 const DEFAULT: &str = "default";
@@ -277,28 +277,35 @@ fn with_damage(reader: &Reader, mut totals: Totals) -> Result<Totals> {
     Ok(totals)
 }
 
-fn outcome(totals: &Totals, config: &Config, folder: &Folder) -> Result<Outcome> {
-    let behind = folder.behind(config.journal.node)?;
-    for node in &behind {
+/// Says what is missing, `of_frames` or of records.
+fn outcome(totals: &Totals, of_frames: bool, config: &Config, folder: &Folder) -> Result<Outcome> {
+    // A server may have another number than a command beside it is told.
+    let node = client::node(folder).ok().flatten().unwrap_or(config.journal.node);
+    let behind = folder.behind(node);
+    for other in &behind {
         eprintln!(
-            "warning: what journal/{node} has is not in it: this is node {}. Start the server once with journal.node = {node}, and \
-             export again",
-            config.journal.node
+            "warning: what journal/{other} has is not in it: this is node {node}. Start the server once with journal.node = {other}, \
+             and export again"
         );
     }
-    if totals.damaged == 0 {
+    let lacks = Lacks::open(Arc::new(LocalDisk), folder.lacks(node));
+    let mut lacking = lacks.all();
+    lacking.retain(|lack| of_frames || lack.is_of_records());
+    for lack in &lacking {
+        eprintln!("warning: {lack}. Once you have seen to it, stop the server and remove {}", lacks.file().display());
+    }
+    let places = totals.damaged.max(lacking.len() as u64);
+    if places == 0 {
         return Ok(if behind.is_empty() { Outcome::Done } else { Outcome::Problems });
     }
-    if let Some(reader) = folder.reader(config.journal.node)? {
+    if let Some(reader) = folder.reader(node)? {
         for hole in reader.holes()? {
             eprintln!("warning: {hole}");
         }
+        for cut in reader.cut_short()? {
+            eprintln!("warning: {cut}");
+        }
     }
-    let lacks = Lacks::open(Arc::new(LocalDisk), folder.lacks(config.journal.node));
-    for lack in lacks.all() {
-        eprintln!("warning: {lack}. Remove {} once you have seen to it", lacks.file().display());
-    }
-    let places = totals.damaged;
     let what = format!(
         "the journal is damaged in {places} places, which were passed over: `odograph journal verify` names them"
     );

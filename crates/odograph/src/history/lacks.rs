@@ -98,7 +98,7 @@ impl Lacks {
             return Ok(());
         }
         for lack in now.iter().filter(|lack| !known.contains(lack)) {
-            tracing::error!(file = %self.file.display(), "{lack}. It is told until that file is removed");
+            tracing::error!(file = %self.file.display(), "{lack}. It is told until that file is removed, while no server runs");
         }
         let cannot = || format!("cannot note what history lacks in {}", self.file.display());
         replace(&*self.disk, &self.file, &serde_json::to_vec(&now)?).with_context(cannot)?;

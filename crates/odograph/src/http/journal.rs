@@ -9,6 +9,7 @@ use std::sync::Arc;
 pub(super) async fn stat(State(app): State<Arc<App>>) -> Json<Value> {
     let stats = app.journal.stats();
     Json(json!({
+        "node": app.history.node(),
         "durable": stats.durable.0,
         "appended": stats.appended.0,
         "pending_bytes": stats.pending_bytes,

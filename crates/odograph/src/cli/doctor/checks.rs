@@ -211,7 +211,7 @@ const CLOCK_BACK_MS: i64 = 1000;
 
 /// Journals of other nodes in the same folder that no server has read to their end.
 fn other_nodes(config: &Config, folder: &Folder) -> Vec<Finding> {
-    let (own, behind) = (config.journal.node, folder.behind(config.journal.node).unwrap_or_default());
+    let (own, behind) = (config.journal.node, folder.behind(config.journal.node));
     let one = |node: u16| {
         let what = format!("journal/{node} has what history has not; this server is node {own}");
         Finding::ill("journal", what, format!("start it once with journal.node = {node}, until `export records` ends"))

@@ -5,7 +5,7 @@ use crate::config::Source;
 use crate::folder::Folder;
 use anyhow::Result;
 use clap::Args;
-use odograph_journal::{Hole, SegmentStat, Stat};
+use odograph_journal::{SegmentStat, Stat};
 use odograph_model::Time;
 use serde::Serialize;
 use std::io::Write;
@@ -57,8 +57,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         None => Stat::default(),
     };
     let Stat { segments, entries, bytes, removed, holes, cut_short } = stat;
-    let missing: Vec<_> =
-        holes.iter().chain(&cut_short).map(|hole| Missing { begin: hole.begin.0, end: hole.end.0 }).collect();
+    let cut = cut_short.iter().map(|cut| (cut.begin, cut.end));
+    let missing = holes.iter().map(|hole| (hole.begin, hole.end)).chain(cut);
+    let missing: Vec<_> = missing.map(|(begin, end)| Missing { begin: begin.0, end: end.0 }).collect();
     let outcome = if missing.is_empty() { Outcome::Done } else { Outcome::Problems };
     let view = View { segments: segments.iter().map(view).collect(), entries, bytes, removed, missing };
     if options.json {
@@ -73,8 +74,8 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     for hole in &holes {
         writeln!(out, "LOST: {hole}")?;
     }
-    for Hole { begin, end, path } in &cut_short {
-        writeln!(out, "LOST: places {begin} to {end} are missing: {} is shorter than it was", path.display())?;
+    for cut in &cut_short {
+        writeln!(out, "LOST: {cut}")?;
     }
     Ok(outcome)
 }
