@@ -67,8 +67,10 @@ impl Reader {
     pub(crate) fn used_to(&self) -> Result<Lsn, Error> {
         let listing = self.listing()?;
         let mut used = Lsn(0);
-        for (base, path) in &listing.aside {
-            let length = self.disk().open_read(path).doing("open", path)?.length().doing("read", path)?;
+        let begun = listing.segments.last().copied().unwrap_or_default();
+        for (base, path) in listing.aside.iter().filter(|(base, _)| *base >= begun) {
+            // What cannot be looked at was never acknowledged, and is in nobody's way.
+            let length = self.disk().open_read(path).and_then(|file| file.length()).unwrap_or_default();
             used = used.max(Lsn(base + length));
         }
         let last = self.seals()?.into_iter().flatten().next_back();

@@ -140,7 +140,7 @@ impl Journal {
         }
         let reader = Reader::open(Arc::clone(&disk), &folder)?;
         // Also those that a life before found, which has written nothing since.
-        recovery.next = recovery.next.max(goes_on).max(reader.used_to()?);
+        recovery.next = recovery.next.max(goes_on).max(reader.used_to()?).max(reader.removed()?);
         recovery.count_on_cursors(&disk, &reader)?;
         recovery.indexes_missing = sealing.rebuild_missing(&listing)?;
         let shared = Arc::new(Shared::new(recovery.next, options.segment_bytes));

@@ -129,9 +129,13 @@ impl Summary for Devices {
     }
 
     async fn renewed(self, table: &Table, from: u64) -> Result<Renewed<Self>, Error> {
-        match restore::catch_up(self, table, from, table.version()).await? {
-            Some((all, others)) => Ok(Renewed { all, others: Some(others) }),
-            None => Ok(Renewed { all: restore::all(table).await?, others: None }),
+        let since = table.place().failures();
+        let caught_up = restore::catch_up(self, table, from, table.version()).await;
+        match caught_up.map_err(|error| table.place().explained(since, error)) {
+            Ok(Some((all, others))) => Ok(Renewed { all, others: Some(others) }),
+            Err(error) if error.may_pass() => Err(error),
+            // An entry of the log that cannot be read: the commit that this is about was made, and is not to fail for it.
+            Ok(None) | Err(_) => Ok(Renewed { all: restore::all(table).await?, others: None }),
         }
     }
 

@@ -173,7 +173,8 @@ where
         }
         // A segment decodes on its own, but only as a whole.
         let begin = reader.segment_begin(from.least())?.unwrap_or(from.least());
-        let entries = reader.entries(begin, Some(begin))?;
+        let mut entries = reader.entries(begin, Some(begin))?;
+        entries.wait_for_seals();
         let progress = Progress { read: begin, committed: from, ..Progress::default() };
         Ok(Self { entries, frames: Frames::new(window), owners: Owners::default(), dedup, tables, progress, from })
     }

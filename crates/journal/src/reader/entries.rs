@@ -25,6 +25,8 @@ pub struct Entries {
     place: Lsn,
     /// The end of the hole in which the place is.
     hole: Option<Lsn>,
+    /// Where a segment may have its seal later, it is waited for.
+    waits_for_seals: bool,
     /// Where reading began.
     from: Lsn,
     /// What retention removed behind that, before it was read.
@@ -34,8 +36,9 @@ pub struct Entries {
 impl Entries {
     pub(super) fn new(reader: Reader, from: Lsn, until: Option<Lsn>) -> Result<Self, Error> {
         let (listing, seals, left_out) = (Listing::default(), Vec::new(), Vec::new());
-        let (scan, place, hole, removed) = (None, from, None, Vec::new());
-        let mut entries = Self { reader, listing, seals, left_out, until, scan, place, hole, from, removed };
+        let (scan, place, hole, removed, waits_for_seals) = (None, from, None, Vec::new(), false);
+        let mut entries =
+            Self { reader, listing, seals, left_out, until, scan, place, hole, waits_for_seals, from, removed };
         entries.refresh()?;
         Ok(entries)
     }
@@ -67,6 +70,12 @@ impl Entries {
     /// What retention removed before it was read, since this was asked last. What was gone where reading began is not among it.
     pub fn take_removed(&mut self) -> Vec<Range<Lsn>> {
         std::mem::take(&mut self.removed)
+    }
+
+    /// From now on, what cannot be read in a segment before the last one is no damage as long as its seal may be on its way: `next` gives
+    /// `None` meanwhile. For whoever comes again and again with a mark, beside the process that seals.
+    pub fn wait_for_seals(&mut self) {
+        self.waits_for_seals = true;
     }
 
     /// Reads on to a later mark.
@@ -173,7 +182,7 @@ impl Entries {
             // Behind a sealed segment's end there may be what a crash left, and the next one begins behind that.
             Some(next) if lsn.0 >= sealed_end.unwrap_or(next) => Ok(After::Segment(next)),
             // Its seal is on its way, and says where it ends: behind that may be what a crash left.
-            Some(_) if sealed_end.is_none() && self.until.is_some() => {
+            Some(_) if self.is_waited_for(base, sealed_end) => {
                 let known = self.seals.len();
                 self.refresh()?;
                 Ok(if self.seals.len() > known { After::Again } else { After::Nothing })
@@ -201,6 +210,11 @@ impl Entries {
                 })
             }
         }
+    }
+
+    /// Whether the seal of a segment before the last one may still come: not behind one that came later.
+    fn is_waited_for(&self, base: u64, sealed_end: Option<u64>) -> bool {
+        self.waits_for_seals && self.until.is_some() && sealed_end.is_none() && base >= self.sealed_to().0
     }
 
     /// Opens the segment that holds the place, or the first one behind it.

@@ -110,6 +110,53 @@ fn a_reader_reaches_the_durable_mark_behind_what_a_crash_left() {
     }
 }
 
+/// A segment that was torn has its seal later than the next one is begun, where the disk was full. Who reads on and on waits for it; who
+/// reads once is told of what cannot be read; and where a later segment has a seal, this one's is lost.
+#[test]
+fn a_seal_that_may_come_is_waited_for_and_one_that_is_lost_is_not() {
+    let (bench, begin, end) = three_frames();
+    let path = files(&bench.disk, "segment").remove(0);
+    let mut torn = bench.disk.content(&path).unwrap();
+    torn[end.0 as usize - 3] ^= 1;
+    torn.truncate(end.0 as usize);
+    let disk = bench.disk.crash_image(PowerCut::Lost);
+    disk.put(&path, &torn);
+    let mut bench = Bench::on(disk);
+    let durable = bench.journal.durable();
+    bench.open_stream("two");
+    bench.commit();
+    let mark = bench.journal.durable();
+    let read = |disk: &odograph_testkit::FaultDisk, waits: bool| {
+        let mut reading = reader(disk).entries(Lsn(0), Some(mark)).unwrap();
+        if waits {
+            reading.wait_for_seals();
+        }
+        let mut broken = 0;
+        loop {
+            match reading.next() {
+                Ok(Some(_)) => {}
+                Ok(None) => return (broken, reading.place()),
+                Err(_) => {
+                    broken += 1;
+                    reading.resynchronise().unwrap();
+                }
+            }
+        }
+    };
+    assert_eq!(read(&bench.disk, true), (0, mark), "it has its seal");
+    let chain = bench.disk.content(&Path::new(FOLDER).join("chain")).unwrap();
+    let begun = chain.len() - 256;
+    bench.disk.put(&Path::new(FOLDER).join("chain"), &chain[..begun]);
+    assert_eq!(read(&bench.disk, true), (0, begin), "not yet");
+    assert_eq!(read(&bench.disk, false), (1, mark));
+    bench.disk.put(&Path::new(FOLDER).join("chain"), &chain);
+    // The next life seals the other one.
+    let bench = Bench::on(bench.disk.kill_image());
+    bench.disk.flip_bit(&Path::new(FOLDER).join("chain"), begun as u64 + 20, 0);
+    assert_eq!(read(&bench.disk, true), (1, mark));
+    assert!(durable > begin);
+}
+
 /// Where all that there was is put aside, the durable mark is behind no segment at all.
 #[test]
 fn a_reader_reaches_the_durable_mark_where_nothing_else_is_left() {

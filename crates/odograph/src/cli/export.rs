@@ -290,7 +290,7 @@ fn outcome(totals: &Totals, of_frames: bool, config: &Config, folder: &Folder) -
     }
     let lacks = Lacks::open(Arc::new(LocalDisk), folder.lacks(node));
     let mut lacking = lacks.all();
-    lacking.retain(|lack| of_frames || lack.is_of_records());
+    lacking.retain(|lack| if of_frames { lack.is_of_frames() } else { lack.is_of_records() });
     for lack in &lacking {
         eprintln!("warning: {lack}. Once you have seen to it, stop the server and remove {}", lacks.file().display());
     }

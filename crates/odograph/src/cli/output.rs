@@ -182,11 +182,22 @@ impl Draft {
         self.is_kept = true;
         let Err(error) = fs::rename(&self.path, &self.target) else { return Ok(()) };
         // Some files can be written to and not be replaced: one that is mounted, or somebody else's in a folder for all.
-        if fs::copy(&self.path, &self.target).is_ok() {
-            self.is_kept = false;
-            return Ok(());
-        }
-        Err(io::Error::new(error.kind(), format!("{error}. All of it is in {}", self.path.display())))
+        let written = self.write_into_target();
+        self.is_kept = written.is_err();
+        let kept = self.path.display();
+        written.map_err(|why| {
+            let what = format!("cannot be replaced ({error}), nor written to: {why}. All of it is in {kept}");
+            io::Error::new(why.kind(), what)
+        })
+    }
+
+    fn write_into_target(&self) -> io::Result<()> {
+        let mut whole = File::open(&self.path)?;
+        // Nothing of it is gone before it is open for what comes.
+        let mut target = OpenOptions::new().write(true).open(&self.target)?;
+        target.set_len(0)?;
+        io::copy(&mut whole, &mut target)?;
+        Ok(rustix::fs::fsync(&target)?)
     }
 }
 
@@ -362,6 +373,27 @@ mod tests {
             assert_eq!(error.downcast_ref::<Failure>().unwrap().status, Status::CannotCreate);
             assert!(error.to_string().starts_with(&format!("cannot write {}: ", path.display())), "{error}");
         }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_replaced_is_written_to_or_all_of_it_is_kept() {
+        let place = tempfile::tempdir().unwrap();
+        let (path, folder) = (place.path().join("answer"), place.path().join("folder"));
+        fs::write(&path, "what stood there, and longer").unwrap();
+        let (file, draft) = beside(&path, NEW_FILE_MODE).unwrap();
+        fs::write(&draft, "whole").unwrap();
+        let draft = |target: &Path| Draft {
+            file: file.try_clone().unwrap(),
+            path: draft.clone(),
+            target: target.to_owned(),
+            is_kept: true,
+        };
+        draft(&path).write_into_target().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "whole");
+        fs::create_dir(&folder).unwrap();
+        let error = draft(&folder).place().unwrap_err().to_string();
+        assert!(error.contains("cannot be replaced") && error.contains("All of it is in "), "{error}");
+        assert_eq!(names(place.path()).len(), 3, "the draft is there");
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl Lack {
     pub(crate) fn is_of_records(&self) -> bool {
         self.why != Why::Frames
     }
+
+    /// Whether bytes may be missing for it.
+    pub(crate) fn is_of_frames(&self) -> bool {
+        self.why != Why::Removed
+    }
 }
 
 impl std::fmt::Display for Lack {
