@@ -74,7 +74,7 @@ fn nothing_can_be_changed_or_written() {
         "EXPLAIN ANALYZE UPDATE records SET nosuch = 1",
         "WITH few AS (SELECT 1) INSERT INTO records VALUES (1)",
         "CREATE VIEW seen AS SELECT nosuch FROM records",
-        "COPY nosuch TO '/tmp/odograph-copied.parquet'",
+        "COPY nosuch TO 'copied.parquet'",
         "ALTER TABLE records ADD COLUMN nosuch INT",
         "DROP TABLE nosuch",
         "TRUNCATE TABLE nosuch",

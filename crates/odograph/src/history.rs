@@ -115,7 +115,8 @@ impl Place {
         Ok(Own::new(pipeline, cursors))
     }
 
-    /// Fills the lake with all that the journal holds, and gives it, with the number of places of the journal that it lacks. The folder must be this process's own.
+    /// Fills the lake with all that the journal holds, and gives it, with the number of places of the journal that are damaged or that
+    /// it lacks. The folder must be this process's own.
     pub(crate) fn fill(&self) -> Result<(Lake, u64)> {
         let (pipeline, _) = self.filled()?;
         Ok((pipeline.tables().lake(), damaged(&self.lacks.all(), &pipeline)))
@@ -352,7 +353,7 @@ impl History {
     }
 
     /// Waits, at most for `time`, until the lake has everything in the journal before `until`, and gives it, with the
-    /// number of stretches of the journal that it lacks. Where history is stuck, nobody is kept waiting.
+    /// number of places of the journal that are damaged or that it lacks. Where history is stuck, nobody is kept waiting.
     pub(crate) fn reach(&self, until: Lsn, time: Duration) -> Result<(Lake, u64)> {
         let state = self.state.lock().expect("nobody panics holding it");
         if state.read < until

@@ -138,7 +138,7 @@ impl Frames {
                         // Behind the damage, nothing is there yet.
                         return Ok(());
                     }
-                    self.passed.push(broken.lsn..entries.place());
+                    self.pass(broken.lsn..entries.place());
                     self.decoder.skipped_to(entries.place());
                     continue;
                 }
@@ -184,6 +184,15 @@ impl Frames {
         give(decoder.stored(entry, segment), entry.lsn, *window, lost, taker)
     }
 
+    /// Keeps what was passed over. Not everybody asks for it, and of too much one stretch is kept.
+    fn pass(&mut self, over: Range<Lsn>) {
+        let is_full = self.passed.len() >= PASSED_MAX;
+        match self.passed.last_mut() {
+            Some(last) if last.end == over.start || is_full => last.end = over.end,
+            _ => self.passed.push(over),
+        }
+    }
+
     /// The stretches that were passed over since this was asked last.
     pub(crate) fn take_passed(&mut self) -> Vec<Range<Lsn>> {
         std::mem::take(&mut self.passed)
@@ -197,6 +206,9 @@ impl Frames {
         self.decoder.frames()
     }
 }
+
+/// More stretches than these are told as one.
+const PASSED_MAX: usize = 1000;
 
 /// Gives the records of what was decoded at a place.
 fn give<T: Taker>(
