@@ -139,6 +139,8 @@ pub(crate) struct Flight {
     ticket: u64,
     token: Option<u32>,
     expires: Time,
+    /// How many there are of it, once it was let go.
+    bytes: usize,
     stage: Stage,
 }
 
@@ -178,7 +180,7 @@ impl Flights {
     /// Takes one on that is in the outbox now. One before it that was not answered is not waited for any more.
     pub(crate) fn begin(&mut self, ticket: u64, token: Option<u32>, expires: Time) {
         self.end(Close::Replaced);
-        self.flight = Some(Flight { ticket, token, expires, stage: Stage::Waits });
+        self.flight = Some(Flight { ticket, token, expires, bytes: 0, stage: Stage::Waits });
     }
 
     /// Something became of an order that was not taken on.
@@ -193,8 +195,16 @@ impl Flights {
             self.last(Fate::Expired);
             return false;
         }
-        flight.stage = Stage::Leaves(bytes);
+        (flight.bytes, flight.stage) = (bytes, Stage::Leaves(bytes));
         true
+    }
+
+    /// The kernel takes nothing now. A command that was let go and of which not a byte has left waits for its turn once more: how many
+    /// bytes it has.
+    pub(crate) fn wait_again(&mut self) -> Option<usize> {
+        let flight = self.flight.as_mut().filter(|flight| flight.stage == Stage::Leaves(flight.bytes))?;
+        flight.stage = Stage::Waits;
+        Some(flight.bytes)
     }
 
     /// Bytes have left, of which a command that leaves was the first.

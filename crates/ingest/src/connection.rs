@@ -500,6 +500,16 @@ impl Connection {
         self.outbox.sent(count, now.monotonic)
     }
 
+    /// The device takes nothing now. A command of which not a byte has left waits for its turn once more, because its time may run out
+    /// meanwhile; not where it `is_under_way`: TLS has bytes of it then, and the device will get them.
+    pub fn untaken(&mut self, now: Now, is_under_way: bool) {
+        self.outbox.sent(0, now.monotonic);
+        let flights = self.seldom.as_deref_mut().filter(|_| !is_under_way).map(|seldom| &mut seldom.flights);
+        if let Some(bytes) = flights.and_then(Flights::wait_again) {
+            self.outbox.hold_again(bytes);
+        }
+    }
+
     /// Answers to what was read then wait for the device to take them.
     pub(crate) fn keep_waiting(&mut self, read_at: Duration) {
         self.outbox.keep_waiting(read_at);

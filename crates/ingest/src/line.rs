@@ -77,6 +77,11 @@ impl Line {
         }
     }
 
+    /// Whether TLS has bytes that the kernel did not take yet.
+    pub(crate) fn is_under_way(&self) -> bool {
+        matches!(self, Self::Tls(secure) if secure.under_way > 0)
+    }
+
     /// Says that nothing more will come, where that can be said; it need not be heard.
     pub(crate) fn say_goodbye(&mut self) {
         if let Self::Tls(secure) = self {

@@ -74,6 +74,16 @@ impl Outbox {
         }
     }
 
+    /// The command that was let go, of so many bytes, is held again with what is behind it: not a byte of it has left.
+    pub(crate) fn hold_again(&mut self, count: usize) {
+        let Some(waiting) = &mut self.waiting else { return };
+        let behind = waiting.len_released().saturating_sub(count);
+        // What was released is durable.
+        waiting.due.push_front(Due { durable: Lsn(0), count: behind, held: false });
+        waiting.due.push_front(Due { durable: Lsn(0), count, held: true });
+        waiting.released = waiting.sent;
+    }
+
     /// Drops a command that waits. Whether there was one.
     pub(crate) fn drop_held(&mut self) -> bool {
         let dropped = self.waiting.as_mut().is_some_and(|waiting| waiting.drop_held());
@@ -130,6 +140,10 @@ impl Waiting {
         let Some(dropped) = self.due.remove(place) else { return false };
         let start = self.released + before;
         self.bytes.drain(start..start + dropped.count);
+        // It may have been all that the device did not take, but for what was held again with it.
+        if self.len_released() == 0 && self.due.front().is_none_or(|due| due.count == 0 || due.durable > Lsn(0)) {
+            self.unread_since = None;
+        }
         true
     }
 
@@ -146,6 +160,10 @@ impl Waiting {
 
     fn len(&self) -> usize {
         self.bytes.len() - self.sent
+    }
+
+    const fn len_released(&self) -> usize {
+        self.released - self.sent
     }
 }
 
@@ -215,6 +233,38 @@ mod tests {
         }
         outbox.push_held(Lsn(20), b"CD");
         assert!(outbox.drop_held() && outbox.is_empty());
+    }
+
+    #[test]
+    fn a_command_that_the_device_does_not_take_is_held_again() {
+        let at = Duration::from_secs;
+        for dropped in [false, true] {
+            let mut outbox = Outbox::default();
+            outbox.push_held(Lsn(20), b"CD");
+            outbox.push(Lsn(30), b"ef");
+            outbox.push(Lsn(40), b"gh");
+            for moment in [1, 2] {
+                assert_eq!(outbox.held_next(Lsn(30)), Some(2));
+                outbox.let_go();
+                assert_eq!(outbox.release(Lsn(30)), b"CDef");
+                outbox.sent(0, at(moment));
+                outbox.hold_again(2);
+                assert_eq!(outbox.release(Lsn(30)), b"");
+                assert_eq!(outbox.unread_since(), Some(at(1)), "it does so since then");
+            }
+            if dropped {
+                assert!(outbox.drop_held());
+                assert_eq!(outbox.unread_since(), Some(at(1)), "the answer behind it waits as well");
+            } else {
+                outbox.let_go();
+            }
+            let left: &[u8] = if dropped { b"ef" } else { b"CDef" };
+            assert_eq!(outbox.release(Lsn(30)), left);
+            outbox.sent(left.len(), at(3));
+            assert_eq!(outbox.release(Lsn(40)), b"gh");
+            outbox.sent(2, at(3));
+            assert!(outbox.is_empty());
+        }
     }
 
     #[test]

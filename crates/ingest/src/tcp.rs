@@ -389,7 +389,7 @@ impl Link {
                     }
                 }
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                    connection.sent(0, worker.now());
+                    connection.untaken(worker.now(), self.line.borrow().is_under_way());
                     flushed = Flushed::Waits;
                     if !self.flushing.replace(true) {
                         spawn_local(flush_later(worker.clone(), self.clone()));

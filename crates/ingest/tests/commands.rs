@@ -120,6 +120,8 @@ struct Bench {
     /// What the kernel took for the device, and how much more it takes.
     heard: Vec<u8>,
     takes: usize,
+    /// Whether TLS has bytes that the kernel did not take.
+    is_under_way: bool,
     fates: Vec<Fate>,
 }
 
@@ -139,7 +141,7 @@ impl Bench {
         let peer = ([127, 0, 0, 1], 2).into();
         let connection = Connection::open(Arc::new(listener), peer, &intake, at(0), &mut scratch).unwrap();
         let (heard, fates) = (Vec::new(), Vec::new());
-        Self { disk, intake, committer, connection, scratch, heard, takes: usize::MAX, fates }
+        Self { disk, intake, committer, connection, scratch, heard, takes: usize::MAX, is_under_way: false, fates }
     }
 
     fn receive(&mut self, bytes: &[u8]) {
@@ -163,7 +165,10 @@ impl Bench {
             self.connection.let_go(durable, at(ms));
             let released = self.connection.release(durable).to_vec();
             let count = released.len().min(self.takes);
-            if count == 0 {
+            if released.is_empty() {
+                break;
+            } else if count == 0 {
+                self.connection.untaken(at(ms), self.is_under_way);
                 break;
             }
             self.heard.extend(&released[..count]);
@@ -238,8 +243,8 @@ fn wherever_the_link_is_cut_there_is_one_last_word_and_it_is_true() {
             let all = bench.heard.len() == welcome + command.len();
             let expected = match (begun, all) {
                 _ if says < login => vec![Fate::Unsent(Unsent::Gone)],
-                (false, _) if takes < welcome => vec![Fate::Unsent(Unsent::Gone)],
-                // It was let go, and whether a byte of it got through, nobody knows.
+                (false, _) => vec![Fate::Unsent(Unsent::Gone)],
+                // Whether what the kernel took of it got through, nobody knows.
                 (_, false) => vec![Fate::Lost(Close::Network)],
                 (_, true) if says < login + answer => vec![Fate::Sent, Fate::Lost(Close::Network)],
                 (_, true) => vec![Fate::Sent, Fate::Answered(exchange.said.clone())],
@@ -295,6 +300,30 @@ fn what_has_expired_never_leaves_and_holds_nothing_up() {
         assert_eq!(expired(0, expires_ms - 1), sent);
         assert_eq!(expired(0, expires_ms), never, "its time ran out while the disk was slow");
         assert_eq!(expired(expires_ms, expires_ms), never);
+    }
+}
+
+#[test]
+fn what_expires_while_the_device_takes_nothing_never_leaves() {
+    for exchange in exchanges() {
+        let (welcome, command) = (&exchange.welcome, &exchange.command());
+        let late = |taken: usize, under_way: bool| {
+            let mut bench = Bench { takes: welcome.len() + taken, ..Bench::new(exchange.protocol) };
+            bench.receive(&exchange.login);
+            bench.order(&exchange.order(), 0);
+            bench.receive(&exchange.login);
+            bench.commit();
+            bench.is_under_way = under_way;
+            bench.flush(0);
+            bench.flush(500);
+            bench.takes = usize::MAX;
+            bench.flush(1000);
+            (bench.fates.clone(), bench.heard)
+        };
+        let sent = (vec![Fate::Sent], [&welcome[..], command, welcome].concat());
+        assert_eq!(late(0, false), (vec![Fate::Expired], [&welcome[..], welcome].concat()));
+        assert_eq!(late(0, true), sent, "TLS has begun with it");
+        assert_eq!(late(1, false), sent, "the rest of what has begun follows");
     }
 }
 
