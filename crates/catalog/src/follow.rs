@@ -8,7 +8,7 @@ use tokio::sync::watch;
 
 use crate::devices::DeviceState;
 use crate::sql::{Columns as _, Sql};
-use crate::{Catalog, Error};
+use crate::{Catalog, Error, UnixMillis};
 
 /// How often the database is asked whether another process changed something.
 const ASK_EVERY: Duration = Duration::from_secs(2);
@@ -60,7 +60,26 @@ pub struct Changes {
     catalog: Catalog,
     here: watch::Receiver<u64>,
     /// Up to which revision each tenant was read.
-    seen: BTreeMap<String, i64>,
+    seen: BTreeMap<String, Reached>,
+}
+
+/// Up to which number something of a tenant was read, and when that tenant was made.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reached {
+    made: UnixMillis,
+    pub(crate) number: i64,
+}
+
+impl Reached {
+    pub(crate) fn from_row(row: &AnyRow, number: &'static str) -> Result<Self, Error> {
+        Ok(Self { made: row.number("created")?, number: row.number(number)? })
+    }
+
+    /// Up to which number of what there is now it was read; `None`: that is another tenant, which was made after the one of this name
+    /// was deleted, and nothing of it was read. Where the clock cannot tell the two apart, a number that became less does.
+    pub(crate) fn of(self, now: Self) -> Option<i64> {
+        (self.made == now.made && self.number <= now.number).then_some(self.number)
+    }
 }
 
 impl Catalog {
@@ -85,9 +104,10 @@ impl Catalog {
         Ok(Changes { catalog: self.clone(), here, seen: self.revisions().await? })
     }
 
-    async fn revisions(&self) -> Result<BTreeMap<String, i64>, Error> {
-        let all = Sql::new("SELECT tenant, changed FROM revisions").rows(self.inner().database.reader()).await?;
-        all.iter().map(|row| Ok((row.text("tenant")?, row.number("changed")?))).collect()
+    async fn revisions(&self) -> Result<BTreeMap<String, Reached>, Error> {
+        let all = Sql::new("SELECT tenant, changed, created FROM revisions JOIN tenants ON tenants.id = tenant");
+        let all = all.rows(self.inner().database.reader()).await?;
+        all.iter().map(|row| Ok((row.text("tenant")?, Reached::from_row(row, "changed")?))).collect()
     }
 }
 
@@ -107,13 +127,18 @@ impl Changes {
                 each(DeviceUpdate::TenantRemoved { tenant });
                 any = true;
             }
-            for (tenant, revision) in now {
-                let seen = self.seen.get(&tenant).copied().unwrap_or_default();
-                if revision > seen {
+            for (tenant, now) in now {
+                let seen = self.seen.get(&tenant).map(|seen| seen.of(now));
+                if seen == Some(None) {
+                    each(DeviceUpdate::TenantRemoved { tenant: tenant.clone() });
+                    any = true;
+                }
+                let seen = seen.flatten().unwrap_or_default();
+                if now.number > seen {
                     self.tell(&tenant, seen, &mut each).await?;
                     any = true;
                 }
-                self.seen.insert(tenant, revision);
+                self.seen.insert(tenant, now);
             }
             if any {
                 return Ok(());

@@ -199,6 +199,37 @@ fn one(id: &str) -> Sql {
     Sql::new("SELECT ").push(COLUMNS).push(" FROM listeners WHERE id = $1").bind(id.to_owned())
 }
 
+/// Takes a device out of what the log says of listeners, which may be for one device: that something was done stays.
+pub(crate) async fn forget_device(change: &mut Change<'_>, tenant: &str, id: &str) -> Result<(), Error> {
+    // A change that left the tenant as it was does not name it: whose device that speaks of cannot be told, and it goes as well.
+    let forget = Sql::new(
+        "UPDATE audit SET was = NULL, became = NULL WHERE tenant = $1 AND kind = $2 \
+         AND replace(coalesce(was, '') || coalesce(became, ''), $3, '') <> coalesce(was, '') || coalesce(became, '') \
+         AND (replace(coalesce(was, '') || coalesce(became, ''), $4, '') <> coalesce(was, '') || coalesce(became, '') \
+         OR replace(coalesce(was, '') || coalesce(became, ''), '\"tenant\":', '') = coalesce(was, '') || coalesce(became, ''))",
+    );
+    let forget = forget.bind(DEFAULT_TENANT.to_owned()).bind(KIND.to_owned());
+    let forget = forget.bind(said("device", id)).bind(said("tenant", tenant));
+    forget.execute(&mut **change.across_tenants()).await.map(drop)
+}
+
+/// Takes a tenant's listeners out of what the log says of listeners: that something was done stays.
+pub(crate) async fn forget_tenant(change: &mut Change<'_>, tenant: &str) -> Result<(), Error> {
+    // By the listener: a change that left the tenant as it was does not name it.
+    let forget = Sql::new(
+        "UPDATE audit SET was = NULL, became = NULL WHERE tenant = $1 AND kind = $2 AND object IN \
+         (SELECT object FROM audit WHERE tenant = $1 AND kind = $2 \
+         AND replace(coalesce(was, '') || coalesce(became, ''), $3, '') <> coalesce(was, '') || coalesce(became, ''))",
+    );
+    let forget = forget.bind(DEFAULT_TENANT.to_owned()).bind(KIND.to_owned()).bind(said("tenant", tenant));
+    forget.execute(&mut **change.across_tenants()).await.map(drop)
+}
+
+/// How the log writes that.
+fn said(key: &str, value: &str) -> String {
+    format!("\"{key}\":{}", Value::from(value))
+}
+
 async fn all(change: &mut Change<'_>) -> Result<Vec<AnyRow>, Error> {
     let all = Sql::new("SELECT ").push(COLUMNS).push(" FROM listeners ORDER BY created, id");
     all.rows(&mut **change.across_tenants()).await

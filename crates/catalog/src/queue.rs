@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use crate::bounds::{COMMAND_ANSWER_CHARS_MAX, COMMANDS_KEPT_MS, COMMANDS_WAITING_OF_DEVICE_MAX};
 use crate::commands::{Happened, OWN_TEXT_ATTRIBUTE};
+use crate::follow::Reached;
 use crate::scoped::{Change, Scoped};
 use crate::sql::{Columns as _, Sql};
 use crate::within::{audit_outcome, open_command_of, read_command, spoil_command, write_command};
@@ -32,7 +33,7 @@ pub struct CommandQueue {
     holder: String,
     here: watch::Receiver<u64>,
     /// Up to which number each tenant's commands were told.
-    seen: BTreeMap<String, i64>,
+    seen: BTreeMap<String, Reached>,
     read_all: Option<Instant>,
     spoilt: AtomicU64,
 }
@@ -138,12 +139,14 @@ impl CommandQueue {
 
     async fn newer(&mut self) -> Result<BTreeSet<Recipient>, Error> {
         let reader = self.catalog.inner().database.reader();
-        let rows = Sql::new("SELECT tenant, commands FROM revisions WHERE commands > 0").rows(reader).await?;
+        let some =
+            "SELECT tenant, commands, created FROM revisions JOIN tenants ON tenants.id = tenant WHERE commands > 0";
+        let rows = Sql::new(some).rows(reader).await?;
         let (mut found, mut seen) = (BTreeSet::new(), BTreeMap::new());
         for row in &rows {
-            let (tenant, last) = (row.text("tenant")?, row.number("commands")?);
-            let before = self.seen.get(&tenant).copied().unwrap_or_default();
-            if last > before {
+            let (tenant, last) = (row.text("tenant")?, Reached::from_row(row, "commands")?);
+            let before = self.seen.get(&tenant).and_then(|seen| seen.of(last)).unwrap_or_default();
+            if last.number > before {
                 let new = Sql::new(
                     "SELECT DISTINCT device FROM commands WHERE tenant = $1 AND state = 'queued' AND number > $2",
                 );

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use crate::bounds::{self, TENANTS_MAX};
+use crate::listeners;
 use crate::scoped::{Change, Scoped, shown};
 use crate::sql::{Columns as _, Sql};
 use crate::transaction::Transaction;
@@ -129,19 +130,46 @@ impl<'c> Tenants<'c> {
         Ok(tenant)
     }
 
-    /// Deletes one with all that the catalog has of it. It must have been disabled before, so that this is no slip.
+    /// Deletes one that has no devices any more, with all else that the catalog has of it. It must have been disabled before, so that
+    /// this is no slip.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
         self.is_visible(id)?;
         let mut change = self.change().await?;
-        let row = one(id).row(&mut **change.across_tenants()).await?.ok_or_else(|| Error::not_found(KIND, id))?;
-        let was = Tenant::from_row(&row)?;
+        hold(&mut change, id).await?;
+        let was = known(&mut change, id).await?;
         if was.disabled.is_none() {
             return Err(Error::conflict(format!("the tenant {id} is in use: disable it first")));
         }
-        let delete = Sql::new("DELETE FROM tenants WHERE id = $1").bind(id.to_owned());
-        delete.execute(&mut **change.across_tenants()).await?;
-        change.audit("tenant.delete", (KIND, id), Some(shown(&was)), None).await?;
-        change.commit().await
+        let devices = self.devices_left(&mut change, id).await?;
+        if devices > 0 {
+            return Err(Error::conflict(format!(
+                "the tenant {id} has {devices} devices: delete them first, or erase it with all that they sent \
+                 (`odograph tenant erase {id}`)"
+            )));
+        }
+        remove(change, &was).await
+    }
+
+    /// Deletes one with all that the catalog has of it, its devices as well: whoever calls this erases what they sent.
+    pub async fn erase(&self, id: &str) -> Result<(), Error> {
+        self.is_visible(id)?;
+        let mut change = self.change().await?;
+        hold(&mut change, id).await?;
+        let was = known(&mut change, id).await?;
+        listeners::forget_tenant(&mut change, id).await?;
+        remove(change, &was).await
+    }
+
+    /// How many devices it has that nobody is erasing: those that are being erased go by themselves.
+    async fn devices_left(&self, change: &mut Change<'_>, id: &str) -> Result<i64, Error> {
+        let mut count = Sql::new("SELECT count(*) AS count FROM devices WHERE tenant = $1").bind(id.to_owned());
+        for going in self.scoped.catalog().kept_out_now().into_iter().filter(|going| going.tenant == id) {
+            let Some(ids) = going.ids else { return Ok(0) };
+            for device in ids {
+                count = count.push(" AND id <> ").push_bind(device);
+            }
+        }
+        count.row(&mut **change.across_tenants()).await?.map_or(Ok(0), |row| row.number("count"))
     }
 
     /// What is done to tenants stands in the audit log of the tenant of who does it.
@@ -159,8 +187,7 @@ impl<'c> Tenants<'c> {
 impl TenantChange {
     /// The tenant as it was, and as it is now.
     async fn apply(self, change: &mut Change<'_>, id: &str) -> Result<(Tenant, Tenant), Error> {
-        let row = one(id).row(&mut **change.across_tenants()).await?.ok_or_else(|| Error::not_found(KIND, id))?;
-        let was = Tenant::from_row(&row)?;
+        let was = known(change, id).await?;
         let mut tenant = was.clone();
         if let Some(name) = self.name {
             bounds::name("name", &name)?;
@@ -205,6 +232,26 @@ impl Tenant {
         let (id, name) = (row.text("id")?, row.text("name")?);
         Ok(Self { id, name, created: row.number("created")?, disabled: row.number_or_none("disabled")?, quotas })
     }
+}
+
+/// Has whoever changes something of the tenant wait, as all of them begin with this row: from here on nobody adds a device.
+async fn hold(change: &mut Change<'_>, id: &str) -> Result<(), Error> {
+    let held = Sql::new("UPDATE revisions SET audited = audited WHERE tenant = $1").bind(id.to_owned());
+    held.execute(&mut **change.across_tenants()).await.map(drop)
+}
+
+/// A tenant as it is while a change is made.
+async fn known(change: &mut Change<'_>, id: &str) -> Result<Tenant, Error> {
+    let row = one(id).row(&mut **change.across_tenants()).await?;
+    Tenant::from_row(&row.ok_or_else(|| Error::not_found(KIND, id))?)
+}
+
+/// Takes a tenant away, with all that belongs to it.
+async fn remove(mut change: Change<'_>, was: &Tenant) -> Result<(), Error> {
+    let delete = Sql::new("DELETE FROM tenants WHERE id = $1").bind(was.id.clone());
+    delete.execute(&mut **change.across_tenants()).await?;
+    change.audit("tenant.delete", (KIND, &was.id), Some(shown(was)), None).await?;
+    change.commit().await
 }
 
 /// One tenant's row.

@@ -70,8 +70,8 @@ pub struct Device {
     pub tags: Vec<String>,
     /// All else.
     pub attributes: Attributes,
-    /// Whether it was switched off where it comes from.
-    pub disabled: bool,
+    /// Whether it was switched off where it comes from, where the file says so.
+    pub disabled: Option<bool>,
     /// When it was to be switched off there.
     pub expires_at: Option<Timestamp>,
     /// Where the file has it.

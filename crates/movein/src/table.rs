@@ -149,7 +149,7 @@ impl Table<'_> {
             Field::Notes => device.notes = Some(value),
             Field::Tags => device.tags = tags(&value),
             Field::Disabled | Field::Enabled => match yes_or_no(&value) {
-                Some(yes) => device.disabled = yes == (field == Field::Disabled),
+                Some(yes) => device.disabled = Some(yes == (field == Field::Disabled)),
                 None => self.lose(device, index, format!("\"{value}\" is neither yes nor no")),
             },
             Field::Expires => match when::parse(&value, &self.hint.time_zone()) {
@@ -337,7 +337,7 @@ impl Device {
             notes: None,
             tags: Vec::new(),
             attributes: Attributes::new(),
-            disabled: false,
+            disabled: None,
             expires_at: None,
             place,
         }

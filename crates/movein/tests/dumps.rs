@@ -27,7 +27,7 @@ fn lines(found: &Found) -> Vec<String> {
                 text(&device.phone),
                 text(&device.contact),
                 text(&device.category),
-                device.disabled.to_string(),
+                device.disabled.unwrap_or_default().to_string(),
                 until,
                 serde_json::to_string(&device.attributes).expect("it is JSON"),
             ]

@@ -150,7 +150,7 @@ fn trucks_of(found: &Found) -> Vec<Truck> {
         .map(|device| Truck {
             name: device.name.clone(),
             attributes: device.attributes.iter().map(|(name, value)| (name.clone(), text(value))).collect(),
-            is_disabled: device.disabled,
+            is_disabled: device.disabled.unwrap_or_default(),
         })
         .collect()
 }

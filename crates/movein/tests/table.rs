@@ -35,7 +35,7 @@ fn line(device: &Device) -> String {
         parts.push(format!("tags={}", device.tags.join("+")));
     }
     parts.extend(device.attributes.iter().map(|(name, value)| format!("{name}:{value}")));
-    parts.extend(device.disabled.then(|| "disabled".to_owned()));
+    parts.extend(device.disabled.map(|is_so| if is_so { "disabled" } else { "enabled" }.to_owned()));
     parts.extend(device.expires_at.map(|time| format!("until={time}")));
     parts.push(format!("@{}", device.place));
     parts.join("|")
@@ -64,7 +64,7 @@ fn everything_that_a_table_can_say_is_taken() {
             "352093081452251+S-1|name=Truck \"7\"|plate=KLM 123|zone=Europe/Vilnius|group=North / Reefers|model=FMB920|phone=+370600|contact=Jo\
              |category=truck|notes=two\r\nlines|speaks=teltonika|tags=cold+night|Depth:\"3\"|colour:\"red\"|disabled\
              |until=2027-04-01T00:00:00Z|@fleet.csv:2",
-            "861234567890127|foreign=meitrack|@fleet.csv:5",
+            "861234567890127|foreign=meitrack|enabled|@fleet.csv:5",
         ]
     );
     let groups: Vec<_> =

@@ -40,11 +40,19 @@ pub(crate) fn with<T>(config: &Config, work: impl AsyncFnOnce(&Catalog) -> Resul
     })
 }
 
-/// Keeps what a person decided about a device, known so far or not.
-pub(crate) async fn decide(catalog: &Catalog, known: Option<&Known>, id: &str, state: State) -> Result<(), Error> {
-    let (tenant, id) = known.map_or((DEFAULT, id), |known| (known.tenant.as_str(), known.device.as_str()));
-    catalog.ensure_tenant(tenant).await?;
-    let access = Access::owner(tenant);
+/// Keeps what a person decided about a device, known so far or not. A `tenant` that was named has to be there.
+pub(crate) async fn decide(
+    catalog: &Catalog,
+    tenant: Option<&str>,
+    known: Option<&Known>,
+    id: &str,
+    state: State,
+) -> Result<(), Error> {
+    let (of, id) = known.map_or((tenant.unwrap_or(DEFAULT), id), |known| (&*known.tenant, &*known.device));
+    if known.is_some() || of == DEFAULT {
+        catalog.ensure_tenant(of).await?;
+    }
+    let access = catalog.enter(&Access::owner(DEFAULT), of).await?;
     let within = catalog.within(&access);
     let fields = DeviceFields { state: Some(state_of(state)), ..DeviceFields::default() };
     match within.update_device(id, fields.clone()).await {

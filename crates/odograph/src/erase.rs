@@ -23,7 +23,7 @@ use anyhow::{Context as _, Result, bail};
 use compact_str::CompactString;
 pub(crate) use known::check_names;
 pub(crate) use odograph_api::{Erased, ErasedLoad as Load};
-use odograph_catalog::{Access, Catalog, Error as CatalogError, TenantChange};
+use odograph_catalog::{Access, Catalog, Error as CatalogError};
 use odograph_env::{Clock, Disk as _, LocalDisk};
 use odograph_ingest::{Roster, State};
 use odograph_journal::{CursorStore, Erasure, Identity, Part, Reader, Whose};
@@ -251,14 +251,9 @@ pub(crate) async fn forget(catalog: &Catalog, of: &Of) -> Result<()> {
         }
         None => {
             let access = Access::owner(DEFAULT);
-            let tenants = catalog.tenants(&access);
-            let off = TenantChange { disabled: Some(true), ..TenantChange::default() };
-            match tenants.update(&of.tenant, off).await {
+            match catalog.tenants(&access).erase(&of.tenant).await {
                 Err(CatalogError::NotFound { .. }) => {}
-                done => {
-                    done?;
-                    tenants.delete(&of.tenant).await?;
-                }
+                done => done?,
             }
         }
     }

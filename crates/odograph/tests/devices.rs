@@ -1,5 +1,6 @@
 //! The devices that are known: what a configuration that changes, a crash and a damaged file make of them.
 
+mod client;
 mod common;
 
 use common::{Device, Place, errors};
@@ -57,6 +58,57 @@ fn a_device_that_the_configuration_names_no_more_is_unknown_after_a_kill() {
     assert!(!states(&place, &[]).contains(ID), "it never registered");
     server.kill();
     assert!(!states(&place, &["--config", without]).contains(ID));
+}
+
+#[test]
+fn what_was_decided_about_a_device_stands_when_its_list_is_imported_again() {
+    let place = Place::new();
+    let import = |table: &str| {
+        let file = place.write("fleet.csv", table);
+        place.text(&["device", "import", file.to_str().expect("UTF-8"), "--apply"])
+    };
+    let (without, with) = ("imei,name\n1,One\n2,Two\n", "imei,name,disabled\n1,One,no\n2,Two,yes\n");
+    let told = import(without);
+    assert!(told.contains("2 new, 0 changed"), "{told}");
+    place.text(&["device", "reject", "1"]);
+    let told = import(without);
+    assert!(told.contains("0 new, 0 changed, 2 as they are already"), "{told}");
+    // Where the list says it, that holds.
+    let told = import(with);
+    assert!(told.contains("0 new, 2 changed"), "{told}");
+    let server = place.serve();
+    let device = |id: &str| client::by_socket(&place.data(), "GET", &format!("/api/v1/devices/{id}"), None).of(200);
+    assert_eq!([&device("1")["state"], &device("2")["state"]], ["accepted", "rejected"]);
+    assert!(server.stop().success());
+}
+
+#[test]
+fn drivers_of_a_dump_are_shown_taken_in_and_known_the_next_time() {
+    let place = Place::new();
+    for dump in ["postgresql-15-copy.sql", "mariadb-10.11.sql", "h2-2.4.240.sql"] {
+        let file = format!("{}/../movein/tests/data/{dump}", env!("CARGO_MANIFEST_DIR"));
+        // The name of one device has the end of a line in it.
+        let import = |more: &[&str]| place.text(&[&["device", "import", &file, "--skip-bad"], more].concat());
+        let first = dump == "postgresql-15-copy.sql";
+        let (drivers, devices) = match first {
+            true => ("drivers: 2 new, 0 that are here already", "3 new, 0 changed, 0 as they are already"),
+            false => ("drivers: 0 new, 2 that are here already", "0 new, 0 changed, 3 as they are already"),
+        };
+        let told = import(&[]);
+        assert!(told.contains(drivers) && told.contains(devices), "{dump}: {told}");
+        assert_eq!(told.contains("driver 0A1B2C3D"), first, "{dump}: {told}");
+        let told = import(&["--apply"]);
+        assert!(told.contains(drivers), "{dump}: {told}");
+    }
+    let server = place.serve();
+    let drivers = client::by_socket(&place.data(), "GET", "/api/v1/drivers", None).of(200);
+    let told = |at: usize| ["name", "cards", "notes"].map(|key| drivers[at][key].clone());
+    let expected = |name: &str, card: &str, notes: &str| {
+        [serde_json::json!(name), serde_json::json!([card]), serde_json::json!(notes)]
+    };
+    assert_eq!(told(0), expected("Ona O'Šea", "0A1B2C3D", "shift: night"));
+    assert_eq!(told(1), expected("Pat", "7", ""));
+    assert!(server.stop().success());
 }
 
 #[test]

@@ -509,6 +509,31 @@ fn a_listener_of_one_device_goes_by_what_is_decided_about_it() {
 }
 
 #[test]
+fn a_device_that_has_a_listener_of_its_own_is_not_erased_be_that_closed() {
+    const TRUCK: &str = "867000000000017";
+    let trial = Trial::new();
+    let server = trial.serve();
+    let client = trial.client(&server);
+    drop(visits(server.listener("tcp"), TRUCK, 1));
+    let known = || (client.get(&format!("/api/v1/devices/{TRUCK}")).status == 200).then_some(());
+    common::until("the device in the catalog", known);
+    let listener = json!({"protocol": "wialon", "listen": free_address(), "device": TRUCK, "enabled": false});
+    let made = client.post(PATH, &listener).of(201);
+    assert_eq!(made["state"], "closed");
+    for yes in [&[][..], &["--yes"]] {
+        let refused = trial.place.run(&[&["device", "erase", TRUCK][..], yes].concat());
+        assert!(errors(&refused).contains("a listener is its own"), "{}", errors(&refused));
+    }
+    remove(&client, &made);
+    trial.place.text(&["device", "erase", TRUCK, "--yes"]);
+    let log = client.get("/api/v1/audit?kind=listener").of(200);
+    let actions: Vec<_> = log.as_array().expect("a list").iter().map(|entry| entry["action"].clone()).collect();
+    assert_eq!(actions, ["listener.delete", "listener.create"]);
+    assert!(!log.to_string().contains(TRUCK), "{log}");
+    assert!(server.stop().success());
+}
+
+#[test]
 fn a_default_port_is_left_to_a_listener_that_was_made_before() {
     let trial = Trial::new();
     // No other run of this test has that address, and no other process has ports there.

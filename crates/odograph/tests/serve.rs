@@ -188,6 +188,9 @@ fn a_quarantined_device_is_kept_and_counts_once_it_is_accepted() {
     let expected = "[{\"device\":\"77\",\"tenant\":\"north\",\"state\":\"quarantined\",\"protocol\":\"wialon\"}]\n";
     assert_eq!(waiting, expected);
     assert_eq!(place.text(&["device", "accept", "77"]), "77: accepted (was quarantined)\n");
+    assert_eq!(place.text(&["device", "accept", "77", "--tenant", "north"]), "77: accepted (was accepted)\n");
+    let stranger = ["device", "reject", "77", "--tenant", "south"];
+    assert!(errors(&place.run(&stranger)).contains("south"), "nobody has that name");
     assert_eq!(device.position(2), "#ASD#1");
     let both = [("77".to_owned(), moment(1)), ("77".to_owned(), moment(2))];
     assert_eq!(told(&place.records(&[])), both);
@@ -195,7 +198,8 @@ fn a_quarantined_device_is_kept_and_counts_once_it_is_accepted() {
     assert_eq!(told(&place.records(&["--tenant", "north"])), both);
     let unknown = place.run(&["export", "records", "--tenant", "south"]);
     assert_eq!(unknown.status.code(), Some(1), "{}", errors(&unknown));
-    assert_eq!(place.text(&["device", "reject", "77"]), "77: rejected (was accepted)\n");
+    assert!(errors(&place.run(&stranger)).contains("south"), "nor without a server");
+    assert_eq!(place.text(&["device", "reject", "77", "--tenant", "north"]), "77: rejected (was accepted)\n");
     let server = place.serve_with(&config);
     let mut device = Device::connect(server.listener("tcp"));
     assert_eq!(device.login("77"), "#AL#0");

@@ -57,11 +57,12 @@ async fn change(
 
 /// Delete a tenant
 ///
-/// What its devices sent stays, until it is erased.
+/// It must be disabled, and have no devices any more. Its users, tokens and drivers go with it; what its devices sent stays, until it is
+/// erased.
 #[utoipa::path(delete, path = "/api/v1/tenants/{id}", tag = "administration", params(("id" = String, Path, description = "The tenant's id.")),
     responses((status = 204, description = "It is gone."),
         (status = 404, description = "There is no such tenant, or one may not see it.", body = crate::problem::ProblemBody),
-        (status = 409, description = "Something is left of it.", body = crate::problem::ProblemBody)))]
+        (status = 409, description = "It is not disabled, or has devices: the detail says how many.", body = crate::problem::ProblemBody)))]
 async fn delete(caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
     caller.tenants().delete(&id).await?;
     Ok(StatusCode::NO_CONTENT)

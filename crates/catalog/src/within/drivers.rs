@@ -67,19 +67,29 @@ impl Within<'_> {
     /// Takes in a driver. For managers of all devices.
     pub async fn create_driver(&self, fields: DriverFields) -> Result<Driver, Error> {
         let mut change = self.change_of_drivers().await?;
-        let count = change.sql("SELECT count(*) AS count FROM drivers WHERE tenant = $1");
-        let used = change.row(count).await?.map_or(Ok(0), |row| row.number("count"))?;
-        if used >= DRIVERS_MAX {
-            return Err(Error::Quota { of: "drivers", limit: DRIVERS_MAX, used });
-        }
-        let (id, created) = (new_id(&*self.scoped.catalog().rng), change.now());
-        let (name, cards, phone, notes) = (String::new(), Vec::new(), String::new(), String::new());
-        let blank = Driver { id, name, cards, phone, notes, created, updated: created };
-        let driver = fields.applied(blank)?;
-        driver.write(&mut change).await?;
-        change.audit("driver.create", (KIND, &driver.id), None, Some(shown(&driver))).await?;
+        let driver = self.new_driver(&change, fields)?;
+        driver.add(&mut change).await?;
         change.commit().await?;
         Ok(driver)
+    }
+
+    /// Takes in a driver of a list, unless one has a card of his already. Says whether it did.
+    pub(super) async fn take_driver(&self, change: &mut Change<'_>, fields: &DriverFields) -> Result<bool, Error> {
+        let driver = self.new_driver(change, fields.clone())?;
+        for card in &driver.cards {
+            let whose = change.sql("SELECT driver FROM driver_cards WHERE tenant = $1 AND card = $2").bind(key(card));
+            if change.row(whose).await?.is_some() {
+                return Ok(false);
+            }
+        }
+        driver.add(change).await?;
+        Ok(true)
+    }
+
+    fn new_driver(&self, change: &Change<'_>, fields: DriverFields) -> Result<Driver, Error> {
+        let (id, created) = (new_id(&*self.scoped.catalog().rng), change.now());
+        let (name, cards, phone, notes) = (String::new(), Vec::new(), String::new(), String::new());
+        fields.applied(Driver { id, name, cards, phone, notes, created, updated: created })
     }
 
     /// Changes a driver. For managers of all devices.
@@ -141,6 +151,17 @@ impl Driver {
         let question = one(change.sql("SELECT "), id);
         let row = change.row(question).await?;
         Self::from_row(&row.ok_or_else(|| Error::not_found(KIND, id))?)
+    }
+
+    /// Writes one that is new, if the tenant may have one more.
+    async fn add(&self, change: &mut Change<'_>) -> Result<(), Error> {
+        let count = change.sql("SELECT count(*) AS count FROM drivers WHERE tenant = $1");
+        let used = change.row(count).await?.map_or(Ok(0), |row| row.number("count"))?;
+        if used >= DRIVERS_MAX {
+            return Err(Error::Quota { of: "drivers", limit: DRIVERS_MAX, used });
+        }
+        self.write(change).await?;
+        change.audit("driver.create", (KIND, &self.id), None, Some(shown(self))).await
     }
 
     /// Writes it with its cards, unless one of them is another's.

@@ -2,6 +2,7 @@
 
 use super::Within;
 use super::devices::{remove_device, visible_device};
+use crate::listeners::forget_device;
 use crate::{Device, Error, Role};
 
 const KIND: &str = "device";
@@ -24,7 +25,8 @@ impl Within<'_> {
     }
 
     /// Deletes a device with its commands and sensors, and takes it out of what the audit log says of earlier changes of devices, their
-    /// sensors, links and drivers: what was said there goes, that something was done stays. One that is not there is taken out of the log all the same. Whoever follows the catalog in other processes is told of it, if `tell`; else
+    /// sensors, links and drivers, and the operator's of listeners: what was said there goes, that something was done stays. One that is
+    /// not there is taken out of the log all the same. Whoever follows the catalog in other processes is told of it, if `tell`; else
     /// nothing is left that says that it was removed. Gives the ids that it had. For owners.
     ///
     /// # Errors
@@ -60,6 +62,7 @@ impl Within<'_> {
             );
             let [next, last, last_of_list] = [",", "}", "]"].map(|behind| format!("{quoted}{behind}"));
             change.execute(spoken.bind(next).bind(last).bind(last_of_list)).await?;
+            forget_device(&mut change, self.scoped.tenant(), id).await?;
         }
         change.audit("device.erase", (KIND, ""), None, None).await?;
         change.commit().await?;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::devices::{COLUMNS, device_quota, may_add_devices, taken_id, write_ids};
-use super::{WRITE_ROWS, Within, write_devices};
+use super::{DriverFields, WRITE_ROWS, Within, write_devices};
 use crate::bounds::{self, IMPORT_AUDIT_IDS_MAX, IMPORT_ROWS_MAX};
 use crate::devices::{Device, DeviceFields, DeviceState, check_ids};
 use crate::kept_out::{self, KeptOut};
@@ -45,18 +45,20 @@ pub struct ImportReport {
     pub changed: usize,
     /// Devices that are as the list says already.
     pub same: usize,
-    /// Rows that could not be taken.
+    /// Rows that could not be taken, of devices and of drivers.
     pub failed: usize,
     /// Names of groups that were made.
     pub groups_created: Vec<String>,
-    /// Each row, in order.
+    /// Each device's row, in order.
     pub rows: Vec<ImportedRow>,
+    /// Each driver's, by the first card.
+    pub drivers: Vec<ImportedRow>,
 }
 
 /// What came of a row.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ImportedRow {
-    /// The device's id.
+    /// The device's id, or the driver's first card.
     pub id: String,
     /// What came of it.
     #[serde(flatten)]
@@ -67,14 +69,14 @@ pub struct ImportedRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 pub enum ImportOutcome {
-    /// The device was made.
+    /// The device or driver was made.
     Created,
     /// These fields became different.
     Changed {
         /// Their names.
         fields: Vec<String>,
     },
-    /// The device is as the row says already.
+    /// The device is as the row says already, or the driver is there.
     Same,
     /// The row cannot be taken.
     Failed {
@@ -98,8 +100,15 @@ struct Import<'i, 'c> {
 }
 
 impl Within<'_> {
-    /// Makes and changes devices as a list says: all of it, or nothing. For managers of all devices.
-    pub async fn import_devices(&self, rows: &[DeviceRow], mode: ImportMode) -> Result<ImportReport, Error> {
+    /// Makes and changes devices as a list says, and takes in its drivers: all of it, or nothing. Tags and attributes of a device are
+    /// added to those that it has. Where the list says nothing of what is decided about a device, it is accepted, unless it waits in
+    /// quarantine or somebody rejected it. A driver whose card is known already stays as people made him. For managers of all devices.
+    pub async fn import_devices(
+        &self,
+        rows: &[DeviceRow],
+        drivers: &[DriverFields],
+        mode: ImportMode,
+    ) -> Result<ImportReport, Error> {
         self.scoped.access().needs(Role::Manager)?;
         self.scoped.access().needs_all_devices()?;
         bounds::count("rows", rows.len(), IMPORT_ROWS_MAX)?;
@@ -112,15 +121,19 @@ impl Within<'_> {
         for chunk in rows.chunks(WRITE_ROWS) {
             import.take(chunk).await?;
         }
+        import.take_drivers(drivers).await?;
         let Import { mut change, mut report, written_ids, .. } = import;
         may_add_devices(quota, report.created)?;
         let may_write = !mode.dry_run && (mode.skip_bad || report.failed == 0);
-        if !may_write || written_ids.is_empty() {
+        let has_drivers = report.drivers.iter().any(|row| row.outcome == ImportOutcome::Created);
+        if !may_write || (written_ids.is_empty() && !has_drivers) {
             return Ok(report);
         }
-        let ids = &written_ids[..written_ids.len().min(IMPORT_AUDIT_IDS_MAX)];
-        let became = json!({"created": report.created, "changed": report.changed, "ids": ids});
-        change.audit("device.import", ("device", ""), None, Some(became)).await?;
+        if !written_ids.is_empty() {
+            let ids = &written_ids[..written_ids.len().min(IMPORT_AUDIT_IDS_MAX)];
+            let became = json!({"created": report.created, "changed": report.changed, "ids": ids});
+            change.audit("device.import", ("device", ""), None, Some(became)).await?;
+        }
         change.commit().await?;
         report.written = true;
         Ok(report)
@@ -148,6 +161,24 @@ impl Import<'_, '_> {
             self.report.rows.push(ImportedRow { id, outcome });
         }
         self.write(&written).await
+    }
+
+    /// Takes in drivers.
+    async fn take_drivers(&mut self, drivers: &[DriverFields]) -> Result<(), Error> {
+        for fields in drivers {
+            let id = fields.cards.iter().flatten().next().cloned().unwrap_or_default();
+            let outcome = match self.within.take_driver(&mut self.change, fields).await {
+                Ok(true) => ImportOutcome::Created,
+                Ok(false) => ImportOutcome::Same,
+                Err(error @ (Error::Database { .. } | Error::Full { .. })) => return Err(error),
+                Err(error) => {
+                    self.report.failed += 1;
+                    ImportOutcome::Failed { reason: error.to_string() }
+                }
+            };
+            self.report.drivers.push(ImportedRow { id, outcome });
+        }
+        Ok(())
     }
 
     fn outcome(
@@ -193,9 +224,9 @@ impl Import<'_, '_> {
             // Who lists but the id says nothing of the others.
             Some(before) if row.ids.len() == 1 => {
                 fields.ids = None;
-                before.clone()
+                added_to(before, &mut fields)
             }
-            Some(before) => before.clone(),
+            Some(before) => added_to(before, &mut fields),
             None => {
                 bounds::id("ids", id)?;
                 Device::blank(row.ids.clone(), DeviceState::Accepted, self.change.now())
@@ -250,7 +281,10 @@ impl Import<'_, '_> {
 
     /// The devices of these rows, as they are, by id.
     async fn known(&mut self, rows: &[DeviceRow]) -> Result<BTreeMap<String, Device>, Error> {
-        let ids = rows.iter().filter_map(|row| row.ids.first()).filter(|id| !id.contains('\0'));
+        let ids: Vec<&String> = rows.iter().filter_map(|row| row.ids.first()).filter(|id| !id.contains('\0')).collect();
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
         let question = self.change.sql("SELECT ").push(COLUMNS).push(" FROM devices WHERE tenant = $1 AND id IN ");
         let found = self.change.rows(question.of_any_group().push_list(ids)).await?;
         found.iter().map(|row| Device::from_row(row).map(|device| (device.id.clone(), device))).collect()
@@ -272,6 +306,25 @@ impl Import<'_, '_> {
         let devices: Vec<Device> = written.iter().map(|(device, _)| device.clone()).collect();
         write_devices(&mut self.change, &devices).await
     }
+}
+
+/// A device of which a list says something: what people have put beside that stays, and so does what they decided.
+fn added_to(before: &Device, fields: &mut DeviceFields) -> Device {
+    if let Some(tags) = &mut fields.tags {
+        let kept: Vec<String> = before.tags.iter().filter(|tag| !tags.contains(tag)).cloned().collect();
+        tags.extend(kept);
+    }
+    if let Some(attributes) = &mut fields.attributes {
+        for (name, value) in &before.attributes {
+            attributes.entry(name.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    let state = match before.state {
+        // Whoever lists it has decided about it.
+        DeviceState::New | DeviceState::Configured => DeviceState::Accepted,
+        decided => decided,
+    };
+    Device { state, ..before.clone() }
 }
 
 /// The names of the fields that differ.

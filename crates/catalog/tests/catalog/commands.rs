@@ -1,11 +1,12 @@
 //! Commands: queued by people, claimed and reported by the server, each step durable, whatever ends in between.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use odograph_catalog::bounds::{COMMANDS_KEPT_MS, COMMANDS_KEPT_OF_DEVICE_MAX, COMMANDS_WAITING_OF_DEVICE_MAX};
 use odograph_catalog::{
     ANSWER_PATIENCE_MS, Access, Catalog, Claim, ClaimedCommand, CommandQueue, CommandState, DeviceCommand,
-    DeviceFields, DeviceState, NewCommand, Recipient, Report, Role, Within,
+    DeviceFields, DeviceState, NewCommand, NewTenant, Recipient, Report, Role, Within,
 };
 
 use sqlx::Connection as _;
@@ -361,6 +362,27 @@ fn the_server_hears_of_commands_and_forgets_old_ones() {
         assert_eq!(queue.clean().await.unwrap(), 499);
         assert_eq!(queue.clean().await.unwrap(), 0, "what has just expired stays");
         assert_eq!(within.commands("truck", None, None, 10).await.unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn the_server_hears_of_the_first_command_of_a_tenant_that_was_made_anew() {
+    with_catalog(async |place, catalog| {
+        let (default, owner) = (Access::owner("default"), Access::owner("north"));
+        let (tenants, within) = (catalog.tenants(&default), catalog.within(&owner));
+        let mut queue = catalog.command_queue("node-0");
+        // As many commands as the one before had, and fewer.
+        for commands in [2, 2, 1] {
+            add(within, "truck").await;
+            for _ in 0..commands {
+                within.create_command("truck", stop()).await.unwrap();
+            }
+            let heard = tokio::time::timeout(Duration::from_secs(60), queue.next()).await;
+            assert_eq!(heard.expect("it is told").unwrap(), [truck()].into());
+            place.clock.advance(Duration::from_millis(1));
+            tenants.erase("north").await.unwrap();
+            tenants.create(NewTenant { id: "north".into(), ..NewTenant::default() }).await.unwrap();
+        }
     });
 }
 

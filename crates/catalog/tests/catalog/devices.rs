@@ -301,7 +301,7 @@ fn what_is_being_erased_is_not_made_anew() {
         let rows: Vec<DeviceRow> =
             ["100", "300"].map(|id| DeviceRow { ids: ids(&[id]), fields: DeviceFields::default() }).into();
         let mode = ImportMode { dry_run: false, skip_bad: true };
-        let report = within.import_devices(&rows, mode).await.unwrap();
+        let report = within.import_devices(&rows, &[], mode).await.unwrap();
         assert_eq!((report.created, report.failed), (1, 1), "another tenant's is another one: {report:?}");
         let access = Access::owner("default");
         let gone = NewTenant { id: "gone".into(), ..NewTenant::default() };

@@ -1,9 +1,10 @@
 //! What a running server knows of the devices, at its start and from then on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use odograph_catalog::{
-    Access, Catalog, Changes, DeviceBinding, DeviceFields, DeviceState, DeviceUpdate, Registered, TenantChange,
+    Access, Catalog, Changes, DeviceBinding, DeviceFields, DeviceState, DeviceUpdate, NewTenant, Registered,
 };
 
 use crate::support::{NOON, with_catalog};
@@ -88,9 +89,7 @@ async fn changes_arrive(reader: &Catalog, writer: &Catalog) {
     }
 
     let default = Access::owner("default");
-    let tenants = writer.tenants(&default);
-    tenants.update("south", TenantChange { disabled: Some(true), ..TenantChange::default() }).await.unwrap();
-    tenants.delete("south").await.unwrap();
+    writer.tenants(&default).erase("south").await.unwrap();
     writer.register(&[registered(9_999)]).await.unwrap();
     while known.0.contains_key(&("south".to_owned(), "a".to_owned())) {
         known.follow(&mut changes, reader).await;
@@ -108,6 +107,29 @@ fn changes_of_another_process_arrive() {
         // A file has one process: there is no other.
         if !place.is_sqlite() {
             changes_arrive(&catalog, &place.open().await).await;
+        }
+    });
+}
+
+#[test]
+fn a_tenant_that_was_made_anew_has_nothing_of_the_one_before() {
+    with_catalog(async |place, catalog| {
+        let (default, north) = (Access::owner("default"), Access::owner("north"));
+        let (tenants, within) = (catalog.tenants(&default), catalog.within(&north));
+        let make = async |id: String| drop(within.create_device(vec![id], DeviceFields::default()).await.unwrap());
+        make("old-0".to_owned()).await;
+        make("old-1".to_owned()).await;
+        let mut changes = catalog.changes().await.unwrap();
+        let mut known = Known::read(&catalog).await;
+        // All of it before anybody looks, with fewer changes than the one before had, with as many, and with more.
+        for devices in [1, 1, 3] {
+            place.clock.advance(Duration::from_millis(1));
+            tenants.erase("north").await.unwrap();
+            tenants.create(NewTenant { id: "north".into(), ..NewTenant::default() }).await.unwrap();
+            for number in 0..devices {
+                make(format!("new-{devices}-{number}")).await;
+            }
+            assert_eq!(known.follow(&mut changes, &catalog).await, 1 + devices);
         }
     });
 }

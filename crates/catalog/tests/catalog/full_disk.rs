@@ -83,7 +83,7 @@ fn a_list_that_does_not_fit_leaves_nothing_behind() {
             fields: DeviceFields { notes: Some("x".repeat(1000)), ..DeviceFields::default() },
         };
         let rows: Vec<_> = (0..10_000).map(row).collect();
-        refused(catalog.within(&access).import_devices(&rows, ImportMode::default()).await, FULL);
+        refused(catalog.within(&access).import_devices(&rows, &[], ImportMode::default()).await, FULL);
         assert_eq!(count(&catalog).await, 0);
         create(&catalog, "1").await.expect("what fits is written");
         assert_eq!((count(&catalog).await, catalog.trouble().await), (1, None));

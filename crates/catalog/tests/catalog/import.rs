@@ -1,7 +1,8 @@
 //! Lists of devices.
 
 use odograph_catalog::{
-    Access, DeviceFields, DeviceRow, DeviceState, ImportMode, ImportOutcome, ImportReport, NewTenant, Quotas, Within,
+    Access, DeviceFields, DeviceRow, DeviceState, DriverFields, ImportMode, ImportOutcome, ImportReport, ImportedRow,
+    NewTenant, Quotas, Registered, Within,
 };
 
 use crate::support::{NOON, refused, with_catalog};
@@ -17,15 +18,19 @@ fn row(ids: &[&str], name: &str, group: Option<&str>) -> DeviceRow {
 
 /// What came of it: created, changed, same, failed, and each row in words.
 async fn import(within: Within<'_>, rows: &[DeviceRow], mode: ImportMode) -> ([usize; 4], bool, Vec<String>) {
-    let report = within.import_devices(rows, mode).await.unwrap();
+    let report = within.import_devices(rows, &[], mode).await.unwrap();
     let ImportReport { written, created, changed, same, failed, rows, .. } = report;
+    ([created, changed, same, failed], written, words(rows))
+}
+
+fn words(rows: Vec<ImportedRow>) -> Vec<String> {
     let words = rows.into_iter().map(|row| match row.outcome {
         ImportOutcome::Created => format!("{}: created", row.id),
         ImportOutcome::Changed { fields } => format!("{}: {}", row.id, fields.join(", ")),
         ImportOutcome::Same => format!("{}: same", row.id),
         ImportOutcome::Failed { reason } => format!("{}: failed: {reason}", row.id),
     });
-    ([created, changed, same, failed], written, words.collect())
+    words.collect()
 }
 
 const DO: ImportMode = ImportMode { dry_run: false, skip_bad: false };
@@ -68,6 +73,98 @@ fn a_list_makes_and_changes_devices() {
         let log = within.audit(&Default::default()).await.unwrap();
         let entry = log.iter().rev().find(|entry| entry.action == "device.import").unwrap();
         assert_eq!(entry.became, Some(serde_json::json!({"created": 1, "changed": 1, "ids": ["1", "3"]})));
+    });
+}
+
+#[test]
+fn what_people_decided_or_added_stays() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let states = [
+            DeviceState::Configured,
+            DeviceState::New,
+            DeviceState::Accepted,
+            DeviceState::Quarantined,
+            DeviceState::Rejected,
+        ];
+        let came = states.map(|state| Registered {
+            tenant: "north".into(),
+            id: state.name().into(),
+            aliases: vec![],
+            protocol: "h02".into(),
+            state,
+            at: NOON,
+        });
+        catalog.register(&came).await.unwrap();
+        let mut rows: Vec<_> = states.iter().map(|state| row(&[state.name()], "", None)).collect();
+        let expected = ["configured: state", "new: state", "accepted: same", "quarantined: same", "rejected: same"];
+        assert_eq!(import(within, &rows, DO).await.2, expected);
+        assert_eq!(import(within, &rows, DO).await.0, [0, 0, 5, 0]);
+        for row in &mut rows {
+            row.fields.state = Some(DeviceState::Accepted);
+        }
+        assert_eq!(import(within, &rows, DO).await.2[2..], ["accepted: same", "quarantined: state", "rejected: state"]);
+
+        let with = |tags: &[&str], attributes: serde_json::Value| DeviceFields {
+            tags: Some(tags.iter().map(ToString::to_string).collect()),
+            attributes: attributes.as_object().cloned(),
+            ..DeviceFields::default()
+        };
+        let own = with(&["mine", "cold"], serde_json::json!({"vin": "typed", "gate": 7}));
+        within.update_device("new", own).await.unwrap();
+        let listed = with(&["cold", "night"], serde_json::json!({"vin": "listed", "model": "FMB920"}));
+        let listed = [DeviceRow { ids: vec!["new".into()], fields: listed }];
+        assert_eq!(import(within, &listed, DO).await.2, ["new: attributes, tags"]);
+        assert_eq!(import(within, &listed, DO).await.2, ["new: same"]);
+        let device = within.device("new").await.unwrap();
+        assert_eq!(device.tags, ["cold", "mine", "night"]);
+        let attributes = serde_json::json!({"vin": "listed", "gate": 7, "model": "FMB920"});
+        assert_eq!(serde_json::Value::from(device.attributes), attributes);
+    });
+}
+
+#[test]
+fn drivers_of_a_list_are_taken_in_once() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let driver = |name: &str, card: &str, notes: &str| DriverFields {
+            name: Some(name.into()),
+            cards: Some(vec![card.into()]),
+            notes: Some(notes.into()),
+            ..DriverFields::default()
+        };
+        let (bad, good) = (driver("", "9", ""), [driver("Ona", "0A-1B", "shift: night"), driver("Pat", "7", "")]);
+        let import = async |rows: &[DeviceRow], drivers: &[DriverFields], mode: ImportMode| {
+            let report = within.import_devices(rows, drivers, mode).await.unwrap();
+            (report.written, report.failed, words(report.drivers))
+        };
+        let names = async || -> Vec<String> {
+            within.drivers(None).await.unwrap().into_iter().map(|driver| driver.name).collect()
+        };
+        let made = vec!["0A-1B: created".to_owned(), "7: created".to_owned()];
+        let dry = ImportMode { dry_run: true, ..DO };
+        assert_eq!(import(&[], &good, dry).await, (false, 0, made.clone()));
+        // One that cannot be taken is enough, be it a driver or a device.
+        let all = [good[0].clone(), good[1].clone(), bad];
+        let refused = "9: failed: name: is empty".to_owned();
+        assert_eq!(import(&[], &all, DO).await, (false, 1, [made.clone(), vec![refused.clone()]].concat()));
+        assert_eq!(import(&[row(&[], "", None)], &good, DO).await, (false, 1, made.clone()));
+        assert_eq!(names().await, [""; 0]);
+        let skipping = ImportMode { skip_bad: true, ..DO };
+        assert_eq!(import(&[], &all, skipping).await, (true, 1, [made, vec![refused]].concat()));
+        let ona = within.drivers(Some("0a1b")).await.unwrap().remove(0);
+        assert_eq!((ona.name.as_str(), ona.notes.as_str()), ("Ona", "shift: night"));
+        // What is known already stays as people made it.
+        let renamed = DriverFields { name: Some("Ona B.".into()), ..DriverFields::default() };
+        within.update_driver(&ona.id, renamed).await.unwrap();
+        let same = vec!["0A-1B: same".to_owned(), "7: same".to_owned()];
+        assert_eq!(import(&[], &good, DO).await, (false, 0, same));
+        assert_eq!(names().await, ["Ona B.", "Pat"]);
+        let log = within.audit(&Default::default()).await.unwrap();
+        let actions: Vec<_> = log.iter().map(|entry| entry.action.as_str()).collect();
+        assert_eq!(actions, ["driver.update", "driver.create", "driver.create"]);
     });
 }
 
@@ -142,7 +239,7 @@ fn a_list_keeps_to_the_quota() {
         within.create_device(vec!["0".into()], DeviceFields::default()).await.unwrap();
         let rows = ["0", "1", "2", "3"].map(|id| row(&[id], "x", None));
         let full = "the tenant may have 3 devices and has 1: delete some, or have the quota raised";
-        refused(within.import_devices(&rows, DO).await, full);
+        refused(within.import_devices(&rows, &[], DO).await, full);
         assert_eq!(import(within, &rows[..3], DO).await.0, [2, 1, 0, 0]);
     });
 }
@@ -160,6 +257,6 @@ fn long_lists_are_taken_in_one_piece() {
         assert_eq!((counts, written), ([0, 0, 1_050, 1], false));
         assert_eq!(words[1_050], "0: failed: row 1 has the id 0 too");
         let many = vec![DeviceRow::default(); odograph_catalog::bounds::IMPORT_ROWS_MAX + 1];
-        refused(within.import_devices(&many, DO).await, "rows: are 100001, at most 100000 are possible");
+        refused(within.import_devices(&many, &[], DO).await, "rows: are 100001, at most 100000 are possible");
     });
 }

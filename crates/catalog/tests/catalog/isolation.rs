@@ -91,7 +91,7 @@ const METHODS: &[Method] = methods! {
     create_command: MANAGER, true, |within, things| within.create_command(&things.device, stop());
     cancel_command: MANAGER, true, |within, things| within.cancel_command(&things.device, things.command);
     import_devices: Needs::All(Role::Manager), false, |within, things| {
-        async move { within.import_devices(&[row(things)], ImportMode::default()).await }
+        async move { within.import_devices(&[row(things)], &[], ImportMode::default()).await }
     };
     drivers: Needs::Nothing, false, |within, things| within.drivers(None);
     driver: Needs::Nothing, true, |within, things| within.driver(&things.driver);

@@ -5,7 +5,7 @@ use odograph_catalog::{
     Access, AuditFilter, Catalog, DeviceFields, Error, HIDDEN, KeptListeners, Listener, ListenerFields, ListenerTerms,
     ListenerTls, ListenerTransport, NewToken, Role, TenantChange, UnknownDevices,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Connection as _;
 use std::time::Duration;
 
@@ -171,6 +171,45 @@ fn what_it_cannot_be_is_said() {
         let enabled = |enabled: bool| ListenerFields { enabled: Some(enabled), ..ListenerFields::default() };
         change(&catalog, &made.id, enabled(false)).await.unwrap();
         refused(change(&catalog, &made.id, enabled(true)).await, unknown);
+    });
+}
+
+#[test]
+fn of_an_erased_device_the_log_says_no_more_that_a_listener_was_its_own() {
+    with_catalog(async |_, catalog| {
+        let of = |tenant: &str, listen: &str| ListenerFields {
+            tenant: Some(tenant.into()),
+            device: Some(Some("867000000000017".into())),
+            ..at(listen)
+        };
+        for tenant in ["north", "south"] {
+            let within = Access::owner(tenant);
+            let ids = vec!["main".into(), "867000000000017".into()];
+            catalog.within(&within).create_device(ids, DeviceFields::default()).await.unwrap();
+        }
+        let north = make(&catalog, of("north", "[::]:5")).await.unwrap();
+        make(&catalog, of("south", "[::]:6")).await.unwrap();
+        let nobodys = ListenerFields { device: Some(None), ..ListenerFields::default() };
+        change(&catalog, &north.id, nobodys).await.unwrap();
+        let owner = Access::owner("default");
+        catalog.listeners(&owner).delete(&north.id).await.unwrap();
+        catalog.within(&Access::owner("north")).erase_device("main", false).await.unwrap();
+        let filter = AuditFilter { kind: Some("listener".into()), ..AuditFilter::default() };
+        let log = catalog.within(&owner).audit(&filter).await.unwrap();
+        let names = |said: &Option<Value>| said.as_ref().map(|said| said.to_string().contains("867000000000017"));
+        let told: Vec<_> =
+            log.iter().map(|entry| (entry.action.as_str(), names(&entry.was), names(&entry.became))).collect();
+        let expected = [
+            ("listener.delete", Some(false), None),
+            ("listener.update", None, None),
+            // Of another tenant's device.
+            ("listener.create", None, Some(true)),
+            ("listener.create", None, None),
+        ];
+        assert_eq!(told, expected);
+        catalog.tenants(&owner).erase("south").await.unwrap();
+        let log = catalog.within(&owner).audit(&filter).await.unwrap();
+        assert_eq!(log.iter().find_map(|entry| names(&entry.became)), None);
     });
 }
 

@@ -1,8 +1,10 @@
 //! Tenants, who manages them, and what a new process finds.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use odograph_catalog::{Access, Catalog, NewTenant, NewToken, NewUser, Quotas, Role, TenantChange};
+use odograph_catalog::{
+    Access, Catalog, DeviceFields, KeptOut, NewTenant, NewToken, NewUser, Quotas, Role, TenantChange,
+};
 
 use crate::support::{NOON, PASSWORD, on_both, refused, user, with_catalog};
 
@@ -55,6 +57,49 @@ fn tenants_are_managed_by_those_who_may() {
         let renamed = log.iter().rev().nth(3).unwrap();
         assert_eq!(renamed.was, Some(serde_json::json!({"name": west, "devices_max": 10})));
         assert_eq!(renamed.became, Some(serde_json::json!({"name": "West", "devices_max": null})));
+    });
+}
+
+#[test]
+fn a_tenant_that_has_devices_is_erased_and_not_deleted() {
+    with_catalog(async |_, catalog| {
+        let (owner, north) = (Access::owner("default"), Access::owner("north"));
+        let (tenants, within) = (catalog.tenants(&owner), catalog.within(&north));
+        for id in ["1", "2"] {
+            within.create_device(vec![id.into(), format!("{id}-too")], DeviceFields::default()).await.unwrap();
+        }
+        let disable = TenantChange { disabled: Some(true), ..TenantChange::default() };
+        tenants.update("north", disable).await.unwrap();
+        let has = |devices: usize| {
+            format!(
+                "the tenant north has {devices} devices: delete them first, or erase it with all that they sent \
+                 (`odograph tenant erase north`)"
+            )
+        };
+        refused(tenants.delete("north").await, &has(2));
+        within.delete_device("2").await.unwrap();
+        refused(tenants.delete("north").await, &has(1));
+        // What is being erased is nobody's any more.
+        let going = Arc::new(Mutex::new(Vec::new()));
+        let now = going.clone();
+        catalog.keep_out(move || now.lock().unwrap().clone());
+        let of = |tenant: &str, ids: Option<&[&str]>| KeptOut {
+            tenant: tenant.into(),
+            ids: ids.map(|ids| ids.iter().map(ToString::to_string).collect()),
+        };
+        *going.lock().unwrap() = vec![of("south", None), of("south", Some(&["1"])), of("north", Some(&["2", "2-too"]))];
+        refused(tenants.delete("north").await, &has(1));
+        *going.lock().unwrap() = vec![of("north", Some(&["1", "1-too"]))];
+        tenants.delete("north").await.unwrap();
+        refused(tenants.get("north").await, "there is no tenant north");
+        // Whoever erases it has it go as it is.
+        let south = Access::owner("south");
+        catalog.within(&south).create_device(vec!["1".into()], DeviceFields::default()).await.unwrap();
+        tenants.erase("south").await.unwrap();
+        refused(tenants.get("south").await, "there is no tenant south");
+        refused(tenants.erase("south").await, "there is no tenant south");
+        let (_, _, others) = user(&catalog, "default", "otto", Role::Owner, None).await;
+        refused(catalog.tenants(&others).erase("default").await, "this needs the right to manage tenants");
     });
 }
 

@@ -135,7 +135,8 @@ impl Fleet {
         device.model = row.text("model", self.gather());
         device.contact = row.text("contact", self.gather());
         device.category = row.text("category", self.gather());
-        device.disabled = row.truth("disabled", self.gather());
+        // All devices have that column, whether or not anybody ever looked at it: only that one is switched off says something.
+        device.disabled = row.truth("disabled", self.gather()).then_some(true);
         device.attributes = row.attributes(self.gather());
         device.group = self.group_of(&mut row);
         device.expires_at = self.expiration(&mut row);

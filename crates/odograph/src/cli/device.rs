@@ -75,6 +75,9 @@ struct Which {
     /// The devices' ids.
     #[arg(required = true, value_name = "ID")]
     ids: Vec<String>,
+    /// Of which tenant they are. Where two have a device of one id, it is that of whoever had it first otherwise.
+    #[arg(long)]
+    tenant: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -124,6 +127,7 @@ fn list(source: &Source, state: Option<StateName>, json: bool, out: &mut dyn Wri
 fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
     let config = which.source.load()?.config;
     let folder = Folder::of(&config);
+    let tenant = which.tenant.as_deref();
     for id in &which.ids {
         if id.is_empty() || id.len() > ID_BYTES_MAX {
             return usage(format!("an id has 1 to {ID_BYTES_MAX} bytes: {id:?}"));
@@ -131,20 +135,21 @@ fn decide(which: &Which, state: State, out: &mut dyn Write) -> Result<Outcome> {
         let before = match Access::of(&folder)? {
             Access::Server(server) => {
                 let verb = if state == State::Accepted { "accept" } else { "reject" };
-                let path = format!("/control/devices/{}/{verb}", percent(id));
+                let of = tenant.map_or_else(String::new, |tenant| format!("?tenant={}", percent(tenant)));
+                let path = format!("/control/devices/{}/{verb}{of}", percent(id));
                 let answer: Answer =
                     serde_json::from_slice(&server.ask("POST", &path)?).context("the server's answer")?;
                 answer.before
             }
             Access::Own(_lock) => {
                 let (roster, end) = own_roster(&folder, &config)?;
-                let known = roster.get(None, id);
+                let known = roster.get(tenant, id);
                 if known.as_ref().is_none_or(|known| known.state != State::Configured) {
                     catalog::with(&config, async |catalog| {
-                        Ok(catalog::decide(catalog, known.as_ref(), id, state).await?)
+                        Ok(catalog::decide(catalog, tenant, known.as_ref(), id, state).await?)
                     })?;
                 }
-                roster.decide(None, id, state, end).map_err(refused)?
+                roster.decide(tenant, id, state, end).map_err(refused)?
             }
         };
         match before {

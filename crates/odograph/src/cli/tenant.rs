@@ -76,7 +76,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Delete a tenant that has no devices any more.
+    /// Delete a tenant that is disabled and has no devices any more, with its users, tokens and drivers. What its devices sent stays.
     Delete {
         /// Its id.
         id: String,

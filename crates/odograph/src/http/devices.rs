@@ -3,7 +3,7 @@
 use super::App;
 use crate::catalog;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use odograph_ingest::{RosterError, State as Decided};
@@ -14,23 +14,30 @@ pub(super) async fn list(State(app): State<Arc<App>>) -> Response {
     Json(app.roster.list()).into_response()
 }
 
-pub(super) async fn accept(app: State<Arc<App>>, id: Path<String>) -> Response {
-    decide(app, id, Decided::Accepted).await
+pub(super) async fn accept(app: State<Arc<App>>, id: Path<String>, of: Query<Of>) -> Response {
+    decide(app, id, of, Decided::Accepted).await
 }
 
-pub(super) async fn reject(app: State<Arc<App>>, id: Path<String>) -> Response {
-    decide(app, id, Decided::Rejected).await
+pub(super) async fn reject(app: State<Arc<App>>, id: Path<String>, of: Query<Of>) -> Response {
+    decide(app, id, of, Decided::Rejected).await
 }
 
-async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Decided) -> Response {
+/// Whose device it is; where that is not said, of whoever had the id first.
+#[derive(serde::Deserialize)]
+pub(super) struct Of {
+    tenant: Option<String>,
+}
+
+async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, Query(of): Query<Of>, state: Decided) -> Response {
+    let tenant = of.tenant;
     let Some(catalog) = app.catalog.get() else {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "the catalog of devices cannot be reached yet");
     };
-    let known = app.roster.get(None, &id);
+    let known = app.roster.get(tenant.as_deref(), &id);
     let before = known.as_ref().map(|known| known.state);
     // What the configuration says is not for the catalog to change.
     if known.as_ref().is_none_or(|known| known.state != Decided::Configured)
-        && let Err(error) = catalog::decide(catalog, known.as_ref(), &id, state).await
+        && let Err(error) = catalog::decide(catalog, tenant.as_deref(), known.as_ref(), &id, state).await
     {
         let full = matches!(error, odograph_catalog::Error::Full { .. });
         return problem(failed(full), &format!("{:#}", anyhow::Error::from(error)));
@@ -38,7 +45,8 @@ async fn decide(State(app): State<Arc<App>>, Path(id): Path<String>, state: Deci
     // Writes to the disk, so not on the thread that answers everyone.
     let decided = tokio::task::spawn_blocking(move || {
         // What it was is known from before: the catalog's follower may have been faster.
-        app.roster.decide(None, &id, state, app.journal.durable()).map(|_| app.roster.get(None, &id))
+        let of = tenant.as_deref();
+        app.roster.decide(of, &id, state, app.journal.durable()).map(|_| app.roster.get(of, &id))
     });
     match decided.await {
         Ok(Ok(device)) => Json(json!({ "before": before, "device": device })).into_response(),

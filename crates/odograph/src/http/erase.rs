@@ -49,7 +49,7 @@ impl App {
         let EraseQuery { of, yes } = query;
         erase::check_names(&of)?;
         let of = erase::resolved(&self.roster, of)?;
-        self.refuse_bound(&of)?;
+        self.refuse_bound(&of, handle)?;
         // A look reads all there is, too.
         let Some(_one) = self.erasures_if_free() else {
             let what = "an erasure is under way, or a look at what one would take: try again when it is done";
@@ -197,19 +197,30 @@ impl App {
         bail!("its connection does not end: nothing was changed; try again later")
     }
 
-    /// A listener that stands for a device would go on to speak for it.
-    fn refuse_bound(&self, of: &Of) -> Result<()> {
+    /// A listener that stands for a device would go on to speak for it, and one that is closed to name it.
+    fn refuse_bound(&self, of: &Of, handle: &Handle) -> Result<()> {
         let is_bound = self.gateway.is_bound(|listener| match (&of.device, &listener.device) {
             (Some(device), Some(own)) => own.tenant == of.tenant && own.device == *device,
             (Some(_), None) => false,
             (None, own) => listener.tenant == of.tenant || own.as_ref().is_some_and(|own| own.tenant == of.tenant),
         });
-        if is_bound {
+        if is_bound || self.is_kept_for(of, handle)? {
             bail!(
                 "a listener is its own: take that out of the configuration, or remove it (`odograph listener`), and erase it then"
             );
         }
         Ok(())
+    }
+
+    /// Whether one of the listeners that people made is for the device, be it open or closed. Those of a tenant go with it.
+    fn is_kept_for(&self, of: &Of, handle: &Handle) -> Result<bool> {
+        if of.device.is_none() {
+            return Ok(false);
+        }
+        let (ids, access) = (erase::ids(&self.roster, of), Access::owner(DEFAULT_TENANT));
+        let kept = handle.block_on(self.catalog.get().context(NO_CATALOG)?.listeners(&access).list())?;
+        let is_its = |own: &String| ids.iter().any(|id| id.as_str() == own);
+        Ok(kept.iter().any(|one| one.tenant == of.tenant.as_str() && one.terms.device.as_ref().is_some_and(is_its)))
     }
 }
 

@@ -7,8 +7,8 @@ use crate::cli::{Outcome, usage};
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use odograph_catalog::bounds::time_zone_named;
-use odograph_catalog::{DeviceFields, DeviceRow, DeviceState, ImportMode, ImportOutcome, ImportReport};
-use odograph_movein::{Device, Format, Found, Hint, Speaks};
+use odograph_catalog::{DeviceFields, DeviceRow, DeviceState, DriverFields, ImportMode, ImportOutcome, ImportReport};
+use odograph_movein::{Device, Driver, Format, Found, Hint, Speaks};
 use serde_json::{Map, Value, json};
 use std::io::Write;
 use std::path::PathBuf;
@@ -70,9 +70,11 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
         .with_context(|| format!("cannot import {}", options.file.display()))?;
     found.said.extend(odd_time_zones(&found.devices));
     let rows: Vec<DeviceRow> = found.devices.iter().map(row).collect();
+    let drivers: Vec<DriverFields> = found.drivers.iter().map(driver).collect();
     let mode = ImportMode { dry_run: !options.apply, skip_bad: options.skip_bad };
-    let report =
-        options.of.with(async |catalog, access| Ok(catalog.within(access).import_devices(&rows, mode).await?))?;
+    let report = options
+        .of
+        .with(async |catalog, access| Ok(catalog.within(access).import_devices(&rows, &drivers, mode).await?))?;
     if options.json {
         let problems: Vec<String> = found.problems.iter().map(ToString::to_string).collect();
         writeln!(out, "{}", json!({"said": found.said, "problems": problems, "report": report}))?;
@@ -119,11 +121,25 @@ fn row(device: &Device) -> DeviceRow {
         protocol,
         notes: device.notes.clone(),
         attributes: (!attributes.is_empty()).then_some(attributes),
-        // Where it was switched off, nobody wants its data.
-        state: Some(if device.disabled { DeviceState::Rejected } else { DeviceState::Accepted }),
+        // Where it was switched off, nobody wants its data. What the file says nothing of, people have decided or will.
+        state: device.disabled.map(|is_so| if is_so { DeviceState::Rejected } else { DeviceState::Accepted }),
         ..DeviceFields::default()
     };
     DeviceRow { ids: device.ids.clone(), fields }
+}
+
+/// A driver, as the catalog takes him: what else the file says of him are remarks.
+fn driver(driver: &Driver) -> DriverFields {
+    let remark = |(name, value): (&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("{name}: {value}")
+    };
+    DriverFields {
+        name: Some(driver.name.clone().unwrap_or_else(|| driver.id.clone())),
+        cards: Some(vec![driver.id.clone()]),
+        notes: Some(driver.attributes.iter().map(remark).collect::<Vec<_>>().join("\n")),
+        ..DriverFields::default()
+    }
 }
 
 /// What a person should know of time zones that are none.
@@ -153,25 +169,26 @@ fn tell(options: &Options, found: &Found, report: &ImportReport, out: &mut dyn W
         ImportOutcome::Same => None,
         ImportOutcome::Failed { reason } => Some(format!("cannot be taken: {reason}")),
     };
-    let lines: Vec<Vec<String>> = report
-        .rows
-        .iter()
-        .filter_map(|row| Some(vec![row.id.clone(), shown(&row.outcome)?]))
-        .take(ROWS_SHOWN)
-        .collect();
+    let devices = report.rows.iter().filter_map(|row| Some(vec![row.id.clone(), shown(&row.outcome)?]));
+    let drivers = report.drivers.iter();
+    let drivers = drivers.filter_map(|row| Some(vec![format!("driver {}", row.id), shown(&row.outcome)?]));
+    let mut lines: Vec<Vec<String>> = devices.chain(drivers).collect();
+    let told = lines.len();
+    lines.truncate(ROWS_SHOWN);
     if !lines.is_empty() {
         out.write_all(table::headed(&["DEVICE", "WHAT"], lines).as_bytes())?;
     }
     let ImportReport { written, created, changed, same, failed, groups_created, .. } = report;
-    let told = created + changed + failed;
     if told > ROWS_SHOWN {
         writeln!(out, "… and {} more", told - ROWS_SHOWN)?;
     }
     if !groups_created.is_empty() {
         writeln!(out, "new groups: {}", visible(&groups_created.join(", ")))?;
     }
-    if !found.drivers.is_empty() {
-        writeln!(out, "{} drivers stay behind: there is no place for them yet", found.drivers.len())?;
+    if !report.drivers.is_empty() {
+        let many = |outcome: &ImportOutcome| report.drivers.iter().filter(|row| row.outcome == *outcome).count();
+        let (new, known) = (many(&ImportOutcome::Created), many(&ImportOutcome::Same));
+        writeln!(out, "drivers: {new} new, {known} that are here already")?;
     }
     let counts = format!("{created} new, {changed} changed, {same} as they are already, {failed} that cannot be taken");
     let what = match (options.apply, *written) {
