@@ -15,6 +15,7 @@ use odograph_protocols::Settings;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Interval;
 
 /// Whoever goes by the catalog.
 #[derive(Clone)]
@@ -28,7 +29,7 @@ impl Follower {
     /// Takes in all that the catalog says, and goes on with what changes, until the runtime ends.
     pub(crate) async fn follow(self, catalog: Catalog) {
         loop {
-            if let Err(error) = self.run(&catalog).await {
+            if let Err(error) = self.run(&catalog, TURN).await {
                 tracing::error!(
                     "the catalog cannot be followed, and is read again in {} s: {error:#}",
                     AGAIN.as_secs()
@@ -38,30 +39,38 @@ impl Follower {
         }
     }
 
-    async fn run(&self, catalog: &Catalog) -> Result<()> {
+    async fn run(&self, catalog: &Catalog, turn: Duration) -> Result<()> {
         let of_config = |one: &Known| one.state == State::Configured;
         let announced = self.roster.list().into_iter().filter(of_config).map(registered).collect::<Vec<_>>();
         tell_refused(catalog.configure(&announced).await?);
         // Before anything is read: what changes meanwhile is told afterwards.
         let mut changes = catalog.changes().await?;
         register(catalog, self.missing(catalog).await?).await?;
-        let mut turn = tokio::time::interval(TURN);
+        let mut turn = tokio::time::interval(turn);
         loop {
-            tokio::select! {
-                told = changes.next(|update| self.hear(&update)) => told?,
-                _ = turn.tick() => {
-                    let came = self.roster.take_unlisted(REGISTERED_AT_ONCE);
-                    if came.len() == REGISTERED_AT_ONCE {
-                        // There may be more, after what people say meanwhile.
-                        turn.reset_immediately();
-                    }
-                    if let Err(error) = register(catalog, came.clone()).await {
-                        self.roster.put_back_unlisted(&came);
-                        return Err(error);
-                    }
+            // Not given up for a turn: with many devices it takes longer than until the next one, and would never come to its end.
+            let mut told = std::pin::pin!(changes.next(|update| self.hear(&update)));
+            loop {
+                tokio::select! {
+                    done = &mut told => break done?,
+                    _ = turn.tick() => self.list_new(catalog, &mut turn).await?,
                 }
             }
         }
+    }
+
+    /// Lists those in the catalog that registered themselves, so many at once.
+    async fn list_new(&self, catalog: &Catalog, turn: &mut Interval) -> Result<()> {
+        let came = self.roster.take_unlisted(REGISTERED_AT_ONCE);
+        if came.len() == REGISTERED_AT_ONCE {
+            // There may be more, after what people say meanwhile.
+            turn.reset_immediately();
+        }
+        if let Err(error) = register(catalog, came.clone()).await {
+            self.roster.put_back_unlisted(&came);
+            return Err(error);
+        }
+        Ok(())
     }
 
     /// Takes in all devices of the catalog; gives those that it lacks.
@@ -166,3 +175,51 @@ const REGISTERED_AT_ONCE: usize = 1000;
 
 /// Until a catalog is read again that could not be.
 const AGAIN: Duration = Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use odograph_catalog::{Access, DeviceFields, DeviceRow, ImportMode};
+    use odograph_env::{LocalDisk, SystemRng};
+
+    const DEVICES: usize = 5_000;
+
+    #[tokio::test]
+    async fn what_a_list_brings_is_told_while_turns_go_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (roster, _) = Roster::open(Arc::new(LocalDisk), folder.path(), 10 * DEVICES).expect("a roster");
+        let live = Live::new(1, odograph_live::Options::default());
+        let follower = Follower { roster: Arc::new(roster), live, groups: GroupNumbers::default() };
+        let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
+        let catalog = Catalog::open(&url, Arc::new(SystemClock::new()), Arc::new(SystemRng)).await.expect("a catalog");
+        catalog.ensure_tenant("default").await.expect("a catalog");
+        let import = async |numbers: std::ops::Range<usize>| {
+            let rows: Vec<_> = numbers
+                .map(|number| DeviceRow { ids: vec![number.to_string()], fields: DeviceFields::default() })
+                .collect();
+            let access = Access::owner("default");
+            let done = catalog.within(&access).import_devices(&rows, &[], ImportMode::default()).await;
+            assert!(done.expect("a catalog").written);
+        };
+        let is_known = async |number: usize| {
+            while follower.roster.get(Some("default"), &number.to_string()).is_none() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let told = async {
+            // The first is known once it is followed.
+            import(0..1).await;
+            is_known(0).await;
+            // In one piece, so that they are told in one, too.
+            import(1..DEVICES).await;
+            is_known(DEVICES - 1).await;
+        };
+        // Less than it takes to read them all.
+        let turn = Duration::from_millis(1);
+        let told = tokio::time::timeout(Duration::from_secs(120), told);
+        tokio::select! {
+            ended = follower.run(&catalog, turn) => panic!("it ended: {ended:?}"),
+            told = told => told.expect("it comes to its end"),
+        }
+    }
+}
