@@ -1,6 +1,6 @@
 //! Who may do something at the same time: so many of each name, so that one tenant or link leaves room for all others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -9,8 +9,16 @@ use tokio::time::{Instant, timeout_at};
 /// Seats, by the names that they are counted under. Only those that are taken have memory.
 #[derive(Clone, Default)]
 pub(crate) struct Seats {
-    taken: Arc<Mutex<HashMap<String, usize>>>,
+    state: Arc<Mutex<State>>,
     freed: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct State {
+    taken: HashMap<String, usize>,
+    /// Who waits, and for what name, in the order in which they came.
+    waiting: VecDeque<(u64, String)>,
+    came: u64,
 }
 
 /// A seat, under all of its names, until it is dropped.
@@ -22,7 +30,7 @@ pub(crate) struct Seat {
 impl Seats {
     /// Takes a seat under each of these names, where fewer than so many are taken under every one of them.
     pub(crate) fn take<const N: usize>(&self, names: [(String, usize); N]) -> Option<Seat> {
-        let mut taken = self.held();
+        let State { taken, .. } = &mut *self.held();
         if names.iter().any(|(name, max)| taken.get(name).is_some_and(|count| count >= max)) {
             return None;
         }
@@ -31,18 +39,22 @@ impl Seats {
         Some(Seat { seats: self.clone(), names })
     }
 
-    /// The same, where a seat may become free while somebody waits so long.
+    /// The same, where a seat may become free while somebody waits so long. Those who wait for the last of the names get one in the
+    /// order in which they came.
     pub(crate) async fn take_soon<const N: usize>(
         &self,
         names: [(String, usize); N],
         patience: Duration,
     ) -> Option<Seat> {
         let end = Instant::now() + patience;
+        let place = self.line_up(names.last().map_or("", |(name, _)| name));
         loop {
             // Before it is looked at: a seat that becomes free behind that is heard of.
             let mut freed = std::pin::pin!(self.freed.notified());
             freed.as_mut().enable();
-            if let Some(seat) = self.take(names.clone()) {
+            if place.is_first()
+                && let Some(seat) = self.take(names.clone())
+            {
                 return Some(seat);
             }
             timeout_at(end, freed).await.ok()?;
@@ -51,25 +63,56 @@ impl Seats {
 
     /// How many are taken under a name.
     pub(crate) fn taken(&self, name: &str) -> usize {
-        self.held().get(name).copied().unwrap_or_default()
+        self.held().taken.get(name).copied().unwrap_or_default()
     }
 
-    fn held(&self) -> MutexGuard<'_, HashMap<String, usize>> {
+    fn line_up(&self, name: &str) -> Place<'_> {
+        let mut state = self.held();
+        state.came += 1;
+        let number = state.came;
+        state.waiting.push_back((number, name.to_owned()));
+        Place { seats: self, number }
+    }
+
+    fn held(&self) -> MutexGuard<'_, State> {
         // Every change is whole, so a panic elsewhere does not spoil it.
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let mut taken = self.seats.held();
+        let mut state = self.seats.held();
         for name in &self.names {
-            if let Some(count) = taken.get_mut(name) {
+            if let Some(count) = state.taken.get_mut(name) {
                 *count -= 1;
             }
         }
-        taken.retain(|_, count| *count > 0);
-        drop(taken);
+        state.taken.retain(|_, count| *count > 0);
+        drop(state);
+        self.seats.freed.notify_waiters();
+    }
+}
+
+/// Somebody's place among those who wait, until it is dropped.
+struct Place<'s> {
+    seats: &'s Seats,
+    number: u64,
+}
+
+impl Place<'_> {
+    /// Whether nobody who waits for the same came before.
+    fn is_first(&self) -> bool {
+        let state = self.seats.held();
+        let own = state.waiting.iter().find(|(number, _)| *number == self.number).map(|(_, name)| name);
+        let first = state.waiting.iter().find(|(_, name)| Some(name) == own);
+        first.is_some_and(|(number, _)| *number == self.number)
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.seats.held().waiting.retain(|(number, _)| *number != self.number);
         self.seats.freed.notify_waiters();
     }
 }
@@ -91,7 +134,7 @@ mod tests {
         drop(first);
         let fifth = take("north", "a").unwrap();
         drop((second, third, fourth, fifth));
-        assert!(seats.held().is_empty(), "what nobody has takes no memory");
+        assert!(seats.held().taken.is_empty(), "what nobody has takes no memory");
     }
 
     #[tokio::test]
@@ -111,6 +154,32 @@ mod tests {
             seat.is_some()
         };
         assert_eq!(tokio::join!(one(), one(), later), (true, true, ()));
-        assert!(seats.held().is_empty());
+        assert!(seats.held().taken.is_empty() && seats.held().waiting.is_empty());
+    }
+
+    #[tokio::test]
+    async fn who_came_first_is_first() {
+        let seats = Seats::default();
+        let take = |tenant: &str| seats.take_soon([("all".into(), 2), (tenant.into(), 1)], Duration::from_secs(60));
+        let first = take("north").await.unwrap();
+        let (order, seats) = (Mutex::new(Vec::new()), &seats);
+        let wait = async |number: usize| {
+            let seat = take("north").await.unwrap();
+            order.lock().unwrap().push(number);
+            // Whoever comes again stands at the end.
+            tokio::task::yield_now().await;
+            drop(seat);
+            drop(take("north").await.unwrap());
+            order.lock().unwrap().push(number + 10);
+        };
+        let later = async {
+            tokio::task::yield_now().await;
+            assert_eq!(seats.held().waiting.len(), 3);
+            drop(take("south").await.expect("nobody is in another one's line"));
+            drop(first);
+        };
+        tokio::join!(wait(1), wait(2), wait(3), later);
+        assert_eq!(*order.lock().unwrap(), [1, 2, 3, 11, 12, 13]);
+        assert!(seats.held().waiting.is_empty());
     }
 }

@@ -18,7 +18,7 @@ pub(crate) async fn waiting<T: Send + 'static>(
     tenant: &str,
     work: impl FnOnce(&Api) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let seat = seat(api, WORKS, WORKS_MAX, tenant, TENANT_WORKS_MAX).await?;
+    let seat = seat(api, WORKS, tenant).await?;
     let api = api.clone();
     let done = tokio::task::spawn_blocking(move || {
         let done = work(&api);
@@ -29,7 +29,8 @@ pub(crate) async fn waiting<T: Send + 'static>(
 }
 
 /// A seat for whoever has something done, in which one tenant leaves room for all others. Where all are taken, one may become free soon.
-async fn seat(api: &Api, of: &'static str, max: usize, tenant: &str, tenant_max: usize) -> Result<Seat, Problem> {
+async fn seat(api: &Api, share: Share, tenant: &str) -> Result<Seat, Problem> {
+    let Share { of, max, tenant_max } = share;
     let tenants = format!("{of} of {tenant}");
     let names = [(of.to_owned(), max), (tenants.clone(), tenant_max)];
     if let Some(seat) = api.reading.take_soon(names, PATIENCE).await {
@@ -45,6 +46,16 @@ async fn seat(api: &Api, of: &'static str, max: usize, tenant: &str, tenant_max:
     Err(Problem::new(Code::TooMany, what).retry_after(AGAIN))
 }
 
+/// How many of something there may be at a time.
+#[derive(Clone, Copy)]
+pub(crate) struct Share {
+    /// Under what name they are counted, and how whoever gets no seat reads of them.
+    of: &'static str,
+    max: usize,
+    /// Of these, such of one tenant.
+    tenant_max: usize,
+}
+
 /// What a streamed answer is.
 pub(crate) struct Kind {
     pub(crate) media_type: &'static str,
@@ -56,11 +67,12 @@ pub(crate) struct Kind {
 /// takes a part for the whole.
 pub(crate) async fn streamed(
     api: &Api,
+    share: Share,
     tenant: &str,
     kind: Kind,
     make: impl FnOnce(&Api, &mut dyn Output) -> Result<(), Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
-    let seat = seat(api, STREAMS, STREAMS_MAX, tenant, TENANT_STREAMS_MAX).await?;
+    let seat = seat(api, share, tenant).await?;
     let (sender, mut receiver) = mpsc::channel(PIECES);
     let api = api.clone();
     tokio::task::spawn_blocking(move || {
@@ -140,30 +152,23 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Pieces that wait for a slow reader.
 const PIECES: usize = 4;
 
-/// What seats are counted under, and how whoever gets none reads of it.
-const STREAMS: &str = "streamed answers";
-const WORKS: &str = "answers";
+/// Records and frames, streamed: each has a thread, and reads the disk that devices wait for. How long one takes is up to whoever reads
+/// it; a tenant may have a dozen programs that take its history away.
+pub(crate) const DOWNLOADS: Share = Share { of: "downloads", max: 24, tenant_max: 12 };
 
-/// Streamed answers at a time: each has a thread, and reads the disk that devices wait for; a query among them may take 512 MiB.
-const STREAMS_MAX: usize = 16;
+/// Queries in SQL: each may take 512 MiB.
+pub(crate) const QUERIES: Share = Share { of: "queries", max: 8, tenant_max: 4 };
 
-/// Of these, such of one tenant: a program that takes its history away day by day needs one, and how long each takes is up to
-/// whoever reads it.
-const TENANT_STREAMS_MAX: usize = 4;
-
-/// Answers at a time that are made before they are sent, so that no reader draws them out: pages of the interface ask several at once.
-const WORKS_MAX: usize = 32;
-
-/// Of these, such of one tenant.
-const TENANT_WORKS_MAX: usize = 8;
+/// Answers that are made before they are sent, so that no reader draws them out: pages of the interface ask several at once.
+const WORKS: Share = Share { of: "answers", max: 32, tenant_max: 8 };
 
 /// Threads that may wait which these need in all: whoever runs the API must have so many for it.
 pub const READING_THREADS_MAX: usize =
-    STREAMS_MAX + WORKS_MAX + crate::routes::map::READS_MAX + crate::routes::map::LINK_READS_MAX;
+    DOWNLOADS.max + QUERIES.max + WORKS.max + crate::routes::map::READS_MAX + crate::routes::map::LINK_READS_MAX;
 
 /// How long a seat is waited for. Most answers take a fraction of it, so that programs of a tenant that ask more at once than it may
 /// have under way take turns, and are not refused.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// When to come again for a seat.
 const AGAIN: Duration = Duration::from_secs(1);

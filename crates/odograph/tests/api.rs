@@ -8,6 +8,8 @@ use common::{Device, Place, Server, moment, until};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_model::Time;
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
 
 /// A token that `odograph token create` makes.
 fn token(place: &Place, more: &[&str]) -> String {
@@ -179,8 +181,8 @@ fn a_state_is_live_and_outlives_the_program() {
     });
     assert!(seen.starts_with("event: batch"), "{seen}");
     drop(watcher);
-    // Whoever watches is faster than the catalog.
-    until("the device", || (api.get("/api/v1/devices/1").status == 200).then_some(()));
+    // Whoever watches is faster than the catalog, and than whoever says that all is known.
+    until("the state", || (api.get("/api/v1/devices/1/state").status == 200).then_some(()));
     let state = api.get("/api/v1/devices/1/state").of(200);
     assert_eq!(state["values"]["position.speed"], 7.0);
     let view = api.get("/api/v1/live/view?box=20,50,30,60&zoom=5").of(200);
@@ -195,6 +197,148 @@ fn a_state_is_live_and_outlives_the_program() {
         (state.status == 200).then(|| state.json())
     });
     assert_eq!(state["values"]["position.speed"], 7.0, "{state}");
+}
+
+/// Begins to watch.
+fn watch(api: &Client, query: &str) -> BufReader<TcpStream> {
+    let mut watcher = api.begin("GET", &format!("/api/v1/live?{query}"), None);
+    assert_eq!(client::head(&mut watcher).0, 200);
+    watcher
+}
+
+/// The next batch of a stream of events, with what browsers remember of it.
+fn batch(watcher: &mut impl BufRead) -> (Value, String) {
+    for _ in 0..SIGNS_MAX {
+        let mut event = String::new();
+        client::chunks_until(watcher, |piece| {
+            event.push_str(&String::from_utf8_lossy(piece));
+            event.ends_with("\n\n")
+        });
+        let field = |name: &str| event.lines().find_map(|line| line.strip_prefix(name));
+        if let Some(data) = field("data: ") {
+            return (serde_json::from_str(data).expect("JSON"), field("id: ").unwrap_or_default().to_owned());
+        }
+    }
+    panic!("no batch comes");
+}
+
+/// Signs of life, without a batch among them, that are waited for: a minute.
+const SIGNS_MAX: usize = 4;
+
+/// The devices of a batch, each with its speed.
+fn speeds(batch: &Value) -> Vec<String> {
+    let speed = |device: &Value| {
+        format!("{} {}", device["device"].as_str().expect("an id"), device["values"]["position.speed"])
+    };
+    let mut speeds: Vec<String> = batch["devices"].as_array().expect("a list").iter().map(speed).collect();
+    speeds.sort();
+    speeds
+}
+
+/// How many devices are live.
+fn counted(api: &Client, query: &str) -> u64 {
+    let counts = api.get(&format!("/api/v1/live/counts?{query}")).of(200);
+    counts.as_object().expect("an object").values().filter_map(Value::as_u64).sum()
+}
+
+#[test]
+fn a_stream_that_was_cut_goes_on_from_its_mark() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let mut devices = ["1", "2"].map(|id| {
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!((device.login(id), device.position(1)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+        device
+    });
+    let speed = |id: &str| {
+        let state = api.get(&format!("/api/v1/devices/{id}/state"));
+        if state.status == 200 { state.json()["values"]["position.speed"].as_f64() } else { None }
+    };
+    until("both", || (speed("1") == Some(1.0) && speed("2") == Some(1.0)).then_some(()));
+    let wanted = "parameters=position.speed";
+    let (whole, mark) = batch(&mut watch(&api, wanted));
+    assert_eq!((&whole["full"], speeds(&whole)), (&json!(true), vec!["1 1.0".to_owned(), "2 1.0".to_owned()]));
+    assert_eq!(whole["mark"], mark.as_str());
+    assert_eq!(devices[1].position(2), "#ASD#1");
+    until("the position", || (speed("2") == Some(2.0)).then_some(()));
+    // As programs say where they were, and as browsers do by themselves.
+    let (resumed, browser) = (format!("{wanted}&resume={mark}"), api.clone().with("last-event-id", &mark));
+    for (who, query) in [(&api, resumed.as_str()), (&browser, wanted)] {
+        let (changed, _) = batch(&mut watch(who, query));
+        assert_eq!((&changed["full"], speeds(&changed)), (&json!(false), vec!["2 2.0".to_owned()]), "{query}");
+    }
+    // What was told of other parameters is nothing to go on from, and what is no mark is refused.
+    let (other, _) = batch(&mut watch(&api, &format!("resume={mark}")));
+    assert_eq!((&other["full"], speeds(&other).len()), (&json!(true), 2));
+    assert_eq!(api.get("/api/v1/live?resume=x").problem(400), "invalid");
+    assert_eq!(api.clone().with("last-event-id", "x").get("/api/v1/live").problem(400), "invalid");
+    api.ask("DELETE", "/api/v1/devices/1", None).of(204);
+    until("the end of it", || (counted(&api, "") == 1).then_some(()));
+    let (left, _) = batch(&mut watch(&api, &resumed));
+    assert_eq!((&left["left"], speeds(&left)), (&json!(["1"]), vec!["2 2.0".to_owned()]));
+    // The next run of the program knows no mark of this one. It begins at once, and is told what the server takes in meanwhile.
+    server.stop();
+    let again = place.serve();
+    let mut watcher = watch(&owner(&place, &again), &resumed);
+    let (mut told, _) = batch(&mut watcher);
+    assert_eq!(told["full"], true);
+    while !speeds(&told).contains(&"2 2.0".to_owned()) {
+        told = batch(&mut watcher).0;
+    }
+}
+
+#[test]
+fn nothing_is_said_of_live_state_before_it_is_known() {
+    let place = Place::new();
+    // Nobody answers at the store that has history, so that it is never read.
+    let store = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let endpoint = format!("http://{}", store.local_addr().expect("an address"));
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_LAKE__STORE", "s3://odograph/history");
+    let keys = [("ACCESS_KEY_ID", "test"), ("SECRET_ACCESS_KEY", "test")];
+    let options = [("ALLOW_HTTP", "true"), ("REGION", "us-east-1"), ("ENDPOINT", endpoint.as_str())];
+    for (name, value) in keys.into_iter().chain(options) {
+        command.env(format!("ODOGRAPH_LAKE__STORE_OPTIONS__{name}"), value);
+    }
+    let server = Server::start(command);
+    let api = owner(&place, &server);
+    api.post("/api/v1/devices", &json!({"ids": ["1"]})).of(201);
+    for path in ["devices/1/state", "live/view", "live/counts"] {
+        let answer = api.get(&format!("/api/v1/{path}"));
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{path}");
+        assert_eq!(answer.problem(503), "unavailable");
+    }
+    assert_eq!(api.get("/api/v1/devices/2/state").problem(404), "not_found");
+    // Whoever watches is told of each device as it becomes known.
+    assert_eq!(batch(&mut watch(&api, "")).0["full"], true);
+}
+
+#[test]
+fn who_asks_for_groups_sees_the_devices_of_these_alone() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!((device.login("1"), device.position(7)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    until("the state", || (api.get("/api/v1/devices/1/state").status == 200).then_some(()));
+    let group = api.post("/api/v1/groups", &json!({"name": "North"})).of(201)["id"].clone();
+    let asked = format!("groups={}", group.as_str().expect("an id"));
+    assert_eq!((counted(&api, ""), counted(&api, &asked), counted(&api, "groups=none,other")), (1, 0, 0));
+    // Nobody was in the group before: whoever watches it hears of the first one all the same.
+    let mut watcher = watch(&api, &format!("{asked},none"));
+    let (begun, _) = batch(&mut watcher);
+    assert_eq!((&begun["full"], &begun["devices"]), (&json!(true), &json!([])));
+    api.ask("PATCH", "/api/v1/devices/1", Some(&json!({"group": group}))).of(200);
+    let (joined, _) = batch(&mut watcher);
+    assert_eq!((&joined["devices"][0]["device"], &joined["devices"][0]["group"]), (&json!("1"), &group));
+    assert_eq!((counted(&api, &asked), counted(&api, "groups=none,other")), (1, 0));
+    let many = "a,".repeat(10_001);
+    for path in ["live", "live/view", "live/counts"] {
+        for name in ["groups", "devices"] {
+            assert_eq!(api.get(&format!("/api/v1/{path}?{name}={many}")).problem(400), "invalid", "{path} {name}");
+        }
+    }
 }
 
 #[test]

@@ -11,7 +11,10 @@ use std::io::BufReader;
 use std::net::TcpStream;
 
 /// Downloads of one tenant that are begun: more than it has seats for.
-const BEGUN: usize = 6;
+const BEGUN: usize = SEATS + 2;
+
+/// Downloads that a tenant may have under way.
+const SEATS: usize = 12;
 
 /// Records of a download: more than whatever holds some of it on the way can hold.
 const RECORDS: u32 = 12_000;
@@ -67,9 +70,9 @@ fn downloads_that_nobody_reads_are_in_nobodys_way() {
             }
         }
     }
-    assert_eq!((held.len(), refused), (4, BEGUN - 4));
+    assert_eq!((held.len(), refused), (SEATS, BEGUN - SEATS));
     let answer = busy.get("/api/v1/devices/1/records?format=jsonl");
-    assert!(answer.text().contains("the tenant has 4 streamed answers under way"), "{}", answer.text());
+    assert!(answer.text().contains("the tenant has 12 downloads under way"), "{}", answer.text());
     assert_eq!(answer.problem(429), "too_many");
     // What is no stream, the tenant still has: its pages go on.
     assert_eq!(busy.get("/api/v1/devices/1/records?limit=1").of(200)["records"].as_array().map(Vec::len), Some(1));
@@ -80,7 +83,7 @@ fn downloads_that_nobody_reads_are_in_nobodys_way() {
     assert_eq!((asked.status, asked.text().trim()), (200, "{\"one\":1}"));
     assert_eq!(place.text(&["sql", "--json", "SELECT 1 AS one"]).trim(), "{\"one\":1}");
     let metrics = server.get("/metrics").1;
-    let counted = format!("odograph_api_seats_refused_total{{of=\"streamed answers\"}} {}", BEGUN - 4 + 1);
+    let counted = format!("odograph_api_seats_refused_total{{of=\"downloads\"}} {}", BEGUN - SEATS + 1);
     assert!(metrics.contains(&counted), "{counted} is not in {metrics}");
     // Whoever goes gives the seat back.
     drop(held.pop());
@@ -98,8 +101,8 @@ fn downloads_that_are_read_wait_for_each_other() {
     let server = serve(&place);
     let token = token(&place, "busy");
     assert_eq!(place.records(&["--tenant", "busy"]).len(), RECORDS as usize);
-    let clients: Vec<Client> = (0..10).map(|_| Client::with_token(server.http(), &token)).collect();
-    // Long enough for more than four at a time, and short enough for whoever waits, on a busy machine as well.
+    let clients: Vec<Client> = (0..SEATS + 6).map(|_| Client::with_token(server.http(), &token)).collect();
+    // Long enough for more than there are seats at a time, and short enough for whoever waits, on a busy machine as well.
     let path = format!("/api/v1/devices/1/records?format=jsonl&from={}&to={}", moment(0), moment(1000));
     let download = |client: &Client| {
         for _ in 0..5 {

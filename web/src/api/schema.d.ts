@@ -2051,6 +2051,15 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description The server has just begun. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description Any other problem: see the codes. */
                 default: {
                     headers: {
@@ -2875,9 +2884,9 @@ export interface paths {
                     box?: string;
                     /** @description The zoom of the map, from 0 to 22: what is crowded at it comes as clusters. */
                     zoom?: number;
-                    /** @description Devices of these groups, separated by commas. */
+                    /** @description Devices of these groups, by their ids, separated by commas: at most 10,000. */
                     groups?: string;
-                    /** @description These devices, separated by commas. */
+                    /** @description These devices, separated by commas: at most 10,000. */
                     devices?: string;
                     /** @description Only these parameters, separated by commas; places, states and times come in any case. */
                     parameters?: string;
@@ -2958,9 +2967,9 @@ export interface paths {
                     box?: string;
                     /** @description The zoom of the map, from 0 to 22: what is crowded at it comes as clusters. */
                     zoom?: number;
-                    /** @description Devices of these groups, separated by commas. */
+                    /** @description Devices of these groups, by their ids, separated by commas: at most 10,000. */
                     groups?: string;
-                    /** @description These devices, separated by commas. */
+                    /** @description These devices, separated by commas: at most 10,000. */
                     devices?: string;
                     /** @description Only these parameters, separated by commas; places, states and times come in any case. */
                     parameters?: string;
@@ -2980,6 +2989,24 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["ToldCounts"];
+                    };
+                };
+                /** @description Something about the filter is wrong. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The server has just begun. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description Any other problem: see the codes. */
@@ -3019,9 +3046,9 @@ export interface paths {
                     box?: string;
                     /** @description The zoom of the map, from 0 to 22: what is crowded at it comes as clusters. */
                     zoom?: number;
-                    /** @description Devices of these groups, separated by commas. */
+                    /** @description Devices of these groups, by their ids, separated by commas: at most 10,000. */
                     groups?: string;
-                    /** @description These devices, separated by commas. */
+                    /** @description These devices, separated by commas: at most 10,000. */
                     devices?: string;
                     /** @description Only these parameters, separated by commas; places, states and times come in any case. */
                     parameters?: string;
@@ -3045,6 +3072,15 @@ export interface paths {
                 };
                 /** @description Something about the filter is wrong. */
                 400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The server has just begun. */
+                503: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4253,7 +4289,8 @@ export interface paths {
         post?: never;
         /**
          * Delete a tenant
-         * @description What its devices sent stays, until it is erased.
+         * @description It must be disabled, and have no devices any more. Its users, tokens and drivers go with it; what its devices sent stays, until it is
+         *     erased.
          */
         delete: {
             parameters: {
@@ -4283,7 +4320,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description Something is left of it. */
+                /** @description It is not disabled, or has devices: the detail says how many. */
                 409: {
                     headers: {
                         [name: string]: unknown;

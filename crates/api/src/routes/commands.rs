@@ -6,6 +6,7 @@ use crate::{Api, Caller, Problem};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use odograph_catalog::bounds::COMMAND_PAGE_MAX;
 use odograph_catalog::{CommandState, DeviceCommand, NewCommand, Role};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -31,6 +32,13 @@ struct CommandsAsked {
     limit: Option<u32>,
 }
 
+impl CommandsAsked {
+    /// How many a page has if it is full: the catalog gives no more, whatever is asked for.
+    fn limit(&self) -> u32 {
+        self.limit.unwrap_or(PAGE).clamp(1, COMMAND_PAGE_MAX)
+    }
+}
+
 /// A page of commands.
 #[derive(Serialize, ToSchema)]
 struct Commands {
@@ -39,6 +47,15 @@ struct Commands {
     /// What gets the next page, as `before`; absent on the last one.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<i64>,
+}
+
+impl Commands {
+    /// What was found where so many were looked for: only behind a full page there may be another one.
+    fn of(commands: Vec<DeviceCommand>, limit: u32) -> Self {
+        let is_full = u32::try_from(commands.len()).is_ok_and(|count| count >= limit);
+        let next = commands.last().filter(|_| is_full).map(|last| last.number);
+        Self { commands, next }
+    }
 }
 
 /// A device's commands
@@ -53,11 +70,9 @@ async fn list(
     Named(id): Named<String>,
     Asked(asked): Asked<CommandsAsked>,
 ) -> Result<Json<Commands>, Problem> {
-    let limit = asked.limit.unwrap_or(PAGE);
+    let limit = asked.limit();
     let commands = caller.within().commands(&id, asked.state, asked.before, limit).await?;
-    let is_full = u32::try_from(commands.len()).is_ok_and(|count| count >= limit);
-    let next = commands.last().filter(|_| is_full).map(|last| last.number);
-    Ok(Json(Commands { commands, next }))
+    Ok(Json(Commands::of(commands, limit)))
 }
 
 /// A command to be sent.
@@ -171,3 +186,40 @@ async fn cancel(caller: Caller, Named((id, number)): Named<(String, i64)>) -> Re
 
 /// Commands on a page where nothing else is asked for.
 const PAGE: u32 = 100;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(number: i64) -> DeviceCommand {
+        DeviceCommand {
+            number,
+            device: "1".into(),
+            kind: "custom".into(),
+            attributes: BTreeMap::new(),
+            text: None,
+            repeatable: false,
+            state: CommandState::Queued,
+            created: 0,
+            expires: 0,
+            sent: None,
+            answered: None,
+            answer: None,
+            reason: None,
+            by: String::new(),
+            attempts: 0,
+        }
+    }
+
+    #[test]
+    fn behind_a_full_page_there_is_a_next_one_however_many_were_asked_for() {
+        let next = |limit: Option<u32>, found: i64| {
+            let asked = CommandsAsked { limit, ..CommandsAsked::default() };
+            Commands::of((1..=found).rev().map(command).collect(), asked.limit()).next
+        };
+        assert_eq!(next(Some(5000), 1000), Some(1), "more than the catalog gives");
+        assert_eq!((next(Some(1000), 1000), next(Some(1000), 999)), (Some(1), None));
+        assert_eq!((next(None, 100), next(None, 99)), (Some(1), None));
+        assert_eq!((next(Some(0), 1), next(Some(0), 0)), (Some(1), None));
+    }
+}

@@ -13,7 +13,7 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use odograph_live::{Area, Filter, Groups, Live, Mark, SubscribeError, Subscription};
+use odograph_live::{Area, Filter, Groups, Live, Mark, NAMES_MAX, SubscribeError, Subscription};
 use odograph_model::Key;
 use serde::Deserialize;
 use std::convert::Infallible;
@@ -36,9 +36,9 @@ struct Watched {
     r#box: Option<String>,
     /// The zoom of the map, from 0 to 22: what is crowded at it comes as clusters.
     zoom: Option<u8>,
-    /// Devices of these groups, separated by commas.
+    /// Devices of these groups, by their ids, separated by commas: at most 10,000.
     groups: Option<String>,
-    /// These devices, separated by commas.
+    /// These devices, separated by commas: at most 10,000.
     devices: Option<String>,
     /// Only these parameters, separated by commas; places, states and times come in any case.
     parameters: Option<String>,
@@ -49,8 +49,9 @@ struct Watched {
 impl Watched {
     fn filter(&self, api: &Api, caller: &Caller) -> Result<Filter, Problem> {
         let tenant = caller.tenant();
-        let groups = list(self.groups.as_deref());
-        let parameters = list(self.parameters.as_deref())
+        let groups = list("groups", self.groups.as_deref())?;
+        let devices = list("devices", self.devices.as_deref())?;
+        let parameters = list("parameters", self.parameters.as_deref())?
             .map(|names| names.into_iter().map(|name| parameter(&name)).collect())
             .transpose()?;
         if self.zoom.is_some_and(|zoom| zoom > ZOOM_MAX) {
@@ -58,18 +59,31 @@ impl Watched {
         }
         Ok(Filter {
             permitted: api.groups.permitted(tenant, caller.access.scope.groups.as_deref()),
-            groups: groups.map_or(Groups::All, |groups| api.groups.permitted(tenant, Some(&groups))),
-            devices: list(self.devices.as_deref()).map(|ids| ids.into_iter().map(Into::into).collect()),
+            groups: groups.map_or(Groups::All, |groups| api.groups.found(tenant, &groups)),
+            devices: devices.map(|ids| ids.into_iter().map(Into::into).collect()),
             area: self.r#box.as_deref().map(area).transpose()?,
             parameters,
             zoom: self.zoom,
             ..Filter::all(tenant)
         })
     }
+
+    /// A group that has had no device yet has no number, and whoever watches it is to hear of its first one: so those of the catalog are
+    /// given theirs.
+    async fn number_groups(&self, api: &Api, caller: &Caller) -> Result<(), Problem> {
+        let (tenant, asked) = (caller.tenant(), list("groups", self.groups.as_deref())?.unwrap_or_default());
+        if asked.iter().all(|group| api.groups.known(tenant, group).is_some()) {
+            return Ok(());
+        }
+        for group in caller.within().groups().await? {
+            api.groups.number(tenant, Some(&group.id));
+        }
+        Ok(())
+    }
 }
 
 /// Refuses to say anything of live state before it is what it was when the server ended: a device that is not there yet would be
-/// taken for one that never sent.
+/// taken for one that never sent. A stream need not wait for that: it tells of each device as it is taken in.
 pub(super) fn known(live: &Live) -> Result<(), Problem> {
     let not_yet = || {
         let what = "the server has just begun, and still reads what devices sent before: try again in a second";
@@ -78,10 +92,16 @@ pub(super) fn known(live: &Live) -> Result<(), Problem> {
     if live.is_complete() { Ok(()) } else { Err(not_yet()) }
 }
 
-fn list(text: Option<&str>) -> Option<Vec<String>> {
-    let names =
-        |text: &str| text.split(',').map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect();
-    text.map(names)
+/// Names that are separated by commas, if that is asked for: no more than a stream may have.
+fn list(field: &str, text: Option<&str>) -> Result<Option<Vec<String>>, Problem> {
+    let Some(text) = text else { return Ok(None) };
+    let names = || text.split(',').map(str::trim).filter(|name| !name.is_empty());
+    let count = names().count();
+    if count > NAMES_MAX {
+        let what = format!("has {count} names, and at most {NAMES_MAX} are served: ask for fewer at a time");
+        return Err(Problem::invalid(field, what));
+    }
+    Ok(Some(names().map(ToOwned::to_owned).collect()))
 }
 
 fn parameter(name: &str) -> Result<Key, Problem> {
@@ -113,6 +133,7 @@ async fn live(
     headers: HeaderMap,
     Socket(socket): Socket,
 ) -> Result<Response, Problem> {
+    watched.number_groups(&api, &caller).await?;
     let filter = watched.filter(&api, &caller)?;
     // A browser that connects again says where it was.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
@@ -277,26 +298,31 @@ fn refused(error: &SubscribeError) -> Problem {
 /// Devices that stand alone, and clusters of those that are too close to each other at this zoom.
 #[utoipa::path(get, path = "/api/v1/live/view", tag = "devices", params(Watched),
     responses((status = 200, description = "What is in view now.", body = ToldView),
-        (status = 400, description = "Something about the filter is wrong.", body = crate::problem::ProblemBody)))]
+        (status = 400, description = "Something about the filter is wrong.", body = crate::problem::ProblemBody),
+        (status = 503, description = "The server has just begun.", body = crate::problem::ProblemBody)))]
 async fn view(
     State(api): State<Api>,
     caller: Caller,
     Asked(watched): Asked<Watched>,
 ) -> Result<Json<ToldView>, Problem> {
     let filter = watched.filter(&api, &caller)?;
+    known(&api.live)?;
     let view = api.live.view(&filter, watched.zoom.unwrap_or(0), api.server.now());
     Ok(Json(ToldView::of(&api.groups, &view)))
 }
 
 /// How many devices are in which state
 #[utoipa::path(get, path = "/api/v1/live/counts", tag = "devices", params(Watched),
-    responses((status = 200, description = "The counts.", body = ToldCounts)))]
+    responses((status = 200, description = "The counts.", body = ToldCounts),
+        (status = 400, description = "Something about the filter is wrong.", body = crate::problem::ProblemBody),
+        (status = 503, description = "The server has just begun.", body = crate::problem::ProblemBody)))]
 async fn counts(
     State(api): State<Api>,
     caller: Caller,
     Asked(watched): Asked<Watched>,
 ) -> Result<Json<ToldCounts>, Problem> {
     let filter = watched.filter(&api, &caller)?;
+    known(&api.live)?;
     Ok(Json(ToldCounts::of(&api.live.counts(&filter, api.server.now()))))
 }
 
@@ -306,13 +332,15 @@ async fn counts(
 #[utoipa::path(get, path = "/api/v1/devices/{id}/state", tag = "devices",
     params(("id" = String, Path, description = "The device's id, or one of its other names.")),
     responses((status = 200, description = "Its state.", body = ToldDevice),
-        (status = 404, description = "There is no such device, or it has sent nothing yet.", body = crate::problem::ProblemBody)))]
+        (status = 404, description = "There is no such device, or it has sent nothing yet.", body = crate::problem::ProblemBody),
+        (status = 503, description = "The server has just begun.", body = crate::problem::ProblemBody)))]
 async fn device(
     State(api): State<Api>,
     caller: Caller,
     crate::body::Named(id): crate::body::Named<String>,
 ) -> Result<Json<ToldDevice>, Problem> {
     let id = caller.within().device(&id).await?.id;
+    known(&api.live)?;
     let permitted = api.groups.permitted(caller.tenant(), caller.access.scope.groups.as_deref());
     let state = api.live.device(caller.tenant(), &id, &permitted, api.server.now());
     // Known by its group alone, it has sent nothing.
@@ -346,6 +374,15 @@ mod tests {
         for wrong in ["", "1,2,3", "1,2,3,4,5", "a,2,3,4", "0,50,1,40", "0,0,1,91"] {
             assert!(area(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn names_are_separated_by_commas_and_not_too_many() {
+        assert_eq!(list("groups", Some(" a,,b ")).unwrap(), Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!((list("groups", Some(",")).unwrap(), list("groups", None).unwrap()), (Some(vec![]), None));
+        let most = "a,".repeat(NAMES_MAX);
+        assert!(list("groups", Some(&most)).is_ok());
+        assert_eq!(list("groups", Some(&format!("{most}a"))).unwrap_err().code(), Code::Invalid);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::body::{Asked, Named};
 use crate::routes::sensors::sensors;
 use crate::server::{Direction, Frames, Place, RecordFormat, Records};
-use crate::stream::{Kind, streamed, waiting};
+use crate::stream::{DOWNLOADS, Kind, streamed, waiting};
 use crate::{Api, Caller, Page, Problem};
 use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
@@ -85,7 +85,7 @@ async fn records(
         }
         let file = Some(format!("{device}.{}", format.extension()));
         let kind = Kind { media_type: format.media_type(), file };
-        return streamed(&api, caller.tenant(), kind, move |api, out| api.server.records(&query, out)).await;
+        return streamed(&api, DOWNLOADS, caller.tenant(), kind, move |api, out| api.server.records(&query, out)).await;
     }
     let limit = limit(asked.limit)?;
     let after = asked.cursor.as_deref().map(place).transpose()?;
@@ -141,7 +141,7 @@ async fn frames(
     let media_type = if raw { "application/octet-stream" } else { "application/x-ndjson" };
     let file = raw.then(|| format!("{device}.bin"));
     let kind = Kind { media_type, file };
-    streamed(&api, caller.tenant(), kind, move |api, out| api.server.frames(&query, out)).await
+    streamed(&api, DOWNLOADS, caller.tenant(), kind, move |api, out| api.server.frames(&query, out)).await
 }
 
 /// A moment of the query.

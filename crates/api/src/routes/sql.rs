@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::server::{Sql, SqlFormat};
-use crate::stream::{Kind, streamed};
+use crate::stream::{Kind, QUERIES, streamed};
 use crate::{Api, Caller, Problem};
 use axum::extract::State;
 use axum::response::Response;
@@ -47,7 +47,7 @@ async fn ask(
     }
     let query = Sql { tenant: caller.tenant().to_owned(), text: sql, format };
     let kind = Kind { media_type: format.media_type(), file: None };
-    streamed(&api, caller.tenant(), kind, move |api, out| api.server.sql(&query, out)).await
+    streamed(&api, QUERIES, caller.tenant(), kind, move |api, out| api.server.sql(&query, out)).await
 }
 
 /// Bytes of a query.
