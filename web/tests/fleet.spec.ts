@@ -5,7 +5,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test, type Page } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
-import { drive, open, PASSWORD, serve, TRUCKS, type Served } from './server'
+import { backlog, drive, open, PASSWORD, serve, TRUCKS, type Served } from './server'
 
 /** More than a browser holds. */
 const DEVICES = 5200
@@ -118,6 +118,56 @@ test.describe('a large fleet', () => {
     await expect(page.locator('header')).toContainText('\u221218.5 °C +1.5 to set-point \u221220.0')
     await isAccessible(page)
   })
+
+  test('a temperature that is much older than the record beside it says so', async ({ page }) => {
+    await enter(page)
+    const socket = await open(served.addresses.wialon ?? '')
+    const say = async (text: string) => {
+      socket.write(`${text}\r\n`)
+      await once(socket, 'data')
+    }
+    const record = (ms: number, parameters: string) => {
+      const [, year, month, day, ...clock] = /^\d\d(..)-(..)-(..)T(..):(..):(..)/.exec(new Date(ms).toISOString()) ?? []
+      return say(`#D#${day}${month}${year};${clock.join('')};4730.0000;N;00800.0000;E;0;0;400;11;0.9;1;0;;NA;${parameters}`)
+    }
+    await say(`#L#${id(7)};NA`)
+    await record(Date.now() - 3.5 * 3_600_000, 'temp1:2:-18.4')
+    await record(Date.now(), 'fuel:2:300')
+    socket.destroy()
+    await page.goto(`${home}/?q=${id(7)}`)
+    const row = page.getByRole('listbox', { name: 'Devices' }).getByRole('option')
+    await expect(row.locator('.value')).toHaveText(/\u221218\.4\s*°C\s+3 h old/)
+    await expect(row.locator('.value')).toHaveClass(/old/)
+    await isAccessible(page)
+    await row.click()
+    await expect(page.locator('header .cold')).toHaveText('\u221218.4 °C 3 h old')
+    await isAccessible(page)
+  })
+})
+
+test('a trend comes while one looks, and is there when one comes back to the list', async ({ page }) => {
+  test.skip(Boolean(process.env.TEST_PREVIEW), 'one device alone is seen where the server has the pages itself')
+  const served = await serve()
+  try {
+    const home = `http://${served.addresses.http}`
+    // Warmer by a degree after 14 minutes of its drive, and as at first after 28.
+    const send = (ago: number, minute: number) => backlog(0, [{ time: Date.now() - ago * 60_000, minute }], { address: served.addresses.wialon ?? '', name: 'lorry' })
+    await send(40, 0)
+    await page.request.post(`${home}/api/v1/sessions`, { data: { login: 'admin', password: PASSWORD } })
+    await expect.poll(async () => (await page.request.get(`${home}/api/v1/devices/lorry`)).status()).toBe(200)
+    await page.goto(home)
+    const row = page.getByRole('listbox', { name: 'Devices' }).getByRole('option')
+    await expect(row.locator('.value')).toContainText('\u221220.0')
+    await send(20, 14)
+    await expect(row.getByTitle('rising')).toHaveText('↑')
+    await row.click()
+    await expect(page.getByRole('heading', { name: 'lorry' })).toBeVisible()
+    await send(0, 28)
+    await page.getByRole('link', { name: 'Fleet', exact: true }).click()
+    await expect(row.getByTitle('falling')).toHaveText('↓')
+  } finally {
+    await served.stop()
+  }
 })
 
 test('a row says for how long its device has stood, and the value of each is the first temperature that it has', async ({ page }) => {
@@ -130,4 +180,26 @@ test('a row says for how long its device has stood, and the value of each is the
   await row.click()
   await expect(page.locator('header')).toContainText(/stopped \d+ (s|min)/)
   expect(TRUCKS).toBeGreaterThan(10)
+})
+
+test('all tabs of a device are there at once, and the address of one that moves is a key away', async ({ page }) => {
+  await signIn(page)
+  await page.route(/\/commands\/types$/, (route) => route.abort())
+  await page.route(/\/sessions\/current$/, async (route) => {
+    const somebody = (await (await route.fetch()).json()) as object
+    await route.fulfill({ json: { ...somebody, addresses: true } })
+  })
+  await page.route(/\/api\/v1\/address\?/, (route) => route.fulfill({ json: { text: 'Hauptstraße 1, Ulm', source: '© Test' } }))
+  await drive(10, 300)
+  await page.goto(`${site()}/devices/${truck(10)}/settings`)
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText(truck(10))
+  await expect(page.getByRole('navigation', { name: 'Parts of the device' }).getByRole('link')).toHaveText(['Day', 'Table', 'Raw', 'Commands', 'Settings'])
+  const place = page.locator('header .place')
+  await expect(place).toHaveText(/\w/)
+  await expect(place).not.toContainText('Hauptstraße')
+  await place.getByRole('button').focus()
+  await page.keyboard.press('Enter')
+  await expect(place).toHaveText('Hauptstraße 1, Ulm')
+  await expect(place.getByRole('button')).toHaveAttribute('aria-pressed', 'true')
+  await isAccessible(page)
 })

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { expect, test, type Page } from '@playwright/test'
 import { isAccessible, watch } from './people'
 import { backlog, open, PASSWORD, serve, type Served } from './server'
+import { isWithin } from './within'
 
 let served: Served
 /** Where the configuration has a listener: what is made in the tests is listened to as well, and told likewise. */
@@ -107,7 +108,7 @@ test('an address that is taken is told, and a port that is becomes open when it 
   await expect(made.locator('.state')).toContainText('not open')
   await expect(made.locator('.why')).toContainText(`cannot listen on ${address} for gt06 (tcp)`)
   await isAccessible(page)
-  await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0)
+  await isWithin(page)
   await leave()
   await expect(made.locator('.state')).toHaveText('open', { timeout: 60_000 })
   await page.goto(`${site()}/admin/audit`)

@@ -3,6 +3,7 @@ import { expect, test, type Page } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
 import { backlog, drive } from './server'
 import { lately, records } from './stored'
+import { isWithin } from './within'
 
 const cursor = (page: Page) => page.getByRole('slider', { name: 'Time cursor' })
 const cursorAt = async (page: Page) => Number(await cursor(page).getAttribute('aria-valuenow'))
@@ -27,6 +28,12 @@ test('a device moves on the fleet and on its own page, as it does', async ({ pag
   // The cursor stood at the end: it goes along, and the address does not fix it.
   await expect.poll(() => cursorAt(page)).toBeGreaterThan(end)
   expect(new URL(page.url()).searchParams.get('t')).toBeNull()
+  // Elsewhere it is fixed, with its day: tomorrow the link shows the same.
+  const day = () => new URL(page.url()).searchParams.get('day')
+  await page.keyboard.press('ArrowLeft')
+  await expect.poll(day).toBe(await page.getByLabel('Day', { exact: true }).inputValue())
+  await page.keyboard.press('ArrowRight')
+  await expect.poll(day).toBeNull()
   expect(complaints).toEqual([])
 })
 
@@ -125,6 +132,77 @@ test('at midnight whoever follows goes on to the new day, and whoever looks at a
   await expect.poll(day).toBe(tomorrow)
   await page.getByRole('button', { name: 'The period before' }).click()
   await expect.poll(day).toBe(today)
+})
+
+test('an address with a moment and without a day shows the day of that moment', async ({ page }) => {
+  await signIn(page)
+  // By any clock, that is not today.
+  const moment = Date.now() - 26 * 3_600_000
+  await page.goto(`${site()}/devices/${truck(1)}?t=${new Date(moment).toISOString()}`)
+  const day = new Intl.DateTimeFormat('en-CA', { timeZone: 'Europe/Berlin', year: 'numeric', month: '2-digit', day: '2-digit' })
+  await expect(page.getByLabel('Day', { exact: true })).toHaveValue(day.format(moment))
+})
+
+test('what was so at the cursor is said in words', async ({ page }) => {
+  const complaints = watch(page)
+  await signIn(page)
+  const all = await records(page, truck(0))
+  const first = all.findIndex((one) => one['door.status'] === true)
+  const [open, at, shut] = [all[first], all[first + 10], all.slice(first).find((one) => one['door.status'] === false)]
+  if (!open || !at || !shut) throw new Error('no door was opened and shut')
+  const format = new Intl.DateTimeFormat('en-GB', { timeZone: 'Europe/Berlin', hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  const clock = ({ time }: { time: string }) => format.format(Date.parse(time))
+  await page.goto(`${site()}/devices/${truck(0)}?${lately()}&t=${at.time}`)
+  const held = page.locator('footer .held')
+  await expect(held).toContainText(`door open, ${clock(open)}–${clock(shut)}, 15 min`)
+  await expect(held).toContainText(`stop, ${clock(open)}–`)
+  for (let step = 0; step < 11; step += 1) await page.keyboard.press('ArrowLeft')
+  await expect(held).toContainText(`–${clock(open)}`)
+  await expect(held).not.toContainText('door')
+  await page.goto(`${site()}/devices/${truck(3)}?${lately()}`)
+  await expect(held).toContainText('Alarm: SOS button')
+  await isAccessible(page)
+  expect(complaints).toEqual([])
+})
+
+test('on a phone, and enlarged to twice its size, all of a day is within reach', async ({ browser }) => {
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, hasTouch: true })
+  const page = await context.newPage()
+  const complaints = watch(page)
+  await signIn(page)
+  await page.goto(`${site()}/devices/${truck(0)}?${lately()}&p=temperature.1,position.speed,door.status`)
+  const plots = page.getByRole('region', { name: 'Charts' }).locator('.u-over')
+  await expect(plots).toHaveCount(3)
+  for (const name of ['Day', 'Week', 'Range']) await expect(page.getByRole('group', { name: 'Length of the period' }).getByRole('button', { name })).toBeInViewport({ ratio: 0.98 })
+  await isWithin(page)
+  const [nearer, farther] = ['Look nearer at the time cursor', 'Look less near'].map((name) => page.getByRole('button', { name }))
+  if (!nearer || !farther) throw new Error('there are two')
+  for (const button of [nearer, farther]) {
+    const box = await button.boundingBox()
+    expect(Math.min(box?.width ?? 0, box?.height ?? 0)).toBeGreaterThanOrEqual(44)
+  }
+  await nearer.tap()
+  await expect(page.getByRole('button', { name: 'Whole period' })).toBeVisible()
+  await isWithin(page)
+  await farther.tap()
+  await expect(page.getByRole('button', { name: 'Whole period' })).toHaveCount(0)
+  for (const viewport of [{ width: 390, height: 844 }, { width: 720, height: 450 }]) {
+    await page.setViewportSize(viewport)
+    for (let at = 0; at < 3; at += 1) {
+      const plot = plots.nth(at)
+      // A chart that gets another size moves those below it.
+      await expect(async () => {
+        await plot.evaluate((one) => one.scrollIntoView({ block: 'center' }))
+        await expect(plot).toBeInViewport({ ratio: 0.98, timeout: 1000 })
+        const [box, strip] = [await plot.boundingBox(), await page.locator('footer').boundingBox()]
+        if (!box || !strip) throw new Error('they have no place')
+        expect(box.y + box.height).toBeLessThanOrEqual(strip.y + 1)
+      }).toPass()
+    }
+    await expect(cursor(page)).toBeInViewport({ ratio: 0.98 })
+  }
+  expect(complaints).toEqual([])
+  await context.close()
 })
 
 test('in the list of messages nothing moves under the pointer: what is new waits', async ({ page }) => {

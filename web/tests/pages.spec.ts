@@ -4,6 +4,7 @@ import { expect, test, type Locator } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
 import { call, drive, PASSWORD, TRUCKS } from './server'
 import { lately } from './stored'
+import { isWithin } from './within'
 
 /** Where something is now. */
 async function placeOf(locator: Locator) {
@@ -351,7 +352,7 @@ test('everything works on a phone and in the dark', async ({ browser }) => {
     await page.goto(site() + path)
     await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
     await page.waitForLoadState('networkidle').catch(() => undefined)
-    await expect.poll(() => page.evaluate(() => document.documentElement.scrollWidth - innerWidth), { message: `${path} is wider than the screen` }).toBeLessThanOrEqual(0)
+    await isWithin(page)
     await isAccessible(page)
   }
   expect(complaints).toEqual([])

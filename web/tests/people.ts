@@ -26,8 +26,8 @@ export function watch(page: Page): string[] {
   const complaints: string[] = []
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('console', (message) => {
-    // Nobody has signed in yet; a server may have no commands.
-    const isExpected = /\/(sessions|sessions\/current|commands\/types)$/.test(message.location().url)
+    // Nobody has signed in yet.
+    const isExpected = /\/(sessions|sessions\/current)$/.test(message.location().url)
     if (message.type() === 'error' && !isExpected) complaints.push(message.text())
   })
   page.on('request', (request) => {

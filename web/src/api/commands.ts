@@ -1,5 +1,5 @@
-// Commands for a device. A server that has none says that there is nothing at their address.
-import { ask, Problem } from './client'
+// Commands for a device.
+import { ask } from './client'
 
 export type CommandState = 'queued' | 'sent' | 'answered' | 'failed' | 'expired' | 'unknown' | 'cancelled'
 
@@ -45,14 +45,9 @@ export interface WantedCommand {
 
 const PATH = '/api/v1/devices/{id}/commands'
 
-/** What a device can be told; `undefined` where the server has no commands. */
-export async function commandTypes(id: string): Promise<CommandTypes | undefined> {
-  try {
-    return (await (await ask('get', `${PATH}/types`, { path: { id } })).json()) as CommandTypes
-  } catch (error) {
-    if (error instanceof Problem && error.status === 404) return undefined
-    throw error
-  }
+/** What a device can be told, and whether it is here to be told. */
+export async function commandTypes(id: string): Promise<CommandTypes> {
+  return (await (await ask('get', `${PATH}/types`, { path: { id } })).json()) as CommandTypes
 }
 
 export async function commands(id: string): Promise<DeviceCommand[]> {

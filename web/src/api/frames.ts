@@ -35,10 +35,19 @@ export interface Decoded {
 /** At most so many are shown at once. */
 export const FRAMES_MAX = 3000
 
+export interface Found {
+  frames: Frame[]
+  /** Whether there are older ones of this time. */
+  hasOlder: boolean
+  /** Whether there may be newer ones of it: not all were gone through. */
+  hasNewer: boolean
+}
+
 /** The newest frames of a time, oldest first. The server gives them from the oldest on, so the older ones are read and dropped. */
-export async function frames(device: string, from: number, to: number, after: number | undefined, signal: AbortSignal): Promise<Frame[]> {
+export async function frames(device: string, from: number, to: number, after: number | undefined, signal: AbortSignal): Promise<Found> {
   let all: Frame[] = []
   let last = after
+  let hasOlder = false
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     const response = await ask('get', '/api/v1/devices/{id}/frames', {
       path: { id: device }, query: { from, to, after: last, limit: FRAMES_MAX }, signal
@@ -49,12 +58,33 @@ export async function frames(device: string, from: number, to: number, after: nu
       count += 1
     }
     last = all.at(-1)?.place
+    hasOlder ||= all.length > FRAMES_MAX
     all = all.slice(-FRAMES_MAX)
-    if (count < FRAMES_MAX) break
+    if (count < FRAMES_MAX) return { frames: all, hasOlder, hasNewer: false }
   }
-  return all
+  return { frames: all, hasOlder, hasNewer: true }
 }
-const ROUNDS_MAX = 20
+export const ROUNDS_MAX = 20
+
+/** So many hex digits are bytes by themselves; fewer could be a size or a word. */
+const HEX_MIN = 4
+
+/** What tells of a message whether it is one that somebody looks for: by its size, by what is said of it, or by bytes within it. */
+export function sought(wanted: string): (said: readonly string[], hex: string) => boolean {
+  const text = wanted.trim().toLowerCase()
+  const [, size] = /^(\d+)(?: ?b)?$/.exec(text) ?? []
+  const digits = text.replace(/\b0x|\s/g, '')
+  const isHex = /^[0-9a-f]+$/.test(digits) && (digits.length >= HEX_MIN || text.startsWith('0x'))
+  return (said, hex) =>
+    !text || Number(size) === hex.length / 2 || said.some((one) => one.toLowerCase().includes(text)) || (isHex && holds(hex, digits))
+}
+
+/** Whether digits are among others from the first one of a byte on. */
+function holds(hex: string, digits: string): boolean {
+  let at = hex.indexOf(digits)
+  while (at % 2 === 1) at = hex.indexOf(digits, at + 1)
+  return at >= 0
+}
 
 export interface How {
   protocol: string

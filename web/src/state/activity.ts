@@ -1,5 +1,8 @@
 // What a device did in a period, found out from its records: it drove, it stood, it was not heard; doors, defrosts, alarms.
+import { alarmNames } from '../i18n/alarms'
+import { t } from '../i18n/text'
 import type { RecordOf } from './history.svelte'
+import { duration, written } from './time'
 
 export interface Span {
   kind: 'drive' | 'stop' | 'gap'
@@ -9,6 +12,8 @@ export interface Span {
 export interface Interval {
   from: number
   to: number
+  /** Whether a record said that it ended. */
+  isOver?: boolean
 }
 export interface AlarmSpan extends Interval {
   names: string[]
@@ -22,6 +27,15 @@ export interface Activity {
   stoppedMs: number
   distanceKm: number
 }
+
+/** What was so at some moment, of whichever kind. */
+export interface Held extends Interval {
+  kind: Span['kind'] | 'door' | 'defrost' | 'alarm'
+  names?: string[]
+}
+
+/** How they are marked, beside their colour. */
+export const SIGNS: Partial<Record<Held['kind'], string>> = { door: 'D', defrost: '❄', alarm: '▲' }
 
 /** Slower is standing: receivers of positions say some km/h where nothing moves. */
 const DRIVING_KMH_MIN = 4
@@ -42,6 +56,25 @@ export function activity(records: readonly RecordOf[], times: readonly number[],
     stoppedMs: length('stop'),
     distanceKm: distanceOf(records, times, gap)
   }
+}
+
+/** What was so at a moment, what is urgent first: as the newest record before it says, unless that is older than a gap. */
+export function heldAt({ spans, doors, defrosts, alarms }: Activity, time: number, record: number | undefined, gap: number): Held[] {
+  // At its two ends one is heard.
+  const span = spans.filter(({ kind, from, to }) => (kind === 'gap' ? from < time && time < to : from <= time && time <= to)).at(-1)
+  const held: Held[] = span ? [span] : []
+  if (record === undefined || time - record > gap || span?.kind === 'gap') return held
+  const of = (kind: Held['kind'], all: readonly Omit<Held, 'kind'>[]): Held[] =>
+    all.filter(({ from, to, isOver }) => from <= record && (isOver ? record < to : record <= to)).map((one) => ({ ...one, kind }))
+  return [...of('alarm', alarms), ...of('door', doors), ...of('defrost', defrosts), ...held]
+}
+
+/** What people are told of it. */
+export function said({ kind, from, to, isOver, names = [] }: Held): string {
+  if (kind === 'alarm') return `${t('timeline.alarm')}: ${alarmNames(names)}, ${written(from, 'clockSeconds')}`
+  const [what, begin, span] = [t(`timeline.${kind}`), written(from, 'clock'), duration(to - from)]
+  if ((kind === 'door' || kind === 'defrost') && !isOver) return t('timeline.since', { what, time: begin, span })
+  return `${what}, ${begin}–${written(to, 'clock')}, ${span}`
 }
 
 function isDriving(record: RecordOf): boolean | undefined {
@@ -94,7 +127,7 @@ function flagged(records: readonly RecordOf[], times: readonly number[], gap: nu
       if (open) open.to = time
       else found.push((open = { from: time, to: time }))
     } else if (open) {
-      open.to = time
+      Object.assign(open, { to: time, isOver: true })
       open = undefined
     }
   })

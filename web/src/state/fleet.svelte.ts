@@ -2,7 +2,8 @@
 import { api, Problem, type Schemas } from '../api/client'
 import { LiveStream, type Batch, type DeviceStateName, type LiveDevice } from '../api/live'
 import { PagedFleet } from './paged.svelte'
-import { parametersOf, readingOf } from './reading'
+import { parametersOf } from './reading'
+import { Trends, type Trend } from './trend'
 
 export type Device = Schemas['Device']
 
@@ -15,15 +16,11 @@ const PAGE = 1000
 /** With more devices than these, what depends on all of them is worked out once in a while only. */
 const LARGE = 1000
 const LARGE_PAUSE_MS = 1000
-/** Two values of one device are compared for a trend if they are so far apart. */
-const TREND_MS = 5 * 60_000
 
 /** Parameters that lists and markers show. */
 export const LIST_PARAMETERS = [
   'position.speed', 'position.direction', 'alarm', 'engine.ignition.status', 'door.status', 'reefer.alarm.severity'
 ]
-
-export type Trend = 'up' | 'down' | 'level' | undefined
 
 class Fleet {
   devices = $state.raw<Device[]>([])
@@ -40,23 +37,23 @@ class Fleet {
   #told = $state(0)
   #toldAt = -Infinity
   #telling: ReturnType<typeof setTimeout> | undefined
+  /** The devices of the list from which one was opened, in its order: what comes before and after it. */
+  order: string[] = []
   #stream: LiveStream | undefined
   #parameters = ''
-  #before = new Map<string, { at: number; value: number; trend: Trend }>()
+  readonly #trends = new Trends()
   #reload: ReturnType<typeof setTimeout> | undefined
-  #value = ''
 
   /** The list of a large fleet. */
   readonly paged = new PagedFleet((batch) => this.#take(batch), (is, why) => this.#connected(is, why), () => this.#parameters)
 
   /** Begins, or begins anew with another value in the list. */
   watch(value: string): void {
+    this.#trends.watch(value)
     const parameters = [...new Set([...LIST_PARAMETERS, ...parametersOf(value)])].join(',')
     if ((this.#stream || this.isLarge) && this.#parameters === parameters) return
     this.#stream?.close()
     this.#stream = undefined
-    this.#before.clear()
-    this.#value = value
     const isOther = this.#parameters !== ''
     this.#parameters = parameters
     if (!this.isLoaded) void this.load()
@@ -79,7 +76,7 @@ class Fleet {
       if (!device.received) continue
       isNew ||= !this.#known.has(device.device) && !this.#live.has(device.device)
       this.#live.set(device.device, device)
-      this.#remember(device, this.#value)
+      this.#trends.hear(device.device, device)
     }
     this.#tell()
     // A device that registered itself has an entry in the catalog a moment later.
@@ -167,8 +164,9 @@ class Fleet {
     this.whyNot = undefined
     this.#live.clear()
     this.#told += 1
-    this.#before.clear()
+    this.#trends.forget()
     this.devices = []
+    this.order = []
     this.groups = []
     this.isLoaded = this.isLarge = false
     this.paged.rows = []
@@ -189,21 +187,8 @@ class Fleet {
   }
 
   trend(id: string): Trend {
-    return this.#before.get(id)?.trend
-  }
-
-  #remember(device: LiveDevice, name: string): void {
-    const value = readingOf(device.values as Record<string, unknown>, name)?.value
-    if (typeof value !== 'number' || !device.time) return
-    const at = (device.times as Record<string, number> | undefined)?.[name] ?? Date.parse(device.time)
-    const before = this.#before.get(device.device)
-    // A clock that was ahead and is right again has nothing to be compared with.
-    if (!before || at < before.at) this.#before.set(device.device, { at, value, trend: undefined })
-    else if (at - before.at >= TREND_MS) {
-      const change = value - before.value
-      const trend = Math.abs(change) < 0.3 ? 'level' : change > 0 ? 'up' : 'down'
-      this.#before.set(device.device, { at, value, trend })
-    }
+    void this.#told
+    return this.#trends.of(id)
   }
 }
 

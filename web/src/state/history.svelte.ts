@@ -1,6 +1,6 @@
 // What a device sent in a period, in columns, and the one time cursor that map, charts, table and timeline share.
 import { api, Problem } from '../api/client'
-import { activity, type Activity } from './activity'
+import { activity, heldAt, type Activity } from './activity'
 import { gapOf } from './gap'
 
 export type RecordOf = Readonly<Record<string, unknown>>
@@ -54,6 +54,8 @@ export class History {
   /** How far apart two records are that do not belong together. */
   gap = $derived(gapOf(this.times))
   activity = $derived<Activity>(activity(this.records, this.times, this.gap, this.from, this.to))
+  /** What was so at the cursor. */
+  held = $derived(heldAt(this.activity, this.cursor, this.times[this.index(this.cursor)], this.gap))
   track = $derived.by<Track>(() => {
     const track: Track = { at: [], points: [] }
     this.records.forEach((record, at) => {

@@ -1,7 +1,7 @@
 // What a device did, found out from its records.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { activity, type Activity } from '../../src/state/activity'
+import { activity, heldAt, said, type Activity } from '../../src/state/activity'
 import type { RecordOf } from '../../src/state/history.svelte'
 
 const MINUTE = 60_000
@@ -71,6 +71,32 @@ test('alarms of one kind near each other are one, others are not', () => {
 
 test('the codes of a refrigeration unit stand beside the alarm', () => {
   assert.deepEqual(of({ 0: { alarm: ['reefer'], 'reefer.alarm.codes': ['63'] } }).alarms[0]?.names, ['reefer', '63'])
+})
+
+test('at a moment that holds which the newest record says, what is urgent first', () => {
+  const door = (is: boolean, more: RecordOf = {}) => at(0, { 'door.status': is, ...more })
+  const records = { 0: at(60), 10: door(true, { alarm: ['door'] }), 20: door(true), 30: door(false), 40: at(60), 50: at(60), 100: at(60) }
+  const held = (minute: number, of_: Record<number, RecordOf> = records) => {
+    const newest = Object.keys(of_).map(Number).filter((one) => one <= minute).at(-1)
+    return heldAt(of(of_), minute * MINUTE, newest === undefined ? undefined : newest * MINUTE, GAP).map(({ kind, from, to }) => [kind, from / MINUTE, to / MINUTE])
+  }
+  const [alarm, open, stop] = [['alarm', 10, 10], ['door', 10, 30], ['stop', 10, 40]]
+  assert.deepEqual(held(-5), [])
+  assert.deepEqual(held(5), [['drive', 0, 10]])
+  assert.deepEqual([held(10), held(15), held(25), held(30)], [[alarm, open, stop], [alarm, open, stop], [open, stop], [stop]])
+  // Between the two ends of a gap nothing else is known, and at them something is.
+  assert.deepEqual([held(50), held(70), held(100)], [[['drive', 40, 50]], [['gap', 50, 100]], []])
+  // A door of which nothing more was heard is open at the last record, and for as long as values hold.
+  const last = { 0: door(true), 5: door(true) }
+  assert.deepEqual([held(5, last), held(12, last), held(30, last)], [[['door', 0, 5], ['stop', 0, 5]], [['door', 0, 5]], []])
+})
+
+test('it is said in words, and without an end where none is known', () => {
+  const span = { from: 10 * MINUTE, to: 25 * MINUTE }
+  assert.equal(said({ kind: 'stop', ...span }), 'stop, 01:10–01:25, 15 min')
+  assert.equal(said({ kind: 'door', ...span, isOver: true }), 'door open, 01:10–01:25, 15 min')
+  assert.equal(said({ kind: 'door', ...span }), 'door open since 01:10, 15 min')
+  assert.equal(said({ kind: 'alarm', ...span, names: ['sos', 'tow'] }), 'Alarm: SOS button, towed, 01:10:00')
 })
 
 test('a degree of latitude is 111 km, and neither a gap nor an unsure place is driven through', () => {

@@ -48,6 +48,29 @@ test('a day, the week that ends with it, and a range, as the address says them',
   assert.deepEqual([range.kind, (range.to - range.from) / HOUR], ['range', 72])
 })
 
+test('without a day it is that of the cursor, or of the part that is looked at', () => {
+  const last = (query: Record<string, string>) => period(query, TODAY).last
+  // After midnight, in Berlin.
+  assert.equal(last({ t: '2026-06-13T22:30:00.000Z' }), '2026-06-14')
+  const [from, to] = ['2026-06-10T08:00:00Z', '2026-06-10T09:00:00Z'].map(Date.parse)
+  assert.equal(last({ zoom: `${from},${to}` }), '2026-06-10')
+  assert.equal(last({ t: '2026-06-03T10:00:00Z', span: 'week' }), '2026-06-03')
+  assert.equal(last({ day: '2026-06-01', t: '2026-06-10T10:00:00Z' }), '2026-06-01')
+  // The end of today, what is to come, and what is no moment.
+  const others: Record<string, string>[] = [{ t: '2026-06-15T22:00:00.000Z' }, { t: '2027-01-01T00:00:00Z' }, { t: 'soon' }, { zoom: '1e99,2' }, { zoom: '' }]
+  for (const query of others) assert.equal(last(query), TODAY)
+})
+
+test('a period is moved by its own length, and none ends behind today', () => {
+  const range = period({ from: '2026-06-08', to: '2026-06-12' }, TODAY)
+  assert.deepEqual(period.moved(range, -1, TODAY), { from: '2026-06-03', to: '2026-06-07' })
+  assert.deepEqual(period.moved(range, 1, TODAY), { from: '2026-06-11', to: TODAY })
+  // Two days of 47 hours.
+  assert.deepEqual(period.moved(period({ from: '2026-03-28', to: '2026-03-29' }, TODAY), 1, TODAY), { from: '2026-03-30', to: '2026-03-31' })
+  const week = period({ day: '2026-06-10', span: 'week' }, TODAY)
+  assert.deepEqual([period.moved(week, -1, TODAY), period.moved(week, 1, TODAY)], [{ day: '2026-06-03' }, { day: undefined }])
+})
+
 test('what is no day is today', () => {
   const asked: Record<string, string>[] = [{}, { day: 'yesterday' }, { from: '2026-05-03', to: '2026-05-01' }]
   for (const query of asked) assert.equal(period(query, TODAY).day, TODAY)
