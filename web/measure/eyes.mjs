@@ -28,7 +28,7 @@ function run(program, args, options = {}) {
 
 async function serve(program, ...listen) {
   const args = ['serve', '--data', join(folder, 'data'), ...listen.flatMap((name) => ['--listen', name])]
-  const settings = { ODOGRAPH_ADMIN_PASSWORD: PASSWORD, ODOGRAPH_HTTP__LISTEN: '127.0.0.1:0', ODOGRAPH_LOG__FORMAT: 'json', ODOGRAPH_INGEST__DEFAULT_PORTS: 'false' }
+  const settings = { ODOGRAPH_ADMIN_PASSWORD: PASSWORD, ODOGRAPH_HTTP__LISTEN: '127.0.0.1:0', ODOGRAPH_LOG__FORMAT: 'json', ODOGRAPH_INGEST__DEFAULT_PORTS: 'false', ODOGRAPH_LAKE__LATE_FLUSH_AFTER: '20 s' }
   const child = run(program, args, { env: { ...process.env, ...settings } })
   const found = { pid: child.pid }
   await new Promise((ready, fell) => {
@@ -223,6 +223,9 @@ async function year(program, month, records = '3153600') {
 }
 
 const ways = { fleet, year }
+// What was started here ends with us, whatever ends us.
+process.on('SIGTERM', () => process.exit(143))
+process.on('exit', () => children.filter(({ exitCode }) => exitCode === null).forEach((child) => child.kill('SIGKILL')))
 try {
   if (!ways[what] || !given.length) throw new Error('say `fleet SERVER` or `year SERVER MONTH`: the first lines of this file tell more')
   await ways[what](...given)
@@ -230,7 +233,7 @@ try {
   console.error(`error: ${error.message}`)
   process.exitCode = 1
 } finally {
-  for (const child of children) if (child.exitCode === null) child.kill('SIGKILL')
+  for (const child of children) child.kill('SIGKILL')
   await pause(500)
   rmSync(folder, { recursive: true, force: true })
 }
