@@ -4,6 +4,8 @@
 //! rows, as the table's log has them, can be what is asked for. The library's source for Delta tables would choose the
 //! same files; it takes longer to choose, and to plan hundreds of columns, than one device's day takes to be read.
 
+mod between;
+
 use crate::checksum::{self, Kept};
 use crate::files::day_name;
 use crate::{Error, columns};
@@ -231,12 +233,19 @@ impl Files {
         let mut statistics = Statistics::new_unknown(table.table_schema());
         let rows: Option<usize> = chosen.iter().map(|file| file.rows).sum();
         statistics.num_rows = rows.map_or(Precision::Absent, Precision::Exact);
-        let source = ParquetSource::new(table)
+        let between = between::between(filters, &self.known.device);
+        let has = DFSchema::try_from(table.table_schema().clone())?;
+        let between = between.map(|filter| session.create_physical_expr(filter, &has)).transpose()?;
+        let mut source = ParquetSource::new(table)
             .with_table_parquet_options(session.table_options().parquet.clone())
             .with_parquet_file_reader_factory(Arc::new(CachedParquetFileReaderFactory::new(
                 self.store.clone(),
                 self.cache.clone(),
             )));
+        if let Some(between) = between {
+            // What the query itself asks for comes besides.
+            source = source.with_predicate(between);
+        }
         let scan = FileScanConfigBuilder::new(self.url.clone(), Arc::new(source))
             .with_file_groups(groups(&chosen, session.config().target_partitions()))
             .with_projection_indices(Some(projection))?
