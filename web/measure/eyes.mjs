@@ -193,6 +193,13 @@ async function year(program, month, records = '3153600') {
   const device = `${site}/devices/350000000000000`
   const day = (ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10)
   const chart = () => page.locator('.u-over').first().waitFor()
+  const slider = page.getByRole('slider', { name: 'Time cursor' })
+  /** All of a period is drawn: nothing is read any more, and the cursor, which stands at the last record, is in the last day. */
+  const whole = async (last) => {
+    await page.locator('.day[aria-busy="false"] .u-over').first().waitFor({ timeout: 120_000 })
+    const at = Number(await slider.getAttribute('aria-valuenow'))
+    if (at < Date.parse(last)) throw new Error(`what was to be drawn up to ${last} ends at ${new Date(at).toISOString()}`)
+  }
   for (const [name, query] of [
     ['opening its page (today, which is empty)', () => ''],
     ['a day', (round) => `?day=${day(30 + round)}`],
@@ -202,7 +209,8 @@ async function year(program, month, records = '3153600') {
     const all = []
     for (let round = 0; round < ROUNDS; round += 1) {
       await page.goto('about:blank')
-      const see = query(round) === '' ? () => page.getByRole('heading', { name: '350000000000000' }).waitFor() : chart
+      const last = /(?:day|to)=([\d-]+)/.exec(query(round))?.[1]
+      const see = () => (last ? whole(last) : page.getByRole('heading', { name: '350000000000000' }).waitFor())
       all.push(await shown(page, () => page.goto(device + query(round)), see))
     }
     console.log(`${name}: ${times(all)}; ${await held(page)}`)
@@ -211,7 +219,6 @@ async function year(program, month, records = '3153600') {
   await chart()
   await pause(3000)
   await held(page)
-  const slider = page.getByRole('slider', { name: 'Time cursor' })
   const was = Number(await slider.getAttribute('aria-valuenow'))
   await page.keyboard.press('Home').catch(() => undefined)
   await page.getByRole('button', { name: /^Play/ }).click()

@@ -342,17 +342,25 @@ test('a command is sent, and what became of it is shown', async ({ page }) => {
   expect(complaints).toEqual([])
 })
 
-test('everything works on a phone and in the dark', async ({ browser }) => {
+test('everything works on a phone, in the light and in the dark', async ({ browser }) => {
   test.slow()
-  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: 'dark', hasTouch: true })
+  const context = await browser.newContext({ viewport: { width: 390, height: 844 }, colorScheme: 'light', hasTouch: true })
   const page = await context.newPage()
   const complaints = watch(page)
   await signIn(page)
-  for (const path of ['/', `/devices/${truck(1)}`, `/devices/${truck(1)}/raw`, `/devices/${truck(1)}/table`, `/devices/${truck(4)}/commands`, `/devices/${truck(1)}/settings`, '/nowhere', '/unidentified', '/sql', '/system', '/admin', '/admin/listeners', '/admin/use', '/admin/links', '/admin/audit', '/settings']) {
-    await page.goto(site() + path)
+  const device = ['day', 'raw', 'table', 'settings', 'commands'].map((tab) => `devices/${truck(tab === 'commands' ? 4 : 1)}/${tab}`)
+  const admin = ['users', 'tokens', 'groups', 'tenants', 'listeners', 'use', 'links', 'audit'].map((section) => `admin/${section}`)
+  let colorScheme: 'light' | 'dark' = 'light'
+  for (const path of ['', ...device, 'nowhere', 'unidentified', 'sql', 'system', ...admin, 'settings']) {
+    await page.goto(`${site()}/${path}`)
     await expect(page.getByRole('navigation', { name: 'Pages' })).toBeVisible()
     await page.waitForLoadState('networkidle').catch(() => undefined)
     await isWithin(page)
+    await isAccessible(page)
+    // While one looks, the system goes over to the other colours, in which the next page comes.
+    colorScheme = colorScheme === 'light' ? 'dark' : 'light'
+    await page.emulateMedia({ colorScheme })
+    await expect(page.locator('html')).toHaveAttribute('data-theme', colorScheme)
     await isAccessible(page)
   }
   expect(complaints).toEqual([])

@@ -1,9 +1,15 @@
-// Messages byte by byte, by keyboard and by links; what else is found by typing; and whether a device is here.
+// Messages byte by byte, by keyboard and by links, onto the clipboard and as others would read them; what else is found by typing; and
+// whether a device is here.
+import { once } from 'node:events'
 import { expect, test } from '@playwright/test'
 import { isAccessible, signIn, site, truck, watch } from './people'
-import { PASSWORD } from './server'
+import { open, PASSWORD } from './server'
 
 const HOUR = 3_600_000
+/** Teltonika's own example: a login, and a packet of one record. */
+const IMEI = '356307042441013'
+const LOGIN = `000f${Buffer.from(IMEI).toString('hex')}`
+const PACKET = `000000000000003608010000016b40d8ea3001${'00'.repeat(15)}0105021503010101425e0f01f10000601a014e0000000000000000010000c7cf`
 
 test('a link to a message shows it when what was shown then has long passed', async ({ page }) => {
   const complaints = watch(page)
@@ -54,6 +60,44 @@ test('the keyboard goes from byte to byte, each marks its field, and all of them
   await expect(page.locator('[data-at]:focus')).toHaveCount(0)
   await page.keyboard.press('Shift+Tab')
   await expect(byte(0)).toBeFocused()
+  expect(complaints).toEqual([])
+})
+
+test('a message goes onto the clipboard as hex and as a vector, and is shown as another protocol reads it', async ({ page, context }) => {
+  const complaints = watch(page)
+  await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+  const socket = await open(process.env.AUTO ?? '')
+  for (const [message, answer] of [[LOGIN, '01'], [PACKET, '00000001']] as const) {
+    socket.write(Buffer.from(message, 'hex'))
+    const [bytes] = (await once(socket, 'data')) as [Buffer]
+    expect(bytes.toString('hex')).toBe(answer)
+  }
+  socket.destroy()
+  await signIn(page)
+  await expect.poll(async () => (await page.request.get(`${site()}/api/v1/devices/${IMEI}`)).status()).toBe(200)
+  await page.goto(`${site()}/devices/${IMEI}/raw?way=in`)
+  await page.getByRole('listbox', { name: 'Messages' }).getByRole('option').filter({ hasText: '66 B' }).click()
+  const fields = page.getByRole('region', { name: 'Fields' })
+  const codec = fields.getByRole('row').filter({ hasText: 'codec' }).first()
+  await expect(codec).toBeVisible()
+  const clipboard = () => page.evaluate(() => navigator.clipboard.readText())
+  await page.getByRole('button', { name: 'Copy Hex', exact: true }).click()
+  await expect.poll(clipboard).toBe(PACKET)
+  await page.getByRole('button', { name: /as vector$/i }).click()
+  await expect.poll(clipboard).toContain(`> ${PACKET}\n`)
+  // What came before it in the conversation is part of it, and what is mostly text is written as text.
+  const [login, , record, reply, ...rest] = (await clipboard()).split('\n')
+  expect([login, reply, rest]).toEqual([`> "\\x00\\x0f${IMEI}"`, '< 00000001', ['']])
+  expect(record).toMatch(/^= \{.*"time":"2019-06-10T10:04:46/)
+
+  const as = page.getByLabel('Decode as')
+  await as.selectOption('gt06')
+  await expect(fields.getByRole('alert')).toHaveText('⚠ header at byte 0: expected 78 78 or 79 79')
+  await expect(codec).toHaveCount(0)
+  await isAccessible(page)
+  await as.selectOption('teltonika')
+  await expect(codec).toBeVisible()
+  await expect(fields.getByRole('alert')).toHaveCount(0)
   expect(complaints).toEqual([])
 })
 

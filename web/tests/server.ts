@@ -11,7 +11,8 @@ import { preview } from 'vite'
 export const PASSWORD = 'a password of tests'
 const START_MS = 60_000
 
-const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
+/** The server, which is also the fleet that is simulated. */
+export const binary = process.env.TEST_SERVER ?? '../target/debug/odograph'
 
 export interface Served {
   /** By what listens there. */

@@ -1,8 +1,20 @@
 // Who was not understood becomes a device. After the other pages: they count the fleet.
-import { expect, test } from '@playwright/test'
+import { expect, test, type Locator, type Page } from '@playwright/test'
 import { isAccessible, signIn, site, watch } from './people'
 import { knock } from './server'
 import { lately, records } from './stored'
+
+/** The dialog in which whoever said this gets a name. */
+async function named(page: Page, said: string): Promise<Locator> {
+  await page.goto(`${site()}/unidentified`)
+  const row = page.getByRole('row').filter({ hasText: said })
+  await expect(async () => {
+    await page.getByRole('button', { name: 'Look again' }).click()
+    await expect(row).toBeVisible({ timeout: 1000 })
+  }).toPass()
+  await row.getByRole('button', { name: 'Name…' }).click()
+  return page.getByRole('dialog')
+}
 
 const two = (value: number) => String(value).padStart(2, '0')
 
@@ -13,14 +25,7 @@ test('a connection that nobody understood becomes a device by the dialog', async
   // A modem that says hello for its tracker, which does not say who it is.
   await knock(`CONNECT 9600\r\n#SD#${day};${time};4830.0000;N;00959.0000;E;50;90;400;9\r\n`)
   await signIn(page)
-  await page.goto(`${site()}/unidentified`)
-  const row = page.getByRole('row').filter({ hasText: 'CONNECT 9600' })
-  await expect(async () => {
-    await page.getByRole('button', { name: 'Look again' }).click()
-    await expect(row).toBeVisible({ timeout: 1000 })
-  }).toPass()
-  await row.getByRole('button', { name: 'Name…' }).click()
-  const dialog = page.getByRole('dialog')
+  const dialog = await named(page, 'CONNECT 9600')
   await dialog.getByLabel('Protocol').selectOption('wialon')
   await dialog.getByLabel(/^Device/).fill('350000000009999')
   await dialog.getByRole('button', { name: 'Try' }).click()
@@ -30,7 +35,7 @@ test('a connection that nobody understood becomes a device by the dialog', async
   await expect(dialog.getByRole('status')).toHaveText('1 records in 2 messages, of: 350000000009999')
   await isAccessible(page)
   await dialog.getByRole('button', { name: 'Close' }).click()
-  await expect(row).toContainText('Named wialon')
+  await expect(page.getByRole('row').filter({ hasText: 'CONNECT 9600' })).toContainText('Named wialon')
   await expect.poll(async () => (await records(page, '350000000009999')).length).toBe(1)
   await page.goto(`${site()}/devices/350000000009999?${lately()}`)
   await expect(page.getByRole('heading', { name: '350000000009999' })).toBeVisible()
@@ -56,14 +61,7 @@ test('two alarms of one moment are both on the strip', async ({ page }) => {
 
 test('text that is selected out of a dialog keeps it open, and a press beside it closes it', async ({ page }) => {
   await signIn(page)
-  await page.goto(`${site()}/unidentified`)
-  const row = page.getByRole('row').filter({ hasText: 'is anybody there' })
-  await expect(async () => {
-    await page.getByRole('button', { name: 'Look again' }).click()
-    await expect(row).toBeVisible({ timeout: 1000 })
-  }).toPass()
-  await row.getByRole('button', { name: 'Name…' }).click()
-  const dialog = page.getByRole('dialog')
+  const dialog = await named(page, 'is anybody there')
   const field = dialog.getByLabel(/^Device/)
   await field.fill('350000000009998')
   const box = await field.boundingBox()

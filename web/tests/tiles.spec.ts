@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { expect, test, type Page } from '@playwright/test'
 import { archive, picture, vectorTile, type Feature } from './archive'
 import { isAccessible } from './people'
+import { pixels } from './pixels'
 import { PASSWORD, serve, type Served } from './server'
 
 const VIOLET = [150, 70, 200]
@@ -73,13 +74,7 @@ async function colour(page: Page, longitude: number): Promise<number[]> {
   const box = await page.locator('.maplibregl-canvas').boundingBox()
   if (!box) return []
   const clip = { x: Math.round(box.x + box.width / 2 + (longitude / 360) * 512 * 2 ** 2), y: Math.round(box.y + box.height / 2), width: 1, height: 1 }
-  const seen = (await page.screenshot({ clip })).toString('base64')
-  return page.evaluate(async (base64) => {
-    const picture = await createImageBitmap(new Blob([Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0))]))
-    const pen = new OffscreenCanvas(1, 1).getContext('2d')
-    pen?.drawImage(picture, 0, 0)
-    return [...(pen?.getImageData(0, 0, 1, 1).data ?? [])].slice(0, 3)
-  }, seen)
+  return (await pixels(page, clip))[0] ?? []
 }
 
 async function isColoured(page: Page, longitude: number, expected: number[]): Promise<void> {

@@ -136,6 +136,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_each_code_of_a_trouble_means_is_described() {
+        let description: serde_json::Value = serde_json::from_str(&description()).unwrap();
+        let schema = &description["components"]["schemas"]["TroubleCode"];
+        let codes: Vec<_> = schema["enum"].as_array().unwrap().iter().filter_map(serde_json::Value::as_str).collect();
+        let listed = schema["description"].as_str().unwrap().lines().filter_map(|line| line.strip_prefix("- `"));
+        let listed: Vec<_> = listed.filter_map(|line| Some(line.split_once("`: ")?.0)).collect();
+        assert_eq!(listed, codes);
+        assert!(codes.contains(&"table_broken"), "{codes:?}");
+    }
+
     /// The description that others generate clients from. `UPDATE=1 cargo test -p odograph-api` writes it anew.
     #[test]
     fn the_description_is_the_one_that_clients_are_generated_from() {

@@ -25,11 +25,14 @@ pub use groups::GroupNumbers;
 pub use listeners::{ListenerList, ListenerSeen, ListenerSocket, ListenerStanding, ListenerState, OtherListener};
 pub use problem::{Code, Problem};
 pub use server::{
-    Attribute, CommandType, Decode, Direction, Erased, ErasedLoad, Frames, MapFile, NameAs, NameRequest, Output, Page,
-    Place, RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, Via, Written,
+    Attribute, CommandType, Decode, DecodeError, Decoded, DecodedField, Direction, Erased, ErasedLoad, Frame,
+    FrameKind, Frames, Guess, MapFile, NameAs, NameRequest, Output, Page, Place, RecordFormat, Records, Server, Sql,
+    SqlFormat, Stray, StrayQuery, ToldCommand, ToldProtocol, ToldSetting, Via, Written,
 };
 pub use stream::READING_THREADS_MAX;
-pub use system::{DiskSize, Installation, JournalDay, JournalSize, System, TableSize, Trouble};
+pub use system::{
+    DiskSize, Installation, JournalDay, JournalSize, Lately, NumberLately, System, TableSize, Trouble, TroubleCode,
+};
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -90,6 +93,7 @@ impl Api {
                 Code::Unavailable,
                 "the catalog of users and devices cannot be reached yet: the server's log says why",
             )
+            .retry_after(problem::CATALOG_AGAIN)
         };
         self.catalog.get().ok_or_else(not_yet)
     }

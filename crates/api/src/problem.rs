@@ -135,16 +135,31 @@ impl Problem {
 
     /// What nobody who asks can do anything about: they read that much, the log has the rest.
     pub fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            text = format!("{text}: {cause}");
-            source = cause.source();
-        }
-        tracing::error!("a request failed: {text}");
+        tracing::error!("a request failed: {}", in_full(error));
         Self::new(Code::Internal, "the server's log says more")
     }
+
+    /// The catalog's database is away: that is no flaw, and whoever asks comes again.
+    fn without_catalog(error: &Error) -> Self {
+        tracing::warn!("a request finds no catalog: {}", in_full(error));
+        let what = "the catalog of users and devices cannot be reached just now: try again in some seconds";
+        Self::new(Code::Unavailable, what).retry_after(CATALOG_AGAIN)
+    }
 }
+
+/// An error with all of its causes.
+fn in_full(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
+/// When to ask again for what a catalog says that is away.
+pub(crate) const CATALOG_AGAIN: Duration = Duration::from_secs(5);
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
@@ -180,6 +195,7 @@ impl From<Error> for Problem {
                 return Self::new(Code::TooMany, error.to_string()).retry_after(*retry_after);
             }
             Error::Busy => return Self::new(Code::TooMany, error.to_string()).retry_after(Duration::from_secs(1)),
+            _ if error.may_pass() => return Self::without_catalog(&error),
             _ => return Self::internal(&error),
         };
         Self::new(code, error.to_string())
@@ -199,5 +215,27 @@ impl From<LoginError> for Problem {
             _ => return Self::internal(&error),
         };
         Self::new(code, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_catalog_that_is_away_is_no_flaw_and_whoever_asks_comes_again() {
+        let nowhere = "postgres://nobody@localhost/none?host=/nowhere/at/all";
+        let error = odograph_catalog::is_vacant(nowhere).await.expect_err("nobody answers there");
+        let problem = Problem::from(error);
+        assert!(!problem.to_json().contains("nowhere"), "{}", problem.to_json());
+        let response = problem.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "5");
+    }
+
+    #[test]
+    fn what_nobody_who_asks_can_mend_is_a_flaw() {
+        let error = Error::Damaged { column: "tags", reason: "is no JSON".to_owned() };
+        assert_eq!(Problem::from(error).code(), Code::Internal);
     }
 }

@@ -1,6 +1,7 @@
 //! What the rest of the process does for the API, which knows neither journal nor tables itself.
 
-use crate::{ListenerStanding, OtherListener, Problem, System};
+use crate::{Lately, ListenerStanding, OtherListener, Problem, System};
+use futures::future::BoxFuture;
 use odograph_catalog::{Device, Listener, ListenerTls, NewCommand};
 use odograph_model::{Record, Time};
 use odograph_sensors::Sensor;
@@ -28,12 +29,8 @@ pub trait Server: Send + Sync + 'static {
     /// When history cannot be read.
     fn page(&self, query: &Records, after: Option<Place>, limit: usize) -> Result<Page, Problem>;
 
-    /// A device's latest record, by its event time, if history has one.
-    ///
-    /// # Errors
-    ///
-    /// When history cannot be read.
-    fn latest(&self, tenant: &str, device: &str) -> Result<Option<Record>, Problem>;
+    /// A device's latest record, by its event time, if history has one: out of memory, whatever others ask of history.
+    fn latest(&self, tenant: &str, device: &str) -> Option<Record>;
 
     /// Writes what came from a device and what went to it, in the order in which it was kept.
     ///
@@ -43,7 +40,7 @@ pub trait Server: Send + Sync + 'static {
     fn frames(&self, query: &Frames, out: &mut dyn Output) -> Result<(), Problem>;
 
     /// The protocols, as `odograph protocols --json` shows them.
-    fn protocols(&self) -> serde_json::Value;
+    fn protocols(&self) -> Vec<ToldProtocol>;
 
     /// The protocol that a device speaks which is here now, by a connection over which commands can be sent.
     fn speaks(&self, tenant: &str, device: &str) -> Option<&'static str>;
@@ -63,7 +60,7 @@ pub trait Server: Send + Sync + 'static {
     /// # Errors
     ///
     /// When the request makes no sense. A message that is malformed is no error of the request.
-    fn decode(&self, request: &Decode) -> Result<Vec<serde_json::Value>, Problem>;
+    fn decode(&self, request: &Decode) -> Result<Vec<Decoded>, Problem>;
 
     /// Who was not understood.
     ///
@@ -91,7 +88,8 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// When the query is wrong or takes too much, or whoever asks has gone.
+    /// When the query is wrong or takes too much ([`Code::Unprocessable`](crate::Code::Unprocessable)), it does not come to its turn
+    /// ([`Code::TooMany`](crate::Code::TooMany)), history cannot be read, or whoever asks has gone.
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem>;
 
     /// What the whole server takes, as it was a moment ago.
@@ -107,6 +105,9 @@ pub trait Server: Send + Sync + 'static {
     ///
     /// Those of [`Server::system`].
     fn system_of(&self, tenant: &str) -> Result<System, Problem>;
+
+    /// The numbers of the last half an hour. Never takes its time.
+    fn lately(&self) -> Lately;
 
     /// Whether a listener can be one beside others that people made, and beside what this server has open. What can be written in several
     /// ways is put into one.
@@ -150,7 +151,54 @@ pub trait MapFile: Send + Sync + 'static {
     fn read(&self, from: u64, piece: &mut [u8]) -> io::Result<()>;
 }
 
+/// A protocol that is understood.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ToldProtocol {
+    /// Its short name, by which it is called everywhere else.
+    pub name: &'static str,
+    /// Its name for people.
+    pub title: &'static str,
+    /// Devices that speak it, for people.
+    pub devices: &'static str,
+    /// The port on which devices expect it.
+    pub port: u16,
+    /// How it travels: `tcp`, `udp`, `http`.
+    pub transports: Vec<&'static str>,
+    /// How far it can be trusted: `proven`, or `unverified` where parts are guesses.
+    pub maturity: &'static str,
+    /// The description it was written from.
+    pub source: &'static str,
+    /// Whether each message carries a checksum over all that matters.
+    pub checksum: bool,
+    /// Its settings, by listener or device.
+    pub settings: Vec<ToldSetting>,
+    /// The commands that it can encode.
+    pub commands: Vec<ToldCommand>,
+}
+
+/// A setting of a protocol.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ToldSetting {
+    /// Its name.
+    pub name: &'static str,
+    /// What values it takes, for people.
+    pub kind: String,
+    /// What it does, and what holds without it.
+    pub meaning: &'static str,
+}
+
 /// A command that a protocol can encode.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct ToldCommand {
+    /// Its name, the same for all makers where they agree.
+    pub name: &'static str,
+    /// Its attributes: names, with `?` behind those that may be left out.
+    pub attributes: Vec<&'static str>,
+    /// What it does.
+    pub meaning: &'static str,
+}
+
+/// A command that a device can be told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct CommandType {
     /// Its name, the same for all makers where they agree.
@@ -189,6 +237,11 @@ pub trait Output {
 
     /// Whether nobody reads it any more.
     fn is_gone(&self) -> bool;
+
+    /// Ends once nobody reads it any more; never, where that cannot be waited for.
+    fn gone(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
 }
 
 /// Which records.
@@ -206,6 +259,8 @@ pub struct Records {
     pub parameters: Vec<String>,
     /// What is computed of each and written besides.
     pub sensors: Vec<Sensor>,
+    /// Of each step of so many seconds, only those that show how it was; none: all.
+    pub thin: Option<u32>,
     /// How they are written.
     pub format: RecordFormat,
 }
@@ -315,6 +370,40 @@ pub enum Direction {
     Out,
 }
 
+/// Bytes that came from a device or went to it, as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+pub struct Frame {
+    /// When they were received or sent.
+    #[schema(value_type = String)]
+    pub time: Time,
+    /// The device's id.
+    pub device: String,
+    /// Which conversation: the place in the journal where it began.
+    pub stream: u64,
+    /// Their own place in the journal.
+    pub place: u64,
+    /// Which way they went.
+    pub direction: Direction,
+    /// What they are.
+    pub kind: FrameKind,
+    /// They themselves, as hex digits.
+    pub hex: String,
+}
+
+/// What bytes of a conversation are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum FrameKind {
+    /// A whole message from the device.
+    Frame,
+    /// From the device, and dropped to find the next message.
+    Skipped,
+    /// From the device, and no message when the conversation ended.
+    Remainder,
+    /// Sent to the device.
+    Sent,
+}
+
 /// Messages to be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, utoipa::ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -337,6 +426,50 @@ pub struct Decode {
     pub settings: std::collections::BTreeMap<String, String>,
     /// Whether every field that was read is shown.
     pub trace: bool,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Decoded {
+    /// Which of the messages it is: the first one is 1.
+    pub line: usize,
+    /// Each an object: `device`, `protocol`, `time`, and parameters by their names.
+    pub records: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// What a device that is accepted is answered, as hex digits.
+    pub replies: Vec<String>,
+    /// Whose it is, where that is known.
+    pub identity: Option<String>,
+    /// What is odd about it, for people.
+    pub notes: Vec<String>,
+    /// What is wrong with it, if something is.
+    pub error: Option<DecodeError>,
+    /// Every field that was read, in order, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<DecodedField>>,
+}
+
+/// What is wrong with a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DecodeError {
+    /// The field that could not be read.
+    pub field: String,
+    /// The place of its first byte; of the character, where the message was written wrongly.
+    pub at: usize,
+    /// What is wrong with it, for people.
+    pub reason: String,
+}
+
+/// A field of a message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct DecodedField {
+    /// Its name.
+    pub name: String,
+    /// The place of its first byte.
+    pub at: usize,
+    /// How many bytes it has.
+    pub length: usize,
+    /// What it says: a number, or text; bytes that are neither as hex digits.
+    pub value: serde_json::Value,
 }
 
 /// How messages are written.
@@ -434,6 +567,10 @@ pub struct Stray {
     pub is: Option<String>,
     /// Which protocols it could be, as far as this version knows.
     pub could_be: Vec<String>,
+    /// Why each of these, in the same order.
+    pub guesses: Vec<Guess>,
+    /// Why it can be none that this version knows, where that is so.
+    pub ruled_out: Option<String>,
     /// Bytes that are kept of it.
     pub bytes: u64,
     /// In how many pieces: a datagram each.
@@ -444,6 +581,15 @@ pub struct Stray {
     pub text: String,
     /// As what it was named since.
     pub named: Vec<String>,
+}
+
+/// A protocol that somebody could speak, or speaks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Guess {
+    /// Its name.
+    pub protocol: String,
+    /// Why: what agrees with its messages, and what proves it, or is missing for that.
+    pub reason: String,
 }
 
 /// What one of them is.

@@ -7,10 +7,11 @@ use axum::body::Body;
 use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream;
 use std::io;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Does something for a tenant on a thread that may wait, as many at a time as there may be.
 pub(crate) async fn waiting<T: Send + 'static>(
@@ -30,10 +31,10 @@ pub(crate) async fn waiting<T: Send + 'static>(
 
 /// A seat for whoever has something done, in which one tenant leaves room for all others. Where all are taken, one may become free soon.
 async fn seat(api: &Api, share: Share, tenant: &str) -> Result<Seat, Problem> {
-    let Share { of, max, tenant_max } = share;
+    let Share { of, max, tenant_max, patience } = share;
     let tenants = format!("{of} of {tenant}");
     let names = [(of.to_owned(), max), (tenants.clone(), tenant_max)];
-    if let Some(seat) = api.reading.take_soon(names, PATIENCE).await {
+    if let Some(seat) = api.reading.take_soon(names, patience).await {
         return Ok(seat);
     }
     metrics::counter!("odograph_api_seats_refused_total", "of" => of).increment(1);
@@ -54,6 +55,8 @@ pub(crate) struct Share {
     max: usize,
     /// Of these, such of one tenant.
     tenant_max: usize,
+    /// How long a seat is waited for.
+    patience: Duration,
 }
 
 /// What a streamed answer is.
@@ -74,9 +77,11 @@ pub(crate) async fn streamed(
 ) -> Result<Response, Problem> {
     let seat = seat(api, share, tenant).await?;
     let (sender, mut receiver) = mpsc::channel(PIECES);
+    // It goes with whoever asks, be it before the first byte.
+    let (asker, here) = watch::channel(());
     let api = api.clone();
     tokio::task::spawn_blocking(move || {
-        let mut out = Pieces { sender, pending: Vec::with_capacity(PIECE_BYTES) };
+        let mut out = Pieces { sender, pending: Vec::with_capacity(PIECE_BYTES), here };
         let made = make(&api, &mut out).and_then(|()| out.flush().map_err(|error| gone(&error)));
         if let Err(problem) = made {
             // An error here means that nobody reads it any more.
@@ -89,12 +94,12 @@ pub(crate) async fn streamed(
         Some(Ok(piece)) => Some(piece),
         None => None,
     };
-    let rest = stream::unfold((first, receiver), |(first, mut receiver)| async move {
+    let rest = stream::unfold((first, receiver, asker), |(first, mut receiver, asker)| async move {
         let piece = match first {
             Some(piece) => Ok(piece),
             None => receiver.recv().await?.map_err(|_| io::Error::other("the answer was cut short")),
         };
-        Some((piece, (None, receiver)))
+        Some((piece, (None, receiver, asker)))
     });
     let mut response =
         ([(CONTENT_TYPE, kind.media_type), (CACHE_CONTROL, "no-store")], Body::from_stream(rest)).into_response();
@@ -125,6 +130,7 @@ impl From<io::Error> for Problem {
 struct Pieces {
     sender: mpsc::Sender<Result<Bytes, Problem>>,
     pending: Vec<u8>,
+    here: watch::Receiver<()>,
 }
 
 impl Output for Pieces {
@@ -144,6 +150,11 @@ impl Output for Pieces {
     fn is_gone(&self) -> bool {
         self.sender.is_closed()
     }
+
+    fn gone(&self) -> BoxFuture<'static, ()> {
+        let mut here = self.here.clone();
+        Box::pin(async move { while here.changed().await.is_ok() {} })
+    }
 }
 
 /// One piece of an answer.
@@ -154,13 +165,14 @@ const PIECES: usize = 4;
 
 /// Records and frames, streamed: each has a thread, and reads the disk that devices wait for. How long one takes is up to whoever reads
 /// it; a tenant may have a dozen programs that take its history away.
-pub(crate) const DOWNLOADS: Share = Share { of: "downloads", max: 24, tenant_max: 12 };
+pub(crate) const DOWNLOADS: Share = Share { of: "downloads", max: 24, tenant_max: 12, patience: PATIENCE };
 
-/// Queries in SQL: each may take 512 MiB.
-pub(crate) const QUERIES: Share = Share { of: "queries", max: 8, tenant_max: 4 };
+/// Queries in SQL: each may take 512 MiB and a minute, and history answers four at a time, of all tenants together. A tenant has half of
+/// these turns, so that one alone, whatever it asks, leaves the others theirs. More than four wait for their turn there, in order.
+pub(crate) const QUERIES: Share = Share { of: "queries", max: 8, tenant_max: 2, patience: QUERY_PATIENCE };
 
 /// Answers that are made before they are sent, so that no reader draws them out: pages of the interface ask several at once.
-const WORKS: Share = Share { of: "answers", max: 32, tenant_max: 8 };
+const WORKS: Share = Share { of: "answers", max: 32, tenant_max: 8, patience: PATIENCE };
 
 /// Threads that may wait which these need in all: whoever runs the API must have so many for it.
 pub const READING_THREADS_MAX: usize =
@@ -169,6 +181,9 @@ pub const READING_THREADS_MAX: usize =
 /// How long a seat is waited for. Most answers take a fraction of it, so that programs of a tenant that ask more at once than it may
 /// have under way take turns, and are not refused.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The same for queries, which take longer: a page that shows ten of them at once has all of them in turn.
+const QUERY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// When to come again for a seat.
 const AGAIN: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! What the server takes and has left, for whoever runs it.
 
 use serde::Serialize;
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 
 /// What the server takes, as it was a moment ago.
@@ -41,13 +42,62 @@ pub struct Installation {
 /// Something that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Trouble {
-    /// Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), a `file` of it, or a `listener`.
+    /// Of which kind it is: programs go by this.
+    pub code: TroubleCode,
+    /// Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), a `file` of it, a `listener`, or the `server` as
+    /// a whole.
     pub part: String,
     /// Whose table it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
     /// What is wrong, and where.
     pub what: String,
+}
+
+/// Of which kind a trouble is. A code stays what it is; a later version may have more of them.
+///
+/// - `history_stuck`: history does not get on. The journal keeps what devices send.
+/// - `table_broken`: a table of history cannot be opened. What comes for it waits in the journal.
+/// - `table_incomplete`: a table of history lacks what it had, because an older copy was put in its place.
+/// - `file_damaged`: a file of history is damaged.
+/// - `history_lacks`: history lacks a stretch of the journal, which was damaged, or gone, when it was to be read.
+/// - `catalog_unwritable`: nothing can be changed that people decide, because the catalog's database writes nothing.
+/// - `budget_near`: history is so far behind that the journal's disk budget will soon force out what it needs.
+/// - `budget_forced`: the journal's disk budget forced out what history had not read.
+/// - `quota_near`: a tenant comes near a quota.
+/// - `quota_reached`: a tenant has reached a quota, and devices of it are refused.
+/// - `erasures_unread`: it cannot be read what was ordered to be erased.
+/// - `clock_ahead`: the clock is so far ahead that nothing goes for being old.
+/// - `listener_failed`: a listener is to be open, and cannot be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleCode {
+    /// History does not get on.
+    HistoryStuck,
+    /// A table of history cannot be opened.
+    TableBroken,
+    /// A table of history lacks what it had.
+    TableIncomplete,
+    /// A file of history is damaged.
+    FileDamaged,
+    /// History lacks a stretch of the journal.
+    HistoryLacks,
+    /// Nothing can be changed that people decide.
+    CatalogUnwritable,
+    /// The journal's disk budget will soon force out what history needs.
+    BudgetNear,
+    /// The journal's disk budget forced out what history had not read.
+    BudgetForced,
+    /// A tenant comes near a quota.
+    QuotaNear,
+    /// A tenant has reached a quota.
+    QuotaReached,
+    /// It cannot be read what was ordered to be erased.
+    ErasuresUnread,
+    /// The clock is too far ahead to be believed.
+    ClockAhead,
+    /// A listener is to be open, and cannot be.
+    ListenerFailed,
 }
 
 /// A disk.
@@ -57,8 +107,12 @@ pub struct DiskSize {
     pub free_bytes: u64,
     /// Bytes of all of it.
     pub total_bytes: u64,
-    /// An estimate of the journal alone: in how many days it is full if so much came each day as the journal takes in, and nothing went.
-    /// History comes besides, and what retention gives up makes room. Nothing where `bytes_per_day` is not known, or is 0.
+    /// For how long the server has watched how full it gets, in seconds: seven days at most. It begins anew with each start.
+    pub watched_s: u64,
+    /// How many bytes more it holds after a day, on average over that time: all that came to journal, history and whatever else is on
+    /// it, without what went. Less than nothing where more went. Nothing before it was watched for a day: an hour says little about a day.
+    pub lost_bytes_per_day: Option<i64>,
+    /// In how many days it is full if it goes on so. Nothing where that is not known, or where it does not get fuller.
     pub days_left: Option<u64>,
 }
 
@@ -93,4 +147,25 @@ pub struct TableSize {
     pub table: String,
     /// Bytes of its files.
     pub bytes: u64,
+}
+
+/// What was lately, as far as the page of the system draws lines of it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
+pub struct Lately {
+    /// When it was looked at, in milliseconds since 1970 UTC: every ten seconds of the last half an hour that the server has served, the
+    /// oldest first.
+    pub times: Vec<i64>,
+    /// What was seen then.
+    pub numbers: Vec<NumberLately>,
+}
+
+/// A number of `/metrics`, as it was.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct NumberLately {
+    /// Its name there.
+    pub name: String,
+    /// The labels by which those were chosen that are meant. Without any, it is all of that name, added up.
+    pub labels: BTreeMap<String, String>,
+    /// What it was at each of the times. A counter begins anew with the server, and so does the list.
+    pub values: Vec<f64>,
 }

@@ -60,6 +60,8 @@ pub enum Actor {
         id: String,
         /// Its name.
         name: String,
+        /// The tenant that the token belongs to, which is not always the one that is asked about.
+        tenant: String,
     },
     /// Whoever owns the data folder: by the control socket, or a command that opens the folder itself.
     Owner,
@@ -143,6 +145,14 @@ impl Access {
     /// Fails unless tenants may be managed.
     pub fn needs_system(&self) -> Result<(), Error> {
         self.has(self.system, Needed::System)
+    }
+
+    /// The tenant that whoever asks belongs to, whichever one they have entered. The owner of the data folder belongs to each.
+    pub(crate) fn home(&self) -> &str {
+        match &self.actor {
+            Actor::User { tenant, .. } | Actor::Token { tenant, .. } => tenant,
+            Actor::Owner | Actor::Server => &self.scope.tenant,
+        }
     }
 
     /// The id of the user and of the session, where a user asks in the user's own tenant.

@@ -43,6 +43,14 @@ impl Catalog {
         Ok(generated)
     }
 
+    /// Whether this is the password of the user that there is from the start: not where the user is no more.
+    pub async fn is_admin_password(&self, password: &str) -> Result<bool, Error> {
+        let kept = Sql::new("SELECT password FROM users WHERE login = $1").bind(ADMIN.to_owned());
+        let row = kept.row(self.inner().database.reader()).await?;
+        let Some(hash) = row.map_or(Ok(None), |row| row.text_or_none("password"))? else { return Ok(false) };
+        self.inner().passwords.verify(password, Some(&hash)).await
+    }
+
     /// Makes a tenant that the configuration names, unless it is there. Says whether it was made.
     pub async fn ensure_tenant(&self, tenant: &str) -> Result<bool, Error> {
         bounds::id("tenant", tenant)?;

@@ -4,6 +4,8 @@ use crate::Error;
 
 /// Characters of an id: of a tenant, a device, a login.
 pub const ID_CHARS_MAX: usize = 64;
+/// Bytes of a tenant's id: history has a folder for each tenant, whose name has `x.` and two digits for each byte, and 255 bytes at most.
+pub const TENANT_ID_BYTES_MAX: usize = 126;
 /// Characters of a name that people gave something.
 pub const NAME_CHARS_MAX: usize = 200;
 /// Characters of a remark.
@@ -16,8 +18,12 @@ pub const PASSWORD_BYTES_MAX: usize = 256;
 pub const GROUPS_OF_ACCESS_MAX: usize = 100;
 /// Users of a tenant.
 pub const USERS_MAX: i64 = 10_000;
-/// Tokens of a tenant that are not revoked.
+/// Tokens of a tenant that hold.
 pub const TOKENS_MAX: i64 = 1_000;
+/// Tokens of a tenant that are kept after they have ended: the latest ones. A list has all of them.
+pub const TOKENS_KEPT_MAX: i64 = 1_000;
+/// How long they are kept, in milliseconds: 90 days.
+pub const TOKENS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
 /// Sessions of a user: one more ends the oldest.
 pub const SESSIONS_MAX: i64 = 32;
 /// Tenants.
@@ -42,6 +48,8 @@ pub const ATTRIBUTES_MAX: usize = 64;
 pub const ATTRIBUTES_BYTES_MAX: usize = 16 * 1024;
 /// Devices in one page of a list.
 pub const DEVICE_PAGE_MAX: u32 = 1_000;
+/// Bytes of a page of devices, or of the audit log: where much is kept of each, the page ends earlier.
+pub const PAGE_BYTES_MAX: usize = 4 << 20;
 /// Characters that are searched for.
 pub const SEARCH_CHARS_MAX: usize = 200;
 /// Rows of one import.
@@ -129,11 +137,26 @@ pub fn check_id(field: &'static str, text: &str) -> Result<(), Error> {
     id(field, text)
 }
 
+/// A tenant's id that history can have a folder for. Of one that is longer, it could keep nothing.
+///
+/// # Errors
+///
+/// When it is too long.
+pub fn check_tenant_length(field: &'static str, text: &str) -> Result<(), Error> {
+    let bytes = text.len();
+    if bytes > TENANT_ID_BYTES_MAX {
+        let most = format!("at most {TENANT_ID_BYTES_MAX} are possible: history has a folder of that name");
+        return Err(Error::invalid(field, format!("has {bytes} bytes, {most}")));
+    }
+    Ok(())
+}
+
 /// A new tenant's id, which folders and addresses are made of. Those that were made before this was held stay as they are.
 pub(crate) fn folder(field: &'static str, text: &str) -> Result<(), Error> {
     if matches!(text, "." | "..") {
         return Err(Error::invalid(field, "means another folder"));
     }
+    check_tenant_length(field, text)?;
     match text.chars().find(|c| matches!(c, '/' | '\\')) {
         Some(odd) => Err(Error::invalid(field, format!("has {odd} in it, which is between folders"))),
         None => Ok(()),
@@ -271,6 +294,16 @@ mod tests {
         check(folder("id", ".."), "id: means another folder");
         check(folder("id", "a/b"), "id: has / in it, which is between folders");
         check(folder("id", "..\\b"), "id: has \\ in it, which is between folders");
+    }
+
+    #[test]
+    fn a_tenant_is_called_what_a_folder_can_be_called() {
+        for longest in ["x".repeat(ID_CHARS_MAX), "Ж".repeat(63), "北".repeat(42)] {
+            check(folder("id", &longest), "");
+        }
+        let why = "at most 126 are possible: history has a folder of that name";
+        check(folder("id", &"Ж".repeat(64)), &format!("id: has 128 bytes, {why}"));
+        check(folder("id", &"北".repeat(43)), &format!("id: has 129 bytes, {why}"));
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::changing::Changing;
 use crate::database::Database;
 use crate::failures::Failures;
 use crate::kept_out::KeptOutNow;
+use crate::left::HasHistory;
 use crate::passwords::Passwords;
 use crate::scoped::Scoped;
 use crate::sql::Sql;
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     /// Counts the changes of listeners by this process.
     listeners: watch::Sender<u64>,
     pub(crate) kept_out: OnceLock<KeptOutNow>,
+    pub(crate) history: OnceLock<HasHistory>,
 }
 
 impl Catalog {
@@ -50,7 +52,7 @@ impl Catalog {
         let (passwords, failures) = (Passwords::new(rng.clone()), Mutex::new(Failures::new()));
         let (visits, changing) = (Mutex::new(Visits::new()), Mutex::new(Changing::new()));
         let (changes, commands, listeners) = (watch::Sender::new(0), watch::Sender::new(0), watch::Sender::new(0));
-        let kept_out = OnceLock::new();
+        let (kept_out, history) = (OnceLock::new(), OnceLock::new());
         Ok(Self {
             inner: Arc::new(Inner {
                 database,
@@ -64,6 +66,7 @@ impl Catalog {
                 commands,
                 listeners,
                 kept_out,
+                history,
             }),
         })
     }

@@ -47,7 +47,7 @@ mod tests {
     const NOW: Duration = Duration::from_secs(1000);
 
     fn token(id: &str) -> Actor {
-        Actor::Token { id: id.into(), name: "reports".into() }
+        Actor::Token { id: id.into(), name: "reports".into(), tenant: "north".into() }
     }
 
     #[test]

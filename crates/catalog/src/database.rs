@@ -20,8 +20,10 @@ use crate::{Error, carry};
 const SQLITE_READERS: u32 = 4;
 /// Connections to PostgreSQL.
 const POSTGRES_CONNECTIONS: u32 = 16;
-/// How long somebody waits for a connection before the database counts as out of reach.
-const CONNECTION_PATIENCE: Duration = Duration::from_secs(30);
+/// How long somebody waits for a connection to SQLite's file: whoever writes waits for all who came before, and a list takes its time.
+const SQLITE_PATIENCE: Duration = Duration::from_secs(30);
+/// How long somebody waits for a connection to PostgreSQL before it counts as out of reach: people look at a page meanwhile.
+const POSTGRES_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Connections to the database.
 pub(crate) struct Database {
@@ -158,7 +160,7 @@ async fn sqlite(path: &str) -> Result<Database, Error> {
     try_out_sqlite(&options).await?;
     // Not pinged before it is used, and not replaced for its age: it is a file.
     let pool = || {
-        let pool = AnyPoolOptions::new().acquire_timeout(CONNECTION_PATIENCE).test_before_acquire(false);
+        let pool = AnyPoolOptions::new().acquire_timeout(SQLITE_PATIENCE).test_before_acquire(false);
         pool.idle_timeout(None).max_lifetime(None)
     };
     let standing = Arc::new(Standing::default());
@@ -237,7 +239,7 @@ fn escaped(byte: u8) -> String {
 async fn postgres(url: &str) -> Result<Database, Error> {
     let options = options(url)?;
     try_out(&options, "SELECT 1").await.map_err(opening)?;
-    let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(CONNECTION_PATIENCE);
+    let pool = AnyPoolOptions::new().max_connections(POSTGRES_CONNECTIONS).acquire_timeout(POSTGRES_PATIENCE);
     let pool = pool.connect_lazy_with(options);
     Ok(Database { write: pool.clone(), read: pool, kind: Kind::Postgres, standing: Arc::default() })
 }

@@ -115,6 +115,19 @@ impl Error {
         error.code().is_some_and(|code| BROKEN_FILE.contains(&&*code))
     }
 
+    /// Whether the database is away, or has too much to do, so that the same may be done a moment later.
+    pub fn may_pass(&self) -> bool {
+        let Self::Database { source, .. } = self else { return false };
+        match source {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+            sqlx::Error::Database(error) => {
+                let code = error.code().unwrap_or_default();
+                NOT_NOW.contains(&&*code) || is_of_connection(&code)
+            }
+            _ => false,
+        }
+    }
+
     /// Whether it is of the thing that was asked about, and whoever asks about another one can go on: a row that holds what cannot be
     /// read, or that the database does not take. It fails the same way when it is tried again.
     pub fn is_of_one(&self) -> bool {
@@ -137,6 +150,15 @@ impl Error {
 fn is_data(code: &str) -> bool {
     code.len() == 5 && code.starts_with("22")
 }
+
+/// Whether it is one of PostgreSQL's "connection exceptions".
+fn is_of_connection(code: &str) -> bool {
+    code.len() == 5 && code.starts_with("08")
+}
+
+/// Others are in the way, or the server begins or ends: `SQLITE_BUSY`, also while it is recovered and of a snapshot; PostgreSQL's
+/// `serialization_failure`, `deadlock_detected`, `too_many_connections`, `admin_shutdown`, `crash_shutdown` and `cannot_connect_now`.
+const NOT_NOW: [&str; 9] = ["5", "261", "517", "40001", "40P01", "53300", "57P01", "57P02", "57P03"];
 
 /// SQLite's codes for a file that is malformed, and for one that is no database.
 const BROKEN_FILE: [&str; 2] = ["11", "26"];
@@ -237,4 +259,60 @@ pub enum LoginError {
     /// The catalog.
     #[error(transparent)]
     Catalog(#[from] Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::borrow::Cow;
+    use std::error::Error as StdError;
+
+    /// What a database says, by its code.
+    #[derive(Debug, thiserror::Error)]
+    #[error("{0}")]
+    struct Said(&'static str);
+
+    impl sqlx::error::DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn StdError + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn StdError + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> sqlx::error::ErrorKind {
+            sqlx::error::ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_away_or_busy_is_asked_again_and_other_faults_stay() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        for away in [sqlx::Error::Io(refused), sqlx::Error::PoolTimedOut, sqlx::Error::PoolClosed] {
+            assert!(Error::reading(away).may_pass());
+        }
+        let said = |code| Error::writing(sqlx::Error::Database(Box::new(Said(code)))).may_pass();
+        for code in ["5", "517", "08006", "08001", "40001", "53300", "57P01", "57P03"] {
+            assert!(said(code), "{code}");
+        }
+        // Among them PostgreSQL's `insufficient_privilege` and `undefined_table`, and SQLite's `SQLITE_CORRUPT`.
+        for code in ["42501", "42P01", "11", "10", "1", ""] {
+            assert!(!said(code), "{code}");
+        }
+        assert!(!Error::reading(sqlx::Error::RowNotFound).may_pass());
+        assert!(!Error::Busy.may_pass(), "that is no fault of the database");
+    }
 }

@@ -98,6 +98,21 @@ impl Catalog {
         }
     }
 
+    /// Gives tenant and id of all devices that were deleted and are not there again. One that has not come into the catalog yet is none
+    /// of them.
+    pub async fn removed(&self, mut each: impl FnMut(String, String)) -> Result<(), Error> {
+        let mut after = (String::new(), String::new());
+        loop {
+            let (tenant, id) = after;
+            let rows = Sql::new(REMOVED).bind(tenant).bind(id).bind(ROWS).rows(self.inner().database.reader()).await?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            after = (last.text("tenant")?, last.text("id")?);
+            for row in &rows {
+                each(row.text("tenant")?, row.text("id")?);
+            }
+        }
+    }
+
     /// Follows what changes from now on.
     pub async fn changes(&self) -> Result<Changes, Error> {
         let here = self.inner().watch_changes();
@@ -198,5 +213,9 @@ impl DeviceBinding {
         })
     }
 }
+
+const REMOVED: &str = "SELECT tenant, id FROM devices_removed WHERE (tenant, id) > ($1, $2) AND NOT EXISTS \
+    (SELECT 1 FROM devices WHERE devices.tenant = devices_removed.tenant AND devices.id = devices_removed.id) \
+    ORDER BY tenant, id LIMIT $3";
 
 const BINDINGS: &str = "SELECT tenant, id, ids, name, device_group, protocol, settings, state, revision FROM devices";

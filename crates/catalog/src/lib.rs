@@ -32,6 +32,7 @@ mod failures;
 mod follow;
 mod kept;
 mod kept_out;
+mod left;
 mod listeners;
 mod passwords;
 mod queue;

@@ -40,8 +40,7 @@ impl Catalog {
                 continue;
             }
             let (within, now) = (self.within(&access), self.inner().clock.now());
-            let holds = |token: &Token| token.revoked.is_none() && token.expires.is_none_or(|expires| expires > now);
-            let tokens = within.tokens().await?.into_iter().filter(holds);
+            let tokens = within.tokens().await?.into_iter().filter(|token| token.holds(now));
             all.tokens.extend(tokens.map(|token| (id.clone(), token)));
             let users = within.users().await?.into_iter().filter(|user| user.disabled.is_none());
             all.users.extend(users.map(|user| (id.clone(), user)));

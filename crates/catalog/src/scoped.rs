@@ -57,6 +57,15 @@ impl<'c> Scoped<'c> {
         self.checked(statement).rows(self.catalog.database.reader()).await
     }
 
+    /// The first rows, with so many bytes of text at most, and whether there are more.
+    pub(crate) async fn rows_within(
+        &self,
+        statement: Statement,
+        bytes_max: usize,
+    ) -> Result<(Vec<AnyRow>, bool), Error> {
+        self.checked(statement).rows_within(self.catalog.database.reader(), bytes_max).await
+    }
+
     pub(crate) async fn row(&self, statement: Statement) -> Result<Option<AnyRow>, Error> {
         self.checked(statement).row(self.catalog.database.reader()).await
     }

@@ -194,7 +194,7 @@ fn access_of(row: &AnyRow) -> Result<Access, Error> {
         Some(login) => {
             Actor::User { id: row.text("account")?, login, tenant: tenant.clone(), session: row.text("id")? }
         }
-        None => Actor::Token { id: row.text("id")?, name: row.text("name")? },
+        None => Actor::Token { id: row.text("id")?, name: row.text("name")?, tenant: tenant.clone() },
     };
     let scope = Scope { tenant, groups: row.parsed_or_none("only_groups")? };
     Ok(Access { actor, scope, role: row.named("role", Role::from_name)?, system: row.flag("system")?, peer: None })

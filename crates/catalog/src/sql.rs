@@ -2,6 +2,7 @@
 //!
 //! Text can only be added as `&'static str`: what somebody sent can become an argument, never a part of a statement.
 
+use futures::TryStreamExt as _;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sqlx::any::{AnyArguments, AnyRow};
@@ -61,6 +62,25 @@ impl Sql {
         self.query().fetch_all(on).await.map_err(Error::reading)
     }
 
+    /// The first rows, with so many bytes of text at most, but one in any case. Says whether there are more. What is behind them is not
+    /// read into memory.
+    pub(crate) async fn rows_within<'e, E: Executor<'e, Database = Any>>(
+        self,
+        on: E,
+        bytes_max: usize,
+    ) -> Result<(Vec<AnyRow>, bool), Error> {
+        let (mut some, mut bytes) = (Vec::new(), 0);
+        let mut rows = self.query().fetch(on);
+        while let Some(row) = rows.try_next().await.map_err(Error::reading)? {
+            bytes += text_bytes(&row);
+            if bytes > bytes_max && !some.is_empty() {
+                return Ok((some, true));
+            }
+            some.push(row);
+        }
+        Ok((some, false))
+    }
+
     pub(crate) async fn row<'e, E: Executor<'e, Database = Any>>(self, on: E) -> Result<Option<AnyRow>, Error> {
         self.query().fetch_optional(on).await.map_err(Error::reading)
     }
@@ -70,6 +90,13 @@ impl Sql {
         let done = self.query().execute(on).await.map_err(Error::writing)?;
         Ok(i64::try_from(done.rows_affected()).unwrap_or(i64::MAX))
     }
+}
+
+/// How many bytes of text a row has.
+fn text_bytes(row: &AnyRow) -> usize {
+    // A number is none, and takes little.
+    let texts = (0..row.len()).filter_map(|column| row.try_get::<Option<&str>, _>(column).ok().flatten());
+    texts.map(str::len).sum()
 }
 
 /// What a row holds.

@@ -50,6 +50,9 @@ pub struct NewTenant {
     /// How much it may have.
     #[serde(default)]
     pub quotas: Quotas,
+    /// Whether it has what was sent to a tenant of this id that was deleted. Where there is some, it is not made else.
+    #[serde(default)]
+    pub adopt: bool,
 }
 
 /// What becomes different of a tenant.
@@ -101,9 +104,16 @@ impl<'c> Tenants<'c> {
 
     /// Makes one.
     pub async fn create(&self, new: NewTenant) -> Result<Tenant, Error> {
+        self.scoped.access().needs_system()?;
         bounds::id("id", &new.id)?;
         bounds::folder("id", &new.id)?;
-        self.scoped.catalog().refuse_kept_out_tenant(&new.id)?;
+        let catalog = self.scoped.catalog();
+        catalog.refuse_kept_out_tenant(&new.id)?;
+        let is_known = one(&new.id).row(catalog.database.reader()).await?.is_some();
+        // Before anything is written, because whoever has history may take its time.
+        if !new.adopt && !is_known {
+            catalog.refuse_history_of(&new.id).await?;
+        }
         let name = if new.name.is_empty() { new.id.clone() } else { new.name };
         let mut change = self.change().await?;
         let now = change.now();
@@ -121,13 +131,29 @@ impl<'c> Tenants<'c> {
     pub async fn update(&self, id: &str, to: TenantChange) -> Result<Tenant, Error> {
         self.is_visible(id)?;
         let mut change = self.change().await?;
-        if to.disabled == Some(true) && id == self.scoped.tenant() {
-            return Err(Error::conflict("you are in this tenant, and would lock yourself out"));
+        if to.disabled == Some(true) {
+            self.refuse_to_lock_out(&mut change, id).await?;
         }
         let (was, tenant) = to.apply(&mut change, id).await?;
         change.audit("tenant.update", (KIND, id), Some(shown(&was)), Some(shown(&tenant))).await?;
         change.commit().await?;
         Ok(tenant)
+    }
+
+    /// Refuses to disable the tenant of whoever asks, or that of all who could enable it again.
+    async fn refuse_to_lock_out(&self, change: &mut Change<'_>, id: &str) -> Result<(), Error> {
+        if id == self.scoped.access().home() {
+            return Err(Error::conflict("you are in this tenant, and would lock yourself out"));
+        }
+        let rows = Sql::new(WHERE_MANAGERS_ARE).rows(&mut **change.across_tenants()).await?;
+        let homes: Result<Vec<String>, Error> = rows.iter().map(|row| row.text("tenant")).collect();
+        if homes? == [id] {
+            return Err(Error::conflict(format!(
+                "nobody could manage tenants any more: all users who may and can sign in are in the tenant {id}. Give somebody in \
+                 another tenant the right first"
+            )));
+        }
+        Ok(())
     }
 
     /// Deletes one that has no devices any more, with all else that the catalog has of it. It must have been disabled before, so that
@@ -233,6 +259,10 @@ impl Tenant {
         Ok(Self { id, name, created: row.number("created")?, disabled: row.number_or_none("disabled")?, quotas })
     }
 }
+
+/// The tenants of users who can sign in and may manage tenants: two of them, where there are more.
+const WHERE_MANAGERS_ARE: &str = "SELECT DISTINCT u.tenant AS tenant FROM users u JOIN tenants t ON t.id = u.tenant \
+    WHERE u.system = 1 AND u.password IS NOT NULL AND u.disabled IS NULL AND t.disabled IS NULL LIMIT 2";
 
 /// Has whoever changes something of the tenant wait, as all of them begin with this row: from here on nobody adds a device.
 async fn hold(change: &mut Change<'_>, id: &str) -> Result<(), Error> {

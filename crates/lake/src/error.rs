@@ -74,6 +74,12 @@ pub enum Error {
     /// A query asks for more than it may.
     #[error("{0}")]
     Refused(String),
+    /// As many questions are being answered as may be at a time, and none ended while this one waited for its turn.
+    #[error("{0} questions are being answered already: ask again in a minute")]
+    Busy(usize),
+    /// Nobody goes on with an answer, and nothing said why.
+    #[error("the question was given up before its answer was complete")]
+    GivenUp,
     /// What was to be replaced is not what it was.
     #[error("history changed while it was looked at")]
     Changed,
@@ -169,6 +175,19 @@ pub enum Error {
     },
 }
 
+/// Whose fault it is that a question has no answer, or that history cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// The question's: its text says what to ask instead, and names nothing but what the question does.
+    Question,
+    /// That of all others who ask: it is answered in its turn.
+    Busy,
+    /// The machine's or an object store's: it may be otherwise at the next try.
+    Passing,
+    /// Of what is kept, or of the program: it stays so until a person has done something about it.
+    Lasting,
+}
+
 impl From<DataFusionError> for Error {
     fn from(error: DataFusionError) -> Self {
         match error.find_root() {
@@ -190,6 +209,21 @@ fn said(error: &DataFusionError) -> String {
         DataFusionError::SchemaError(error, _) => error.to_string(),
         DataFusionError::ArrowError(error, _) => error.to_string(),
         other => other.to_string(),
+    }
+}
+
+/// Whether an error is about what was asked, and not about what was read for it.
+fn is_of_what_was_asked(error: &DataFusionError) -> bool {
+    use ArrowError::{ExternalError, IoError, MemoryError, ParquetError};
+    use DataFusionError::{Configuration, Execution, NotImplemented, Plan, SQL, SchemaError};
+    match error {
+        Configuration(_) | NotImplemented(_) | Plan(_) | SQL(..) | SchemaError(..) => true,
+        Execution(what) => !what.starts_with(OF_ANOTHER_KIND),
+        // What a computation met, but for what came out of files.
+        DataFusionError::ArrowError(error, _) => {
+            !matches!(**error, ExternalError(_) | IoError(..) | MemoryError(_) | ParquetError(_))
+        }
+        _ => false,
     }
 }
 
@@ -233,6 +267,18 @@ impl Error {
             source = error.source();
         }
         self.is_waited_for() || self.is_final() || matches!(self, Self::Changed)
+    }
+
+    /// Whose fault it is, for whoever answers questions of others: only what is wrong with the question is for them to read, for
+    /// all else may name files and tables.
+    pub fn fault(&self) -> Fault {
+        match self {
+            Self::Busy(_) => Fault::Busy,
+            Self::Refused(_) => Fault::Question,
+            Self::Query(error) if is_of_what_was_asked(error.find_root()) => Fault::Question,
+            _ if self.may_pass() => Fault::Passing,
+            _ => Fault::Lasting,
+        }
     }
 
     /// The file alone that is to blame, as whoever read it calls it.

@@ -15,7 +15,7 @@ use crate::{BrokenTable, Error, Hold, Place, Requests, query, source, work};
 use compact_str::CompactString;
 use datafusion::prelude::Expr;
 use odograph_env::{Clock, Disk};
-use odograph_model::{Lsn, RecordId, Time};
+use odograph_model::{Lsn, Record, RecordId, Time};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -544,6 +544,12 @@ impl Lake {
         self.shared.questions.ask(self, views, sql, limits)
     }
 
+    /// A device's latest record, as the table `last` has it. It is in memory, so nobody waits for a question's turn.
+    pub fn latest_record(&self, tenant: &str, device: &str) -> Option<Record> {
+        let tables = self.shared.tenants.lock().expect("nobody panics holding it").get(tenant).cloned();
+        tables?.records?.latest_record(device)
+    }
+
     /// How many requests were made of the object store; `None` where the lake is in a folder.
     pub fn requests(&self) -> Option<Requests> {
         self.shared.place.requests()
@@ -756,5 +762,14 @@ mod tests {
             assert_eq!(tenant_name(&folder).as_deref(), Some(tenant), "{folder}");
         }
         assert_eq!(tenant_name("NOT OURS"), None);
+    }
+
+    /// What the catalog allows a tenant to be called (`TENANT_ID_BYTES_MAX`).
+    #[test]
+    fn the_longest_name_is_one_that_a_folder_can_have() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let make = |tenant: &str| std::fs::create_dir(folder.path().join(folder_name(tenant)));
+        make(&"я".repeat(63)).expect("126 bytes are possible");
+        make(&"я".repeat(64)).expect_err("128 bytes are not");
     }
 }

@@ -286,6 +286,15 @@ pub(crate) fn each(parts: &[&Devices], shard: usize, only: Option<&str>, mut tak
     }
 }
 
+/// A device's latest record, of all that `parts` have of it.
+pub(crate) fn latest_record(parts: &[&Devices], name: &str) -> Option<Record> {
+    let (mut found, all) = (None, packed::Wanted::all());
+    each(parts, shard_of(name), Some(name), |_, device| {
+        found = device.latest().and_then(|latest| latest.record(&all)).map(|(_, record)| record);
+    });
+    found
+}
+
 /// Where a device is.
 fn shard_of(name: &str) -> usize {
     name.bytes().fold(0_usize, |hash, byte| hash.wrapping_mul(31).wrapping_add(usize::from(byte))) % SHARDS

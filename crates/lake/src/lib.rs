@@ -55,7 +55,7 @@ pub use columns::key as parameter;
 pub use datafusion::{arrow, parquet};
 pub use entries::{EntriesOf, EntryRows, EntryScan, WantedEntries};
 pub use erase::{ErasedOf, ErasedRows, HeldSegments, Noted, SharedLines};
-pub use error::Error;
+pub use error::{Error, Fault};
 pub use events::{Event, Scope};
 pub use frames::FrameRow;
 pub use hold::Hold;
@@ -72,7 +72,7 @@ pub use replace::{
     Replacement,
 };
 pub use rows::Row;
-pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Wanted, export_columns, stored};
+pub use scan::{Besides, Order, Parameters, Reached, Scan, Stored, Thin, Wanted, export_columns, stored};
 pub use sealed::StoredFrame;
 pub use store::{DiskStore, disk_is_full};
 pub use tables::BeforeCommit;

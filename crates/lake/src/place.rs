@@ -134,11 +134,27 @@ impl Place {
         let mut found = Vec::new();
         for name in self.names(&[]).await?.folders {
             let Some(tenant) = tenant_name(&name) else { continue };
-            let Names { folders, is_going } = self.names(&[&name]).await?;
-            let there = SHAPES.into_iter().filter(|shape| !is_going && folders.iter().any(|table| table == shape.name));
-            found.extend(there.map(|shape| (tenant.clone(), shape)));
+            found.extend(self.tables_in(&name).await?.into_iter().map(|shape| (tenant.clone(), shape)));
         }
         Ok(found)
+    }
+
+    /// Whether a tenant has tables. Those that are being erased are none.
+    ///
+    /// # Errors
+    ///
+    /// When the place cannot be read.
+    pub async fn has_tables(&self, tenant: &str) -> Result<bool, Error> {
+        let since = self.failures();
+        let found = self.tables_in(&folder_name(tenant)).await;
+        found.map(|tables| !tables.is_empty()).map_err(|error| self.explained(since, error))
+    }
+
+    /// The tables in a tenant's folder.
+    async fn tables_in(&self, folder: &str) -> Result<Vec<&'static Shape>, Error> {
+        let Names { folders, is_going } = self.names(&[folder]).await?;
+        let is_there = |shape: &&Shape| !is_going && folders.iter().any(|table| table == shape.name);
+        Ok(SHAPES.into_iter().filter(is_there).collect())
     }
 
     /// What is in a folder, or in what an object store has for that. One that is not there has nothing; one that cannot be listed is

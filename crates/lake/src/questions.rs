@@ -110,17 +110,12 @@ impl Questions {
         Ok(Self { runtime: Some(runtime), seats: Arc::new(Semaphore::new(QUESTIONS_AT_ONCE)), underway })
     }
 
-    /// Begins to answer.
+    /// Begins to answer, once it is the question's turn: whoever came before is answered before. It has all of its time from then on.
     pub(crate) fn ask(&self, lake: &Lake, views: Views, sql: &str, limits: Limits) -> Result<Answer, Error> {
-        let began = Instant::now();
-        let (watch, since) = (Watch::until(began + limits.time), lake.failures());
         let seats = self.seats.clone();
-        let seat = async { timeout_at(began + limits.time.min(SEAT_WAIT), seats.acquire_owned()).await };
-        let Ok(Ok(seat)) = lake.wait(seat) else {
-            return Err(Error::Refused(format!(
-                "{QUESTIONS_AT_ONCE} questions are being answered already: ask again in a minute"
-            )));
-        };
+        let seat = async { timeout(limits.time.min(SEAT_WAIT), seats.acquire_owned()).await };
+        let Ok(Ok(seat)) = lake.wait(seat) else { return Err(Error::Busy(QUESTIONS_AT_ONCE)) };
+        let (watch, since) = (Watch::until(Instant::now() + limits.time), lake.failures());
         let (sender, parts) = mpsc::channel(PARTS_MAX);
         let one = OneOf::begin(&self.underway);
         let question = Question { views, sql: sql.to_owned(), limits, watch: watch.clone(), sender, _one: one };
@@ -130,7 +125,7 @@ impl Questions {
         let mut answer = Answer { parts, stop, schema, lake: lake.clone(), since, limits, rows: 0 };
         match answer.part()? {
             Part::Columns(schema) => answer.schema = schema,
-            _ => return Err(Error::Refused(ENDED.to_owned())),
+            _ => return Err(Error::GivenUp),
         }
         Ok(answer)
     }
@@ -235,7 +230,7 @@ impl Answer {
         let rows = match self.part()? {
             Part::Rows(rows) => rows,
             Part::End => return Ok(None),
-            Part::Columns(_) | Part::Failed(_) => return Err(Error::Refused(ENDED.to_owned())),
+            Part::Columns(_) | Part::Failed(_) => return Err(Error::GivenUp),
         };
         self.rows += rows.num_rows();
         if self.rows > self.limits.rows {
@@ -253,7 +248,7 @@ impl Answer {
         match lake.wait(async { timeout_at(deadline, parts.recv()).await }) {
             Ok(Some(Part::Failed(error))) => Err(self.lake.explained(self.since, error)),
             Ok(Some(part)) => Ok(part),
-            Ok(None) => Err(Error::Refused(ENDED.to_owned())),
+            Ok(None) => Err(Error::GivenUp),
             Err(_) => Err(self.lake.explained(self.since, self.limits.too_long())),
         }
     }
@@ -273,7 +268,6 @@ impl Drop for Stop {
     }
 }
 
-const ENDED: &str = "the question was given up before its answer was complete";
 /// So that none waits for another, however long that one does not give way. They give way to those that take records in.
 const QUESTION_THREADS: usize = QUESTIONS_AT_ONCE * PARTITIONS;
 /// Files that are read at the same time.
@@ -285,8 +279,8 @@ pub(crate) const STACK_BYTES: usize = 64 << 20;
 const QUESTIONS_AT_ONCE: usize = 4;
 /// So long nobody has asked, before that is told.
 const REST: Duration = Duration::from_secs(1);
-/// Most questions are answered sooner.
-const SEAT_WAIT: Duration = Duration::from_secs(5);
+/// A question may take a minute. Where all that are being answered do, one of the four ends every quarter of it.
+const SEAT_WAIT: Duration = Duration::from_secs(20);
 /// Parts of an answer that are there before they are asked for.
 const PARTS_MAX: usize = 1;
 

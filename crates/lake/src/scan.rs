@@ -7,10 +7,12 @@
 mod besides;
 mod parts;
 mod stored;
+mod thin;
 
 pub use besides::Besides;
 pub(crate) use stored::not_ours;
 pub use stored::{Stored, stored};
+pub use thin::Thin;
 
 use crate::lake::Lake;
 use crate::rows::day_of;

@@ -10,7 +10,7 @@ use crate::{Error, columns, table::Table};
 use compact_str::CompactString;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::SchemaRef;
-use odograph_model::{Lsn, RecordId, Time};
+use odograph_model::{Lsn, Record, RecordId, Time};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -305,6 +305,13 @@ impl Shelf<Buffer> {
         let leaving = state.leaving.iter().flatten().map(|(rows, _)| rows);
         let waiting = state.buffers.iter().chain(leaving).map(Waits::summary);
         show(&std::iter::once(&state.summary).chain(waiting).collect::<Vec<_>>());
+    }
+
+    /// A device's latest record.
+    pub(crate) fn latest_record(&self, device: &str) -> Option<Record> {
+        let mut found = None;
+        self.devices(|parts| found = latest::latest_record(parts, device));
+        found
     }
 
     /// Up to where there are records of devices in files that other nodes committed since this was asked last.

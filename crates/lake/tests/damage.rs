@@ -5,7 +5,9 @@
 mod support;
 
 use odograph_env::{Disk, LocalDisk};
-use odograph_lake::{BehindTable, Error, FrameRow, Grace, Lake, Limits, Options, Place, Reach, Row, Unread, Writer};
+use odograph_lake::{
+    BehindTable, Error, Fault, FrameRow, Grace, Lake, Limits, Options, Place, Reach, Row, Unread, Writer,
+};
 use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, TestClock};
 use std::path::{Path, PathBuf};
@@ -32,13 +34,13 @@ fn cut_short(disk: &FaultDisk, file: &Path) {
     disk.put(file, &whole[..whole.len() - 700]);
 }
 
-fn refused(lake: &Lake) -> String {
+fn refused(lake: &Lake) -> Error {
     let read = || -> Result<(), Error> {
         let mut answer = lake.query("default", "SELECT * FROM records", Limits::default())?;
         while answer.next_rows()?.is_some() {}
         Ok(())
     };
-    read().unwrap_err().to_string()
+    read().unwrap_err()
 }
 
 #[test]
@@ -46,7 +48,9 @@ fn a_file_that_was_cut_short_is_an_error_that_names_it() {
     let disk = FaultDisk::new();
     let files = two_files(&disk);
     cut_short(&disk, &files[0]);
-    let said = refused(&open(&disk).unwrap().lake());
+    let error = refused(&open(&disk).unwrap().lake());
+    assert_eq!(error.fault(), Fault::Lasting, "whoever asked can do nothing about it: {error:?}");
+    let said = error.to_string();
     assert!(said.contains(&format!("{} is damaged: it ends at byte", files[0].display())), "{said}");
     assert!(!said.contains('\n'), "{said}");
 }
@@ -100,6 +104,8 @@ fn a_table_that_lost_its_log_is_not_made_anew() {
     let begin = "the table /data/lake/default/records has lost its log: there is no _delta_log, and ";
     let why = &broken[0].why;
     assert!(why.starts_with(begin) && why.contains("Put _delta_log back from a backup"), "{why}");
+    let asked = open(&disk).unwrap().lake().query("default", "SELECT 1", Limits::default()).unwrap_err();
+    assert!(matches!(asked, Error::Broken { .. }) && asked.fault() == Fault::Lasting, "{asked:?}");
     assert_eq!(data_files(&disk, "records"), files);
     kept.iter().for_each(|(path, content)| disk.put(path, content));
     assert_eq!(ids(&open(&disk).unwrap().lake()), (0..12).collect::<Vec<_>>());

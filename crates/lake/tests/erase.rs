@@ -67,6 +67,10 @@ fn filled() -> FaultDisk {
     disk
 }
 
+fn has_tables(place: &Place, tenant: &str) -> Result<bool, odograph_lake::Error> {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(place.has_tables(tenant))
+}
+
 /// The files that have a text.
 fn has(disk: &FaultDisk, below: &str, text: &[u8]) -> Vec<String> {
     let has = |path: &std::path::PathBuf| {
@@ -282,8 +286,10 @@ fn tables_that_cannot_be_listed_are_not_taken_for_none() {
     let lake = folder.path().join("lake");
     let place = Place::folder(Arc::new(odograph_env::LocalDisk), &lake);
     assert_eq!(place.tenants().unwrap(), [].into(), "there is none yet");
+    assert!(!has_tables(&place, "default").unwrap());
     std::fs::write(&lake, b"no folder").unwrap();
     assert!(place.tenants().is_err());
+    assert!(has_tables(&place, "default").is_err());
     assert!(place.would_erase(0, DEVICE).is_err());
     assert!(place.erase(0, DEVICE, Time(NOW)).is_err());
     std::fs::remove_file(&lake).unwrap();
@@ -291,7 +297,18 @@ fn tables_that_cannot_be_listed_are_not_taken_for_none() {
     // A link in a circle stands where a table might.
     std::os::unix::fs::symlink("records", lake.join("default/records")).unwrap();
     assert!(place.tenants().is_err());
+    assert!(has_tables(&place, "default").is_err());
     assert!(place.erase(0, DEVICE, Time(NOW)).is_err());
+}
+
+#[test]
+fn a_tenant_has_tables_until_all_of_it_is_being_erased() {
+    let disk = filled();
+    let place = place(&disk);
+    let has = |tenant: &str| has_tables(&place, tenant).unwrap();
+    assert_eq!(["default", "another", "nobody", "Default"].map(has), [true, true, false, false]);
+    disk.create(Path::new("/data/lake/default/erasing")).unwrap();
+    assert_eq!(["default", "another"].map(has), [false, true]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use odograph_env::Disk;
-use odograph_lake::{Lake, Limits, Options, Row, Writer};
+use odograph_lake::{Error, Fault, Lake, Limits, Options, Row, Writer};
 use odograph_model::{Lsn, Record, RecordId, Time};
 use odograph_testkit::{FaultDisk, TestClock};
 use std::path::Path;
@@ -280,6 +280,11 @@ fn questions_that_never_end_keep_nothing_else_from_being_done() {
     assert_eq!(writer.flush(Lsn(3), true).unwrap(), 2);
     let hurried = Limits { time: Duration::from_millis(100), ..Limits::default() };
     check(&lake, hurried, &[("SELECT 1", "4 questions are being answered already: ask again in a minute")]);
+    let busy = lake.query("another", "SELECT 1", hurried).unwrap_err();
+    assert!(matches!(busy, Error::Busy(4)) && busy.fault() == Fault::Busy, "{busy:?}");
+    // What is in memory takes none of them.
+    let latest = |device| lake.latest_record("default", device);
+    assert_eq!((latest("default"), latest("another")), (Some(Record::at(Time(0))), None));
     // Whoever gives a question up makes room, wherever the answer is.
     drop(answers.pop());
     drop(answers[0].stop());
@@ -290,6 +295,32 @@ fn questions_that_never_end_keep_nothing_else_from_being_done() {
     // And the end does not wait for one.
     let _endless = lake.query("default", &endless, Limits::default()).unwrap();
     drop(writer);
+}
+
+#[test]
+fn what_is_wrong_with_a_question_is_the_questions_fault() {
+    let writer = lake();
+    let few = Limits { rows: 1000, memory: 4 << 20, ..Limits::default() };
+    for sql in [
+        "SELEC",
+        "DROP TABLE records",
+        "SELECT nosuch FROM records",
+        "SELECT * FROM nosuch",
+        "SELECT nosuch(1)",
+        "SELECT 1 / 0",
+        "SELECT CAST(device AS INT) FROM records",
+        "SELECT array_agg(value) FROM generate_series(1, 20000)",
+        "SELECT * FROM generate_series(1, 1000000000000)",
+        "SELECT count(DISTINCT value) FROM generate_series(1, 1000000000000)",
+    ] {
+        let read = || -> Result<(), Error> {
+            let mut answer = writer.lake().query("default", sql, few)?;
+            while answer.next_rows()?.is_some() {}
+            Ok(())
+        };
+        let error = read().unwrap_err();
+        assert_eq!(error.fault(), Fault::Question, "{sql}: {error:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 mod support;
 
-use odograph_model::{Lsn, Time};
+use odograph_model::{Key, Lsn, Time, Value as Said};
 use odograph_testkit::{FaultDisk, PowerCut};
 use serde_json::{Value, json};
 use support::{NOW, Sent, json, open, push_sent};
@@ -48,6 +48,9 @@ fn the_latest_record_is_told_from_memory_and_files_alike_and_after_a_restart() {
         assert_eq!(last(&writer), expected, "{when}");
         assert_eq!(devices(&writer), counts, "{when}");
         // The same from all records.
+        let record = writer.lake().latest_record("default", "device-1").unwrap();
+        let said = (record.time, record.get(Key::PositionSpeed).cloned());
+        assert_eq!(said, (Some(Time(NOW + 28 * 60_000)), Some(Said::Float(28.0))), "{when}");
         let asked = "SELECT device, max(time) AS time FROM records GROUP BY device ORDER BY device";
         assert_eq!(json(&writer.lake(), asked), json(&writer.lake(), "SELECT device, time FROM last ORDER BY device"));
     }

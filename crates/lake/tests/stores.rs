@@ -9,7 +9,7 @@ use object_store::path::Path as Location;
 use odograph_lake::arrow::array::AsArray as _;
 use odograph_lake::arrow::datatypes::Int64Type;
 use odograph_lake::{
-    BehindTable, ErasedOf, Error, FrameRow, Lake, Limits, Options, Owner, Place, Reach, Requests, Row, Trouble,
+    BehindTable, ErasedOf, Error, Fault, FrameRow, Lake, Limits, Options, Owner, Place, Reach, Requests, Row, Trouble,
     TroubleKind, Writer,
 };
 use odograph_model::{Key, Lsn, Record, RecordId, Time};
@@ -500,6 +500,7 @@ fn a_store_that_is_away_costs_nothing_but_time() {
     let away = open(&place(&store, Owner { writer: 101, ..FIRST }), 0).unwrap();
     store.set_down(true);
     let failed = ids(&away.lake()).unwrap_err();
+    assert_eq!(failed.fault(), Fault::Passing);
     let Error::Trouble(Trouble { kind, store: name, .. }) = &failed else { panic!("{failed:?}") };
     assert_eq!((*kind, name.as_str()), (TroubleKind::Unreachable, "s3://bucket/odograph"));
     assert!(failed.to_string().starts_with("the object store s3://bucket/odograph cannot be reached: "), "{failed}");

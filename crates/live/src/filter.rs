@@ -1,6 +1,6 @@
 //! What somebody wants to see, and may.
 
-use crate::{Area, bits::KeySet};
+use crate::{Area, State, bits::KeySet};
 use compact_str::CompactString;
 use odograph_model::Key;
 use std::collections::BTreeSet;
@@ -61,6 +61,9 @@ pub struct Filter {
     /// The map's zoom, where a map is looked at: what is crowded at it is told as clusters, and only the devices that stand
     /// alone one by one. Without it, every device is told.
     pub zoom: Option<u8>,
+    /// Devices in these states are wanted, on a map and where they are counted; without it, in any. Whoever watches without a zoom is
+    /// told of devices whatever their state: it changes as time goes by, of which only a map is told.
+    pub states: Option<BTreeSet<State>>,
 }
 
 impl Filter {
@@ -75,7 +78,13 @@ impl Filter {
             parameters: None,
             markers: true,
             zoom: None,
+            states: None,
         }
+    }
+
+    /// Whether devices in that state are wanted, on a map and where they are counted.
+    pub(crate) fn has_state(&self, state: State) -> bool {
+        self.states.as_ref().is_none_or(|states| states.contains(&state))
     }
 
     /// What it is known by in a mark.

@@ -17,7 +17,8 @@ use hashbrown::HashMap;
 use odograph_model::{Record, RecordId, Time};
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize};
 
 /// The live state of all devices. Clones are the same.
 #[derive(Debug, Clone)]
@@ -33,7 +34,8 @@ struct Shared {
     /// How many tenants there ever were.
     made: AtomicU64,
     is_closed: AtomicBool,
-    is_complete: AtomicBool,
+    /// How often it was said that whatever was kept is taken in.
+    fillings: AtomicU64,
     totals: Totals,
 }
 
@@ -166,7 +168,7 @@ impl Live {
             tenants: RwLock::default(),
             made: AtomicU64::new(0),
             is_closed: AtomicBool::new(false),
-            is_complete: AtomicBool::new(false),
+            fillings: AtomicU64::new(0),
             totals: Totals::default(),
         };
         Self { shared: Arc::new(shared) }
@@ -321,8 +323,9 @@ impl Live {
             let end = seen.slots.count().min(next + STEP_SLOTS);
             for slot in next..end {
                 let marker = seen.slots.marker(slot);
-                if matcher.shows(slot, marker) {
-                    counts.add(marker.state(now, seen.thresholds));
+                let state = marker.state(now, seen.thresholds);
+                if matcher.filter.has_state(state) && matcher.shows(slot, marker) {
+                    counts.add(state);
                 }
             }
             next = end;
@@ -365,12 +368,23 @@ impl Live {
 
     /// Says that whatever was kept of earlier runs has been taken in: from now on, what is not here was not heard.
     pub fn complete(&self) {
-        self.shared.is_complete.store(true, Relaxed);
+        // Whoever hears of it finds all of it here.
+        self.shared.fillings.fetch_add(1, Release);
     }
 
     /// Whether that was said. Before, a device that is missing may well have sent something.
     pub fn is_complete(&self) -> bool {
-        self.shared.is_complete.load(Relaxed)
+        self.fillings() > 0
+    }
+
+    /// How often that was said. Each time, devices may have come back that were forgotten before: what is kept has them, too.
+    pub fn fillings(&self) -> u64 {
+        self.shared.fillings.load(Acquire)
+    }
+
+    /// The tenants that have devices or subscribers here, or had some, in no order.
+    pub fn tenants(&self) -> Vec<CompactString> {
+        self.shared.tenants.read().keys().cloned().collect()
     }
 
     /// What there is, and what was done so far.

@@ -92,6 +92,9 @@ impl Gather {
     fn add(&mut self, slot: u32, marker: &Marker, thresholds: &Thresholds, matcher: &Matcher) {
         let Some(spot) = marker.spot().filter(|_| matcher.shows(slot, marker)) else { return };
         let state = marker.state(self.now, thresholds);
+        if !matcher.filter.has_state(state) {
+            return;
+        }
         self.counts.add(state);
         // One more than are shown says that these are not all.
         if self.all.len() <= self.singles_max {

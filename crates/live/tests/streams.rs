@@ -417,6 +417,40 @@ fn a_map_is_told_clusters_and_those_that_stand_alone() {
 }
 
 #[test]
+fn a_map_of_some_states_has_the_devices_that_are_in_them_now() {
+    let live = Live::new(7, Options { singles_max: 1, ..Options::default() });
+    // At 4 km/h a device moves, and its speed is the minute.
+    for (device, minute) in [("a", 0), ("b", 0), ("c", 0), ("d", 10), ("e", 10), ("f", 10)] {
+        send(&live, device, minute, 10.0);
+    }
+    let map = |state: State| Filter { zoom: Some(3), states: Some([state].into()), ..Filter::all("t") };
+    let now = |minute: i64| Time(minute * MINUTE_MS);
+    let counted = |state: State| {
+        let crowds = live.view(&map(state), 3, now(10)).crowds;
+        let clusters: Vec<_> = crowds.clusters.iter().map(|cluster| (cluster.count, cluster.worst)).collect();
+        (clusters, crowds.counts.total(), live.counts(&map(state), now(10)).total())
+    };
+    assert_eq!(counted(State::Moving), (vec![(3, State::Moving)], 3, 3));
+    assert_eq!(counted(State::Stopped), (vec![(3, State::Stopped)], 3, 3));
+    assert_eq!(counted(State::Alarm), (vec![], 0, 0));
+
+    let mut subscription = live.subscribe(map(State::NoSignal)).expect("there is room");
+    let mut take = |minute: i64| {
+        let batch = subscription.take(now(minute)).expect("it goes on")?;
+        let in_clusters =
+            batch.view.as_ref().map(|view| view.clusters.iter().map(|cluster| cluster.count).sum::<u32>());
+        Some((said(&batch), in_clusters))
+    };
+    assert_eq!(take(10), Some(("full".to_owned(), Some(0))));
+    assert_eq!(take(66), Some((String::new(), Some(3))), "nothing came from three of them");
+    send(&live, "a", 66, 10.0);
+    send(&live, "b", 66, 10.0);
+    assert_eq!(take(66), Some(("c 0".to_owned(), Some(0))), "the one that is left stands alone");
+    send(&live, "c", 67, 10.0);
+    assert_eq!(take(67), Some(("-c".to_owned(), Some(0))));
+}
+
+#[test]
 fn readers_and_the_pipeline_work_at_the_same_time() {
     let live = Live::new(7, Options { batch_max: 10, ..Options::default() });
     let devices: Vec<String> = (0..40).map(|device| device.to_string()).collect();

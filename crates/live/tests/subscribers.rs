@@ -1,6 +1,8 @@
 //! Whoever follows a subscription knows what a model says there is to see, whatever happens in between.
 
-use odograph_live::{Area, Batch, DeviceState, Filter, GroupId, Groups, Live, Mark, Options, Subscription, Update};
+use odograph_live::{
+    Area, Batch, DeviceState, Filter, GroupId, Groups, Live, Mark, Options, State, Subscription, Update,
+};
 use odograph_model::{Key, Record, RecordId, Time, Value};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,8 +44,10 @@ fn filter() -> impl Strategy<Value = Filter> {
     let devices = prop_oneof![3 => Just(None), 1 => Just(Some(["b", "e"].map(Into::into).into()))];
     let parameters = prop_oneof![2 => Just(None), 1 => Just(Some([Key::TemperatureN(1)].into()))];
     let zoom = prop_oneof![2 => Just(None), 1 => Just(Some(3)), 1 => Just(Some(16))];
-    let all = (groups.clone(), groups, devices, area, parameters, any::<bool>(), zoom);
-    all.prop_map(|(permitted, groups, devices, area, parameters, markers, zoom)| Filter {
+    let state = |state: State| Just(Some(BTreeSet::from([state])));
+    let states = prop_oneof![3 => Just(None), 1 => state(State::Moving), 1 => state(State::Stopped)];
+    let all = (groups.clone(), groups, devices, area, parameters, any::<bool>(), zoom, states);
+    all.prop_map(|(permitted, groups, devices, area, parameters, markers, zoom, states)| Filter {
         permitted,
         groups,
         devices,
@@ -51,6 +55,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         parameters,
         markers,
         zoom,
+        states,
         ..Filter::all("t")
     })
 }
@@ -93,6 +98,12 @@ impl Plain {
         of(Key::PositionLatitude).zip(of(Key::PositionLongitude))
     }
 
+    /// Its state, once it has sent something.
+    fn state(&self) -> State {
+        let speed = self.values.get(&Key::PositionSpeed).map(|(.., value)| *value);
+        if speed.is_some_and(|speed| speed >= 4.0) { State::Moving } else { State::Stopped }
+    }
+
     /// Whether a filter shows it, as a person would say it.
     fn is_shown(&self, name: &str, filter: &Filter) -> bool {
         let has = |groups: &Groups| groups.has(GroupId(self.group));
@@ -107,7 +118,9 @@ impl Plain {
                 is_it && (south..=north).contains(&latitude) && is_between
             }),
         };
-        has(&filter.permitted) && has(&filter.groups) && is_chosen && is_in_place
+        // A map has devices in the states that are wanted; whoever watches without one is told of all.
+        let is_so = filter.zoom.is_none() || filter.states.as_ref().is_none_or(|states| states.contains(&self.state()));
+        has(&filter.permitted) && has(&filter.groups) && is_chosen && is_in_place && is_so
     }
 }
 

@@ -241,6 +241,9 @@ impl Home {
             // Where this is restored, nobody comes to what was passed over.
             let lacks = opened(&self.folder.lacks(*node))?;
             items.extend(lacks.map(|item| Item { path: format!("reach/{node}.lacks.json"), ..item }));
+            // It is ahead of the cursors, which were copied before.
+            let waits = opened(&self.folder.waits(*node))?;
+            items.extend(waits.map(|item| Item { path: format!("reach/{node}.waits.json"), ..item }));
         }
         let tables = pinned.iter().map(|table| (table.folder.clone(), table.version)).collect();
         // The time first: what was acknowledged before it is before the mark.

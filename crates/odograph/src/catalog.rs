@@ -4,14 +4,18 @@ use crate::config::Config;
 use crate::erase;
 use crate::exit::{Failure, Status};
 use crate::folder::Folder;
+use crate::history;
 use crate::server::state_of;
 use anyhow::Result;
 use odograph_catalog::{Access, Catalog, DeviceFields, Error};
 use odograph_env::{SystemClock, SystemRng};
 use odograph_ingest::{Known, State};
+use odograph_lake::Place;
 use std::sync::Arc;
+use std::time::Duration;
 
-/// Opens it, and brings it to this version. The data folder must be there.
+/// Opens it, and brings it to this version. The data folder must be there. A tenant that the configuration names is made where the catalog
+/// does not know it, and has what history has of it: the catalog may have been lost, or put back to an earlier moment.
 pub(crate) async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
     let url = match &config.catalog.url {
         Some(url) => url.0.to_string(),
@@ -20,10 +24,24 @@ pub(crate) async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Er
     let catalog = Catalog::open(&url, Arc::new(SystemClock::new()), Arc::new(SystemRng)).await?;
     let own = folder.clone();
     catalog.keep_out(move || erase::kept_out(&own));
+    let (config_of_history, own) = (config.clone(), folder.clone());
+    catalog.ask_history(move |tenant| {
+        let (lake, tenant) = (history::lake(&config_of_history, &own), tenant.to_owned());
+        Box::pin(async move { has_history(lake, &tenant).await })
+    });
     for tenant in config.named_tenants() {
         catalog.ensure_tenant(tenant).await?;
     }
     Ok(catalog)
+}
+
+/// Whether history has tables of a tenant. An error: why nobody can tell.
+async fn has_history(lake: Result<Place>, tenant: &str) -> Result<bool, String> {
+    let lake = lake.map_err(|error| format!("{error:#}"))?;
+    match tokio::time::timeout(HISTORY_PATIENCE, lake.has_tables(tenant)).await {
+        Ok(found) => found.map_err(|error| error.line()),
+        Err(_) => Err(format!("history did not answer within {} s", HISTORY_PATIENCE.as_secs())),
+    }
 }
 
 /// Does something with the catalog, for a command. A server that runs may have it at the same time.
@@ -62,6 +80,9 @@ pub(crate) async fn decide(
 }
 
 const DEFAULT: &str = "default";
+
+/// How long whoever makes a tenant waits for history in an object store.
+const HISTORY_PATIENCE: Duration = Duration::from_secs(10);
 
 const BROKEN: &str = ": it is damaged. Put `catalog.sqlite` of the data folder, or what `catalog.url` names, back from a backup, or move it away \
      to begin with an empty catalog: what devices sent is elsewhere";

@@ -14,6 +14,7 @@ mod parameters;
 mod parquet;
 mod progress;
 mod sensed;
+mod source;
 mod track;
 mod xml;
 
@@ -27,6 +28,7 @@ pub(crate) use parquet::Parquet;
 pub(crate) use progress::{Framed, Progress, Unframed};
 
 use crate::exit::{Failure, Status};
+use crate::history::Waits;
 use anyhow::Result;
 use axum::http::{HeaderMap, HeaderValue};
 use compact_str::CompactString;
@@ -38,6 +40,7 @@ use odograph_pipeline::Window;
 use odograph_protocols::{Binding, Decision};
 use odograph_sensors::Sensor;
 use serde::{Deserialize, Serialize};
+use source::Source;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -63,6 +66,9 @@ pub(crate) struct RecordQuery {
     /// What is computed of each and written besides.
     #[serde(skip)]
     pub(crate) sensors: Vec<Sensor>,
+    /// Of each step of so many seconds, only what shows how it was; none: all.
+    #[serde(skip)]
+    pub(crate) thin: Option<u32>,
     /// Whether whoever asks wants to know how far it is.
     pub(crate) progress: bool,
 }
@@ -97,6 +103,17 @@ pub(crate) enum Direction {
     Out,
     #[default]
     Both,
+}
+
+impl Direction {
+    /// Whether bytes that went this way are among them.
+    fn takes(self, way: odograph_api::Direction) -> bool {
+        match self {
+            Self::In => way == odograph_api::Direction::In,
+            Self::Out => way == odograph_api::Direction::Out,
+            Self::Both => true,
+        }
+    }
 }
 
 /// What came of an export.
@@ -167,6 +184,8 @@ pub(crate) struct Origin {
     /// Whose journal that is.
     pub(crate) node: u16,
     pub(crate) roster: Arc<Roster>,
+    /// Where there is what devices sent while they waited for a person's decision.
+    pub(crate) waits: Arc<Waits>,
     /// How far devices' clocks may be from ours.
     pub(crate) window: Window,
     /// Up to where the journal is durable; `None`: as far as it can be read.
@@ -185,19 +204,19 @@ pub(crate) fn records(origin: &Origin, query: &RecordQuery, out: &mut dyn Sink) 
     let besides = besides::gather(origin, query)?;
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
     let shown = move |tenant: &str, device: &str| shows(&roster, tenant, device, quarantined);
-    let mut scan = origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?;
-    let mut encoder = query.format.encoder(scan.schema(), &query.sensors)?;
+    let mut source = Source::new(origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?, query);
+    let mut encoder = query.format.encoder(source.schema(), &query.sensors)?;
     encoder.begin(out)?;
     let mut totals = Totals { damaged: origin.damaged, ..Totals::default() };
-    while let Some(rows) = scan.next_rows()? {
+    while let Some(rows) = source.next_rows()? {
         encoder.rows(&rows, out)?;
         totals.given += rows.num_rows() as u64;
-        let reached = scan.reached();
+        let reached = source.reached();
         out.reached(Progress { given: totals.given, done: reached.done as u64, of: reached.of as u64 })?;
     }
     totals.unplaced = encoder.finish(out)?;
     totals.given -= totals.unplaced;
-    let reached = scan.reached();
+    let reached = source.reached();
     out.reached(Progress { given: totals.given, done: reached.done as u64, of: reached.of as u64 })?;
     Ok(totals)
 }

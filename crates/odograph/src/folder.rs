@@ -65,6 +65,11 @@ impl Folder {
         self.0.join(CATALOG)
     }
 
+    /// The file with the password of the first user, where no terminal could show it.
+    pub(crate) fn first_password(&self) -> PathBuf {
+        self.0.join("admin-password")
+    }
+
     /// The file with what devices said rarely.
     pub(crate) fn live(&self) -> PathBuf {
         self.0.join("live.snapshot")
@@ -129,6 +134,11 @@ impl Folder {
     /// The file with what history does not have of a node's journal.
     pub(crate) fn lacks(&self, node: u16) -> PathBuf {
         self.0.join("reach").join(format!("{node}.lacks.json"))
+    }
+
+    /// The file with where there is, in a node's journal, what devices sent while they waited for a person.
+    pub(crate) fn waits(&self, node: u16) -> PathBuf {
+        self.0.join("reach").join(format!("{node}.waits.json"))
     }
 
     /// The socket over which a running server is asked.

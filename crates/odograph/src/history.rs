@@ -8,12 +8,14 @@ mod live;
 mod metering;
 mod noted;
 mod tables;
+mod waits;
 
 pub(crate) use ask::Own;
 pub(crate) use course::Stuck;
 pub(crate) use lacks::{Lack, Lacks};
 pub(crate) use metering::Metering;
 pub(crate) use tables::row;
+pub(crate) use waits::Waits;
 
 use crate::config::Config;
 use crate::exit::{Failure, Status};
@@ -31,7 +33,7 @@ use odograph_handover::Outlet;
 use odograph_journal::{CursorStore, Journal, Reader};
 use odograph_lake::{Answer, BrokenTable, Grace, Hold, Keep, Lake, Limits, Options, Owner, Requests, Unread, Writer};
 use odograph_live::Live;
-use odograph_model::Lsn;
+use odograph_model::{Lsn, Time};
 use odograph_pipeline::{FrameCounts, PipelineError, Places, Window};
 use std::collections::BTreeMap;
 use std::io;
@@ -56,6 +58,8 @@ pub(crate) struct Place {
     reach: PathBuf,
     /// What they lack.
     lacks: Arc<Lacks>,
+    /// Where there is what devices sent while they waited.
+    waits: Arc<Waits>,
     lake: odograph_lake::Place,
     clock: Arc<dyn Clock>,
     options: Options,
@@ -82,14 +86,16 @@ impl Place {
         let (told, opened) = (Arc::default(), Arc::default());
         let (journal, reach) = (folder.journal(config.journal.node), folder.reach(config.journal.node));
         let lacks = Arc::new(Lacks::open(Arc::new(LocalDisk), folder.lacks(config.journal.node)));
+        let waits = Arc::new(Waits::new(Arc::new(LocalDisk), folder.waits(config.journal.node)));
         let metering = Metering::new(folder.usage(config.journal.node));
         let window = config.clock.window();
-        Ok(Self { reader, journal, reach, lacks, lake, clock, options, window, watch: None, metering, told, opened })
+        let watch = None;
+        Ok(Self { reader, journal, reach, lacks, waits, lake, clock, options, window, watch, metering, told, opened })
     }
 
-    /// How much tenants use, as it is counted here.
-    pub(crate) const fn metering(&self) -> &Metering {
-        &self.metering
+    /// Where there is what devices sent while they waited.
+    pub(crate) const fn waits(&self) -> &Arc<Waits> {
+        &self.waits
     }
 
     /// Whether it was opened since the process began, and the journal's cursors are those of its tables.
@@ -192,8 +198,10 @@ impl Place {
         noted.keep(&writer);
         self.opened.store(true, Ordering::Release);
         self.metering.open(from.least())?;
+        self.waits.open(from.least().max(removed), Time(self.clock.now()));
         writer.before_commits(self.metering.before_commits());
-        let tables = Tables { writer, watch: self.watch.clone(), metering: self.metering.clone(), noted };
+        let (watch, metering, waits) = (self.watch.clone(), self.metering.clone(), self.waits.clone());
+        let tables = Tables { writer, watch, metering, waits, noted };
         Ok((Pipeline::open(&self.reader, tables, from, self.window)?, cursors))
     }
 }
@@ -240,6 +248,7 @@ pub(crate) struct History {
     current: Arc<Current>,
     node: u16,
     metering: Metering,
+    waits: Arc<Waits>,
     /// The way to the thread, until it is to end.
     jobs: Mutex<Option<SyncSender<Job>>>,
     /// What waits when the thread ends is left to another process.
@@ -262,12 +271,13 @@ struct State {
 }
 
 impl History {
-    pub(crate) fn new(current: Current, node: u16, metering: Metering, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(current: Current, node: u16, place: &Place, clock: Arc<dyn Clock>) -> Self {
+        let (metering, waits) = (place.metering.clone(), place.waits.clone());
         let course = Course::begun(clock.monotonic());
         let state = Mutex::new(State { lake: None, read: Lsn::default(), damaged: 0, lacks: Vec::new(), course });
         let (moved, jobs, leaving) = (Condvar::new(), Mutex::default(), AtomicBool::new(false));
         let (current, aside, told_broken) = (Arc::new(current), Arc::default(), Mutex::default());
-        Self { state, moved, current, node, metering, jobs, leaving, aside, clock, told_broken }
+        Self { state, moved, current, node, metering, waits, jobs, leaving, aside, clock, told_broken }
     }
 
     /// Whether it has not got on for long, although the journal has something before `durable` that it lacks.
@@ -318,6 +328,11 @@ impl History {
     /// How much tenants use, as it is counted on the way into history.
     pub(crate) const fn metering(&self) -> &Metering {
         &self.metering
+    }
+
+    /// Where there is what devices sent while they waited, in what history has read.
+    pub(crate) const fn waits(&self) -> &Arc<Waits> {
+        &self.waits
     }
 
     /// History as far as it has come; nothing before it was opened.
@@ -590,6 +605,7 @@ fn save(pipeline: &Pipeline, cursors: &mut CursorStore) -> Result<()> {
     let (read, done) = (pipeline.progress().read, pipeline.progress().committed);
     // What is before the cursors is not read again.
     pipeline.tables().metering.keep(read)?;
+    pipeline.tables().waits.keep(read)?;
     pipeline.tables().noted.keep(&pipeline.tables().writer);
     Ok(cursors.set([(RECORDS, Some(done.records)), (FRAMES, Some(done.frames))])?)
 }

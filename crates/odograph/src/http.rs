@@ -9,6 +9,7 @@ mod backup;
 mod devices;
 mod erase;
 mod export;
+mod first;
 mod forwarded;
 mod health;
 mod journal;
@@ -329,12 +330,13 @@ const fn blocking_threads(control: usize) -> usize {
 }
 
 /// Threads for what has no seat, and never more than one at a time: passwords (two), accounts, certificates, erasures that are gone on
-/// with, names of other machines.
+/// with, names of other machines, how full the disk is.
 const BLOCKING_SPARE: usize = 8;
 
-/// Opens the catalog, and makes its first user. One that is on another machine and cannot be reached is waited for: devices
-/// are served meanwhile, and whoever asks hears so.
+/// Begins to watch what the server takes, opens the catalog, and makes its first user. A catalog that is on another machine and cannot
+/// be reached is waited for: devices are served meanwhile, and whoever asks hears so.
 async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> Result<()> {
+    system::watch(app);
     match open(config, folder).await {
         Ok(catalog) => have(api, app, catalog, config.catalog.audit()),
         Err(error @ (Error::Database { .. } | Error::Full { .. })) if config.catalog.url.is_some() => {
@@ -373,11 +375,11 @@ fn have(api: &Api, app: &Arc<App>, catalog: Catalog, audit: AuditKept) {
 
 async fn open(config: &Config, folder: &Folder) -> Result<Catalog, Error> {
     let catalog = catalog::open(config, folder).await?;
-    let password = std::env::var(ADMIN_PASSWORD).ok();
+    let (password, file) = (std::env::var(ADMIN_PASSWORD).ok(), folder.first_password());
     if let Some(made) = catalog.ensure_admin(password.as_deref()).await? {
-        // Not into the log, which others may read: to whoever started the server, once.
-        println!("Sign in as `admin` with the password {} (it is shown this once).", made.reveal());
+        first::tell(&made, &file);
     }
+    tokio::spawn(first::tidy(catalog.clone(), file));
     Ok(catalog)
 }
 

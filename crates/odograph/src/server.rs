@@ -232,8 +232,8 @@ impl Server {
         let (doors, is_limited) = ((gateway.clone(), roster.clone()), !listen.is_empty());
         let parts = porter::Parts { doors, folder: folder.clone(), fixed, left: sockets, sockets_max, is_limited };
         let porter = Porter::start(parts, made).context("cannot start a thread")?;
-        let (current, metering) = (Current::new(config, listen).knowing(roster.clone()), place.metering().clone());
-        let history = Arc::new(History::new(current, config.journal.node, metering, clock.clone()));
+        let current = Current::new(config, listen).knowing(roster.clone());
+        let history = Arc::new(History::new(current, config.journal.node, &place, clock.clone()));
         let historian =
             Historian::start(place, journal.clone(), outlet, history.clone()).context("cannot start a thread")?;
         let (metrics, map, doors) = (metrics.clone(), map::configured(&config.map), (gateway.clone(), porter.clone()));

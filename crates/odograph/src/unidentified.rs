@@ -6,7 +6,7 @@ mod gather;
 mod name;
 
 pub(crate) use name::name;
-pub(crate) use odograph_api::{NameAs, NameRequest, Stray, StrayQuery};
+pub(crate) use odograph_api::{Guess, NameAs, NameRequest, Stray, StrayQuery};
 
 use crate::export::{Entries, Needed};
 use anyhow::Result;
@@ -19,9 +19,5 @@ pub(crate) fn list(entries: &Entries<'_>, query: &StrayQuery) -> Result<Vec<Stra
     let mut gather = Gather::new(None);
     let from = query.from.map(Time);
     entries.device("", Lsn(0), &Needed { of: EntriesOf::Device("".into()), from, to: None }, &mut gather)?;
-    let mut strays = gather.strays();
-    strays.retain(|(_, last)| from.is_none_or(|from| *last >= from));
-    strays.sort_by_key(|(stray, last)| std::cmp::Reverse((*last, stray.id)));
-    strays.truncate(query.limit);
-    Ok(strays.into_iter().map(|(stray, _)| stray).collect())
+    Ok(gather.newest(from, query.limit))
 }

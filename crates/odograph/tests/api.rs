@@ -4,12 +4,15 @@ mod client;
 mod common;
 
 use client::Client;
-use common::{Device, Place, Server, moment, until};
+use common::{Device, Place, Server, errors, moment, until};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_model::Time;
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Output, Stdio};
 
 /// A token that `odograph token create` makes.
 fn token(place: &Place, more: &[&str]) -> String {
@@ -67,6 +70,58 @@ fn the_first_start_makes_an_administrator_who_signs_in() {
     let wrong =
         Client::nobody(again.http()).post("/api/v1/sessions", &json!({"login": "admin", "password": "another one"}));
     assert_eq!(wrong.problem(401), "wrong_login");
+}
+
+/// Gives a user the password that comes by standard input.
+fn set_password(place: &Place, login: &str, input: &str) -> Output {
+    let mut command = place.command(&["user", "password", login, "--stdin"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().expect("the command starts");
+    child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("the input is taken");
+    child.wait_with_output().expect("the command ends")
+}
+
+#[test]
+fn a_password_is_reset_by_the_command_line_while_the_server_runs() {
+    let place = Place::new();
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env("ODOGRAPH_ADMIN_PASSWORD", "correct horse");
+    let server = Server::start(command);
+    let nobody = Client::nobody(server.http());
+    let sign_in = |password: &str| nobody.post("/api/v1/sessions", &json!({"login": "admin", "password": password}));
+    let signed_in = |password: &str| {
+        let answer = sign_in(password);
+        assert_eq!(answer.status, 201, "{password}: {}", answer.text());
+        let cookie = answer.header("set-cookie").expect("a cookie").split(';').next().expect("a pair").to_owned();
+        nobody.clone().with("cookie", &cookie)
+    };
+    let current = |browser: &Client| browser.get("/api/v1/sessions/current");
+    let first = signed_in("correct horse");
+    // What is refused says why, and changes nothing.
+    for (login, input, why) in [
+        ("nobody", "battery staple\n", "there is no user nobody"),
+        ("admin", "1234567\n", "password: has less than 8 characters"),
+        ("admin", "", "password: has less than 8 characters"),
+    ] {
+        let refused = set_password(&place, login, input);
+        assert_eq!((refused.status.code(), refused.stdout.is_empty()), (Some(1), true), "{login} {input:?}");
+        assert!(errors(&refused).contains(why), "{login} {input:?}: {}", errors(&refused));
+    }
+    assert_eq!(current(&first).of(200)["name"], "admin");
+    // The end of the line is none of the password, and capital letters make no other login.
+    let done = set_password(&place, "Admin", "battery staple\r\n");
+    assert_eq!(done.status.code(), Some(0), "{}", errors(&done));
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "Admin: the password is set\n");
+    assert_eq!(current(&first).problem(401), "unauthenticated");
+    assert_eq!(sign_in("correct horse").problem(401), "wrong_login");
+    let second = signed_in("battery staple");
+    assert_eq!(current(&second).of(200)["name"], "admin");
+    // Without one, it is made by chance.
+    let told = place.text(&["user", "password", "admin"]);
+    let made = told.strip_prefix("admin: the password is ");
+    let made = made.and_then(|made| made.strip_suffix(" (it is shown this once)\n"));
+    assert_eq!(current(&second).problem(401), "unauthenticated");
+    assert_eq!(sign_in("battery staple").problem(401), "wrong_login");
+    signed_in(made.expect("a password"));
 }
 
 #[test]
@@ -164,6 +219,112 @@ fn history_comes_in_pages_and_streams() {
 }
 
 #[test]
+fn a_long_time_is_thinned_and_shows_every_peak() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let mut device = Device::connect(server.listener("tcp"));
+    device.login("1");
+    // The speed rises by one each second, from 0 to 99, and again.
+    for second in 0..250 {
+        assert_eq!(device.position(second), "#ASD#1");
+    }
+    until("the device", || (api.get("/api/v1/devices/1").status == 200).then_some(()));
+    let lines = |query: &str| -> Vec<Value> {
+        let text = api.get(&format!("/api/v1/devices/1/records?format=jsonl{query}")).text();
+        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+    };
+    let (mut left, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let page = api.get(&format!("/api/v1/devices/1/records?thin=60&limit=4{cursor}")).of(200);
+        let records = page["records"].as_array().expect("a list");
+        assert!((1..=4).contains(&records.len()), "{page}");
+        left.extend(records.iter().cloned());
+        let Some(next) = page["next"].as_str() else { break };
+        cursor = format!("&cursor={next}");
+    }
+    // The ends of each minute, and where the speed fell within one.
+    let expected = [0, 59, 60, 99, 100, 119, 120, 179, 180, 199, 200, 239, 240, 249];
+    let times: Vec<&Value> = left.iter().map(|record| &record["time"]).collect();
+    assert_eq!(times, expected.map(|second| json!(moment(second))).iter().collect::<Vec<_>>());
+    let all = lines("");
+    assert!(left.iter().all(|record| all.contains(record)), "they are as they were sent");
+    assert_eq!(lines("&thin=60"), left);
+    let csv = api.get("/api/v1/devices/1/records?format=csv&thin=60").text();
+    assert_eq!(csv.lines().count(), 1 + expected.len());
+    // What is not wanted keeps nothing: the altitude is always the same.
+    assert_eq!(lines("&thin=60&parameters=position.altitude").len(), 2 * 5);
+    for wrong in ["0", "86401", "-1", "1m"] {
+        assert_eq!(api.get(&format!("/api/v1/devices/1/records?thin={wrong}")).problem(400), "invalid", "{wrong}");
+    }
+}
+
+#[test]
+fn frames_protocols_and_messages_that_were_read_are_as_the_description_says() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let description = api.get("/api/v1/openapi.json").of(200);
+    let check = |name: &str, answer: &Value| {
+        let described = description["components"]["schemas"][name]["properties"].as_object().expect(name);
+        assert!(answer.as_object().expect(name).keys().eq(described.keys()), "{name}: {answer}");
+    };
+    let check_all = |name: &str, answers: &Value| {
+        let answers = answers.as_array().expect(name);
+        answers.iter().for_each(|answer| check(name, answer));
+        answers.len()
+    };
+    let mut device = Device::connect(server.listener("tcp"));
+    device.login("1");
+    until("the device", || (api.get("/api/v1/devices/1").status == 200).then_some(()));
+    let frames = api.get("/api/v1/devices/1/frames?limit=2").text();
+    let frames: Vec<Value> = frames.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(check_all("Frame", &frames.into()), 2);
+    let protocols = api.get("/api/v1/protocols").of(200);
+    assert!(check_all("ToldProtocol", &protocols) > 1);
+    let all = protocols.as_array().expect("a list");
+    assert!(all.iter().map(|one| check_all("ToldSetting", &one["settings"])).sum::<usize>() > 0);
+    assert!(all.iter().map(|one| check_all("ToldCommand", &one["commands"])).sum::<usize>() > 0);
+    let read = |protocol: &str, messages: &[&str], written: &str| {
+        let body = json!({"protocol": protocol, "messages": messages, "written": written, "trace": true});
+        api.post("/api/v1/decode", &body).of(200)
+    };
+    let told = read("wialon", &["#L#1;NA\\r\\n", &common::position(1)], "text");
+    assert_eq!(check_all("Decoded", &told), 2);
+    assert!(check_all("DecodedField", &told[1]["fields"]) > 0);
+    assert_eq!((&told[1]["line"], &told[1]["error"]), (&json!(2), &Value::Null));
+    let record = &told[1]["records"][0];
+    assert_eq!((&record["device"], &record["time"]), (&json!("1"), &json!(moment(1))));
+    let malformed = read("gt06", &["78780d01"], "hex");
+    check("DecodeError", &malformed[0]["error"]);
+}
+
+#[test]
+fn what_is_printed_where_nobody_looks_on_has_no_password() {
+    let place = Place::new();
+    let printed = place.folder.path().join("printed");
+    let mut command = place.command(&["serve", "--listen", "wialon=127.0.0.1:0"]);
+    command.env_remove("ODOGRAPH_ADMIN_PASSWORD").stdout(File::create(&printed).expect("a file"));
+    let server = Server::start(command);
+    let file = place.data().join("admin-password");
+    let text = std::fs::read_to_string(&file).expect("a file");
+    let password = text.strip_suffix('\n').expect("a line");
+    assert_eq!(std::fs::metadata(&file).expect("a file").permissions().mode() & 0o777, 0o600);
+    let told = server.log_line_or_start(|line| line["file"] == file.to_str().expect("UTF-8"));
+    assert!(told["message"].as_str().is_some_and(|text| text.contains("`admin`")), "{told}");
+    assert!(server.start.iter().all(|line| !line.to_string().contains(password)), "{:?}", server.start);
+    let nobody = Client::nobody(server.http());
+    let signed_in = nobody.post("/api/v1/sessions", &json!({"login": "admin", "password": password}));
+    assert_eq!(signed_in.of(201)["system"], true);
+    // With another password, it goes: here at the next start, because a minute is long.
+    place.text(&["user", "password", "admin"]);
+    server.stop();
+    assert_eq!(std::fs::read_to_string(&printed).expect("a file"), "");
+    let _again = place.serve();
+    until("the end of it", || (!file.exists()).then_some(()));
+}
+
+#[test]
 fn a_state_is_live_and_outlives_the_program() {
     let place = Place::new();
     let server = place.serve();
@@ -189,6 +350,17 @@ fn a_state_is_live_and_outlives_the_program() {
     assert_eq!(view["devices"][0]["device"], "1");
     assert_eq!(api.get("/api/v1/live/view?box=40,50,45,60&zoom=5").of(200)["devices"], json!([]));
     assert_eq!(api.get("/api/v1/live?box=1,2,3").problem(400), "invalid");
+    // It is among those of its own state alone.
+    let own = view["devices"][0]["state"].as_str().expect("a state");
+    let others: Vec<_> = ["moving", "stopped", "no_signal", "alarm"].into_iter().filter(|name| *name != own).collect();
+    let found = |states: &str| {
+        let view = api.get(&format!("/api/v1/live/view?box=20,50,30,60&zoom=5&live={states}")).of(200);
+        (view["devices"].as_array().map(Vec::len), counted(&api, &format!("live={states}")))
+    };
+    assert_eq!((found(own), found(&others.join(","))), ((Some(1), 1), (Some(0), 0)));
+    for path in ["live/view?live=unseen", "live/counts?live=", "live?live=alarm"] {
+        assert_eq!(api.get(&format!("/api/v1/{path}")).problem(400), "invalid", "{path}");
+    }
     server.stop();
     let again = place.serve();
     let api = owner(&place, &again);
@@ -289,6 +461,32 @@ fn a_stream_that_was_cut_goes_on_from_its_mark() {
 }
 
 #[test]
+fn who_was_deleted_does_not_come_back_with_history() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    for id in ["1", "2", "3"] {
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!((device.login(id), device.position(1)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    }
+    let is_live = |api: &Client| ["1", "2", "3"].map(|id| counted(api, &format!("devices={id}")) == 1);
+    let is_listed = |id: &str| api.get(&format!("/api/v1/devices/{id}/state")).status == 200;
+    until("all of them", || ["1", "2", "3"].map(is_listed).iter().all(|is| *is).then_some(()));
+    api.ask("DELETE", "/api/v1/devices/1", None).of(204);
+    until("the end of it", || (is_live(&api) == [false, true, true]).then_some(()));
+    // History is closed for a moment, and begins again; what it has of the first one is still there.
+    place.text(&["device", "erase", "2", "--yes"]);
+    let count = api.post("/api/v1/sql", &json!({"sql": "SELECT count(*) AS n FROM last"}));
+    assert_eq!(count.of(200), json!({"n": 2}));
+    assert_eq!(is_live(&api), [false, false, true]);
+    server.stop();
+    let again = place.serve();
+    let api = owner(&place, &again);
+    until("live state", || (api.get("/api/v1/live/counts").status == 200).then_some(()));
+    until("the end of it", || (is_live(&api) == [false, false, true]).then_some(()));
+}
+
+#[test]
 fn nothing_is_said_of_live_state_before_it_is_known() {
     let place = Place::new();
     // Nobody answers at the store that has history, so that it is never read.
@@ -381,10 +579,37 @@ fn owners_see_what_their_tables_take_and_who_manages_tenants_sees_all() {
     let taken: u64 = journal["days"].as_array().expect("a list").iter().map(|day| bytes(&day["bytes"])).sum();
     assert!(taken > 0, "{journal}");
     // A minute's growth says nothing about a day's.
-    assert_eq!((&journal["bytes_per_day"], &disk["days_left"]), (&Value::Null, &Value::Null));
+    let unknown = [&journal["bytes_per_day"], &disk["lost_bytes_per_day"], &disk["days_left"]];
+    assert_eq!((unknown, disk["watched_s"].is_u64()), ([&Value::Null; 3], true), "{disk}");
     // What was seen is kept for a while.
     let later = of(system).get("/api/v1/system").of(200);
     assert_eq!(later["installation"], all["installation"]);
+}
+
+#[test]
+fn whoever_has_signed_in_sees_the_numbers_of_the_last_half_hour() {
+    let place = Place::new();
+    let server = place.serve();
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!((device.login("1"), device.position(7)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    let path = "/api/v1/system/lately";
+    assert_eq!(Client::nobody(server.http()).get(path).problem(401), "unauthenticated");
+    let viewer = Client::with_token(server.http(), &token(&place, &["--role", "viewer"]));
+    // It is looked at from the start on, whether or not anybody asks.
+    let lately = until("the first look", || {
+        let lately = viewer.get(path).of(200);
+        (lately["times"] != json!([])).then_some(lately)
+    });
+    let times = lately["times"].as_array().expect("a list");
+    let numbers = lately["numbers"].as_array().expect("a list");
+    assert_eq!(numbers.len(), 10, "{lately}");
+    for number in numbers {
+        assert_eq!(number["values"].as_array().map(Vec::len), Some(times.len()), "{number}");
+        // What is kept is what there is, by its name.
+        server.metric_begins(number["name"].as_str().expect("a name"));
+    }
+    let only = numbers.iter().find(|number| number["name"] == "odograph_connections_opened_total").expect("a number");
+    assert_eq!(only["labels"], json!({"protocol": "unidentified"}));
 }
 
 #[test]
@@ -509,4 +734,33 @@ fn pages_of_sites_that_are_named_may_ask_with_a_token() {
     assert_eq!((told.header(allowed), told.header("vary")), (None, None));
     assert_eq!(told.problem(405), "method_not_allowed");
     assert_eq!(page.get("/api/v1/openapi.json").header(allowed), None);
+}
+
+/// However many are asked for: a page is bounded by what it takes, too, also where devices are looked through for what is live of them.
+#[test]
+fn a_page_of_devices_of_which_much_is_kept_ends_earlier() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = owner(&place, &server);
+    let settings: serde_json::Map<String, Value> =
+        (0..64).map(|number| (format!("s{number}"), json!("北".repeat(1000)))).collect();
+    for number in 10..30 {
+        let device = json!({"ids": [number.to_string()], "notes": "北".repeat(10_000), "settings": settings});
+        api.post("/api/v1/devices", &device).of(201);
+    }
+    until("what is live", || (api.get("/api/v1/live/counts").status == 200).then_some(()));
+    for query in ["", "&live=unseen"] {
+        let (mut found, mut cursor, mut pages) = (Vec::new(), String::new(), 0);
+        loop {
+            let answer = api.get(&format!("/api/v1/devices?limit=1000{query}{cursor}"));
+            assert!(answer.body.len() < 5 << 20, "{query}: {} bytes", answer.body.len());
+            let page = answer.of(200);
+            found.extend(page["devices"].as_array().expect("a list").iter().map(|device| device["id"].clone()));
+            pages += 1;
+            let Some(next) = page["next"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        assert_eq!(found, (10..30).map(|number| json!(number.to_string())).collect::<Vec<_>>(), "{query}");
+        assert_eq!(pages, 2, "{query}");
+    }
 }

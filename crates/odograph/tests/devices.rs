@@ -112,6 +112,55 @@ fn drivers_of_a_dump_are_shown_taken_in_and_known_the_next_time() {
 }
 
 #[test]
+fn without_apply_a_dump_shows_what_would_change_and_changes_nothing() {
+    let place = Place::new();
+    let table = place.write("fleet.csv", "imei,name\n352093081452251,Own\n");
+    place.text(&["device", "import", table.to_str().expect("UTF-8"), "--apply"]);
+    let before = states(&place, &["--json"]);
+    for dump in ["h2-1.4.197.sql", "h2-2.4.240.sql", "postgresql-15-copy.sql", "mariadb-10.11.sql"] {
+        let file = format!("{}/../movein/tests/data/{dump}", env!("CARGO_MANIFEST_DIR"));
+        let told = place.text(&["device", "import", &file, "--skip-bad"]);
+        let what = |id: &str| told.lines().find_map(|line| line.strip_prefix(id)).unwrap_or_default().trim_start();
+        for id in ["861234567890120", "AB-12/x", "driver 0A1B2C3D", "driver 7"] {
+            assert_eq!(what(id), "new", "{dump}: {id}: {told}");
+        }
+        assert_eq!(what("352093081452251"), "changes attributes, group, name, protocol", "{dump}: {told}");
+        assert!(what("0123456789").starts_with("cannot be taken: name: "), "{dump}: {told}");
+        let counts = "2 new, 1 changed, 0 as they are already, 1 that cannot be taken";
+        assert!(told.ends_with(&format!("{counts}: nothing was changed: --apply does it\n")), "{dump}: {told}");
+        // One row that cannot be taken is a problem, unless such rows are left out. JSON has the same in any case.
+        for (more, status) in [(&["--json"][..], 1), (&["--json", "--skip-bad"], 0)] {
+            let output = place.run(&[&["device", "import", &file], more].concat());
+            assert_eq!(output.status.code(), Some(status), "{dump}: {}", errors(&output));
+            let told: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+            let report = &told["report"];
+            let counts = ["created", "changed", "same", "failed", "written"].map(|name| report[name].clone());
+            assert_eq!(serde_json::json!(counts), serde_json::json!([2, 1, 0, 1, false]), "{dump}: {told}");
+            let groups = ["Nord / Kühlzüge", "O'Brien \"Süd\"", "Nord"];
+            assert_eq!(report["groups_created"], serde_json::json!(groups), "{dump}");
+            let outcomes = |of: &str| -> Vec<&str> {
+                let rows = report[of].as_array().expect("rows").iter();
+                rows.map(|row| row["outcome"].as_str().expect("a word")).collect()
+            };
+            assert_eq!(outcomes("rows"), ["changed", "created", "failed", "created"], "{dump}");
+            assert_eq!(outcomes("drivers"), ["created", "created"], "{dump}");
+            assert_eq!(told["problems"], serde_json::json!([]), "{dump}");
+            let said = told["said"].as_array().expect("a list");
+            assert!(said.contains(&"not taken over: tc_calendars, tc_positions, tc_users".into()), "{dump}: {told}");
+        }
+        assert_eq!(states(&place, &["--json"]), before, "{dump}");
+    }
+    let server = place.serve();
+    let ask = |path: &str| client::by_socket(&place.data(), "GET", path, None).of(200);
+    let devices = ask("/api/v1/devices");
+    assert_eq!(devices["devices"].as_array().map(Vec::len), Some(1), "{devices}");
+    let own = &devices["devices"][0];
+    assert_eq!((&own["name"], &own["group"]), (&serde_json::json!("Own"), &serde_json::Value::Null));
+    assert_eq!((ask("/api/v1/groups"), ask("/api/v1/drivers")), (serde_json::json!([]), serde_json::json!([])));
+    assert!(server.stop().success());
+}
+
+#[test]
 fn what_a_device_is_can_be_said_also_while_the_server_runs() {
     let place = Place::new();
     let table = "imei;name;timezone\n1;One;Europe/Riga\n2;Two;GMT plus two\n";

@@ -572,6 +572,7 @@ fn orders_that_cannot_be_read_are_told_and_nothing_is_erased() {
     drop(send(listeners.default, OTHER, STAYS, 0..3));
     let health = Client::nobody(server.http()).get("/healthz").of(200).to_string();
     assert!(health.contains("it cannot be read what was ordered to be erased"), "{health}");
+    assert!(health.contains("\"erasures_unread\""), "{health}");
     let refused = place.run(&["device", "erase", OTHER, "--yes"]);
     assert!(!refused.status.success());
     assert_eq!(export(&place, "records", "default", Some(OTHER)).len(), 6);

@@ -111,6 +111,52 @@ fn what_a_device_sent_while_it_waited_is_there_once_it_is_accepted_and_once() {
 }
 
 #[test]
+fn what_a_device_sent_while_it_waited_is_looked_for_where_that_was_noted() {
+    let place = Place::new();
+    let listener = "[[listener]]\nprotocol = \"wialon\"\nlisten = \"127.0.0.1:0\"\ntransport = \"tcp\"\nunknown = \"quarantine\"\n";
+    let path = place.write("odograph.toml", &format!("[ingest]\ndefault_ports = false\n{listener}"));
+    let config = ["--config", path.to_str().expect("UTF-8")];
+    let of = |id: &str, seconds: &[u32]| seconds.iter().map(|it| (id.to_owned(), moment(*it))).collect::<Vec<_>>();
+    let server = place.serve_with(&config);
+    let mut devices = ["77", "88"].map(|id| {
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!((device.login(id), device.position(1)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+        device
+    });
+    place.text(&["device", "accept", "77"]);
+    // Its conversation goes on under what was decided when it began.
+    assert_eq!(devices[0].position(2), "#ASD#1");
+    assert_eq!(told(&place.records(&["--device", "77"])), of("77", &[1, 2]));
+    assert!(server.stop().success());
+    // In another segment.
+    let server = place.serve_with(&config);
+    for id in ["77", "88"] {
+        let mut device = Device::connect(server.listener("tcp"));
+        assert_eq!((device.login(id), device.position(3)), ("#AL#1".to_owned(), "#ASD#1".to_owned()));
+    }
+    let check = |seconds: &[u32], when: &str| {
+        assert_eq!(told(&place.records(&["--device", "77"])), of("77", seconds), "{when}");
+        assert_eq!(told(&place.records(&["--device", "88", "--quarantined"])), of("88", &[1, 3]), "{when}");
+        assert_eq!(told(&place.records(&["--device", "88"])), [], "{when}");
+    };
+    check(&[1, 2, 3], "from the server");
+    assert!(server.stop().success());
+    check(&[1, 2, 3], "without a server");
+    let file = place.data().join("reach/0.waits.json");
+    let mut noted: Value = serde_json::from_slice(&std::fs::read(&file).expect("the file")).expect("JSON");
+    assert_eq!(noted["from"], 0, "{noted}");
+    let devices = noted["devices"].as_array_mut().expect("a list");
+    devices.sort_by_key(|of| of["device"].to_string());
+    assert_eq!(devices.iter().map(|of| &of["device"]).collect::<Vec<_>>(), ["77", "88"]);
+    // Were nothing noted of it, nobody would look elsewhere; and without the file, everybody everywhere.
+    devices.remove(0);
+    std::fs::write(&file, noted.to_string()).expect("the file is written");
+    check(&[3], "by what was noted");
+    std::fs::remove_file(&file).expect("the file");
+    check(&[1, 2, 3], "without what was noted");
+}
+
+#[test]
 fn raw_frames_are_the_exact_bytes() {
     let place = Place::new();
     let _server = two_devices(&place);

@@ -253,6 +253,36 @@ fn what_comes_late_for_a_day_with_a_damaged_file_is_kept_and_the_file_is_named()
 }
 
 #[test]
+fn what_is_damaged_is_named_to_whoever_runs_the_server_and_to_none_of_its_tenants() {
+    let place = Place::new();
+    let server = serve(&place);
+    let mut device = Device::connect(server.listener("tcp"));
+    assert_eq!(device.login("1"), "#AL#1");
+    assert_eq!(device.position(10), "#ASD#1");
+    assert!(server.stop().success());
+    let file = files_of(&place, "records").remove(0);
+    cut_short(&file);
+    let server = serve(&place);
+    let made: Value =
+        serde_json::from_str(&place.text(&["token", "create", "--json", "--role", "owner"])).expect("JSON");
+    let api = Client::with_token(server.http(), made["secret"].as_str().expect("a secret"));
+    let ask = |sql: &str| api.post("/api/v1/sql", &json!({"sql": sql}));
+    let asked = ask("SELECT * FROM records");
+    assert!(!asked.text().contains("lake") && !asked.text().contains("parquet"), "{}", asked.text());
+    assert_eq!(asked.problem(500), "internal");
+    let told = server.log_line(|line| line["message"].as_str().is_some_and(|text| text.contains("a request failed")));
+    let name = file.file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(told.to_string().contains(&name), "{told}");
+    let told = errors(&place.run(&["sql", "SELECT * FROM records"]));
+    assert!(told.contains(&name) && told.contains("is damaged: it ends at byte"), "{told}");
+    // What is wrong with the query is for whoever asks, and what is not in that file is answered.
+    let wrong = ask("SELECT rpm FROM records");
+    assert!(wrong.text().contains("Did you mean engine_rpm"), "{}", wrong.text());
+    assert_eq!(wrong.problem(422), "unprocessable");
+    assert_eq!(ask("SELECT device FROM last").of(200), json!({"device": "1"}));
+}
+
+#[test]
 fn a_flipped_bit_is_not_exported_and_whoever_looks_finds_it() {
     let place = Place::new();
     let server = serve(&place);
@@ -349,7 +379,7 @@ fn check_told(place: &Place, server: &Server) {
     assert_eq!(asked(&owner, "/readyz")["history_broken"][0]["tenant"], Value::Null, "an owner of another tenant");
     let troubles = asked(&system, "/api/v1/system")["installation"]["troubles"].clone();
     assert_eq!((&troubles[0]["part"], &troubles[0]["tenant"]), (&json!("records"), &json!("two")), "{troubles}");
-    assert_eq!(troubles[1], Value::Null, "{troubles}");
+    assert_eq!((&troubles[0]["code"], &troubles[1]), (&json!("table_broken"), &Value::Null), "{troubles}");
 }
 
 #[test]

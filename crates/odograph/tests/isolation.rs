@@ -218,8 +218,6 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
             "/api/v1/sessions/current"
             | "/api/v1/devices"
             | "/api/v1/groups"
-            | "/api/v1/drivers"
-            | "/api/v1/drivers/{id}"
             | "/api/v1/tenants"
             | "/api/v1/tenants/{id}",
         ) => (VIEWER, None),
@@ -241,10 +239,12 @@ fn terms(method: &str, path: &str) -> Option<(Needs, Option<Value>)> {
         ("post", "/api/v1/devices/{id}/commands") => (MANAGER, Some(json!({"text": "VER?"}))),
         ("delete", "/api/v1/devices/{id}/commands/{number}") | ("get", "/api/v1/shares") => (MANAGER, None),
         ("get", "/api/v1/live/view" | "/api/v1/live/counts" | "/api/v1/address") => (VIEWER, None),
-        ("get", "/api/v1/protocols" | "/api/v1/parameters") => (VIEWER, None),
+        ("get", "/api/v1/protocols" | "/api/v1/parameters" | "/api/v1/system/lately") => (VIEWER, None),
         ("post", "/api/v1/decode") => (VIEWER, Some(json!({"messages": ["00"]}))),
         ("post", "/api/v1/sql") => (ALL_DEVICES, Some(json!({"sql": ALL_RECORDS}))),
         ("get", "/api/v1/queries" | "/api/v1/queries/{id}") => (ALL_DEVICES, None),
+        // Who is limited asks by a card: see `check_cards`.
+        ("get", "/api/v1/drivers" | "/api/v1/drivers/{id}") => (ALL_DEVICES, None),
         ("post", "/api/v1/queries") => (ALL_DEVICES, Some(json!({"name": "Query", "sql": "SELECT 1"}))),
         // The owner made the one that there is: see `check_queries`, too.
         ("patch", "/api/v1/queries/{id}") => (MANAGER_OF_ALL, Some(json!({"sql": "SELECT 2"}))),
@@ -553,6 +553,7 @@ fn no_tenant_sees_another() {
     check_same(&foreign_after, &foreign_before, "whatever others did, nothing of it changed");
     check_streams(&world);
     check_listeners(&world);
+    check_cards(&world);
     check_links(&world, owner, &operations, &|method, path| path_of(method, path, &own_ids));
     check_queries(&world, &own_ids);
     check_signing(&world, &operations, &own_ids);
@@ -627,6 +628,17 @@ fn check_listeners(world: &World) {
     assert_eq!((&seen["state"], &seen["tenant"], &seen["revision"]), (&json!("open"), &json!(FOREIGN), &json!(1)));
     let log = client::by_socket(&world.place.data(), "GET", "/api/v1/audit?kind=listener", None).of(200);
     assert_eq!((log.as_array().map(Vec::len), &log[0]["action"]), (Some(1), &json!("listener.create")));
+}
+
+/// Whose card a device names, everybody is told; all else of the driver, who sees all devices.
+fn check_cards(world: &World) {
+    for role in &world.roles {
+        let answer = role.client.get("/api/v1/drivers?card=011a");
+        check_silent(&role.name, &answer, "");
+        let seen = answer.of(200)[0].clone();
+        let notes = if role.limited { "" } else { "own" };
+        assert_eq!((&seen["name"], &seen["notes"]), (&json!("own driver"), &json!(notes)), "{}", role.name);
+    }
 }
 
 /// Signing in opens one's own tenant alone, and signing out ends that.

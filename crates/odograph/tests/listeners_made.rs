@@ -306,6 +306,7 @@ fn a_port_that_is_taken_is_told_everywhere_and_opened_once_it_is_free() {
     assert_eq!(failed["address"], format!("{address} (tcp)"));
     let troubles = &client.get("/api/v1/system").of(200)["installation"]["troubles"];
     assert_eq!((&troubles[0]["part"], &troubles[0]["tenant"]), (&json!("listener"), &json!("default")));
+    assert_eq!(troubles[0]["code"], "listener_failed", "{troubles}");
     drop(other);
     becomes(&client, &made, "open");
     drop(visits(address, "guest", 1));

@@ -33,6 +33,19 @@ fn check_refused(set: &dyn Fn(&str, Value) -> client::Answer) {
     assert_eq!(set("bad", table).problem(400), "invalid");
 }
 
+/// What a sensor shows has peaks of its own, where no parameter has one.
+fn check_thinned(manager: &Client) {
+    let seconds = |query: &str| {
+        let page = manager.get(&format!("/api/v1/devices/7/records?thin=3600{query}")).of(200);
+        page["records"].as_array().expect("a list").iter().map(|record| record["time"].clone()).collect::<Vec<_>>()
+    };
+    let body = json!({"formula": "value(\"position.speed\") * (50.0 - value(\"position.speed\"))"});
+    manager.ask("PUT", "/api/v1/devices/7/sensors/peak", Some(&body)).of(200);
+    assert_eq!(seconds("&sensors=true"), [10, 20, 40].map(|second| json!(moment(second))));
+    assert_eq!(seconds(""), [10, 40].map(|second| json!(moment(second))));
+    manager.ask("DELETE", "/api/v1/devices/7/sensors/peak", None).of(204);
+}
+
 #[test]
 fn sensors_are_computed_wherever_records_are_read() {
     let place = Place::new();
@@ -89,6 +102,7 @@ fn sensors_are_computed_wherever_records_are_read() {
     for refused in ["sensors=true&format=gpx", "sensors=true&parameters=position.speed"] {
         assert_eq!(manager.get(&format!("/api/v1/devices/7/records?{refused}")).problem(400), "invalid");
     }
+    check_thinned(&manager);
 
     let state = manager.get("/api/v1/devices/7/state").of(200);
     assert_eq!(state["sensors"]["fuel"], json!({"value": 100.0, "unit": "l"}), "{state}");

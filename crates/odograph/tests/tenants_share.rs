@@ -4,7 +4,7 @@ mod client;
 mod common;
 
 use client::{Client, head};
-use common::{Device, Place, Server, moment, position};
+use common::{Device, Place, Server, moment, position, until};
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use serde_json::{Value, json};
 use std::io::BufReader;
@@ -19,8 +19,15 @@ const SEATS: usize = 12;
 /// Records of a download: more than whatever holds some of it on the way can hold.
 const RECORDS: u32 = 12_000;
 
+/// Queries that a tenant may have under way. History answers twice as many at a time, of all tenants together.
+const QUERIES: usize = 2;
+
 fn token(place: &Place, tenant: &str) -> String {
-    let text = place.text(&["token", "create", "--json", "--tenant", tenant, "--name", "t", "--role", "viewer"]);
+    token_of(place, tenant, "viewer")
+}
+
+fn token_of(place: &Place, tenant: &str, role: &str) -> String {
+    let text = place.text(&["token", "create", "--json", "--tenant", tenant, "--name", "t", "--role", role]);
     let made: Value = serde_json::from_str(&text).expect("JSON");
     made["secret"].as_str().expect("a secret").to_owned()
 }
@@ -111,4 +118,63 @@ fn downloads_that_are_read_wait_for_each_other() {
         }
     };
     std::thread::scope(|scope| clients.iter().for_each(|client| drop(scope.spawn(|| download(client)))));
+}
+
+/// Begins a query whose answer has no end, and takes no more of it than its head.
+fn ask(client: &Client) -> BufReader<TcpStream> {
+    let endless = json!({"sql": "SELECT value FROM generate_series(1, 1000000000000)"});
+    let mut stream = client.begin("POST", "/api/v1/sql", Some(&endless));
+    set_socket_recv_buffer_size(stream.get_ref(), 32 << 10).expect("a small window");
+    assert_eq!(head(&mut stream).0, 200);
+    stream
+}
+
+#[test]
+fn queries_of_a_tenant_leave_others_their_turns_and_what_is_live_needs_none() {
+    let place = Place::new();
+    let server = serve(&place);
+    let busy = Client::with_token(server.http(), &token_of(&place, "busy", "manager"));
+    assert_eq!(place.records(&["--tenant", "busy"]).len(), RECORDS as usize);
+    until("the device", || (busy.get("/api/v1/devices/1/state").status == 200).then_some(()));
+    let sensor = json!({"formula": "value(\"position.speed\") * 2"});
+    busy.ask("PUT", "/api/v1/devices/1/sensors/double", Some(&sensor)).of(200);
+    place.text(&["tenant", "create", "third"]);
+    let [quiet, third] = ["default", "third"].map(|tenant| Client::with_token(server.http(), &token(&place, tenant)));
+    let one = &json!({"sql": "SELECT 1 AS one"});
+    let mut held: Vec<_> = (0..QUERIES).map(|_| ask(&busy)).collect();
+    assert_eq!(quiet.post("/api/v1/sql", one).of(200), json!({"one": 1}), "others have theirs");
+    held.extend((0..QUERIES).map(|_| ask(&quiet)));
+    std::thread::scope(|scope| {
+        // One who has as many as it may, and one who finds all of them taken by others: they wait, and hear when to come again.
+        let refused = [&busy, &third].map(|client| scope.spawn(move || client.post("/api/v1/sql", one)));
+        let state = busy.get("/api/v1/devices/1/state").of(200);
+        assert_eq!(state["sensors"]["double"]["value"], 198.0, "{state}");
+        let tried = busy.post("/api/v1/devices/1/sensors/preview", &sensor).of(200);
+        assert_eq!(tried["value"], 198.0, "{tried}");
+        let why = ["the tenant has 2 queries under way", "as many queries of all tenants are under way"];
+        for (refused, why) in refused.into_iter().zip(why) {
+            let answer = refused.join().expect("an answer");
+            assert!(answer.text().contains(why), "{}", answer.text());
+            assert!(answer.header("retry-after").is_some_and(|after| after != "0"), "{why}");
+            assert_eq!(answer.problem(429), "too_many");
+        }
+    });
+    drop(held);
+    for client in [&busy, &quiet, &third] {
+        assert_eq!(client.post("/api/v1/sql", one).of(200), json!({"one": 1}), "in turn");
+    }
+}
+
+/// Whoever asks something else, or closes the page, does not stand in their own way.
+#[test]
+fn a_query_ends_with_whoever_asked_though_it_has_no_row_yet() {
+    let place = Place::new();
+    let server = place.serve();
+    let api = Client::with_token(server.http(), &token(&place, "default"));
+    let one = json!({"sql": "SELECT 1 AS one"});
+    let endless = json!({"sql": "SELECT count(*) AS n FROM generate_series(1, 1000000000000)"});
+    let asked: Vec<_> = (0..QUERIES).map(|_| api.begin("POST", "/api/v1/sql", Some(&endless))).collect();
+    until("both are under way", || (api.post("/api/v1/sql", &one).status == 429).then_some(()));
+    drop(asked);
+    assert_eq!(api.post("/api/v1/sql", &one).of(200), json!({"one": 1}));
 }

@@ -117,13 +117,19 @@ fn who_is_not_understood_is_listed_and_decoded_once_he_is_named() {
     let of = |text: &str| all.iter().find(|one| one["text"].as_str().is_some_and(|its| its.contains(text)));
     let (probe, datagram) = (of("GET /manager").expect("it is kept"), of("hello").expect("it is kept"));
     assert_eq!((&probe["why"], &probe["bytes"]), (&"undecided".into(), &40.into()));
-    assert_eq!(probe["could_be"], serde_json::json!([]));
+    assert_eq!((&probe["could_be"], &probe["guesses"]), (&serde_json::json!([]), &serde_json::json!([])));
+    let says = |one: &Value, what: &str| one["ruled_out"].as_str().is_some_and(|why| why.contains(what));
+    assert!(says(probe, "understood over TCP") && says(datagram, "understood over UDP"), "{all:?}");
     assert_eq!(
         (&datagram["why"], &datagram["pieces"], &datagram["transport"]),
         (&Value::Null, &1.into(), &"udp".into())
     );
     let gt06 = of("xx").expect("it is kept");
     assert_eq!((&gt06["could_be"], &gt06["is"]), (&serde_json::json!(["gt06"]), &Value::Null));
+    let missing = "but not with a packet whose length and checksum fit";
+    let reason = format!("begins like its messages (from 78 78 or 79 79 up to 0D 0A), {missing}");
+    assert_eq!(gt06["guesses"], serde_json::json!([{ "protocol": "gt06", "reason": reason }]));
+    assert_eq!(gt06["ruled_out"], Value::Null);
     let table = place.text(&["unidentified"]);
     assert!(table.contains("nothing known") && table.contains("GET /manager"), "{table}");
 
@@ -168,6 +174,7 @@ fn who_was_refused_is_listed_with_the_name_that_he_gave() {
     let all = listed_once(&place, |all| !all.is_empty());
     let [one] = &all[..] else { panic!("{all:?}") };
     assert_eq!((&one["protocol"], &one["device"]), (&"wialon".into(), &ID.into()));
+    assert_eq!((&one["guesses"], &one["ruled_out"]), (&serde_json::json!([]), &Value::Null));
     assert!(server.stop().success());
     assert_eq!(listed(&place)[0]["why"], "refused");
 }

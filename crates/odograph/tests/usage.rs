@@ -36,6 +36,14 @@ fn owner(place: &Place, server: &Server) -> Client {
     Client::with_token(server.http(), made["secret"].as_str().expect("a secret"))
 }
 
+/// What those are told who manage tenants.
+fn troubles(place: &Place, server: &Server) -> Value {
+    let text = place.text(&["token", "create", "--json", "--role", "owner", "--system", "--name", "s"]);
+    let made: Value = serde_json::from_str(&text).expect("JSON");
+    let system = Client::with_token(server.http(), made["secret"].as_str().expect("a secret"));
+    system.get("/api/v1/system").of(200)["installation"]["troubles"].clone()
+}
+
 /// The sums of all days, since midnight may come in between.
 fn total(owner: &Client) -> Value {
     owner.get("/api/v1/tenants/north/usage?from=2026-01-01").of(200)["total"].clone()
@@ -126,6 +134,9 @@ fn messages_beyond_the_quota_stay_with_the_device_and_come_later() {
     });
     let (_, health) = server.get("/healthz");
     assert!(health.contains("a tenant has reached a quota"), "{health}");
+    assert!(health.contains("\"alarm_codes\":[\"quota_reached\"]"), "{health}");
+    let what = "a tenant has reached a quota: devices of it are refused";
+    assert_eq!(troubles(&place, &server), json!([{"code": "quota_reached", "part": "server", "what": what}]));
     let (_, metrics) = server.get("/metrics");
     assert!(metrics.contains("odograph_quota_refusals_total{quota=\"messages_per_day_max\"}"), "{metrics}");
     assert!(metrics.contains("odograph_tenants_at_quota{quota=\"messages_per_day\"} 1"), "{metrics}");

@@ -21,7 +21,7 @@ pub use decode::{Decoded, Decoder, FrameCounts, Undecoded};
 pub use dedup::{Candidate, Dedup, Device, Found, History, Known};
 pub use frames::{Event, ReadError, Taker, Trouble};
 pub use owners::{DEFAULT_TENANT, Owner};
-pub use pipeline::{Amended, Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables};
+pub use pipeline::{Amended, Frame, KnownDevice, Pipeline, PipelineError, Places, Progress, Tables, Waiting};
 pub use records::{REMEMBERED_MAX, Records, Totals};
 pub use replay::{Again, Came, Resettle};
 pub use shared::{SHARED_NAMES_MAX, Shared, is_of_meant, others_of};

@@ -24,10 +24,12 @@ pub struct Owner<'a> {
     pub device: &'a str,
     /// Whom the device belongs to.
     pub tenant: &'a str,
+    /// Whether the device waits for a person's decision.
+    pub waits: bool,
 }
 
 /// Whose everything is that is nobody's.
-const NOBODY: Owner<'static> = Owner { device: "", tenant: DEFAULT_TENANT };
+const NOBODY: Owner<'static> = Owner { device: "", tenant: DEFAULT_TENANT, waits: false };
 
 /// The tenant of what belongs to no other: streams whose device nobody knows yet, and what the journal says of itself.
 pub const DEFAULT_TENANT: &str = "default";
@@ -56,7 +58,8 @@ impl Owners {
 }
 
 fn owner(binding: &Arc<Binding>) -> Owner<'_> {
-    Owner { device: &binding.device, tenant: &binding.tenant }
+    let waits = binding.decision == Decision::Quarantined;
+    Owner { device: &binding.device, tenant: &binding.tenant, waits }
 }
 
 /// What was decided about a device. What cannot be read belongs to the one who keeps what is nobody's.

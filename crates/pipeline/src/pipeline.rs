@@ -7,8 +7,8 @@ use crate::told::Told;
 use crate::{FrameCounts, Window};
 use compact_str::CompactString;
 use odograph_handover::Outlet;
-use odograph_journal::{Entries, Entry, Reader};
-use odograph_model::Lsn;
+use odograph_journal::{Entries, Entry, Kind, Reader};
+use odograph_model::{Lsn, Time};
 use odograph_protocols::Decision;
 use std::ops::Range;
 
@@ -51,6 +51,12 @@ pub trait Tables: History {
     /// When it cannot be kept in memory.
     fn frame(&mut self, frame: &Frame<'_>) -> Result<(), Self::Error>;
 
+    /// Hears that something came of a device that waits for a person's decision, or may be of it: its records are pushed to nobody. It
+    /// may be told again, and also where it was told by an earlier run.
+    fn waits(&mut self, waiting: &Waiting<'_>) {
+        let _ = waiting;
+    }
+
     /// Commits what is due, or all, and returns how many commits were completed. All records and entries before `read`
     /// were pushed.
     ///
@@ -72,6 +78,19 @@ pub struct Frame<'a> {
     pub segment: Lsn,
     /// Whose it is.
     pub owner: Owner<'a>,
+}
+
+/// Something of a device that waits for a person's decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting<'a> {
+    /// Whom the device belongs to.
+    pub tenant: &'a str,
+    /// Its id.
+    pub device: &'a str,
+    /// From where its segment begins to where its entry ends.
+    pub places: Range<Lsn>,
+    /// When it was received.
+    pub received: Time,
 }
 
 /// Places in the journal, each with all before it done.
@@ -204,7 +223,8 @@ where
         self.entries.set_until(durable);
         let progress = &mut self.progress;
         let (owners, dedup, tables, from) = (&mut self.owners, &mut self.dedup, &mut self.tables, self.from);
-        let mut into = Into { owners, dedup, tables, progress, from, entries: 0, bytes: 0 };
+        let places = Lsn::default()..Lsn::default();
+        let mut into = Into { owners, dedup, tables, progress, from, places, entries: 0, bytes: 0 };
         let read = self.frames.read(&mut self.entries, outlet, &mut into);
         let paused = into.pauses();
         self.progress.read = self.entries.place();
@@ -279,6 +299,8 @@ struct Into<'a, T> {
     tables: &'a mut T,
     progress: &'a mut Progress,
     from: Places,
+    /// From where the segment of the last entry begins to where that entry ends.
+    places: Range<Lsn>,
     /// What was read in one go.
     entries: usize,
     bytes: usize,
@@ -290,7 +312,12 @@ impl<T: Tables> Taker for Into<'_, T> {
     fn entry(&mut self, entry: &Entry<'_>, segment: Lsn, told: &Told) -> Result<(), Self::Error> {
         self.entries += 1;
         self.bytes += entry.bytes.len();
+        self.places = segment..entry.end();
         let owner = self.owners.of(entry, segment, told);
+        if entry.kind == Kind::FRAME {
+            // By what was decided and not by what came out: another version may find more in it.
+            waits(self.tables, owner, told, &self.places, Time(entry.at));
+        }
         if entry.lsn < self.from.frames {
             return Ok(());
         }
@@ -298,6 +325,14 @@ impl<T: Tables> Taker for Into<'_, T> {
     }
 
     fn take(&mut self, event: &Event<'_>) -> Result<(), Self::Error> {
+        let Event { binding, received, .. } = *event;
+        if binding.decision == Decision::Quarantined {
+            // Also where the entry alone does not say whose its records are.
+            for device in [binding.device.as_str(), event.device()] {
+                let places = self.places.clone();
+                self.tables.waits(&Waiting { tenant: &binding.tenant, device, places, received });
+            }
+        }
         // What came of a device that nobody has accepted is in the table of frames, and in no table of records: retention does not wait
         // for a person's decision.
         if event.place < self.from.records || event.binding.decision != Decision::Accepted || self.tables.has(event)? {
@@ -326,6 +361,20 @@ impl<T: Tables> Taker for Into<'_, T> {
 
     fn pauses(&mut self) -> bool {
         self.entries >= ENTRIES_AT_ONCE || self.bytes >= BYTES_AT_ONCE
+    }
+}
+
+/// Tells of whom a frame is, and of whom it speaks, where these wait for a decision.
+fn waits<T: Tables>(tables: &mut T, owner: Owner<'_>, told: &Told, places: &Range<Lsn>, received: Time) {
+    let mut tell = |tenant: &str, device: &str| {
+        tables.waits(&Waiting { tenant, device, places: places.clone(), received });
+    };
+    if owner.waits {
+        tell(owner.tenant, owner.device);
+    }
+    let Told::Bound(_, others) = told else { return };
+    for other in others.iter().filter(|other| other.binding.decision == Decision::Quarantined) {
+        tell(&other.binding.tenant, &other.binding.device);
     }
 }
 

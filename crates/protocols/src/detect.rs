@@ -3,7 +3,7 @@
 //! Whoever disclaims the bytes drops out, and does so for good. One that claims them is decided on once it is the only
 //! one left: so a decision is never wrong unless somebody disclaimed what is his, and the laws of the tests look for that.
 
-use crate::{Claim, Command, CommandError, Encoded, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
+use crate::{Claim, Command, CommandError, Encoded, Looks, Maturity, Out, PROTOCOLS, Protocol, Session, Transport};
 use odograph_model::Time;
 use odograph_wire::http::HEAD_BYTES_MAX;
 use odograph_wire::{Cut, Framing, Result};
@@ -22,6 +22,7 @@ const SILENT: Protocol = Protocol {
     transports: &[Transport::Tcp, Transport::Udp],
     framing: Framing::Custom(|bytes| Cut::Need(bytes.len().saturating_add(1))),
     recognise: |_, _| Claim::No,
+    looks: Looks { form: "", proof: "" },
     frame_max: usize::MAX,
     // How long the address that sent datagrams is remembered.
     idle_s_max: 3600,
@@ -61,6 +62,14 @@ const fn shown_max(protocol: &Protocol) -> usize {
     if protocol.is_of_requests() { UNDECIDED_REQUEST_BYTES_MAX } else { UNDECIDED_BYTES_MAX }
 }
 
+/// What a protocol is shown of `start`. A datagram is whole.
+fn shown<'a>(protocol: &Protocol, transport: Transport, start: &'a [u8]) -> &'a [u8] {
+    match transport {
+        Transport::Tcp => start.get(..shown_max(protocol)).unwrap_or(start),
+        Transport::Udp => start,
+    }
+}
+
 /// What is known by now of who speaks.
 #[derive(Debug, Clone, Copy)]
 pub enum Detected {
@@ -98,11 +107,7 @@ impl Detector {
     /// can say anything new.
     pub fn hear(&mut self, start: &[u8]) -> Detected {
         for (protocol, claim) in self.left.iter().zip(&mut self.claims) {
-            let shown = match self.transport {
-                Transport::Tcp => start.get(..shown_max(protocol)).unwrap_or(start),
-                // It is whole.
-                Transport::Udp => start,
-            };
+            let shown = shown(protocol, self.transport, start);
             if matches!(*claim, Claim::Perhaps(need) if need <= shown.len()) {
                 *claim = (protocol.recognise)(shown, self.transport);
             }
@@ -139,6 +144,20 @@ impl Detector {
     /// Who may still be speaking.
     pub fn left(&self) -> &[&'static Protocol] {
         &self.left
+    }
+
+    /// Who may still be speaking, each with why, in words: of `start`, which was heard last.
+    pub fn reasons(&self, start: &[u8]) -> impl Iterator<Item = (&'static Protocol, String)> {
+        self.left.iter().zip(&self.claims).map(move |(protocol, claim)| {
+            (*protocol, protocol.looks.reason(*claim, shown(protocol, self.transport, start).len()))
+        })
+    }
+
+    /// Why it is nobody, in words, where nobody is left.
+    pub fn ruled_out(&self) -> String {
+        let count = PROTOCOLS.iter().filter(|protocol| protocol.transports.contains(&self.transport)).count();
+        let transport = self.transport.name().to_uppercase();
+        format!("none of the {count} protocols that are understood over {transport} has messages that begin so")
     }
 }
 
@@ -238,6 +257,30 @@ mod tests {
             let first = said.iter().position(Option::is_some).unwrap_or(said.len());
             assert!(said[first..].iter().all(Option::is_some), "nobody stays nobody: {}", probe.escape_ascii());
         }
+    }
+
+    #[test]
+    fn whoever_is_left_says_why_and_so_it_is_said_that_nobody_is() {
+        let told = |bytes: &[u8], transport| {
+            let mut detector = Detector::new(transport);
+            let is_nobody = matches!(detector.hear(bytes), Detected::Nobody);
+            let mut told: Vec<_> =
+                detector.reasons(bytes).map(|(protocol, reason)| format!("{} {reason}", protocol.name)).collect();
+            told.extend(is_nobody.then(|| detector.ruled_out()));
+            told.join("; ")
+        };
+        let gt06 = "gt06 begins like its messages (from 78 78 or 79 79 up to 0D 0A), but";
+        let short = "what was looked at is too short to be sure: it ends with byte 4, and byte 5 is the first";
+        assert_eq!(told(b"\x78\x78\x0D\x01", Transport::Tcp), format!("{gt06} {short} that can tell more"));
+        let wrong = b"\x78\x78\x05\x13\x00\x01\x00\x00\r\n";
+        assert_eq!(told(wrong, Transport::Tcp), format!("{gt06} not with a packet whose length and checksum fit"));
+        let sure = told(LOGIN, Transport::Tcp);
+        assert!(
+            sure.starts_with("teltonika begins like") && sure.contains(", and with an IMEI of 15 digits"),
+            "{sure}"
+        );
+        let nobody = told(b"is anybody there\r\n", Transport::Udp);
+        assert!(nobody.ends_with("understood over UDP has messages that begin so"), "{nobody}");
     }
 
     #[test]

@@ -299,7 +299,7 @@ impl Hash for Footing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Claim, Follower, Maturity, Setting, SettingKind};
+    use crate::{Claim, Follower, Looks, Maturity, Setting, SettingKind};
     use odograph_model::Key;
     use odograph_wire::{Framing, Reason};
 
@@ -343,6 +343,7 @@ mod tests {
         transports: &[Transport::Udp],
         framing: Framing::Line,
         recognise: |_, _| Claim::STAYS,
+        looks: Looks { form: "", proof: "" },
         frame_max: 100,
         idle_s_max: 60,
         has_checksum: false,

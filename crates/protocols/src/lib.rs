@@ -52,7 +52,7 @@ pub use decided::{DECIDED_SEVERAL, Decided, Named, OTHERS_MAX, Other, Others};
 pub use dialogue::{Dialogue, Footing, ResumeError, Turn};
 pub use follower::Follower;
 pub use out::{IDENTITY_BYTES_MAX, NAMES_MAX, NOTES_MAX, Out, RECORDS_MAX, REPLIES_MAX, Reply, ReplyTo, Standing};
-pub use recognise::Claim;
+pub use recognise::{Claim, Looks};
 pub use registry::{PROTOCOLS, find};
 pub use reply_template::ReplyTemplate;
 pub use session::{CONTEXT_MAX, Checksum, Maturity, Opening, Protocol, Session, Transport};

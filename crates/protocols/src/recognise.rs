@@ -72,6 +72,32 @@ impl Claim {
     }
 }
 
+/// What a protocol goes by when it recognises its messages, in words that go into a sentence for people. Nothing may stand
+/// there that is not looked at.
+#[derive(Debug, Clone, Copy)]
+pub struct Looks {
+    /// What its messages are like: what cannot become so is disclaimed.
+    pub form: &'static str,
+    /// What a message is claimed by, whichever kind it is of.
+    pub proof: &'static str,
+}
+
+impl Looks {
+    /// Why bytes may be of the protocol, or are, of which it said `claim`. So many of them were looked at.
+    pub(crate) fn reason(&self, claim: Claim, looked_at: usize) -> String {
+        let Self { form, proof } = self;
+        match claim {
+            Claim::Yes => format!("begins like its messages ({form}), and with {proof}"),
+            Claim::STAYS => format!("begins like its messages ({form}), but not with {proof}"),
+            Claim::Perhaps(need) => format!(
+                "begins like its messages ({form}), but what was looked at is too short to be sure: it ends with byte \
+                 {looked_at}, and byte {need} is the first that can tell more"
+            ),
+            Claim::No => format!("does not begin like its messages ({form})"),
+        }
+    }
+}
+
 /// A part of what a message begins with.
 #[derive(Debug, Clone, Copy)]
 pub enum Part {
@@ -183,6 +209,20 @@ mod tests {
         assert_eq!(claim(Cut::Need(9)), Claim::Perhaps(9));
         assert_eq!(claim(Cut::Skip(1)), Claim::No);
         assert_eq!(claim(Cut::Lost("")), Claim::No);
+    }
+
+    #[test]
+    fn a_reason_says_what_agrees_and_what_is_missing() {
+        let looks = Looks { form: "a star", proof: "a checksum that fits" };
+        let reason = |claim| looks.reason(claim, 4);
+        assert_eq!(reason(Claim::Yes), "begins like its messages (a star), and with a checksum that fits");
+        assert_eq!(reason(Claim::STAYS), "begins like its messages (a star), but not with a checksum that fits");
+        assert_eq!(
+            reason(Claim::Perhaps(9)),
+            "begins like its messages (a star), but what was looked at is too short to be sure: it ends with byte 4, and \
+             byte 9 is the first that can tell more"
+        );
+        assert_eq!(reason(Claim::No), "does not begin like its messages (a star)");
     }
 
     #[test]

@@ -49,6 +49,8 @@ mod tests {
                 !protocol.title.is_empty() && !protocol.source.is_empty() && !protocol.devices.is_empty(),
                 "{file}"
             );
+            let looks = protocol.looks;
+            assert!(!looks.form.is_empty() && !looks.proof.is_empty(), "{file}: a guess has no reason");
             assert!(!protocol.transports.is_empty() && protocol.frame_max > 0 && protocol.idle_s_max > 0, "{file}");
             let by_datagram = protocol.transports.contains(&Transport::Udp) && !protocol.commands.is_empty();
             assert!(by_datagram || !protocol.commands_by_datagram, "{file}: there are no datagrams, or no commands");

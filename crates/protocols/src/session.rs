@@ -1,6 +1,6 @@
 //! What a protocol is, and what a conversation with a device is.
 
-use crate::{Claim, Command, CommandError, CommandSpec, Encoded, Out, Setting, Settings};
+use crate::{Claim, Command, CommandError, CommandSpec, Encoded, Looks, Out, Setting, Settings};
 use odograph_model::Time;
 use odograph_wire::{Framing, Result};
 
@@ -65,6 +65,8 @@ pub struct Protocol {
     /// first, since devices reconnect in the midst of their work. Every beginning of a message is `Perhaps` or `Yes`, and
     /// `No` and `Yes` stay when bytes are added; see [`recognise`](crate::recognise).
     pub recognise: fn(start: &[u8], transport: Transport) -> Claim,
+    /// What it goes by there, for people who ask why bytes may be this protocol's.
+    pub looks: Looks,
     /// No frame is longer than this, in bytes.
     pub frame_max: usize,
     /// A connection that is silent for longer than this is dead, in seconds.

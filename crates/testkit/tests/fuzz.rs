@@ -1,7 +1,7 @@
 //! What the fuzzer's targets promise, held by seeded random input in every run; and that a broken promise is found.
 
 use odograph_model::Time;
-use odograph_protocols::{Checksum, Claim, Maturity, Opening, Out, Protocol, Session, Settings, Transport};
+use odograph_protocols::{Checksum, Claim, Looks, Maturity, Opening, Out, Protocol, Session, Settings, Transport};
 use odograph_testkit::fuzz::{Found, Setup, context, converse, protocol, search, seeds, vectors};
 use odograph_wire::{Framing, Result};
 use std::path::{Path, PathBuf};
@@ -74,6 +74,7 @@ fn found_in_toy<const FAULT: u8>() -> Option<Found> {
         transports: &[Transport::Tcp],
         framing: Framing::Length { at: 0, width: 1, little_endian: false, plus: 1 },
         recognise: |_, _| Claim::STAYS,
+        looks: Looks { form: "", proof: "" },
         frame_max: 64,
         idle_s_max: 1,
         has_checksum: false,

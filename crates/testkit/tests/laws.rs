@@ -1,7 +1,7 @@
 //! Each law can fail: a made-up protocol keeps all of them, and breaks one at a time.
 
 use odograph_model::{Key, Record, Time};
-use odograph_protocols::{Claim, Maturity, Opening, Out, Protocol, Session, Transport};
+use odograph_protocols::{Claim, Looks, Maturity, Opening, Out, Protocol, Session, Transport};
 use odograph_testkit::vectors::{check_text, update};
 use odograph_wire::{Cut, Framing, Malformed, Reason, Result, checksum};
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
@@ -195,6 +195,7 @@ const fn protocol(framing: Framing, open: fn(&Opening<'_>) -> Box<dyn Session>) 
         transports: &[Transport::Tcp],
         framing,
         recognise: |_, _| Claim::STAYS,
+        looks: Looks { form: "", proof: "" },
         frame_max: 300,
         idle_s_max: 60,
         has_checksum: true,

@@ -1,36 +1,9 @@
 // What came from a device and went to it, byte for byte, and what it says.
-import { api, ask, lines } from './client'
+import { api, ask, lines, type Schemas } from './client'
 
-export interface Frame {
-  time: string
-  device: string
-  /** Frames of one conversation have the same. */
-  stream: number
-  place: number
-  direction: 'in' | 'out'
-  kind: 'frame' | 'skipped' | 'remainder' | 'sent'
-  hex: string
-}
-
-export interface Field {
-  name: string
-  at: number
-  length: number
-  value: string
-}
-export interface DecodeError {
-  field: string
-  at: number
-  reason: string
-}
-export interface Decoded {
-  records: Record<string, unknown>[]
-  replies: string[]
-  identity: string | null
-  notes: string[]
-  error: DecodeError | null
-  fields?: Field[]
-}
+export type Frame = Schemas['Frame']
+export type Decoded = Schemas['Decoded']
+export type Field = Schemas['DecodedField']
 
 /** At most so many are shown at once. */
 export const FRAMES_MAX = 3000
@@ -86,17 +59,9 @@ function holds(hex: string, digits: string): boolean {
   return at >= 0
 }
 
-export interface How {
-  protocol: string
-  device: string
-  settings: Record<string, string>
-  trace: boolean
-}
-
 /** What messages of one conversation say. */
-export async function decode(messages: string[], { protocol, device, settings, trace }: How): Promise<Decoded[]> {
-  const body = { protocol, device, settings, trace, messages, note_checksums: false, written: 'hex' as const }
-  return (await api.post('/api/v1/decode', { body })) as unknown as Decoded[]
+export function decode(messages: string[], how: Pick<Schemas['Decode'], 'protocol' | 'device' | 'settings' | 'trace'>): Promise<Decoded[]> {
+  return api.post('/api/v1/decode', { body: { ...how, messages } })
 }
 
 export function bytesOf(hex: string): Uint8Array {

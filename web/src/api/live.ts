@@ -6,13 +6,15 @@ export type Batch = Schemas['Told']
 export type LiveDevice = Schemas['ToldDevice']
 export type Cluster = Schemas['ToldCluster']
 export type Counts = Schemas['ToldCounts']
-export type DeviceStateName = 'moving' | 'stopped' | 'no_signal' | 'alarm'
+export type DeviceStateName = Schemas['ToldState']
 
 export interface Watched {
   box?: readonly [number, number, number, number]
   zoom?: number
   groups?: string
   devices?: string
+  /** With a zoom: devices in these states alone, also in clusters. */
+  live?: string
   parameters?: string
 }
 
@@ -75,10 +77,10 @@ export class LiveStream {
       if (now && JSON.stringify([now, zoom]) !== opened) socket.send(JSON.stringify({ box: now, zoom }))
     }
     socket.onmessage = ({ data }) => {
-      const batch = JSON.parse(String(data)) as Batch & { code?: string }
-      if (batch.code) return
-      this.#mark = batch.mark ?? undefined
-      this.watcher.batch(batch)
+      const told = JSON.parse(String(data)) as Batch | Schemas['Problem']
+      if ('code' in told) return
+      this.#mark = told.mark ?? undefined
+      this.watcher.batch(told)
     }
     socket.onclose = () => {
       if (this.#closed || this.#socket !== socket) return

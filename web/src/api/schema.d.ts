@@ -510,7 +510,8 @@ export interface paths {
         };
         /**
          * The audit log
-         * @description For owners. The latest entries come first; `before` takes the last one's `seq` for the next page.
+         * @description For owners. The latest entries come first; `before` takes the last one's `seq` for the next page. A page has about 4 MiB at most, and so
+         *     may have fewer than `limit` where entries are large: behind it there is none where it is empty.
          */
         get: {
             parameters: {
@@ -527,7 +528,7 @@ export interface paths {
                     from?: components["schemas"]["i64"];
                     /** @description Before then. */
                     to?: components["schemas"]["i64"];
-                    /** @description So many, at most [`AUDIT_PAGE_MAX`]. */
+                    /** @description So many, at most 1,000; fewer come where they are large. */
                     limit?: number;
                 };
                 header?: never;
@@ -606,7 +607,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": Record<string, never>[];
+                        "application/json": components["schemas"]["Decoded"][];
                     };
                 };
                 /** @description Something about it is wrong. */
@@ -644,8 +645,9 @@ export interface paths {
         };
         /**
          * Devices
-         * @description Those of the tenant, as far as whoever asks may see them, page by page. With `live` or `ignition`, a page has fewer than `limit`, or
-         *     none, where many devices were looked through: there are more as long as there is `next`.
+         * @description Those of the tenant, as far as whoever asks may see them, page by page: there are more as long as there is `next`. A page has fewer than
+         *     `limit` where much is kept of each device, because it has about 4 MiB at most; with `live` or `ignition`, also, or none, where many devices
+         *     were looked through.
          */
         get: {
             parameters: {
@@ -1364,7 +1366,7 @@ export interface paths {
         };
         /**
          * What came from a device and went to it
-         * @description Byte for byte, in the order in which it was kept: a JSON object a line, with `time`, `direction`, `kind`, `place` and `hex`.
+         * @description Byte for byte, in the order in which it was kept: a JSON object a line.
          */
         get: {
             parameters: {
@@ -1397,7 +1399,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/x-ndjson": string;
+                        "application/x-ndjson": components["schemas"]["Frame"];
                         "application/octet-stream": number[];
                     };
                 };
@@ -1438,7 +1440,10 @@ export interface paths {
         };
         /**
          * A device's records
-         * @description In the order of their times, each once.
+         * @description In the order of their times, each once. With `thin`, of each step of that many seconds (counted from 1970) there are, unchanged: the
+         *     first and the last record, for each number those with its least and its greatest value, those in which a text or something that is
+         *     on or off is another than before, and those with an alarm. Of changes of one parameter, and of alarms, at most sixteen a step are
+         *     there, which lie evenly among them. What the dictionary does not name keeps no record.
          */
         get: {
             parameters: {
@@ -1451,6 +1456,8 @@ export interface paths {
                     parameters?: string;
                     /** @description Whether what the device's sensors show is there too, as `sensor.NAME`; with all parameters, and in no format for maps. */
                     sensors?: boolean;
+                    /** @description For drawing a long time: of each step of so many seconds, at most 86,400, only those records that show how it was. */
+                    thin?: number;
                     /** @description `json` comes in pages; all other formats are all of it, streamed. */
                     format?: components["schemas"]["RecordFormat"];
                     /** @description Records on a page, at most 10,000. */
@@ -2088,7 +2095,8 @@ export interface paths {
         };
         /**
          * The drivers of the tenant
-         * @description By name.
+         * @description By name, for those who see all devices. Who is limited to groups of devices asks with `card`, and is told the name of whoever has it,
+         *     without telephone number, remarks and other cards.
          */
         get: {
             parameters: {
@@ -2109,6 +2117,15 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Driver"][];
+                    };
+                };
+                /** @description Whoever asks is limited to groups of devices, and names no card. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description Any other problem: see the codes. */
@@ -2200,7 +2217,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** A driver */
+        /**
+         * A driver
+         * @description For those who see all devices.
+         */
         get: {
             parameters: {
                 query?: never;
@@ -2220,6 +2240,15 @@ export interface paths {
                     };
                     content: {
                         "application/json": components["schemas"]["Driver"];
+                    };
+                };
+                /** @description Whoever asks is limited to groups of devices. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
                 /** @description There is no such driver. */
@@ -2451,7 +2480,7 @@ export interface paths {
         post?: never;
         /**
          * Delete a group
-         * @description For managers of all devices. Its devices are in no group then.
+         * @description For managers of all devices. It must have no devices any more, and nobody may be limited to it: no user, and no token that holds.
          */
         delete: {
             parameters: {
@@ -2474,6 +2503,15 @@ export interface paths {
                 };
                 /** @description There is no such group. */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description It has devices, or somebody is limited to it: the detail says how many. */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2525,6 +2563,15 @@ export interface paths {
                 };
                 /** @description There is no such group. */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description The name is taken. */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -2888,6 +2935,11 @@ export interface paths {
                     groups?: string;
                     /** @description These devices, separated by commas: at most 10,000. */
                     devices?: string;
+                    /**
+                     * @description Devices in these states now, separated by commas: `moving`, `stopped`, `no_signal`, `alarm`. A stream takes it together with
+                     *     `zoom` alone.
+                     */
+                    live?: string;
                     /** @description Only these parameters, separated by commas; places, states and times come in any case. */
                     parameters?: string;
                     /** @description The `mark` of the last batch that came: it goes on from there, if the server still can. */
@@ -2971,6 +3023,11 @@ export interface paths {
                     groups?: string;
                     /** @description These devices, separated by commas: at most 10,000. */
                     devices?: string;
+                    /**
+                     * @description Devices in these states now, separated by commas: `moving`, `stopped`, `no_signal`, `alarm`. A stream takes it together with
+                     *     `zoom` alone.
+                     */
+                    live?: string;
                     /** @description Only these parameters, separated by commas; places, states and times come in any case. */
                     parameters?: string;
                     /** @description The `mark` of the last batch that came: it goes on from there, if the server still can. */
@@ -3050,6 +3107,11 @@ export interface paths {
                     groups?: string;
                     /** @description These devices, separated by commas: at most 10,000. */
                     devices?: string;
+                    /**
+                     * @description Devices in these states now, separated by commas: `moving`, `stopped`, `no_signal`, `alarm`. A stream takes it together with
+                     *     `zoom` alone.
+                     */
+                    live?: string;
                     /** @description Only these parameters, separated by commas; places, states and times come in any case. */
                     parameters?: string;
                     /** @description The `mark` of the last batch that came: it goes on from there, if the server still can. */
@@ -3287,7 +3349,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": Record<string, never>[];
+                        "application/json": components["schemas"]["ToldProtocol"][];
                     };
                 };
                 /** @description Any other problem: see the codes. */
@@ -4056,6 +4118,33 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
+                /** @description As many queries are being answered as may be, of the tenant or of all, and none ended for long: `Retry-After` says when to come again. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description History is damaged where the query reads it: the server's log says where. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description History cannot be read just now, or is behind: `Retry-After` says when to come again. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /** @description Any other problem: see the codes. */
                 default: {
                     headers: {
@@ -4140,6 +4229,55 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/system/lately": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was lately
+         * @description Some of the numbers of `/metrics`, every ten seconds of the last half an hour: of the whole server, and of nobody by name. For
+         *     everyone who has signed in.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description As it was, up to ten seconds ago. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": components["schemas"]["Lately"];
+                    };
+                };
+                /** @description Any other problem: see the codes. */
+                default: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/tenants": {
         parameters: {
             query?: never;
@@ -4178,7 +4316,10 @@ export interface paths {
             };
         };
         put?: never;
-        /** Make a tenant */
+        /**
+         * Make a tenant
+         * @description Where history has what was sent to a tenant of that id that was deleted, it is made with `adopt` alone, and has all of it.
+         */
         post: {
             parameters: {
                 query?: never;
@@ -4210,7 +4351,7 @@ export interface paths {
                         "application/problem+json": components["schemas"]["Problem"];
                     };
                 };
-                /** @description The id is taken, or all of that tenant is being erased. */
+                /** @description The id is taken, all of that tenant is being erased, or history has what was sent to one of that id. */
                 409: {
                     headers: {
                         [name: string]: unknown;
@@ -4290,7 +4431,7 @@ export interface paths {
         /**
          * Delete a tenant
          * @description It must be disabled, and have no devices any more. Its users, tokens and drivers go with it; what its devices sent stays, until it is
-         *     erased.
+         *     erased, and is not the next one's of that id unless that is said (`adopt`).
          */
         delete: {
             parameters: {
@@ -4344,7 +4485,8 @@ export interface paths {
         head?: never;
         /**
          * Change a tenant
-         * @description What is not named stays; quotas are replaced as a whole.
+         * @description What is not named stays; quotas are replaced as a whole. Nobody disables the tenant that they belong to, nor that of all users who
+         *     manage tenants.
          */
         patch: {
             parameters: {
@@ -4373,6 +4515,15 @@ export interface paths {
                 };
                 /** @description There is no such tenant, or one may not see it. */
                 404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description Nobody could enable it again. */
+                409: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4485,7 +4636,7 @@ export interface paths {
         };
         /**
          * The tokens of the tenant
-         * @description For owners. The latest come first; those that were revoked stay in the list.
+         * @description For owners. The latest come first. Those that were revoked or have expired stay in the list for 90 days, 1,000 of them at most.
          */
         get: {
             parameters: {
@@ -4496,7 +4647,7 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description All of them. */
+                /** @description Those that hold, and those that ended lately. */
                 200: {
                     headers: {
                         [name: string]: unknown;
@@ -5320,7 +5471,7 @@ export interface components {
          * @enum {string}
          */
         CommandState: "queued" | "sent" | "answered" | "failed" | "expired" | "unknown" | "cancelled";
-        /** @description A command that a protocol can encode. */
+        /** @description A command that a device can be told. */
         CommandType: {
             /** @description What has to be said with it. */
             attributes: components["schemas"]["Attribute"][];
@@ -5414,6 +5565,44 @@ export interface components {
              * @default hex
              */
             written?: components["schemas"]["Written"];
+        };
+        /** @description What is wrong with a message. */
+        DecodeError: {
+            /** @description The place of its first byte; of the character, where the message was written wrongly. */
+            at: number;
+            /** @description The field that could not be read. */
+            field: string;
+            /** @description What is wrong with it, for people. */
+            reason: string;
+        };
+        /** @description What a message says. */
+        Decoded: {
+            error?: components["schemas"]["DecodeError"] | null;
+            /** @description Every field that was read, in order, where that was asked for. */
+            fields?: components["schemas"]["DecodedField"][] | null;
+            /** @description Whose it is, where that is known. */
+            identity?: string | null;
+            /** @description Which of the messages it is: the first one is 1. */
+            line: number;
+            /** @description What is odd about it, for people. */
+            notes: string[];
+            /** @description Each an object: `device`, `protocol`, `time`, and parameters by their names. */
+            records: {
+                [key: string]: unknown;
+            }[];
+            /** @description What a device that is accepted is answered, as hex digits. */
+            replies: string[];
+        };
+        /** @description A field of a message. */
+        DecodedField: {
+            /** @description The place of its first byte. */
+            at: number;
+            /** @description How many bytes it has. */
+            length: number;
+            /** @description Its name. */
+            name: string;
+            /** @description What it says: a number, or text; bytes that are neither as hex digits. */
+            value: unknown;
         };
         /** @description What people say of a sensor: by a calibration table, or by a formula. */
         Definition: {
@@ -5616,8 +5805,7 @@ export interface components {
         DiskSize: {
             /**
              * Format: int64
-             * @description An estimate of the journal alone: in how many days it is full if so much came each day as the journal takes in, and nothing went.
-             *     History comes besides, and what retention gives up makes room. Nothing where `bytes_per_day` is not known, or is 0.
+             * @description In how many days it is full if it goes on so. Nothing where that is not known, or where it does not get fuller.
              */
             days_left?: number | null;
             /**
@@ -5627,9 +5815,20 @@ export interface components {
             free_bytes: number;
             /**
              * Format: int64
+             * @description How many bytes more it holds after a day, on average over that time: all that came to journal, history and whatever else is on
+             *     it, without what went. Less than nothing where more went. Nothing before it was watched for a day: an hour says little about a day.
+             */
+            lost_bytes_per_day?: number | null;
+            /**
+             * Format: int64
              * @description Bytes of all of it.
              */
             total_bytes: number;
+            /**
+             * Format: int64
+             * @description For how long the server has watched how full it gets, in seconds: seven days at most. It begins anew with each start.
+             */
+            watched_s: number;
         };
         /** @description A driver. */
         Driver: {
@@ -5732,6 +5931,34 @@ export interface components {
              */
             segments: number;
         };
+        /** @description Bytes that came from a device or went to it, as they are. */
+        Frame: {
+            /** @description The device's id. */
+            device: string;
+            /** @description Which way they went. */
+            direction: components["schemas"]["Direction"];
+            /** @description They themselves, as hex digits. */
+            hex: string;
+            /** @description What they are. */
+            kind: components["schemas"]["FrameKind"];
+            /**
+             * Format: int64
+             * @description Their own place in the journal.
+             */
+            place: number;
+            /**
+             * Format: int64
+             * @description Which conversation: the place in the journal where it began.
+             */
+            stream: number;
+            /** @description When they were received or sent. */
+            time: string;
+        };
+        /**
+         * @description What bytes of a conversation are.
+         * @enum {string}
+         */
+        FrameKind: "frame" | "skipped" | "remainder" | "sent";
         /** @description A group of devices. */
         Group: {
             /** @description Since when it is there. */
@@ -5744,6 +5971,13 @@ export interface components {
         /** @description The name of a group. */
         GroupName: {
             name: string;
+        };
+        /** @description A protocol that somebody could speak, or speaks. */
+        Guess: {
+            /** @description Its name. */
+            protocol: string;
+            /** @description Why: what agrees with its messages, and what proves it, or is missing for that. */
+            reason: string;
         };
         /** @description What all tenants share. */
         Installation: {
@@ -5798,6 +6032,16 @@ export interface components {
              *     midnight, is shared among its days by time.
              */
             days: components["schemas"]["JournalDay"][];
+        };
+        /** @description What was lately, as far as the page of the system draws lines of it. */
+        Lately: {
+            /** @description What was seen then. */
+            numbers: components["schemas"]["NumberLately"][];
+            /**
+             * @description When it was looked at, in milliseconds since 1970 UTC: every ten seconds of the last half an hour that the server has served, the
+             *     oldest first.
+             */
+            times: number[];
         };
         /** @description A place where devices arrive, which people have made while a server runs. */
         Listener: components["schemas"]["ListenerTerms"] & {
@@ -6144,6 +6388,8 @@ export interface components {
         };
         /** @description A tenant to be made. */
         NewTenant: {
+            /** @description Whether it has what was sent to a tenant of this id that was deleted. Where there is some, it is not made else. */
+            adopt?: boolean;
             /** @description Its id. */
             id: string;
             /** @description Its name; the id, if that is empty. */
@@ -6181,6 +6427,17 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description Whether the user may manage tenants. */
             system?: boolean;
+        };
+        /** @description A number of `/metrics`, as it was. */
+        NumberLately: {
+            /** @description The labels by which those were chosen that are meant. Without any, it is all of that name, added up. */
+            labels: {
+                [key: string]: string;
+            };
+            /** @description Its name there. */
+            name: string;
+            /** @description What it was at each of the times. A counter begins anew with the server, and so does the list. */
+            values: number[];
         };
         /** @description What an authenticator is given. */
         Offer: {
@@ -6295,7 +6552,9 @@ export interface components {
             /** @description The cursor of the next page; absent on the last one. */
             next?: string | null;
             /** @description Each an object: `device`, `protocol`, `time`, `received`, `id`, and parameters by their names. */
-            records: unknown[];
+            records: {
+                [key: string]: unknown;
+            }[];
         };
         /**
          * @description What somebody may do with a tenant's things. Each role includes those before it.
@@ -6468,6 +6727,8 @@ export interface components {
             device?: string | null;
             /** @description When its first bytes came to the journal. */
             first: string;
+            /** @description Why each of these, in the same order. */
+            guesses: components["schemas"]["Guess"][];
             /** @description Its first bytes, as hex digits. */
             hex: string;
             /**
@@ -6492,6 +6753,8 @@ export interface components {
             pieces: number;
             /** @description The protocol that was spoken, where it was known: of a device that was refused. */
             protocol?: string | null;
+            /** @description Why it can be none that this version knows, where that is so. */
+            ruled_out?: string | null;
             /** @description The same as text with escapes. */
             text: string;
             /** @description `tcp`, `udp` or `http`. */
@@ -6602,7 +6865,16 @@ export interface components {
             /** @description The same one has the same id as long as the zoom is the same. */
             id: string;
             /** @description The worst state inside. */
-            worst: string;
+            worst: components["schemas"]["ToldState"];
+        };
+        /** @description A command that a protocol can encode. */
+        ToldCommand: {
+            /** @description Its attributes: names, with `?` behind those that may be left out. */
+            attributes: string[];
+            /** @description What it does. */
+            meaning: string;
+            /** @description Its name, the same for all makers where they agree. */
+            name: string;
         };
         /** @description How many devices are in each state. */
         ToldCounts: {
@@ -6644,14 +6916,18 @@ export interface components {
             };
             /** @description When it is without a signal, if nothing comes until then. */
             silent_at?: string | null;
-            /** @description `moving`, `stopped`, `no_signal` or `alarm`. */
-            state: string;
+            /** @description How it is with it. */
+            state: components["schemas"]["ToldState"];
             /** @description The event time of its latest record. */
             time?: string | null;
             /** @description The times of values that are older than `time`, in milliseconds since 1970. */
-            times?: Record<string, never>;
+            times?: {
+                [key: string]: number;
+            };
             /** @description Each parameter's newest value. */
-            values: Record<string, never>;
+            values: {
+                [key: string]: unknown;
+            };
         };
         /** @description A parameter of the dictionary. */
         ToldParameter: {
@@ -6662,6 +6938,46 @@ export interface components {
             name: string;
             unit: string;
         };
+        /** @description A protocol that is understood. */
+        ToldProtocol: {
+            /** @description Whether each message carries a checksum over all that matters. */
+            checksum: boolean;
+            /** @description The commands that it can encode. */
+            commands: components["schemas"]["ToldCommand"][];
+            /** @description Devices that speak it, for people. */
+            devices: string;
+            /** @description How far it can be trusted: `proven`, or `unverified` where parts are guesses. */
+            maturity: string;
+            /** @description Its short name, by which it is called everywhere else. */
+            name: string;
+            /**
+             * Format: int32
+             * @description The port on which devices expect it.
+             */
+            port: number;
+            /** @description Its settings, by listener or device. */
+            settings: components["schemas"]["ToldSetting"][];
+            /** @description The description it was written from. */
+            source: string;
+            /** @description Its name for people. */
+            title: string;
+            /** @description How it travels: `tcp`, `udp`, `http`. */
+            transports: string[];
+        };
+        /** @description A setting of a protocol. */
+        ToldSetting: {
+            /** @description What values it takes, for people. */
+            kind: string;
+            /** @description What it does, and what holds without it. */
+            meaning: string;
+            /** @description Its name. */
+            name: string;
+        };
+        /**
+         * @description How it is with a device.
+         * @enum {string}
+         */
+        ToldState: "moving" | "stopped" | "no_signal" | "alarm";
         /** @description What is in view of a map. */
         ToldView: components["schemas"]["ToldCrowds"] & {
             /** @description Devices that stand alone. */
@@ -6669,13 +6985,37 @@ export interface components {
         };
         /** @description Something that is wrong. */
         Trouble: {
-            /** @description Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), a `file` of it, or a `listener`. */
+            /** @description Of which kind it is: programs go by this. */
+            code: components["schemas"]["TroubleCode"];
+            /**
+             * @description Of what: `catalog`, `history`, one of its tables (`records`, `frames`, `events`), a `file` of it, a `listener`, or the `server` as
+             *     a whole.
+             */
             part: string;
             /** @description Whose table it is. */
             tenant?: string | null;
             /** @description What is wrong, and where. */
             what: string;
         };
+        /**
+         * @description Of which kind a trouble is. A code stays what it is; a later version may have more of them.
+         *
+         *     - `history_stuck`: history does not get on. The journal keeps what devices send.
+         *     - `table_broken`: a table of history cannot be opened. What comes for it waits in the journal.
+         *     - `table_incomplete`: a table of history lacks what it had, because an older copy was put in its place.
+         *     - `file_damaged`: a file of history is damaged.
+         *     - `history_lacks`: history lacks a stretch of the journal, which was damaged, or gone, when it was to be read.
+         *     - `catalog_unwritable`: nothing can be changed that people decide, because the catalog's database writes nothing.
+         *     - `budget_near`: history is so far behind that the journal's disk budget will soon force out what it needs.
+         *     - `budget_forced`: the journal's disk budget forced out what history had not read.
+         *     - `quota_near`: a tenant comes near a quota.
+         *     - `quota_reached`: a tenant has reached a quota, and devices of it are refused.
+         *     - `erasures_unread`: it cannot be read what was ordered to be erased.
+         *     - `clock_ahead`: the clock is so far ahead that nothing goes for being old.
+         *     - `listener_failed`: a listener is to be open, and cannot be.
+         * @enum {string}
+         */
+        TroubleCode: "history_stuck" | "table_broken" | "table_incomplete" | "file_damaged" | "history_lacks" | "catalog_unwritable" | "budget_near" | "budget_forced" | "quota_near" | "quota_reached" | "erasures_unread" | "clock_ahead" | "listener_failed";
         /**
          * @description What happens to devices that nobody announced.
          * @enum {string}

@@ -5,14 +5,14 @@ export type Column = (number | null | undefined)[]
 
 /**
  * Of each piece of time and each series, the lowest and the highest value. Where two records are further apart than `gap`, and
- * where one series pauses for longer than that, a gap stays.
+ * where one series pauses for longer than that by the clock that measures pauses, a gap stays.
  */
-export function downsample(times: readonly number[], series: readonly (readonly (number | undefined)[])[], [from, to]: readonly [number, number], pieces: number, gap: number): { times: number[]; series: Column[] } {
+export function downsample(times: readonly number[], series: readonly (readonly (number | undefined)[])[], [from, to]: readonly [number, number], pieces: number, gap: number, clock = times): { times: number[]; series: Column[] } {
   let [first, last] = [lowerBound(times, from), lowerBound(times, to + 1)]
   // One more on each side: lines run on to the edge.
   first = Math.max(0, first - 1)
   last = Math.min(times.length, last + 1)
-  const breaks = series.map((column) => breaksOf(times, column, first, last, gap))
+  const breaks = series.map((column) => breaksOf(clock, column, first, last, gap))
   const isSparse = last - first <= pieces * 2
   const kept = isSparse ? range(first, last) : extremes(times, series, breaks, first, last, from, (to - from) / pieces)
   const out: { times: number[]; series: Column[] } = { times: [], series: series.map(() => []) }
@@ -39,13 +39,29 @@ export function downsample(times: readonly number[], series: readonly (readonly 
   return out
 }
 
+/** Values with a gap, or nothing at all, on both sides: no line leads to them. */
+export function isolated(column: Column): number[] {
+  const found: number[] = []
+  let [count, last] = [0, -1]
+  const end = () => {
+    if (count === 1) found.push(last)
+    count = 0
+  }
+  column.forEach((value, at) => {
+    if (value === null) end()
+    else if (value !== undefined) [count, last] = [count + 1, at]
+  })
+  end()
+  return found
+}
+
 /** Where a series pauses for longer than the gap: the records before and behind. */
-function breaksOf(times: readonly number[], column: readonly (number | undefined)[], first: number, last: number, gap: number): [number, number][] {
+function breaksOf(clock: readonly number[], column: readonly (number | undefined)[], first: number, last: number, gap: number): [number, number][] {
   const found: [number, number][] = []
   let seen = -1
   for (let at = first; at < last; at += 1) {
     if (column[at] === undefined) continue
-    if (seen >= 0 && (times[at] ?? 0) - (times[seen] ?? 0) > gap) found.push([seen, at])
+    if (seen >= 0 && (clock[at] ?? 0) - (clock[seen] ?? 0) > gap) found.push([seen, at])
     seen = at
   }
   return found

@@ -13,9 +13,9 @@ export interface Outside {
 
 /**
  * Between `from` and `to`. A value runs straight to the next one, and a set-point holds until the next one says something else; where
- * either pauses for longer than `gap`, nothing is known.
+ * either pauses for longer than `gap` by the clock that measures pauses, nothing is known.
  */
-export function outside(times: readonly number[], values: Values, setPoints: Values, tolerance: number, [from, to]: readonly [number, number], gap: number): Outside {
+export function outside(times: readonly number[], values: Values, setPoints: Values, tolerance: number, [from, to]: readonly [number, number], gap: number, clock = times): Outside {
   const found: Outside = { knownMs: 0, outsideMs: 0, longestMs: 0, longestFrom: from }
   let stretch: [number, number] = [NaN, NaN]
   const add = ([begin, end]: readonly [number, number]) => {
@@ -24,9 +24,11 @@ export function outside(times: readonly number[], values: Values, setPoints: Val
     stretch = [stretch[1] === begin ? stretch[0] : begin, end]
     if (end - stretch[0] > found.longestMs) [found.longestMs, found.longestFrom] = [end - stretch[0], stretch[0]]
   }
-  const first = times.findIndex((time) => time >= from - gap)
-  if (first < 0) return found
-  const held = holding(times, setPoints, first, gap)
+  const within = clock[times.findIndex((time) => time >= from)]
+  if (within === undefined) return found
+  // From the first record on from which a line may lead into what is looked at.
+  const first = clock.findIndex((time) => time >= within - gap)
+  const held = holding(clock, setPoints, first, gap)
   let before = -1
   for (let at = first; at < times.length && (times[before] ?? from) <= to; at += 1) {
     const value = values[at]
@@ -34,7 +36,8 @@ export function outside(times: readonly number[], values: Values, setPoints: Val
     const [begin, end] = [times[before] ?? -Infinity, times[at] ?? 0]
     const last = values[before] ?? value
     const line = (time: number) => last + ((value - last) * (time - begin)) / (end - begin)
-    for (let piece = before; before >= 0 && end - begin <= gap && piece < at; piece += 1) {
+    const isJoined = (clock[at] ?? 0) - (clock[before] ?? -Infinity) <= gap
+    for (let piece = before; isJoined && piece < at; piece += 1) {
       const wanted = held[piece - first]
       const [left, right] = [Math.max(times[piece] ?? 0, from), Math.min(times[piece + 1] ?? 0, to)]
       if (wanted === undefined || right <= left) continue
@@ -47,13 +50,13 @@ export function outside(times: readonly number[], values: Values, setPoints: Val
 }
 
 /** The set-point that holds from a record on until the next one. */
-function holding(times: readonly number[], setPoints: Values, first: number, gap: number): (number | undefined)[] {
+function holding(clock: readonly number[], setPoints: Values, first: number, gap: number): (number | undefined)[] {
   const held: (number | undefined)[] = []
   let before = -1
-  for (let at = first; at < times.length; at += 1) {
+  for (let at = first; at < clock.length; at += 1) {
     held.push(undefined)
     if (setPoints[at] === undefined) continue
-    if (before >= 0 && (times[at] ?? 0) - (times[before] ?? 0) <= gap) held.fill(setPoints[before], before - first, at - first)
+    if (before >= 0 && (clock[at] ?? 0) - (clock[before] ?? 0) <= gap) held.fill(setPoints[before], before - first, at - first)
     before = at
   }
   return held

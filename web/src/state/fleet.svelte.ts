@@ -1,6 +1,7 @@
 // The fleet: what people say of devices (the catalog) and what they do now (the live stream), as one list.
 import { api, Problem, type Schemas } from '../api/client'
 import { LiveStream, type Batch, type DeviceStateName, type LiveDevice } from '../api/live'
+import { forgetLeft } from './left'
 import { PagedFleet } from './paged.svelte'
 import { parametersOf } from './reading'
 import { Trends, type Trend } from './trend'
@@ -157,6 +158,7 @@ class Fleet {
   /** Forgets all of it: another tenant's is asked for, or somebody else's. */
   forget(): void {
     this.stop()
+    forgetLeft()
     this.#era += 1
     this.#known.clear()
     this.problem = undefined
@@ -183,7 +185,7 @@ class Fleet {
   }
 
   state(id: string): DeviceStateName | 'unseen' {
-    return (this.live(id)?.state as DeviceStateName | undefined) ?? 'unseen'
+    return this.live(id)?.state ?? 'unseen'
   }
 
   trend(id: string): Trend {

@@ -1,16 +1,65 @@
-// How far apart two records are that do not belong together.
+// How far apart two records are that do not belong together. While it is parked, a device says so seldom: there it is further.
+import type { RecordOf } from './history.svelte'
 
 const GAP_MS_MIN = 10 * 60_000
 /** So many times the usual distance of two records is a gap. */
 const GAP_FACTOR = 6
 /** So many distances tell what is usual. */
 const SAMPLES = 500
+/** Parked devices report every half an hour or hour: the server, too, takes one for heard of that long. */
+export const PARKED_MS = 65 * 60_000
+/** As the server has it: slower is standing, as receivers of positions say some km/h where nothing moves, and more of them while the ignition is off. */
+const DRIVING_KMH_MIN = 4
+const DRIVING_OFF_KMH_MIN = 10
 
-export function gapOf(times: readonly number[]): number {
-  if (times.length < 3) return GAP_MS_MIN
+/** No gap is shorter than `least`: where only some records of each step of time are here, that is the step. */
+export function gapOf(times: readonly number[], least = 0): number {
+  const shortest = Math.max(GAP_MS_MIN, least)
+  if (times.length < 3) return shortest
   const step = Math.max(1, Math.floor(times.length / SAMPLES))
   const between: number[] = []
   for (let at = 1; at < times.length; at += step) between.push((times[at] ?? 0) - (times[at - 1] ?? 0))
   between.sort((a, b) => a - b)
-  return Math.max(GAP_MS_MIN, GAP_FACTOR * (between[Math.floor(between.length / 2)] ?? 0))
+  return Math.max(shortest, GAP_FACTOR * (between[Math.floor(between.length / 2)] ?? 0))
+}
+
+/** Whether it drives, where a record says something of that. */
+export function isDriving(record: RecordOf): boolean | undefined {
+  const [speed, ignition] = [record['position.speed'], record['engine.ignition.status']]
+  if (typeof speed === 'number') return speed >= (ignition === false ? DRIVING_OFF_KMH_MIN : DRIVING_KMH_MIN)
+  const moves = record['movement.status'] ?? ignition
+  return typeof moves === 'boolean' ? moves : undefined
+}
+
+export interface Pauses {
+  /** So long after each record the next one may come. */
+  most: number[]
+  /** The times of the records by a clock that goes slower while the device is parked: by it, what is further apart than the gap is one. */
+  clock: number[]
+}
+
+/** Each chart of a period asks for the same. */
+const known = new WeakMap<readonly RecordOf[], Pauses & { gap: number }>()
+
+/** How far apart records, and values that are not in each of them, may be: `gap`, and longer where the device is parked. */
+export function pausesOf(records: readonly RecordOf[], times: readonly number[], gap: number): Pauses {
+  const before = known.get(records)
+  if (before?.gap === gap) return before
+  const made = { gap, most: [] as number[], clock: [] as number[] }
+  const parked = Math.max(gap, PARKED_MS)
+  let drives: boolean | undefined
+  let isOn: unknown
+  let time = times[0] ?? 0
+  records.forEach((record, at) => {
+    drives = isDriving(record) ?? drives
+    isOn = record['engine.ignition.status'] ?? isOn
+    const most = drives === false && isOn !== true ? parked : gap
+    made.most.push(most)
+    made.clock.push(time)
+    const now = times[at] ?? 0
+    // Whole milliseconds: a pause that is just as long as it may be is none.
+    time += Math.round((((times[at + 1] ?? now) - now) * gap) / most)
+  })
+  known.set(records, made)
+  return made
 }

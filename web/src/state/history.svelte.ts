@@ -1,13 +1,21 @@
 // What a device sent in a period, in columns, and the one time cursor that map, charts, table and timeline share.
-import { api, Problem } from '../api/client'
+import { api, Problem, type Schemas } from '../api/client'
 import { activity, heldAt, type Activity } from './activity'
 import { gapOf } from './gap'
+import { DAY } from './time'
 
-export type RecordOf = Readonly<Record<string, unknown>>
+export type RecordOf = Readonly<Schemas['RecordsPage']['records'][number]>
 
 /** More records than these are not shown at once: a shorter period shows the rest. */
 export const RECORDS_MAX = 120_000
 const PAGE = 10_000
+/** A longer period is drawn with some of its records: those that show how each of so many steps of it was. */
+const EXACT_MS_MAX = 8 * DAY
+/** Of the longest period, too, the sixteen alarms that are left of a step lie near enough to each other to be one. */
+const STEPS = 2000
+const STEP_MS_MAX = DAY
+/** Where that are too many still, steps are so many times as long. */
+const COARSER = 3
 /** Records of long ago come many at a time: all is read anew so often at most, and no more than a part of the time. */
 const ANEW_MS_MIN = 20_000
 const ANEW_SHARE = 20
@@ -18,6 +26,14 @@ const ANEW_MS_MAX = 10 * 60_000
 export interface Heard {
   time: number
   received: number
+}
+
+/** All records of a part of the period, of which otherwise only some are here: up to `until`, behind which none was when they were read. */
+interface Part {
+  from: number
+  to: number
+  until: number
+  records: RecordOf[]
 }
 
 export interface Track {
@@ -34,12 +50,19 @@ export class History {
   times = $state.raw<number[]>([])
   isLoading = $state(false)
   isCut = $state(false)
+  /** Of each step of so many milliseconds only the records that show how it was are here; 0: all of them. */
+  step = $state(0)
   problem = $state.raw<Problem | undefined>()
   /** Where the cursor is. */
   cursor = $state(0)
   /** The part of the period that is looked at. */
   window = $state.raw<readonly [number, number]>([0, 0])
   #columns = new Map<string, (number | undefined)[]>()
+  /** What was read of the whole period. */
+  #all: RecordOf[] = []
+  #part = $state.raw<Part | undefined>()
+  /** Which part is being read. */
+  #asked: { from: number; to: number; request: AbortController } | undefined
   /** The one that the period was asked with: what is asked later about the same period ends with it. */
   #request: AbortController | undefined
   #isReading = false
@@ -52,8 +75,10 @@ export class History {
   constructor(private readonly device: string) {}
 
   /** How far apart two records are that do not belong together. */
-  gap = $derived(gapOf(this.times))
-  activity = $derived<Activity>(activity(this.records, this.times, this.gap, this.from, this.to))
+  gap = $derived(gapOf(this.times, this.step))
+  activity = $derived<Activity>(activity(this.records, this.times, this.gap, this.from, this.to, this.isLoading || this.isCut))
+  /** Whether records are missing in what is looked at, because they would not be seen. */
+  isThinned = $derived(this.step > 0 && !covers(this.#part, this.window))
   /** What was so at the cursor. */
   held = $derived(heldAt(this.activity, this.cursor, this.times[this.index(this.cursor)], this.gap))
   track = $derived.by<Track>(() => {
@@ -82,9 +107,10 @@ export class History {
 
   /** Whether it was done: not if it failed, or if another period was asked for meanwhile. */
   async load(from: number, to: number): Promise<boolean> {
-    this.#request?.abort()
+    this.stop()
     const request = new AbortController()
     this.#request = request
+    ;[this.#part, this.step] = [undefined, 0]
     const isOther = from !== this.from || to !== this.to
     ;[this.from, this.to] = [from, to]
     if (isOther) this.window = [from, to]
@@ -106,7 +132,16 @@ export class History {
   async #readAll(signal: AbortSignal, each: (so: RecordOf[]) => void): Promise<RecordOf[]> {
     const heard = this.#heard?.received ?? 0
     const begun = performance.now()
-    const records = await this.#read(this.from, this.to, signal, each)
+    const span = this.to - this.from
+    let step = (this.step = Math.max(this.step, span > EXACT_MS_MAX ? stepOf(span) : 0))
+    let records = await this.#read(this.from, this.to, step, signal, each)
+    // All of it with fewer of each step is more than its beginning. What came so far is shown meanwhile.
+    while (records.length >= RECORDS_MAX && step < STEP_MS_MAX) {
+      step = Math.min(STEP_MS_MAX, step ? step * COARSER : stepOf(span))
+      records = await this.#read(this.from, this.to, step, signal, () => undefined)
+      this.step = step
+      each(records)
+    }
     this.isCut = records.length >= RECORDS_MAX
     this.#upTo = Math.max(heard, receivedOf(records))
     ;[this.#anewAt, this.#anewTook] = [performance.now(), performance.now() - begun]
@@ -142,14 +177,19 @@ export class History {
     this.#isReading = true
     try {
       const last = this.times.at(-1)
-      const records = await this.#read(last === undefined ? this.from : last + 1, this.to, signal, () => undefined)
+      const records = await this.#read(last === undefined ? this.from : last + 1, this.to, 0, signal, () => undefined)
       this.#upTo = Math.max(this.#upTo, receivedOf(records))
-      if (records.length > 0) this.#take([...this.records, ...records])
+      if (records.length > 0) this.#take([...this.#all, ...records])
       const pause = this.isBehind ? Math.max(ANEW_MS_MIN, this.#anewTook * ANEW_SHARE) : ANEW_MS_MAX
       const rest = this.#anewAt + pause - performance.now()
       if (rest > 0) return this.isBehind ? rest : undefined
       const all = await this.#readAll(signal, () => undefined)
-      if (all.length !== this.records.length) this.#take(all)
+      // Of a step, others may be as many.
+      if (!this.step && all.length === this.#all.length) return undefined
+      const before = this.#part
+      const part = before && covers(before, this.window) ? await this.#readPart(before, signal) : undefined
+      if (this.#part === before) this.#part = part
+      this.#take(all)
     } catch (error) {
       // What is shown stays; the next batch tries again.
       if (!signal.aborted && !(error instanceof Problem)) throw error
@@ -159,27 +199,66 @@ export class History {
     return undefined
   }
 
-  async #read(from: number, to: number, signal: AbortSignal, each: (so: RecordOf[]) => void): Promise<RecordOf[]> {
+  /** Reads all records of the part that is looked at, where only some of them are here and it is short enough. */
+  async refine(): Promise<void> {
+    const [from, to] = this.window
+    const isWanted = this.isThinned && !this.isLoading && to - from <= EXACT_MS_MAX
+    // Of what is being read already, people look at less and less.
+    if (isWanted && covers(this.#asked, this.window)) return
+    this.#asked?.request.abort()
+    this.#asked = undefined
+    if (!isWanted) return
+    const asked = { from: Math.floor(from), to: Math.ceil(to), request: new AbortController() }
+    this.#asked = asked
+    try {
+      const part = await this.#readPart(asked, asked.request.signal)
+      if (!part || this.#asked !== asked) return
+      this.#part = part
+      this.#take(this.#all)
+    } catch (error) {
+      // What is shown stays, and is said to be thinned.
+      if (!asked.request.signal.aborted && !(error instanceof Problem)) throw error
+    } finally {
+      if (this.#asked === asked) this.#asked = undefined
+    }
+  }
+
+  /** Nothing, where these are too many, too. */
+  async #readPart({ from, to }: { from: number; to: number }, signal: AbortSignal): Promise<Part | undefined> {
+    const until = Math.max(from - 1, Math.min(to, this.times.at(-1) ?? from))
+    const records = await this.#read(from, until + 1, 0, signal, () => undefined)
+    return records.length < RECORDS_MAX ? { from, to, until, records } : undefined
+  }
+
+  async #read(from: number, to: number, step: number, signal: AbortSignal, each: (so: RecordOf[]) => void): Promise<RecordOf[]> {
     const records: RecordOf[] = []
     let cursor: string | undefined
     do {
       const page = await api.get('/api/v1/devices/{id}/records', {
         path: { id: this.device },
-        query: { from: String(from), to: String(to), limit: PAGE, cursor, sensors: true },
+        query: { from: String(from), to: String(to), thin: step ? step / 1000 : undefined, limit: PAGE, cursor, sensors: true },
         signal
       })
       // It may have been here already when another period was asked for.
       signal.throwIfAborted()
-      records.push(...(page.records as RecordOf[]))
+      records.push(...page.records)
       cursor = page.next ?? undefined
       each([...records])
     } while (cursor && records.length < RECORDS_MAX)
     return records
   }
 
-  #take(records: RecordOf[]): void {
+  #take(all: RecordOf[]): void {
+    this.#all = all
+    const part = this.#part
+    let [records, times] = [all, timesOf(all)]
+    if (part) {
+      const [first, last] = [countUpTo(times, part.from - 1), countUpTo(times, part.until)]
+      records = [...all.slice(0, first), ...part.records, ...all.slice(last)]
+      times = [...times.slice(0, first), ...timesOf(part.records), ...times.slice(last)]
+    }
     this.#columns = new Map()
-    this.times = records.map((record) => Date.parse(String(record.time)))
+    this.times = times
     this.records = records
   }
 
@@ -199,24 +278,7 @@ export class History {
 
   /** The index of the last record not behind a moment; -1 before the first. */
   index(time: number): number {
-    let [low, high] = [0, this.times.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if ((this.times[middle] ?? 0) <= time) low = middle + 1
-      else high = middle
-    }
-    return low - 1
-  }
-
-  /** The newest value of a parameter at a moment, if it is not too old to mean anything then. */
-  value(name: string, time: number): { value: unknown; time: number } | undefined {
-    for (let at = this.index(time); at >= 0; at -= 1) {
-      const then = this.times[at] ?? 0
-      if (time - then > this.gap) return undefined
-      const value = this.records[at]?.[name]
-      if (value !== undefined) return { value, time: then }
-    }
-    return undefined
+    return countUpTo(this.times, time) - 1
   }
 
   zoom(from: number, to: number): void {
@@ -237,7 +299,29 @@ export class History {
 
   stop(): void {
     this.#request?.abort()
+    this.#asked?.request.abort()
+    this.#asked = undefined
   }
+}
+
+/** Whole seconds: so the server has them. */
+const stepOf = (span: number): number => Math.ceil(span / STEPS / 1000) * 1000
+
+function covers(part: { from: number; to: number } | undefined, [from, to]: readonly [number, number]): boolean {
+  return part !== undefined && part.from <= from && part.to >= to
+}
+
+const timesOf = (records: readonly RecordOf[]): number[] => records.map((record) => Date.parse(String(record.time)))
+
+/** How many of these, which are in order, are not behind a moment. */
+function countUpTo(times: readonly number[], time: number): number {
+  let [low, high] = [0, times.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if ((times[middle] ?? 0) <= time) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 const receivedOf = (records: readonly RecordOf[]): number => records.reduce((latest, { received }) => Math.max(latest, Date.parse(String(received)) || 0), 0)

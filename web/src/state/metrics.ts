@@ -1,4 +1,5 @@
 // The metrics of the server, in the text form of Prometheus, and what they say about each stage.
+import type { Schemas } from '../api/client'
 
 export type Metrics = Map<string, { labels: Record<string, string>; value: number }[]>
 
@@ -47,6 +48,28 @@ export function meanMs(before: Look | undefined, now: Look, name: string): numbe
   const count = grown('_count')
   return count > 0 ? (grown('_sum') / count) * 1000 : undefined
 }
+
+/** What the server saw while nobody looked. */
+export function lookedBack({ times, numbers }: Schemas['Lately']): Look[] {
+  return times.map((at, index) => {
+    const metrics: Metrics = new Map()
+    for (const { name, labels, values } of numbers) metrics.set(name, [...(metrics.get(name) ?? []), { labels, value: values[index] ?? 0 }])
+    return { at, metrics }
+  })
+}
+
+/** One of a line. */
+export interface Point {
+  at: number
+  value: number
+}
+
+/** Lines of a gauge, of how fast a counter grew, and of the means of a histogram: of what is shown as a number by the functions above. */
+export const gauges = (looks: readonly Look[], name: string): Point[] => looks.map(({ at, metrics }) => ({ at, value: sum(metrics, name) }))
+export const rates = (looks: readonly Look[], name: string, where?: Record<string, string>): Point[] => between(looks, (before, now) => rate(before, now, name, where))
+export const means = (looks: readonly Look[], name: string): Point[] => between(looks, (before, now) => meanMs(before, now, name) ?? 0)
+const between = (looks: readonly Look[], value: (before: Look, now: Look) => number): Point[] =>
+  looks.slice(1).map((now, at) => ({ at: now.at, value: value(looks[at] as Look, now) }))
 
 const SIZES = ['B', 'KiB', 'MiB', 'GiB', 'TiB']
 export function size(bytes: number): string {

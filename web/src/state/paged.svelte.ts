@@ -25,6 +25,11 @@ const AT_A_TIME = 6
 const TYPED_MS = 250
 const SCROLLED_MS = 150
 const COUNTS_MS = 5000
+/** Rows that are listed anew at a time: as many as the server tells at once. */
+const ANEW_MAX = 1000
+/** Looking for a state takes the server some time: it is done again after so long, or after so many times as long as it took. */
+const ANEW_MS = 15_000
+const ANEW_TIMES = 20
 
 export class PagedFleet {
   rows = $state.raw<Device[]>([])
@@ -37,6 +42,8 @@ export class PagedFleet {
   /** The box that all of them are in. */
   extent = $state.raw<[number, number, number, number] | undefined>()
   problem = $state.raw<Problem | undefined>()
+  /** How many more are in the states that are wanted than there were when these rows were listed. */
+  fresh = $state(0)
   #next: string | undefined
   #wanted: Wanted = { text: '', live: '', group: undefined, box: undefined }
   #asked: AbortController | undefined
@@ -46,6 +53,12 @@ export class PagedFleet {
   #stream: LiveStream | undefined
   #streamed = ''
   #known = new Map<string, Device>()
+  /** What was asked for these rows, how many were counted then, and whether one of them is in another state now. */
+  #of = ''
+  #listed: number | undefined
+  #hasLeft = false
+  #isHeld = false
+  #restUntil = -Infinity
 
   constructor(
     /** What was live of others is forgotten with a full batch. */
@@ -74,11 +87,18 @@ export class PagedFleet {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#begin(), this.rows.length > 0 ? TYPED_MS : 0)
     clearInterval(this.#counting)
-    this.#counting = setInterval(() => !document.hidden && void this.#count(), COUNTS_MS)
+    this.#counting = setInterval(() => !document.hidden && void this.#count().then(() => this.#renew()), COUNTS_MS)
     void this.#count()
   }
 
+  /** Whether somebody is at the rows: then they stay until nobody is. */
+  hold(is: boolean): void {
+    this.#isHeld = is
+    if (!is) this.#renew()
+  }
+
   stop(): void {
+    this.#isHeld = false
     clearTimeout(this.#timer)
     clearTimeout(this.#watching)
     clearInterval(this.#counting)
@@ -93,12 +113,46 @@ export class PagedFleet {
     clearTimeout(this.#watching)
     const asked = (this.#asked = new AbortController())
     this.tooMany = undefined
+    const begun = performance.now()
     await this.#attempt(asked, this.#wanted.box ? () => this.#onMap(asked) : async () => {
-      const first = await this.#page(undefined, asked.signal)
+      const { text, live, group } = this.#wanted
+      const of = JSON.stringify([text, live, group])
+      // Before they are listed: who comes in between is listed and new, and never neither.
+      if (live) await this.#count()
+      const listed = this.#ofStates()
+      // Of the same, as many as there were: whoever comes back, or is far down, stays there.
+      const first = await this.#page(undefined, asked.signal, of === this.#of ? Math.min(this.rows.length, ANEW_MAX) : 0)
       this.#streamed = ''
       ;[this.rows, this.#next] = [first.devices, first.next]
       this.count = first.count
+      ;[this.#of, this.#listed, this.#hasLeft, this.fresh] = [of, listed, false, 0]
     })
+    const now = performance.now()
+    this.#restUntil = now + Math.max(ANEW_MS, (now - begun) * ANEW_TIMES)
+  }
+
+  /** How many are in the states that are wanted, as far as somebody counts them. */
+  #ofStates(): number | undefined {
+    const { counts } = this
+    return counts && this.#wanted.live.split(',').reduce((sum, state) => sum + (counts[state as keyof Counts] ?? 0), 0)
+  }
+
+  /** Lists anew where others are in the states that are wanted than were. */
+  #renew(): void {
+    const { text, live, box } = this.#wanted
+    const now = this.#ofStates()
+    if (!live || box || now === undefined || this.isLoading) return
+    this.#listed ??= now
+    // With a text there are fewer, and nobody counts these.
+    this.fresh = text ? 0 : Math.max(0, now - this.#listed)
+    const isOther = now !== this.#listed || this.#hasLeft
+    if (isOther && !this.#isHeld && performance.now() >= this.#restUntil) void this.#begin()
+  }
+
+  /** Notices what is in another state than it was listed for. */
+  #notice({ devices }: Batch): void {
+    const { live } = this.#wanted
+    if (live) this.#hasLeft ||= devices.some(({ received, state }) => received && !live.split(',').includes(state))
   }
 
   /** The next rows, where these are scrolled through. */
@@ -129,9 +183,9 @@ export class PagedFleet {
     void this.#begin()
   }
 
-  async #page(cursor: string | undefined, signal: AbortSignal): Promise<{ devices: Device[]; next: string | undefined; count: number | undefined }> {
+  async #page(cursor: string | undefined, signal: AbortSignal, least = 0): Promise<{ devices: Device[]; next: string | undefined; count: number | undefined }> {
     const { text, live, group } = this.#wanted
-    const query = { text: text || undefined, live: live || undefined, order: 'name' as const, limit: PAGE }
+    const query = { text: text || undefined, live: live || undefined, order: 'name' as const, limit: Math.max(PAGE, least) }
     const devices: Device[] = []
     let [next, count]: [string | undefined, number | undefined] = [cursor, undefined]
     for (let tries = 0; tries < EMPTY_PAGES_MAX && devices.length === 0; tries += 1) {
@@ -169,7 +223,7 @@ export class PagedFleet {
     if (wanted === this.#streamed || wanted === '') return
     this.#watching = setTimeout(() => {
       this.#streamed = wanted
-      this.#listen({ devices: wanted })
+      this.#listen({ devices: wanted }, (batch) => this.#notice(batch))
     }, this.#stream ? SCROLLED_MS : 0)
   }
 

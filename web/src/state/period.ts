@@ -1,4 +1,5 @@
-// The period that is looked at, as the address says it: `day=2026-11-21`, with `span=week`, or `from` and `to`.
+// The period that is looked at, as the address says it: `day=2026-11-21`, with `span=week`, or `from` and `to`, which are days, or
+// milliseconds in a link that was copied: a day of whoever sends one is another one elsewhere.
 import { addDays, DAY, dayOf, startOf } from './time'
 
 export interface Period {
@@ -13,23 +14,40 @@ export interface Period {
 
 const DAYS_MAX = 93
 const isDay = (text: string | undefined): text is string => /^\d{4}-\d{2}-\d{2}$/.test(text ?? '')
+const isMoment = (text: string | undefined): boolean => /^\d{10,14}$/.test(text ?? '')
 
-/** Where the address names no day, it is that of its cursor, or of the part that is looked at, and without these today. */
+/** Where the address names no day, or another one, it is that of its cursor, or of the part that is looked at, and without these today. */
 export function period(query: Record<string, string>, today: string): Period {
-  if (isDay(query.from) && isDay(query.to) && query.from <= query.to) {
-    const longest = addDays(query.from, DAYS_MAX - 1)
-    const last = query.to < longest ? query.to : longest
-    return { kind: 'range', day: query.from, last, from: startOf(query.from), to: startOf(addDays(last, 1)) }
+  const [from, wanted] = [boundOf(query.from, 0), boundOf(query.to, 1)]
+  if (from < wanted) {
+    const day = dayOf(from)
+    const to = Math.min(wanted, startOf(addDays(day, DAYS_MAX)))
+    const last = dayOf(to - 1)
+    // What a link says may be a day here, too, or a week, and then goes on as one.
+    const isWhole = isMoment(query.from) && isMoment(query.to) && from === startOf(day) && to === startOf(addDays(last, 1))
+    const kind = isWhole && last === day ? 'day' : isWhole && last === addDays(day, 6) ? 'week' : 'range'
+    return { kind, day, last, from, to }
   }
-  const day = isDay(query.day) ? query.day : dayIn(query, today)
   const kind = query.span === 'week' ? 'week' : 'day'
-  // A week ends with its day: what was, up to today, is what people ask for.
-  const first = kind === 'week' ? addDays(day, -6) : day
-  return { kind, day: first, last: day, from: startOf(first), to: startOf(addDays(day, 1)) }
+  const named = endingWith(isDay(query.day) ? query.day : dayIn(query, today), kind)
+  const moment = momentIn(query)
+  // Days are those of whoever looks: a moment of somebody else's may be of the next one here.
+  return moment < named.from || moment > named.to ? endingWith(dayIn(query, today), kind) : named
 }
 
-function dayIn({ t, zoom }: Record<string, string>, today: string): string {
-  const moment = Date.parse(t ?? '') || new Date(Number(zoom?.split(',')[0])).getTime()
+/** A week ends with its day: what was, up to today, is what people ask for. */
+function endingWith(last: string, kind: 'day' | 'week'): Period {
+  const day = kind === 'week' ? addDays(last, -6) : last
+  return { kind, day, last, from: startOf(day), to: startOf(addDays(last, 1)) }
+}
+
+const boundOf = (text: string | undefined, later: number): number => (isDay(text) ? startOf(addDays(text, later)) : isMoment(text) ? Number(text) : Number.NaN)
+
+/** What the address says that is looked at; none, where it says nothing. */
+const momentIn = ({ t, zoom }: Record<string, string>): number => Date.parse(t ?? '') || new Date(Number(zoom?.split(',')[0])).getTime() || Number.NaN
+
+function dayIn(query: Record<string, string>, today: string): string {
+  const moment = momentIn(query)
   const day = moment ? dayOf(moment) : today
   // The end of today is where tomorrow begins.
   return isDay(day) && day < today ? day : today

@@ -1,4 +1,5 @@
 // Where one is. The address holds page, device, period, cursor and filters: a link shows somebody else the same.
+import { left } from './left'
 
 export type Page =
   | { name: 'fleet' }
@@ -34,6 +35,7 @@ function parse(path: string): Page {
 class Router {
   page = $state<Page>({ name: 'fleet' })
   query = $state<Record<string, string>>({})
+  #path = ''
 
   constructor() {
     this.#read()
@@ -46,6 +48,9 @@ class Router {
   }
 
   #read(): void {
+    // Whoever comes back to the page that is left finds it so.
+    left.addresses.set(this.page.name, this.#path + this.search)
+    this.#path = location.pathname
     this.page = parse(location.pathname)
     this.query = Object.fromEntries(new URLSearchParams(location.search))
   }

@@ -78,6 +78,18 @@ export function offset(ms: number): number {
   return Date.UTC(year, month - 1, day, hour, minute, second) - Math.floor(ms / SECOND) * SECOND
 }
 
+/** What clocks show at a moment, as a field for it has it: `2026-11-21T10:04:46`. */
+export function wallOf(ms: number): string {
+  return new Date(ms + offset(ms)).toISOString().slice(0, 19)
+}
+
+/** The moment at which clocks show this; no number, if it is no time. */
+export function momentOf(wall: string): number {
+  const utc = Date.parse(`${wall}Z`)
+  // By the offset that holds there: clocks may be turned between the two.
+  return Number.isFinite(utc) ? utc - offset(utc - offset(utc)) : Number.NaN
+}
+
 /** Where clocks show a whole number of steps, from one moment to another: where they are turned, the next one is nearer or further. */
 export function ticks(from: number, to: number, step: number): number[] {
   const those: number[] = []

@@ -5,8 +5,10 @@ export type Trend = 'up' | 'down' | 'level' | undefined
 
 /** Two readings of one device are compared if they are so far apart. */
 const TREND_MS = 5 * 60_000
-/** What changes by less is steady. */
+/** What changes by less is steady so far: it is compared with the same reading again, so that a slow change adds up. */
 const STEADY = 0.3
+/** What has changed by less in so long is steady. */
+const STEADY_MS = 30 * 60_000
 
 export class Trends {
   #value = ''
@@ -36,7 +38,9 @@ export class Trends {
     if (!before || before.name !== name || at < before.at) this.#before.set(id, { name, at, value, trend: undefined })
     else if (at - before.at >= TREND_MS) {
       const change = value - before.value
-      this.#before.set(id, { name, at, value, trend: Math.abs(change) < STEADY ? 'level' : change > 0 ? 'up' : 'down' })
+      const isSteady = Math.abs(change) < STEADY
+      if (isSteady && at - before.at < STEADY_MS) before.trend ??= 'level'
+      else this.#before.set(id, { name, at, value, trend: isSteady ? 'level' : change > 0 ? 'up' : 'down' })
     }
   }
 }

@@ -42,15 +42,23 @@ const imperial: Record<string, Unit> = {
 /** What the dictionary says of values that have no unit. */
 const wordless = new Set(['count', 'enum', 'as sent', 'bit field', 'UTC'])
 
+const keyOf = (name: string): string => name.split(',')[0]?.trim() ?? ''
+
 export function unit(name: string): Unit {
-  const key = name.split(',')[0]?.trim() ?? ''
-  return (settings.units === 'imperial' ? imperial[key] : undefined) ?? metric[key] ?? same(wordless.has(key) ? '' : key, 2)
+  return (settings.units === 'imperial' ? imperial[keyOf(name)] : undefined) ?? stored(name)
 }
 
-/** The sign of a unit as values have it in files, whatever people see on the pages. */
-export function storedSign(name: string): string {
-  const key = name.split(',')[0]?.trim() ?? ''
-  return metric[key]?.sign ?? (wordless.has(key) ? '' : key)
+/** A unit as values have it where they are kept, in files and in what people write of sensors, whatever they see on the pages. */
+function stored(name: string): Unit {
+  const key = keyOf(name)
+  return metric[key] ?? same(wordless.has(key) ? '' : key, 2)
+}
+
+export const storedSign = (name: string): string => stored(name).sign
+
+/** A value of a parameter whose unit is this, as it is kept, without the unit. */
+export function storedText(value: number, unitName: string): string {
+  return fixed(value, stored(unitName).decimals)
 }
 
 const MINUS = '\u2212'

@@ -3,28 +3,68 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { activity, heldAt, said, type Activity } from '../../src/state/activity'
 import type { RecordOf } from '../../src/state/history.svelte'
+import { minute } from '../../src/state/minute.svelte'
 
 const MINUTE = 60_000
 const GAP = 15 * MINUTE
 
-/** Records by the minute that they are of. */
-function of(records: Record<number, RecordOf>, until = 24 * 60): Activity {
+/** Records by the minute that they are of, in a period that ends with the last of them, or later. */
+function of(records: Record<number, RecordOf>, until?: number): Activity {
   const times = Object.keys(records).map((minute) => Number(minute) * MINUTE)
-  return activity(Object.values(records), times, GAP, 0, until * MINUTE)
+  return activity(Object.values(records), times, GAP, 0, until === undefined ? (times.at(-1) ?? 0) : until * MINUTE)
 }
+const kinds = ({ spans }: Activity) => spans.map(({ kind, from, to }) => [kind, from / MINUTE, to / MINUTE])
 const minutes = (those: readonly { from: number; to: number }[]) => those.map(({ from, to }) => [from / MINUTE, to / MINUTE])
 const at = (speed: number, more: RecordOf = {}): RecordOf => ({ 'position.speed': speed, ...more })
 
 test('nothing was done where there are no records', () => {
-  assert.deepEqual(of({}), { spans: [], doors: [], defrosts: [], alarms: [], drivenMs: 0, stoppedMs: 0, distanceKm: 0 })
+  assert.deepEqual(of({}, 24 * 60), { spans: [], doors: [], defrosts: [], alarms: [], drivenMs: 0, stoppedMs: 0, distanceKm: 0 })
 })
 
 test('a drive, a stop and a gap follow each other without a hole', () => {
-  const { spans, drivenMs, stoppedMs } = of({ 0: at(60), 10: at(60), 20: at(0), 30: at(0), 60: at(50), 70: at(50) })
-  assert.deepEqual(spans.map(({ kind }) => kind), ['drive', 'stop', 'gap', 'drive'])
-  assert.deepEqual(minutes(spans), [[0, 20], [20, 30], [30, 60], [60, 70]])
-  assert.equal(drivenMs, 30 * MINUTE)
-  assert.equal(stoppedMs, 10 * MINUTE)
+  const found = of({ 0: at(60), 10: at(60), 20: at(0), 30: at(0), 40: at(50), 70: at(50), 80: at(50) })
+  assert.deepEqual(kinds(found), [['drive', 0, 20], ['stop', 20, 40], ['gap', 40, 70], ['drive', 70, 80]])
+  assert.equal(found.drivenMs, 30 * MINUTE)
+  assert.equal(found.stoppedMs, 20 * MINUTE)
+})
+
+test('what is parked and says so each hour stands, and what drives is not heard for as long', () => {
+  const found = of({ 0: at(60), 10: at(0), 70: at(0), 135: at(0), 195: at(60), 205: at(60), 265: at(60) })
+  assert.deepEqual(kinds(found), [['drive', 0, 10], ['stop', 10, 195], ['drive', 195, 205], ['gap', 205, 265]])
+  assert.equal(found.stoppedMs, 185 * MINUTE)
+  // The server, too, takes it for silent after 65 minutes.
+  assert.deepEqual(kinds(of({ 0: at(0), 66: at(0) })), [['gap', 0, 66]])
+  // With the ignition on it reports as often as when it drives.
+  const idle = at(0, { 'engine.ignition.status': true })
+  assert.deepEqual(kinds(of({ 0: idle, 60: idle })), [['gap', 0, 60]])
+  assert.deepEqual(kinds(of({ 0: at(0, { 'engine.ignition.status': false }), 5: { 'temperature.1': 4 }, 65: at(0) })), [['stop', 0, 65]])
+})
+
+test('a door that is open all night is open all night', () => {
+  const door = (is: boolean) => at(0, { 'door.status': is })
+  assert.deepEqual(minutes(of({ 0: door(true), 60: door(true), 120: door(false) }).doors), [[0, 120]])
+})
+
+test('nothing was heard from the beginning of a period and to its end, where that is longer than a gap', () => {
+  // The record before the first may have been of a truck that was parked.
+  assert.deepEqual(kinds(of({ 65: at(60), 70: at(60) })), [['drive', 65, 70]])
+  assert.deepEqual(kinds(of({ 66: at(60), 70: at(60) })), [['gap', 0, 66], ['drive', 66, 70]])
+  // What stood goes on standing for as long as that is known, and where it drove to is not.
+  assert.deepEqual(kinds(of({ 0: at(60), 10: at(60) }, 25)), [['drive', 0, 10]])
+  assert.deepEqual(kinds(of({ 0: at(60), 10: at(60) }, 26)), [['drive', 0, 10], ['gap', 10, 26]])
+  assert.deepEqual(kinds(of({ 0: at(0), 10: at(0) }, 75)), [['stop', 0, 75]])
+  assert.deepEqual(kinds(of({ 0: at(0), 10: at(0) }, 76)), [['stop', 0, 10], ['gap', 10, 76]])
+  const records = [at(60), at(60)]
+  assert.deepEqual(kinds(activity(records, [0, 10 * MINUTE], GAP, 0, 60 * MINUTE, true)), [['drive', 0, 10]])
+})
+
+test('of what is to come nothing is missing', () => {
+  const now = (minute.now = Date.now())
+  const times = [now - 40 * MINUTE, now - 30 * MINUTE]
+  const last = () => activity([at(60), at(60)], times, GAP, now - 60 * MINUTE, now + 60 * MINUTE).spans.at(-1)
+  assert.deepEqual(last(), { kind: 'gap', from: now - 30 * MINUTE, to: now })
+  minute.now = now - 20 * MINUTE
+  assert.deepEqual(last(), { kind: 'drive', from: now - 40 * MINUTE, to: now - 30 * MINUTE })
 })
 
 test('a traffic light is part of the drive, a halt of three minutes is not', () => {
@@ -36,6 +76,9 @@ test('a receiver that says 3 km/h stands, and where there is no speed the igniti
   assert.deepEqual(of({ 0: at(3), 10: at(3) }).spans.map(({ kind }) => kind), ['stop'])
   const ignition = { 'engine.ignition.status': true }
   assert.deepEqual(of({ 0: ignition, 10: ignition }).spans.map(({ kind }) => kind), ['drive'])
+  // As the server has it.
+  const off = at(9, { 'engine.ignition.status': false })
+  assert.deepEqual(of({ 0: off, 10: off }).spans.map(({ kind }) => kind), ['stop'])
 })
 
 test('a record that says nothing of moving changes nothing', () => {
@@ -89,6 +132,8 @@ test('at a moment that holds which the newest record says, what is urgent first'
   // A door of which nothing more was heard is open at the last record, and for as long as values hold.
   const last = { 0: door(true), 5: door(true) }
   assert.deepEqual([held(5, last), held(12, last), held(30, last)], [[['door', 0, 5], ['stop', 0, 5]], [['door', 0, 5]], []])
+  // Parked, it says so each hour.
+  assert.deepEqual(held(50, { 0: door(true), 60: door(true) }), [['door', 0, 60], ['stop', 0, 60]])
 })
 
 test('it is said in words, and without an end where none is known', () => {

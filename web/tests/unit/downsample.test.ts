@@ -1,7 +1,8 @@
 // Fewer points for a chart, with each peak and each gap.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { downsample } from '../../src/charts/downsample'
+import { downsample, isolated } from '../../src/charts/downsample'
+import { pausesOf } from '../../src/state/gap'
 
 const range = (count: number) => Array.from({ length: count }, (_, at) => at)
 const GAP = 10
@@ -52,4 +53,25 @@ test('values that come now and then are joined, not torn', () => {
 test('one point more stands on each side of what is looked at, so that lines run to the edge', () => {
   const { times } = downsample(range(100), [range(100)], [40, 60], 1000, GAP)
   assert.deepEqual([times[0], times.at(-1)], [39, 61])
+})
+
+test('while it is parked an hour is no gap, and while it drives it is', () => {
+  const HOUR = 3_600_000
+  const times = range(6).map((at) => at * HOUR)
+  const check = (speed: number, gaps: number) => {
+    const { clock } = pausesOf(times.map(() => ({ 'position.speed': speed })), times, HOUR / 6)
+    for (const pieces of [1, 100]) {
+      const { series } = downsample(times, [times.map(() => -20)], [0, 5 * HOUR], pieces, HOUR / 6, clock)
+      assert.equal(series[0]?.filter((value) => value === null).length, gaps)
+      assert.equal(isolated(series[0] ?? []).length, gaps === 0 ? 0 : times.length)
+    }
+  }
+  check(0, 0)
+  check(60, 5)
+})
+
+test('a value stands alone where no line leads to it', () => {
+  assert.deepEqual(isolated([1, null, 2, 3, null, undefined, 4]), [0, 6])
+  assert.deepEqual(isolated([1, undefined, 2]), [])
+  assert.deepEqual([isolated([5]), isolated([null, undefined]), isolated([])], [[0], [], []])
 })

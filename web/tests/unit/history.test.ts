@@ -1,35 +1,45 @@
 // What is read of a device's period, and when: what comes later, what comes late, and what is asked for meanwhile.
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
-import { History, type RecordOf } from '../../src/state/history.svelte'
+import { History, RECORDS_MAX, type RecordOf } from '../../src/state/history.svelte'
 
 const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
 const [FROM, TO] = [1000 * MINUTE, 1100 * MINUTE]
 
 /** What the server has: records as they would be sent, and who waits for its answers. */
 let stored: RecordOf[] = []
 let asked: { from: number; to: number }[] = []
+/** Of which steps records were asked for, in seconds; 0: for all of them. */
+let steps: number[] = []
 let held: (() => void)[] | undefined
 let now = 0
 
 const iso = (ms: number) => new Date(ms).toISOString()
+const made = (minute: number, later = 0, value = minute): RecordOf =>
+  ({ device: '1', time: iso(FROM + minute * MINUTE), received: iso(FROM + (minute + later) * MINUTE), 'temperature.1': value })
 /** A record of a minute, received so many minutes later. */
 function store(minute: number, later = 0, value = minute): void {
-  stored.push({ device: '1', time: iso(FROM + minute * MINUTE), received: iso(FROM + (minute + later) * MINUTE), 'temperature.1': value })
+  stored.push(made(minute, later, value))
   stored.sort((a, b) => Date.parse(String(a.time)) - Date.parse(String(b.time)))
 }
 const shown = (history: History) => history.times.map((time) => (time - FROM) / MINUTE)
 const hears = (history: History, minute: number, received: number) => history.hears({ time: FROM + minute * MINUTE, received: FROM + received * MINUTE })
 
 beforeEach(() => {
-  ;[stored, asked, held, now] = [[], [], undefined, 0]
+  ;[stored, asked, steps, held, now] = [[], [], [], undefined, 0]
   mock.method(performance, 'now', () => now)
   mock.method(globalThis, 'fetch', async (address: string, { signal }: RequestInit) => {
     const query = new URL(address, 'http://here').searchParams
     const [from, to] = [Number(query.get('from')), Number(query.get('to'))]
+    const step = Number(query.get('thin'))
     asked.push({ from, to })
+    steps.push(step)
     // It read them when it was asked, and they arrive when the test lets them.
-    const records = stored.filter(({ time }) => Date.parse(String(time)) >= from && Date.parse(String(time)) < to)
+    const all = stored.filter(({ time }) => Date.parse(String(time)) >= from && Date.parse(String(time)) < to)
+    const stepOf = (at: number) => Math.floor(Date.parse(String(all[at]?.time)) / 1000 / step)
+    // Each value is more than the one before: peaks are at the ends.
+    const records = step ? all.filter((_, at) => stepOf(at) !== stepOf(at - 1) || stepOf(at) !== stepOf(at + 1)) : all
     if (held) await new Promise<void>((resolve) => held?.push(resolve))
     signal?.throwIfAborted()
     return Response.json({ records, next: null })
@@ -133,4 +143,75 @@ test('whoever has gone asks nothing more', async () => {
   history.stop()
   assert.equal(await history.more(), undefined)
   assert.equal(asked.length, 1)
+})
+
+test('of a long period some records of each step are read, and of a short part of it that is looked at all', async () => {
+  stored = Array.from({ length: 20 * 24 * 12 }, (_, at) => made(5 * at))
+  const history = new History('1')
+  const [to, last] = [FROM + 30 * DAY, FROM + 20 * DAY - 5 * MINUTE]
+  await history.load(FROM, to)
+  assert.deepEqual([history.step, history.isThinned, history.isCut], [1_296_000, true, false])
+  assert.deepEqual([history.times[0], history.times.at(-1)], [FROM, last])
+  assert.ok(history.times.length < stored.length * 0.6)
+  assert.ok(history.gap >= history.step)
+  // A week and more is too long a part.
+  history.zoom(FROM, FROM + 9 * DAY)
+  await history.refine()
+  assert.deepEqual([history.isThinned, steps], [true, [1296]])
+  history.zoom(FROM + 2 * DAY + 0.5, FROM + 4 * DAY - 0.5)
+  await history.refine()
+  assert.deepEqual([history.isThinned, steps], [false, [1296, 0]])
+  assert.equal(history.index(FROM + 4 * DAY) - history.index(FROM + 2 * DAY), 2 * 24 * 12)
+  assert.deepEqual(history.times, [...new Set(history.times)].sort((a, b) => a - b))
+  assert.equal(history.records.length, history.times.length)
+  // Nearer still all is here, and farther it is not.
+  history.zoom(FROM + 3 * DAY, FROM + 3.5 * DAY)
+  await history.refine()
+  assert.deepEqual([history.isThinned, steps.length], [false, 2])
+  history.zoom(0, 0)
+  assert.equal(history.isThinned, true)
+})
+
+test('what comes while the end of a long period is looked at joins it, and is there when all is read anew', async () => {
+  stored = Array.from({ length: 20 * 24 * 12 }, (_, at) => made(5 * at))
+  const history = new History('1')
+  const end = 20 * 24 * 60
+  await history.load(FROM, FROM + 30 * DAY)
+  hears(history, end - 5, end - 5)
+  history.zoom(FROM + 18 * DAY, FROM + 22 * DAY)
+  await history.refine()
+  for (const minute of [end, end + 1]) store(minute)
+  assert.equal(hears(history, end + 1, end + 1), true)
+  await history.more()
+  const behind = (minute: number) => shown(history).filter((one) => one >= minute)
+  assert.deepEqual(behind(end - 10), [end - 10, end - 5, end, end + 1])
+  now += 10 * MINUTE
+  // This one comes late.
+  store(end - 8, end)
+  store(end + 2)
+  hears(history, end + 2, end + 2)
+  await history.more()
+  assert.deepEqual(behind(end - 10), [end - 10, end - 8, end - 5, end, end + 1, end + 2])
+  assert.equal(history.isThinned, false)
+  assert.deepEqual(history.times, [...new Set(history.times)].sort((a, b) => a - b))
+})
+
+test('a short period with more records than can be shown is shown whole, with some of them', async () => {
+  stored = Array.from({ length: RECORDS_MAX + 10 }, (_, at) => made(at / 100))
+  const history = new History('1')
+  const last = Date.parse(String(stored.at(-1)?.time))
+  await history.load(FROM, FROM + DAY)
+  assert.deepEqual(steps, [0, 44])
+  assert.deepEqual([history.isCut, history.isThinned, history.step, history.times.at(-1)], [false, true, 44_000, last])
+})
+
+test('another period is read anew, however the one before was', async () => {
+  stored = Array.from({ length: 100 }, (_, at) => made(5 * at))
+  const history = new History('1')
+  await history.load(FROM, FROM + 30 * DAY)
+  history.zoom(FROM, FROM + DAY)
+  const refining = history.refine()
+  await history.load(FROM, FROM + DAY)
+  await refining
+  assert.deepEqual([history.step, history.isThinned, history.times.length], [0, false, 100])
 })

@@ -96,3 +96,12 @@ test('a day of a record a second is no work', () => {
   // Each is read a few times, however many there are.
   assert.ok(reads < 30 * times.length, String(reads))
 })
+
+test('how long a pause is, is measured by the clock of pauses, and how long it was too warm by that of the wall', () => {
+  const [times, clock] = [[0, 60, 120, 121], [0, 9, 18, 19]]
+  const find = (by?: number[]) => {
+    const { knownMs, outsideMs, longestMs } = outside(times, [9, 9, 9, 9], [0, 0, 0, 0], 2, [30, 121], GAP, by)
+    return [knownMs, outsideMs, longestMs]
+  }
+  assert.deepEqual([find(clock), find()], [[91, 91, 91], [1, 1, 1]])
+})

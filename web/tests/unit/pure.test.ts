@@ -57,7 +57,7 @@ test('bytes are text or hex, and each byte has an escape that a vector reads', (
 })
 
 test('a vector has what came before, what was understood and what is answered', () => {
-  const decoded = { records: [{ device: '1', protocol: 'wialon', time: '2026-01-01T00:00:00Z' }], replies: ['06'], identity: '1', notes: [], error: null }
+  const decoded = { line: 1, records: [{ device: '1', protocol: 'wialon', time: '2026-01-01T00:00:00Z' }], replies: ['06'], identity: '1', notes: [], error: null }
   assert.equal(vector(['234c23', '00ff'], decoded), '> "#L#"\n> 00ff\n= {"time":"2026-01-01T00:00:00Z"}\n< 06\n')
   assert.match(vector(['00ff'], decoded), /^> 00ff\ni 1\n/)
 })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { beforeEach, test } from 'node:test'
 import { period } from '../../src/state/period'
 import { settings } from '../../src/state/settings.svelte'
-import { addDays, dayOf, duration, HOUR, MINUTE, offset, span, startOf, written } from '../../src/state/time'
+import { addDays, dayOf, duration, HOUR, MINUTE, momentOf, offset, span, startOf, wallOf, written } from '../../src/state/time'
 
 const TODAY = '2026-06-15'
 
@@ -39,6 +39,13 @@ test('the hour after midnight is 00, not 24', () => {
   assert.equal(written(Date.UTC(2026, 0, 1, 23, 5), 'clock'), '00:05')
 })
 
+test('a moment is written as fields have it, and read from there, also where clocks are turned', () => {
+  assert.equal(wallOf(Date.UTC(2026, 6, 1, 8, 4, 46)), '2026-07-01T10:04:46')
+  assert.equal(momentOf('2026-07-01T10:04'), Date.UTC(2026, 6, 1, 8, 4))
+  for (const moment of ['2026-03-29T00:30:00Z', '2026-03-29T01:30:00Z', '2026-10-24T23:30:00Z', '2026-10-25T02:30:00Z'].map(Date.parse)) assert.equal(momentOf(wallOf(moment)), moment)
+  assert.ok(Number.isNaN(momentOf('soon')))
+})
+
 test('a day, the week that ends with it, and a range, as the address says them', () => {
   const day = period({ day: '2026-03-29' }, TODAY)
   assert.deepEqual([day.kind, (day.to - day.from) / HOUR], ['day', 23])
@@ -55,10 +62,29 @@ test('without a day it is that of the cursor, or of the part that is looked at',
   const [from, to] = ['2026-06-10T08:00:00Z', '2026-06-10T09:00:00Z'].map(Date.parse)
   assert.equal(last({ zoom: `${from},${to}` }), '2026-06-10')
   assert.equal(last({ t: '2026-06-03T10:00:00Z', span: 'week' }), '2026-06-03')
-  assert.equal(last({ day: '2026-06-01', t: '2026-06-10T10:00:00Z' }), '2026-06-01')
+  // The day of whoever sent a link is not that of its moment here.
+  assert.equal(last({ day: '2026-06-01', t: '2026-06-10T10:00:00Z' }), '2026-06-10')
+  assert.equal(last({ day: '2026-06-01', t: '2026-06-01T22:00:00Z' }), '2026-06-01')
+  assert.equal(last({ day: '2026-06-05', span: 'week', t: '2026-05-30T10:00:00Z' }), '2026-06-05')
+  assert.equal(last({ day: '2026-06-05', zoom: '' }), '2026-06-05')
   // The end of today, what is to come, and what is no moment.
   const others: Record<string, string>[] = [{ t: '2026-06-15T22:00:00.000Z' }, { t: '2027-01-01T00:00:00Z' }, { t: 'soon' }, { zoom: '1e99,2' }, { zoom: '' }]
   for (const query of others) assert.equal(last(query), TODAY)
+})
+
+test('a link says its period by the millisecond: it is the same in every zone, and a day or a week where it is one', () => {
+  const link = (first: string, last: string) => ({ from: String(startOf(first)), to: String(startOf(addDays(last, 1))) })
+  const [day, week] = [link('2026-06-10', '2026-06-10'), link('2026-06-04', '2026-06-10')]
+  const { kind, last, from, to } = period(day, TODAY)
+  assert.deepEqual([kind, last, String(from), String(to)], ['day', '2026-06-10', day.from, day.to])
+  assert.deepEqual([period(week, TODAY).kind, period(week, TODAY).last], ['week', '2026-06-10'])
+  settings.zone = 'Asia/Kolkata'
+  const there = period(day, TODAY)
+  assert.deepEqual([there.kind, there.day, there.last, there.from, there.to], ['range', '2026-06-10', '2026-06-11', from, to])
+  // One of the two may be chosen anew.
+  assert.equal(period({ ...day, to: '2026-06-12' }, TODAY).to, startOf('2026-06-13'))
+  assert.equal(period({ ...day, to: '99999999999999' }, TODAY).to, startOf(addDays('2026-06-10', 93)))
+  assert.equal(period({ from: day.to, to: day.from }, TODAY).last, TODAY)
 })
 
 test('a period is moved by its own length, and none ends behind today', () => {

@@ -20,6 +20,14 @@ test('two values that are five minutes apart have a trend', () => {
   assert.deepEqual([heard(said(0, -20)), heard(said(0, -20), said(4, -15)), heard(said(0, -20), said(5, -19)), heard(said(0, -20), said(5, -21)), heard(said(0, -20), said(5, -20.2))], [undefined, undefined, 'up', 'down', 'level'])
 })
 
+test('what warms slowly rises nevertheless, and what stays as it is for half an hour is steady again', () => {
+  const slow = [0, 5, 10, 15].map((minute) => said(minute, 4 + minute * 0.03))
+  assert.deepEqual([1, 2, 3, 4].map((count) => heard(...slow.slice(0, count))), [undefined, 'level', 'level', 'up'])
+  // It goes on rising while the next third of a degree comes together.
+  assert.equal(heard(...slow, said(20, 4.6), said(25, 4.74)), 'up')
+  assert.deepEqual([30, 44, 45].map((minute) => heard(...slow, said(minute, 4.5))), ['up', 'up', 'level'])
+})
+
 test('whoever comes back to the list finds its trends there, and another value has its own', () => {
   const trends = new Trends()
   trends.watch(FIRST)

@@ -6,7 +6,7 @@
 //!        K exclusive or of all before                                                              → 01
 //! ```
 
-use crate::{Checksum, Claim, Maturity, Opening, Out, Protocol, Session, Transport};
+use crate::{Checksum, Claim, Looks, Maturity, Opening, Out, Protocol, Session, Transport};
 use odograph_model::{Key, Record, Time};
 use odograph_wire::{Framing, Reason, Result, checksum};
 
@@ -22,6 +22,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     // Second blank: how a stream is cut.
     framing: Framing::Length { at: 0, width: 1, little_endian: false, plus: 2 },
     recognise,
+    looks: LOOKS,
     frame_max: 257,
     idle_s_max: 3600,
     has_checksum: true,
@@ -31,6 +32,9 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     commands: &[],
     open: |opening| Box::new(TemplateSession::open(opening)),
 };
+
+/// For people who ask why bytes may be this protocol's: "begins like its messages (FORM), but not with PROOF".
+const LOOKS: Looks = Looks { form: "a length of 8 or more", proof: "a message whose checksum fits" };
 
 /// Claims a message whose checksum fits. What no message of the protocol can begin with is to be disclaimed, the sooner
 /// the better: the port that understands all protocols decides for one once all others say no.

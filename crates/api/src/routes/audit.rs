@@ -13,7 +13,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 
 /// The audit log
 ///
-/// For owners. The latest entries come first; `before` takes the last one's `seq` for the next page.
+/// For owners. The latest entries come first; `before` takes the last one's `seq` for the next page. A page has about 4 MiB at most, and so
+/// may have fewer than `limit` where entries are large: behind it there is none where it is empty.
 #[utoipa::path(get, path = "/api/v1/audit", tag = "administration", params(AuditFilter),
     responses((status = 200, description = "Some entries.", body = Vec<AuditEntry>),
         (status = 403, description = "Whoever asks is no owner.", body = crate::problem::ProblemBody)))]

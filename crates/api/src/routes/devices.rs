@@ -69,8 +69,9 @@ struct Devices {
 
 /// Devices
 ///
-/// Those of the tenant, as far as whoever asks may see them, page by page. With `live` or `ignition`, a page has fewer than `limit`, or
-/// none, where many devices were looked through: there are more as long as there is `next`.
+/// Those of the tenant, as far as whoever asks may see them, page by page: there are more as long as there is `next`. A page has fewer than
+/// `limit` where much is kept of each device, because it has about 4 MiB at most; with `live` or `ignition`, also, or none, where many devices
+/// were looked through.
 #[utoipa::path(get, path = "/api/v1/devices", tag = "devices", params(DevicesAsked),
     responses((status = 200, description = "A page.", body = Devices),
         (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody),
@@ -226,7 +227,8 @@ async fn create_group(
 #[utoipa::path(patch, path = "/api/v1/groups/{id}", tag = "devices", request_body = GroupName,
     params(("id" = String, Path, description = "The group's id.")),
     responses((status = 200, description = "The group, as it is now.", body = Group),
-        (status = 404, description = "There is no such group.", body = crate::problem::ProblemBody)))]
+        (status = 404, description = "There is no such group.", body = crate::problem::ProblemBody),
+        (status = 409, description = "The name is taken.", body = crate::problem::ProblemBody)))]
 async fn rename_group(
     caller: Caller,
     Named(id): Named<String>,
@@ -237,10 +239,12 @@ async fn rename_group(
 
 /// Delete a group
 ///
-/// For managers of all devices. Its devices are in no group then.
+/// For managers of all devices. It must have no devices any more, and nobody may be limited to it: no user, and no token that holds.
 #[utoipa::path(delete, path = "/api/v1/groups/{id}", tag = "devices", params(("id" = String, Path, description = "The group's id.")),
     responses((status = 204, description = "It is gone."),
-        (status = 404, description = "There is no such group.", body = crate::problem::ProblemBody)))]
+        (status = 404, description = "There is no such group.", body = crate::problem::ProblemBody),
+        (status = 409, description = "It has devices, or somebody is limited to it: the detail says how many.",
+            body = crate::problem::ProblemBody)))]
 async fn delete_group(caller: Caller, Named(id): Named<String>) -> Result<StatusCode, Problem> {
     caller.within().delete_group(&id).await?;
     Ok(StatusCode::NO_CONTENT)

@@ -25,9 +25,11 @@ struct DriversAsked {
 
 /// The drivers of the tenant
 ///
-/// By name.
+/// By name, for those who see all devices. Who is limited to groups of devices asks with `card`, and is told the name of whoever has it,
+/// without telephone number, remarks and other cards.
 #[utoipa::path(get, path = "/api/v1/drivers", tag = "devices", params(DriversAsked),
-    responses((status = 200, description = "All of them, or whoever has the card.", body = Vec<Driver>)))]
+    responses((status = 200, description = "All of them, or whoever has the card.", body = Vec<Driver>),
+        (status = 403, description = "Whoever asks is limited to groups of devices, and names no card.", body = crate::problem::ProblemBody)))]
 async fn list(caller: Caller, Asked(asked): Asked<DriversAsked>) -> Result<Json<Vec<Driver>>, Problem> {
     Ok(Json(caller.within().drivers(asked.card.as_deref()).await?))
 }
@@ -45,8 +47,11 @@ async fn create(caller: Caller, Body(fields): Body<DriverFields>) -> Result<(Sta
 }
 
 /// A driver
+///
+/// For those who see all devices.
 #[utoipa::path(get, path = "/api/v1/drivers/{id}", tag = "devices", params(("id" = String, Path, description = "The driver's id.")),
     responses((status = 200, description = "The driver.", body = Driver),
+        (status = 403, description = "Whoever asks is limited to groups of devices.", body = crate::problem::ProblemBody),
         (status = 404, description = "There is no such driver.", body = crate::problem::ProblemBody)))]
 async fn one(caller: Caller, Named(id): Named<String>) -> Result<Json<Driver>, Problem> {
     Ok(Json(caller.within().driver(&id).await?))

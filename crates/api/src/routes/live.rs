@@ -1,5 +1,6 @@
 //! What is happening now: devices in their newest state, as it changes.
 
+mod holding;
 mod told;
 
 use super::sensors;
@@ -13,9 +14,11 @@ use axum::http::request::Parts;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream;
-use odograph_live::{Area, Filter, Groups, Live, Mark, NAMES_MAX, SubscribeError, Subscription};
+use holding::Holding;
+use odograph_live::{Area, Filter, Groups, Live, Mark, NAMES_MAX, State as DeviceState, SubscribeError, Subscription};
 use odograph_model::Key;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::time::Duration;
 use told::{Told, ToldCounts, ToldDevice, ToldView};
@@ -40,6 +43,9 @@ struct Watched {
     groups: Option<String>,
     /// These devices, separated by commas: at most 10,000.
     devices: Option<String>,
+    /// Devices in these states now, separated by commas: `moving`, `stopped`, `no_signal`, `alarm`. A stream takes it together with
+    /// `zoom` alone.
+    live: Option<String>,
     /// Only these parameters, separated by commas; places, states and times come in any case.
     parameters: Option<String>,
     /// The `mark` of the last batch that came: it goes on from there, if the server still can.
@@ -64,6 +70,7 @@ impl Watched {
             area: self.r#box.as_deref().map(area).transpose()?,
             parameters,
             zoom: self.zoom,
+            states: self.live.as_deref().map(states).transpose()?,
             ..Filter::all(tenant)
         })
     }
@@ -104,6 +111,22 @@ fn list(field: &str, text: Option<&str>) -> Result<Option<Vec<String>>, Problem>
     Ok(Some(names().map(ToOwned::to_owned).collect()))
 }
 
+/// States by their names, separated by commas.
+fn states(text: &str) -> Result<BTreeSet<DeviceState>, Problem> {
+    let named = |name: &str| {
+        let found = DeviceState::ALL.into_iter().find(|state| state.name() == name);
+        let what = || Problem::invalid("live", format!("{name:?} is none of moving, stopped, no_signal, alarm"));
+        found.ok_or_else(what)
+    };
+    text.split(',').map(|name| named(name.trim())).collect()
+}
+
+/// A device falls silent without a word: a map is looked at from time to time, so it hears of that, and a stream without one does not.
+fn check_states(filter: &Filter, zoom: Option<u8>) -> Result<(), Problem> {
+    let what = "a stream has devices by their state on a map alone: say its zoom, too";
+    if filter.states.is_some() && zoom.is_none() { Err(Problem::invalid("live", what)) } else { Ok(()) }
+}
+
 fn parameter(name: &str) -> Result<Key, Problem> {
     Key::from_name(name).ok_or_else(|| Problem::invalid("parameters", format!("there is no parameter {name:?}")))
 }
@@ -135,6 +158,7 @@ async fn live(
 ) -> Result<Response, Problem> {
     watched.number_groups(&api, &caller).await?;
     let filter = watched.filter(&api, &caller)?;
+    check_states(&filter, filter.zoom)?;
     // A browser that connects again says where it was.
     let last = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let resume = watched.resume.as_deref().or(last);
@@ -171,35 +195,26 @@ impl FromRequestParts<Api> for Socket {
 /// Whoever watches, until they go, the server stops, or they may not any more.
 struct Watcher {
     api: Api,
-    caller: Caller,
     subscription: Subscription,
-    checked: tokio::time::Instant,
+    /// A stream lives for days; a session or a token may end meanwhile.
+    holding: Holding,
 }
 
 impl Watcher {
     fn new(api: Api, caller: Caller, subscription: Subscription) -> Self {
-        let checked = tokio::time::Instant::now();
-        Self { api, caller, subscription, checked }
+        let holds = move || {
+            let caller = caller.clone();
+            async move { caller.still_holds().await }
+        };
+        Self { api, subscription, holding: Holding::watched(RECHECK, holds) }
     }
 
     /// The next batch; nothing at the end.
     async fn next(&mut self) -> Option<Told> {
-        loop {
-            // A stream lives for days; a session or a token may end meanwhile.
-            let recheck = tokio::time::sleep_until(self.checked + RECHECK);
-            let server = self.api.server.clone();
-            tokio::select! {
-                batch = self.subscription.next(move || server.now()) => {
-                    let told = Told::of(&self.api.groups, &batch.ok()?);
-                    return Some(told);
-                }
-                () = recheck => {
-                    self.checked += RECHECK;
-                    if !self.caller.still_holds().await {
-                        return None;
-                    }
-                }
-            }
+        let server = self.api.server.clone();
+        tokio::select! {
+            batch = self.subscription.next(move || server.now()) => Some(Told::of(&self.api.groups, &batch.ok()?)),
+            () = self.holding.ended() => None,
         }
     }
 
@@ -278,6 +293,7 @@ fn moved(filter: &mut Filter, text: &str) -> Result<(), Problem> {
     if zoom.is_some_and(|zoom| zoom > ZOOM_MAX) {
         return Err(Problem::invalid("zoom", format!("is from 0 to {ZOOM_MAX}")));
     }
+    check_states(filter, zoom)?;
     let area = r#box.map(|[west, south, east, north]| Area::new(west, south, east, north));
     let area = area.transpose().map_err(|error| Problem::invalid("box", error))?;
     (filter.area, filter.zoom) = (area, zoom);
@@ -403,5 +419,19 @@ mod tests {
         {
             assert!(moved(&mut filter, wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn states_have_their_names_and_a_stream_of_them_is_a_map() {
+        let of = |names: &[DeviceState]| names.iter().copied().collect::<BTreeSet<_>>();
+        assert_eq!(states("moving, alarm").unwrap(), of(&[DeviceState::Moving, DeviceState::Alarm]));
+        for wrong in ["", "Moving", "moving,", "unseen"] {
+            assert_eq!(states(wrong).unwrap_err().code(), Code::Invalid, "{wrong}");
+        }
+        let mut filter = Filter { zoom: Some(3), states: Some(of(&[DeviceState::Alarm])), ..Filter::all("default") };
+        assert!(check_states(&filter, None).is_err() && check_states(&Filter::all("default"), None).is_ok());
+        assert!(moved(&mut filter, r#"{"box":[1,2,3,4]}"#).is_err());
+        assert_eq!(filter.zoom, Some(3), "what is refused changes nothing");
+        moved(&mut filter, r#"{"box":[1,2,3,4],"zoom":9}"#).unwrap();
     }
 }

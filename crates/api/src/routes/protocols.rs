@@ -1,14 +1,13 @@
 //! What is understood: protocols, the dictionary of parameters, and messages read by hand.
 
 use crate::body::Body;
-use crate::server::Decode;
+use crate::server::{Decode, Decoded, ToldProtocol};
 use crate::stream::waiting;
 use crate::{Api, Caller, Problem};
 use axum::Json;
 use axum::extract::State;
 use odograph_model::{Kind, PARAMETERS};
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -21,8 +20,8 @@ pub(super) fn routes() -> OpenApiRouter<Api> {
 ///
 /// Each with its port, transports, settings, commands, and how far it can be trusted.
 #[utoipa::path(get, path = "/api/v1/protocols", tag = "protocols",
-    responses((status = 200, description = "All of them.", body = Vec<Object>)))]
-async fn protocols(State(api): State<Api>, _caller: Caller) -> Json<Value> {
+    responses((status = 200, description = "All of them.", body = Vec<ToldProtocol>)))]
+async fn protocols(State(api): State<Api>, _caller: Caller) -> Json<Vec<ToldProtocol>> {
     Json(api.server.protocols())
 }
 
@@ -63,13 +62,13 @@ async fn parameters(_caller: Caller) -> Json<Vec<ToldParameter>> {
 /// The messages are those of one conversation, in order, so that a login is remembered. Each gives what `odograph decode --stdin`
 /// prints for a line; with `trace`, every field that was read, with its place. Nothing is kept.
 #[utoipa::path(post, path = "/api/v1/decode", tag = "protocols", request_body = Decode,
-    responses((status = 200, description = "What each message says.", body = Vec<Object>),
+    responses((status = 200, description = "What each message says.", body = Vec<Decoded>),
         (status = 400, description = "Something about it is wrong.", body = crate::problem::ProblemBody)))]
 async fn decode(
     State(api): State<Api>,
     caller: Caller,
     Body(request): Body<Decode>,
-) -> Result<Json<Vec<Value>>, Problem> {
+) -> Result<Json<Vec<Decoded>>, Problem> {
     if request.messages.len() > MESSAGES_MAX {
         return Err(Problem::invalid(
             "messages",

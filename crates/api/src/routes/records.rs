@@ -2,7 +2,7 @@
 
 use crate::body::{Asked, Named};
 use crate::routes::sensors::sensors;
-use crate::server::{Direction, Frames, Place, RecordFormat, Records};
+use crate::server::{Direction, Frame, Frames, Place, RecordFormat, Records};
 use crate::stream::{DOWNLOADS, Kind, streamed, waiting};
 use crate::{Api, Caller, Page, Problem};
 use axum::extract::State;
@@ -31,6 +31,8 @@ struct RecordsAsked {
     parameters: Option<String>,
     /// Whether what the device's sensors show is there too, as `sensor.NAME`; with all parameters, and in no format for maps.
     sensors: bool,
+    /// For drawing a long time: of each step of so many seconds, at most 86,400, only those records that show how it was.
+    thin: Option<u32>,
     /// `json` comes in pages; all other formats are all of it, streamed.
     format: RecordFormat,
     /// Records on a page, at most 10,000.
@@ -43,14 +45,17 @@ struct RecordsAsked {
 #[derive(Serialize, ToSchema)]
 struct RecordsPage {
     /// Each an object: `device`, `protocol`, `time`, `received`, `id`, and parameters by their names.
-    records: Vec<serde_json::Value>,
+    records: Vec<serde_json::Map<String, serde_json::Value>>,
     /// The cursor of the next page; absent on the last one.
     next: Option<String>,
 }
 
 /// A device's records
 ///
-/// In the order of their times, each once.
+/// In the order of their times, each once. With `thin`, of each step of that many seconds (counted from 1970) there are, unchanged: the
+/// first and the last record, for each number those with its least and its greatest value, those in which a text or something that is
+/// on or off is another than before, and those with an alarm. Of changes of one parameter, and of alarms, at most sixteen a step are
+/// there, which lie evenly among them. What the dictionary does not name keeps no record.
 #[utoipa::path(get, path = "/api/v1/devices/{id}/records", tag = "devices",
     params(("id" = String, Path, description = "The device's id, or one of its other names."), RecordsAsked),
     responses((status = 200, description = "A page, or all of it in another format.", body = RecordsPage),
@@ -73,6 +78,7 @@ async fn records(
         to: moment("to", asked.to.as_deref())?,
         parameters: asked.parameters.map(split).unwrap_or_default(),
         sensors: if asked.sensors { sensors(&caller, &device).await? } else { Vec::new() },
+        thin: thin(asked.thin)?,
         format,
     };
     if asked.sensors && (!query.parameters.is_empty() || format.is_map()) {
@@ -114,11 +120,11 @@ struct FramesAsked {
 
 /// What came from a device and went to it
 ///
-/// Byte for byte, in the order in which it was kept: a JSON object a line, with `time`, `direction`, `kind`, `place` and `hex`.
+/// Byte for byte, in the order in which it was kept: a JSON object a line.
 #[utoipa::path(get, path = "/api/v1/devices/{id}/frames", tag = "devices",
     params(("id" = String, Path, description = "The device's id, or one of its other names."), FramesAsked),
     responses((status = 200, description = "Lines, or bytes.",
-            content((String = "application/x-ndjson"), (Vec<u8> = "application/octet-stream"))),
+            content((Frame = "application/x-ndjson"), (Vec<u8> = "application/octet-stream"))),
         (status = 404, description = "There is no such device.", body = crate::problem::ProblemBody)))]
 async fn frames(
     State(api): State<Api>,
@@ -162,6 +168,13 @@ fn limit(limit: Option<usize>) -> Result<usize, Problem> {
     }
 }
 
+fn thin(step: Option<u32>) -> Result<Option<u32>, Problem> {
+    match step {
+        None | Some(1..=STEP_SECONDS_MAX) => Ok(step),
+        Some(_) => Err(Problem::invalid("thin", format!("is from 1 to {STEP_SECONDS_MAX} seconds"))),
+    }
+}
+
 fn place(cursor: &str) -> Result<Place, Problem> {
     let mut parts = cursor.split('.');
     let mut next = || parts.next();
@@ -187,6 +200,8 @@ fn written(page: &Page) -> String {
 const PAGE_RECORDS: usize = 1000;
 /// Records on a page.
 const PAGE_RECORDS_MAX: usize = 10_000;
+/// Seconds of a step of which not all records are given: those of one step are held until its end is known.
+const STEP_SECONDS_MAX: u32 = 86_400;
 
 #[cfg(test)]
 mod tests {

@@ -142,8 +142,8 @@ pub(super) async fn shown(
 /// The newest value of each parameter, and of what the dictionary does not name those of the latest record.
 async fn newest(api: &Api, caller: &Caller, device: &str) -> Result<Record, Problem> {
     let (tenant, id) = (caller.tenant().to_owned(), device.to_owned());
-    let mut record =
-        waiting(api, caller.tenant(), move |api| api.server.latest(&tenant, &id)).await?.unwrap_or_default();
+    let latest = waiting(api, caller.tenant(), move |api| Ok(api.server.latest(&tenant, &id))).await?;
+    let mut record = latest.unwrap_or_default();
     let permitted = api.groups.permitted(caller.tenant(), caller.access.scope.groups.as_deref());
     if let Some(state) = api.live.device(caller.tenant(), device, &permitted, api.server.now()) {
         for known in &state.values {

@@ -324,6 +324,7 @@ fn way(api: &Api, of: &SharedDevice, from: Time, asker: oneshot::Sender<()>) -> 
         to: None,
         parameters: PARAMETERS.map(ToOwned::to_owned).to_vec(),
         sensors: Vec::new(),
+        thin: None,
         format: RecordFormat::Jsonl,
     };
     let mut waypoints = Waypoints::of(asker);

@@ -34,7 +34,12 @@ struct Query {
     responses((status = 200, description = "The rows: a JSON object a line, or as asked for.",
             content((String = "application/x-ndjson"), (String = "text/csv"), (Vec<u8> = "application/vnd.apache.parquet"))),
         (status = 403, description = "Whoever asks sees some groups of devices only.", body = crate::problem::ProblemBody),
-        (status = 422, description = "The query is wrong, or takes too much.", body = crate::problem::ProblemBody)))]
+        (status = 422, description = "The query is wrong, or takes too much.", body = crate::problem::ProblemBody),
+        (status = 429, description = "As many queries are being answered as may be, of the tenant or of all, and none ended for long: `Retry-After` says when to come again.",
+            body = crate::problem::ProblemBody),
+        (status = 500, description = "History is damaged where the query reads it: the server's log says where.", body = crate::problem::ProblemBody),
+        (status = 503, description = "History cannot be read just now, or is behind: `Retry-After` says when to come again.",
+            body = crate::problem::ProblemBody)))]
 async fn ask(
     State(api): State<Api>,
     caller: Caller,

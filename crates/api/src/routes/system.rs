@@ -1,7 +1,7 @@
 //! What the server takes, and how long that goes well.
 
 use crate::stream::waiting;
-use crate::{Api, Caller, Problem, System};
+use crate::{Api, Caller, Lately, Problem, System};
 use axum::Json;
 use axum::extract::State;
 use odograph_catalog::Role;
@@ -9,7 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<Api> {
-    OpenApiRouter::new().routes(routes!(system))
+    OpenApiRouter::new().routes(routes!(system)).routes(routes!(lately))
 }
 
 /// What the server takes
@@ -27,4 +27,14 @@ async fn system(State(api): State<Api>, caller: Caller) -> Result<Json<System>, 
     }
     let tenant = caller.tenant().to_owned();
     waiting(&api, caller.tenant(), move |api| api.server.system_of(&tenant)).await.map(Json)
+}
+
+/// What was lately
+///
+/// Some of the numbers of `/metrics`, every ten seconds of the last half an hour: of the whole server, and of nobody by name. For
+/// everyone who has signed in.
+#[utoipa::path(get, path = "/api/v1/system/lately", tag = "administration",
+    responses((status = 200, description = "As it was, up to ten seconds ago.", body = Lately)))]
+async fn lately(State(api): State<Api>, _caller: Caller) -> Json<Lately> {
+    Json(api.server.lately())
 }

@@ -24,10 +24,13 @@ async fn list(caller: Caller) -> Result<Json<Vec<Tenant>>, Problem> {
 }
 
 /// Make a tenant
+///
+/// Where history has what was sent to a tenant of that id that was deleted, it is made with `adopt` alone, and has all of it.
 #[utoipa::path(post, path = "/api/v1/tenants", tag = "administration", request_body = NewTenant,
     responses((status = 201, description = "It is there.", body = Tenant),
         (status = 403, description = "Whoever asks may not manage tenants.", body = crate::problem::ProblemBody),
-        (status = 409, description = "The id is taken, or all of that tenant is being erased.", body = crate::problem::ProblemBody)))]
+        (status = 409, description = "The id is taken, all of that tenant is being erased, or history has what was sent to one of that id.",
+            body = crate::problem::ProblemBody)))]
 async fn create(caller: Caller, Body(new): Body<NewTenant>) -> Result<(StatusCode, Json<Tenant>), Problem> {
     Ok((StatusCode::CREATED, Json(caller.tenants().create(new).await?)))
 }
@@ -42,11 +45,13 @@ async fn one(caller: Caller, Named(id): Named<String>) -> Result<Json<Tenant>, P
 
 /// Change a tenant
 ///
-/// What is not named stays; quotas are replaced as a whole.
+/// What is not named stays; quotas are replaced as a whole. Nobody disables the tenant that they belong to, nor that of all users who
+/// manage tenants.
 #[utoipa::path(patch, path = "/api/v1/tenants/{id}", tag = "administration", request_body = TenantChange,
     params(("id" = String, Path, description = "The tenant's id.")),
     responses((status = 200, description = "The tenant, as it is now.", body = Tenant),
-        (status = 404, description = "There is no such tenant, or one may not see it.", body = crate::problem::ProblemBody)))]
+        (status = 404, description = "There is no such tenant, or one may not see it.", body = crate::problem::ProblemBody),
+        (status = 409, description = "Nobody could enable it again.", body = crate::problem::ProblemBody)))]
 async fn change(
     caller: Caller,
     Named(id): Named<String>,
@@ -58,7 +63,7 @@ async fn change(
 /// Delete a tenant
 ///
 /// It must be disabled, and have no devices any more. Its users, tokens and drivers go with it; what its devices sent stays, until it is
-/// erased.
+/// erased, and is not the next one's of that id unless that is said (`adopt`).
 #[utoipa::path(delete, path = "/api/v1/tenants/{id}", tag = "administration", params(("id" = String, Path, description = "The tenant's id.")),
     responses((status = 204, description = "It is gone."),
         (status = 404, description = "There is no such tenant, or one may not see it.", body = crate::problem::ProblemBody),

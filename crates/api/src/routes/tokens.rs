@@ -25,9 +25,9 @@ struct Made {
 
 /// The tokens of the tenant
 ///
-/// For owners. The latest come first; those that were revoked stay in the list.
+/// For owners. The latest come first. Those that were revoked or have expired stay in the list for 90 days, 1,000 of them at most.
 #[utoipa::path(get, path = "/api/v1/tokens", tag = "administration",
-    responses((status = 200, description = "All of them.", body = Vec<Token>),
+    responses((status = 200, description = "Those that hold, and those that ended lately.", body = Vec<Token>),
         (status = 403, description = "Whoever asks is no owner.", body = crate::problem::ProblemBody)))]
 async fn list(caller: Caller) -> Result<Json<Vec<Token>>, Problem> {
     Ok(Json(caller.within().tokens().await?))

@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::any::AnyRow;
 
 use super::Within;
-use crate::bounds::AUDIT_PAGE_MAX;
+use crate::bounds::{AUDIT_PAGE_MAX, PAGE_BYTES_MAX};
 use crate::sql::Columns as _;
 use crate::{Error, Role, UnixMillis};
 
@@ -53,12 +53,13 @@ pub struct AuditFilter {
     pub from: Option<UnixMillis>,
     /// Before then.
     pub to: Option<UnixMillis>,
-    /// So many, at most [`AUDIT_PAGE_MAX`].
+    /// So many, at most 1,000; fewer come where they are large.
     pub limit: Option<u32>,
 }
 
 impl Within<'_> {
-    /// Entries of the tenant's audit log, the latest first. For owners.
+    /// Entries of the tenant's audit log, the latest first: [`AUDIT_PAGE_MAX`] at most, and where they are large, fewer than that or than is
+    /// asked for. For owners.
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<AuditEntry>, Error> {
         self.scoped.access().needs(Role::Owner)?;
         let mut some = self.scoped.sql(
@@ -83,7 +84,8 @@ impl Within<'_> {
         }
         let limit = filter.limit.unwrap_or(AUDIT_PAGE_MAX).min(AUDIT_PAGE_MAX);
         let some = some.push(" ORDER BY seq DESC LIMIT ").push_bind(i64::from(limit));
-        self.scoped.rows(some).await?.iter().map(AuditEntry::from_row).collect()
+        let (rows, _) = self.scoped.rows_within(some, PAGE_BYTES_MAX).await?;
+        rows.iter().map(AuditEntry::from_row).collect()
     }
 }
 

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Within;
 use super::groups::Group;
-use crate::bounds::{self, DEVICE_PAGE_MAX, SEARCH_CHARS_MAX};
+use crate::bounds::{self, DEVICE_PAGE_MAX, PAGE_BYTES_MAX, SEARCH_CHARS_MAX};
 use crate::devices::{Device, DeviceFields, DeviceState, check_ids};
 use crate::kept_out;
 use crate::scoped::{Change, Statement};
@@ -55,7 +55,8 @@ pub(crate) const COLUMNS: &str = "id, ids, name, plate, time_zone, device_group,
     created, updated, revision, sort_key";
 
 impl Within<'_> {
-    /// A page of the devices that are visible; `after` is [`DevicePage::next`] of the page before.
+    /// A page of the devices that are visible; `after` is [`DevicePage::next`] of the page before. Where much is kept of each, it has fewer
+    /// than `limit`, and a next one.
     pub async fn devices(
         &self,
         filter: &DeviceFilter,
@@ -80,10 +81,11 @@ impl Within<'_> {
             DeviceOrder::Name => " ORDER BY sort_key, id LIMIT ",
         };
         // One more, to know whether there are more.
-        let rows = self.scoped.rows(some.push(order).push_bind(i64::from(limit) + 1)).await?;
+        let some = some.push(order).push_bind(i64::from(limit) + 1);
+        let (rows, is_cut) = self.scoped.rows_within(some, PAGE_BYTES_MAX).await?;
         let page = rows.get(..limit as usize).unwrap_or(&rows);
         let next = match page.last() {
-            Some(last) if page.len() < rows.len() => Some(place(&last.text("sort_key")?, &last.text("id")?)),
+            Some(last) if is_cut || page.len() < rows.len() => Some(place(&last.text("sort_key")?, &last.text("id")?)),
             _ => None,
         };
         let role = self.scoped.access().role;

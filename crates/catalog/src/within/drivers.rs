@@ -48,18 +48,24 @@ const KIND: &str = "driver";
 const COLUMNS: &str = "id, name, cards, phone, notes, created, updated";
 
 impl Within<'_> {
-    /// The drivers by name; with a card, whoever has it.
+    /// The drivers by name, for those who see all devices; with a card, whoever has it. Others, whose devices name cards, are told that
+    /// driver's name and nothing else.
     pub async fn drivers(&self, card: Option<&str>) -> Result<Vec<Driver>, Error> {
-        let mut all = self.scoped.sql("SELECT ").push(COLUMNS).push(" FROM drivers WHERE tenant = $1");
-        if let Some(card) = card {
-            let of_card = " AND id = (SELECT driver FROM driver_cards WHERE tenant = $1 AND card = ";
-            all = all.push(of_card).push_bind(key(card)).push(")");
-        }
-        self.scoped.rows(all.push(" ORDER BY name, id")).await?.iter().map(Driver::from_row).collect()
+        let all = self.scoped.sql("SELECT ").push(COLUMNS).push(" FROM drivers WHERE tenant = $1");
+        let Some(card) = card else {
+            self.scoped.access().needs_all_devices()?;
+            return self.scoped.rows(all.push(" ORDER BY name, id")).await?.iter().map(Driver::from_row).collect();
+        };
+        let whose = all.push(" AND id = (SELECT driver FROM driver_cards WHERE tenant = $1 AND card = $2)");
+        let Some(row) = self.scoped.row(whose.bind(key(card))).await? else { return Ok(Vec::new()) };
+        let driver = Driver::from_row(&row)?;
+        let sees_all = self.scoped.access().scope.groups.is_none();
+        Ok(vec![if sees_all { driver } else { driver.known_by(card) }])
     }
 
-    /// A driver.
+    /// A driver, for those who see all devices.
     pub async fn driver(&self, id: &str) -> Result<Driver, Error> {
+        self.scoped.access().needs_all_devices()?;
         let row = self.scoped.row(one(self.scoped.sql("SELECT "), id)).await?;
         Driver::from_row(&row.ok_or_else(|| Error::not_found(KIND, id))?)
     }
@@ -183,6 +189,12 @@ impl Driver {
         let write = write.bind(self.id.clone()).bind(self.name.clone()).bind(json(&self.cards));
         let write = write.bind(self.phone.clone()).bind(self.notes.clone()).bind(self.created).bind(self.updated);
         change.execute(write).await.map(drop)
+    }
+
+    /// The driver, as far as those are told who know but this card.
+    fn known_by(self, card: &str) -> Self {
+        let cards = self.cards.into_iter().filter(|own| key(own) == key(card)).collect();
+        Self { cards, phone: String::new(), notes: String::new(), ..self }
     }
 
     fn from_row(row: &AnyRow) -> Result<Self, Error> {

@@ -62,16 +62,16 @@ impl Within<'_> {
         Ok(group)
     }
 
-    /// Deletes a group that has no devices, and that nobody is limited to. For managers of all devices.
+    /// Deletes a group that has no devices, and that no user is limited to and no token that holds. For managers of all devices.
     pub async fn delete_group(&self, id: &str) -> Result<(), Error> {
         self.scoped.access().needs(Role::Manager)?;
         self.scoped.access().needs_all_devices()?;
         let mut change = self.scoped.change(Role::Manager).await?;
         let was = Group::of(&mut change, id).await?;
-        for (question, what) in USES {
-            // What is in a list stands there in quotes, and an id has none.
-            let quoted = format!("\"{id}\"");
-            let count = change.sql(question).bind(id.to_owned()).bind(quoted);
+        // What is in a list stands there in quotes, and an id has none.
+        let quoted = format!("\"{id}\"");
+        for (question, what) in [(BY_DEVICES, "devices"), (BY_USERS, "users"), (BY_TOKENS, "tokens")] {
+            let count = change.sql(question).bind(id.to_owned()).bind(quoted.clone()).bind(change.now());
             let used = change.row(count).await?.map_or(Ok(0), |row| row.number("count"))?;
             if used > 0 {
                 return Err(Error::conflict(format!("the group {} has {used} {what}: move them first", was.name)));
@@ -115,19 +115,17 @@ fn taken_name(name: &str) -> Error {
     Error::conflict(format!("the name {name} is taken by another group"))
 }
 
-/// Where a group may be named. `$2` is its id, `$3` the same in quotes.
-const USES: [(&str, &str); 3] = [
-    ("SELECT count(*) AS count FROM devices WHERE tenant = $1 AND device_group = $2 AND $3 <> ''", "devices"),
-    (
-        "SELECT count(*) AS count FROM users WHERE tenant = $1 AND $2 <> '' AND replace(only_groups, $3, '') <> only_groups",
-        "users",
-    ),
-    (
-        "SELECT count(*) AS count FROM tokens WHERE tenant = $1 AND $2 <> '' AND revoked IS NULL \
-         AND replace(only_groups, $3, '') <> only_groups",
-        "tokens",
-    ),
-];
+/// How often devices name a group. `$2` is its id, `$3` the same in quotes, `$4` now.
+const BY_DEVICES: &str = "SELECT count(*) AS count FROM devices WHERE tenant = $1 AND device_group = $2 \
+    AND $3 <> '' AND $4 >= 0";
+
+/// How often users are limited to it.
+const BY_USERS: &str = "SELECT count(*) AS count FROM users WHERE tenant = $1 AND $2 <> '' AND $4 >= 0 \
+    AND replace(only_groups, $3, '') <> only_groups";
+
+/// The same of tokens that hold.
+const BY_TOKENS: &str = "SELECT count(*) AS count FROM tokens WHERE tenant = $1 AND $2 <> '' \
+    AND replace(only_groups, $3, '') <> only_groups AND revoked IS NULL AND (expires IS NULL OR expires > $4)";
 
 impl Group {
     pub(super) fn from_row(row: &AnyRow) -> Result<Self, Error> {

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::any::AnyRow;
 
 use super::{Within, check_groups, know_groups};
-use crate::bounds::{self, TOKENS_MAX};
-use crate::scoped::shown;
+use crate::bounds::{self, TOKENS_KEPT_MAX, TOKENS_KEPT_MS, TOKENS_MAX};
+use crate::scoped::{Change, shown};
 use crate::secret::{self, new_id};
 use crate::sql::{Columns as _, json};
 use crate::{Error, Needed, Role, Secret, UnixMillis};
@@ -64,7 +64,7 @@ const KIND: &str = "token";
 const COLUMNS: &str = "id, name, role, system, only_groups, created, created_by, expires, last_used, revoked";
 
 impl Within<'_> {
-    /// All tokens of the tenant, the latest first. For owners.
+    /// The tokens of the tenant, the latest first: those that hold, and those that ended lately. For owners.
     pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
         self.scoped.access().needs(Role::Owner)?;
         let all = self.scoped.sql("SELECT ").push(COLUMNS);
@@ -91,7 +91,11 @@ impl Within<'_> {
         check_groups(new.groups.as_deref(), new.role)?;
         let mut change = self.scoped.change(Role::Owner).await?;
         know_groups(&mut change, new.groups.as_deref()).await?;
-        let count = change.sql("SELECT count(*) AS count FROM tokens WHERE tenant = $1 AND revoked IS NULL");
+        forget_ended(&mut change).await?;
+        let count = change.sql(
+            "SELECT count(*) AS count FROM tokens WHERE tenant = $1 AND revoked IS NULL AND (expires IS NULL OR expires > $2)",
+        );
+        let count = count.bind(change.now());
         let used = change.row(count).await?.map_or(Ok(0), |row| row.number("count"))?;
         if used >= TOKENS_MAX {
             return Err(Error::Quota { of: "tokens", limit: TOKENS_MAX, used });
@@ -118,7 +122,7 @@ impl Within<'_> {
         Ok((token, secret))
     }
 
-    /// Takes back a token: from now on it does not hold. It stays in the list. For owners.
+    /// Takes back a token: from now on it does not hold. It stays in the list for a while. For owners.
     pub async fn revoke_token(&self, id: &str) -> Result<Token, Error> {
         let mut change = self.scoped.change(Role::Owner).await?;
         let one = change.sql("SELECT ").push(COLUMNS).push(" FROM tokens WHERE tenant = $1 AND id = $2");
@@ -136,7 +140,25 @@ impl Within<'_> {
     }
 }
 
+/// Removes tokens that ended long ago, and of the others that do not hold all but the latest.
+async fn forget_ended(change: &mut Change<'_>) -> Result<(), Error> {
+    let long_ago = change.now().saturating_sub(TOKENS_KEPT_MS);
+    let old = change.sql("DELETE FROM tokens WHERE tenant = $1 AND (revoked <= $2 OR expires <= $2)");
+    change.execute(old.bind(long_ago)).await?;
+    let many = change.sql(
+        "DELETE FROM tokens WHERE tenant = $1 AND (revoked IS NOT NULL OR expires <= $2) AND hash NOT IN (SELECT hash FROM tokens \
+         WHERE tenant = $1 AND (revoked IS NOT NULL OR expires <= $2) ORDER BY created DESC, hash LIMIT $3)",
+    );
+    let many = many.bind(change.now()).bind(TOKENS_KEPT_MAX);
+    change.execute(many).await.map(drop)
+}
+
 impl Token {
+    /// Whether it holds at a moment.
+    pub fn holds(&self, now: UnixMillis) -> bool {
+        self.revoked.is_none() && self.expires.is_none_or(|expires| expires > now)
+    }
+
     fn from_row(row: &AnyRow) -> Result<Self, Error> {
         Ok(Self {
             id: row.text("id")?,

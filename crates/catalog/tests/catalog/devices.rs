@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use odograph_catalog::bounds::PAGE_BYTES_MAX;
 use odograph_catalog::{
     Access, AuditEntry, AuditFilter, Catalog, Device, DeviceFields, DeviceFilter, DeviceOrder, DeviceRow, DeviceState,
     Error, ImportMode, KeptOut, NewTenant, NewToken, Quotas, Role, Within,
@@ -189,6 +190,60 @@ fn devices_are_found_by_pages() {
         refused(within.devices(&long, DeviceOrder::Id, None, 2).await, "text: is longer than 200 characters");
         let odd = within.devices(&all(), DeviceOrder::Id, Some("odd"), 2).await;
         refused(odd, "after: is not what the page before gave as the next one");
+    });
+}
+
+/// Of which as much is kept as may be, but for the attributes: some 220 KB.
+fn heavy() -> DeviceFields {
+    let settings = (0..64).map(|number| (format!("s{number}"), "北".repeat(1000))).collect();
+    DeviceFields { notes: Some("北".repeat(10_000)), settings: Some(settings), ..DeviceFields::default() }
+}
+
+#[test]
+fn a_page_of_devices_of_which_much_is_kept_ends_earlier() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let all: Vec<String> = (10..30).map(|number| number.to_string()).collect();
+        for id in &all {
+            add(within, id, heavy()).await;
+        }
+        for order in [DeviceOrder::Id, DeviceOrder::Name] {
+            let (mut found, mut after, mut pages) = (Vec::new(), None, 0);
+            loop {
+                let page = within.devices(&DeviceFilter::default(), order, after.as_deref(), 1000).await.unwrap();
+                let bytes: usize = page.devices.iter().map(|device| serde_json::to_string(device).unwrap().len()).sum();
+                assert!(!page.devices.is_empty() && bytes < PAGE_BYTES_MAX + (64 << 10), "{bytes}");
+                found.extend(page.devices.into_iter().map(|device| device.id));
+                (after, pages) = (page.next, pages + 1);
+                if after.is_none() {
+                    break;
+                }
+            }
+            assert_eq!((&found, pages), (&all, 2));
+        }
+    });
+}
+
+#[test]
+fn a_page_of_the_audit_log_ends_earlier_where_entries_are_large() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        add(within, "1", DeviceFields::default()).await;
+        for number in 0..80 {
+            let notes = ["北", "京"][number % 2].repeat(10_000);
+            within.update_device("1", DeviceFields { notes: Some(notes), ..DeviceFields::default() }).await.unwrap();
+        }
+        let (mut seqs, mut before, mut pages) = (Vec::new(), None, 0);
+        loop {
+            let page = within.audit(&AuditFilter { before, ..AuditFilter::default() }).await.unwrap();
+            let Some(last) = page.last() else { break };
+            (before, pages) = (Some(last.seq), pages + 1);
+            seqs.extend(page.iter().map(|entry| entry.seq));
+        }
+        assert!(seqs.len() > 80, "{seqs:?}");
+        assert_eq!((&seqs, pages), (&(1..=seqs[0]).rev().collect::<Vec<_>>(), 2), "each once, down to the first");
     });
 }
 

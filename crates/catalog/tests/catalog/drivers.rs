@@ -1,8 +1,8 @@
 //! Drivers and their cards.
 
-use odograph_catalog::{Access, DriverFields};
+use odograph_catalog::{Access, Driver, DriverFields, Role};
 
-use crate::support::{NOON, refused, with_catalog};
+use crate::support::{NOON, refused, user, with_catalog};
 
 fn named(name: &str, cards: &[&str]) -> DriverFields {
     let cards = cards.iter().map(|card| (*card).to_owned()).collect();
@@ -38,6 +38,36 @@ fn a_driver_is_found_by_each_card_however_it_is_written() {
         refused(north.driver(&first.id).await, &format!("there is no driver {}", first.id));
         north.update_driver(&other.id, named("First", &["77"])).await.unwrap();
         assert_eq!(north.drivers(Some("4711")).await.unwrap(), []);
+    });
+}
+
+#[test]
+fn who_is_limited_to_groups_is_told_whose_a_card_is_and_no_more() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("north");
+        let north = catalog.within(&owner);
+        let (phone, notes) = (Some("+49 1".into()), Some("Tuesdays".into()));
+        let told = DriverFields { phone, notes, ..named("Anna", &["77", "78"]) };
+        let anna = north.create_driver(told).await.unwrap();
+        let group = north.create_group("one").await.unwrap().id;
+        for role in [Role::Viewer, Role::Manager] {
+            let login = format!("limited-{role}");
+            let (_, _, access) = user(&catalog, "north", &login, role, Some(vec![group.clone()])).await;
+            let limited = catalog.within(&access);
+            let needed = "this needs a role for all devices of the tenant, not for some groups";
+            refused(limited.drivers(None).await, needed);
+            refused(limited.driver(&anna.id).await, needed);
+            refused(limited.driver("unknown").await, needed);
+            let (phone, notes) = (String::new(), String::new());
+            let known = Driver { cards: vec!["77".into()], phone, notes, ..anna.clone() };
+            assert_eq!(limited.drivers(Some("7-7")).await.unwrap(), [known]);
+            assert_eq!(limited.drivers(Some("79")).await.unwrap(), []);
+        }
+        let (_, _, viewer) = user(&catalog, "north", "viewer", Role::Viewer, None).await;
+        let all = catalog.within(&viewer);
+        assert_eq!(all.drivers(Some("77")).await.unwrap(), std::slice::from_ref(&anna));
+        assert_eq!(all.drivers(None).await.unwrap(), std::slice::from_ref(&anna));
+        assert_eq!(all.driver(&anna.id).await.unwrap(), anna);
     });
 }
 

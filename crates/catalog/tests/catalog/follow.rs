@@ -135,6 +135,30 @@ fn a_tenant_that_was_made_anew_has_nothing_of_the_one_before() {
 }
 
 #[test]
+fn who_was_deleted_is_told_apart_from_who_is_not_there_yet() {
+    with_catalog(async |_, catalog| {
+        let (north, south) = (Access::owner("north"), Access::owner("south"));
+        let registered: Vec<_> = (0..4).map(registered).collect();
+        catalog.register(&registered).await.unwrap();
+        for number in 0..3 {
+            catalog.within(&north).delete_device(&number.to_string()).await.unwrap();
+        }
+        // Another tenant's of that id, and one that comes again.
+        catalog.within(&south).create_device(vec!["1".into()], DeviceFields::default()).await.unwrap();
+        catalog.register(&registered[..1]).await.unwrap();
+        let mut removed = Vec::new();
+        catalog.removed(|tenant, id| removed.push((tenant, id))).await.unwrap();
+        assert_eq!(removed, ["1", "2"].map(|id| ("north".to_owned(), id.to_owned())));
+        catalog.within(&south).delete_device("1").await.unwrap();
+        let default = Access::owner("default");
+        catalog.tenants(&default).erase("north").await.unwrap();
+        let mut removed = Vec::new();
+        catalog.removed(|tenant, id| removed.push((tenant, id))).await.unwrap();
+        assert_eq!(removed, [("south".to_owned(), "1".to_owned())]);
+    });
+}
+
+#[test]
 fn who_follows_waits_until_something_happens() {
     with_catalog(async |_, catalog| {
         let mut changes = catalog.changes().await.unwrap();

@@ -93,8 +93,8 @@ const METHODS: &[Method] = methods! {
     import_devices: Needs::All(Role::Manager), false, |within, things| {
         async move { within.import_devices(&[row(things)], &[], ImportMode::default()).await }
     };
-    drivers: Needs::Nothing, false, |within, things| within.drivers(None);
-    driver: Needs::Nothing, true, |within, things| within.driver(&things.driver);
+    drivers: Needs::All(Role::Viewer), false, |within, things| within.drivers(None);
+    driver: Needs::All(Role::Viewer), true, |within, things| within.driver(&things.driver);
     create_driver: Needs::All(Role::Manager), false, |within, things| within.create_driver(called(&things.user));
     update_driver: Needs::All(Role::Manager), true, |within, things| {
         within.update_driver(&things.driver, called(&things.user))

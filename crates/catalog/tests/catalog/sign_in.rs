@@ -2,12 +2,15 @@
 
 use std::time::Duration;
 
+use odograph_catalog::bounds::{TOKENS_KEPT_MAX, TOKENS_KEPT_MS, TOKENS_MAX};
 use odograph_catalog::{
     Access, Actor, Catalog, LoginError, NewToken, NewUser, Role, SESSION_IDLE_MS, SESSION_MS, TenantChange, UserChange,
 };
+use sqlx::Connection as _;
 use totp_rs::{Builder, Secret as TotpSecret};
 
-use crate::support::{NOON, PASSWORD, on_both, refused, user, with_catalog};
+use crate::carried::connect;
+use crate::support::{NOON, PASSWORD, Place, on_both, refused, user, with_catalog};
 
 /// What somebody who signs in is told.
 async fn told(catalog: &Catalog, login: &str, password: &str, code: Option<&str>) -> String {
@@ -314,7 +317,8 @@ fn tokens_hold_until_they_expire_or_are_revoked() {
         assert!(secret.reveal().starts_with("odo_"));
         assert_eq!((token.created, token.created_by.as_str(), token.last_used), (NOON, "owner", None));
         let access = catalog.authenticate(secret.reveal()).await.unwrap().unwrap();
-        assert_eq!(access.actor, Actor::Token { id: token.id.clone(), name: "reports".into() });
+        let expected = Actor::Token { id: token.id.clone(), name: "reports".into(), tenant: "north".into() };
+        assert_eq!(access.actor, expected);
         assert_eq!((access.role, access.scope.groups, access.system), (Role::Viewer, Some(vec![group]), false));
         assert_eq!(within.token(&token.id).await.unwrap().last_used, Some(NOON));
         place.clock.set_now(NOON + 1000);
@@ -331,4 +335,51 @@ fn tokens_hold_until_they_expire_or_are_revoked() {
         assert_eq!(within.tokens().await.unwrap().len(), 2);
         refused(within.revoke_token("unknown").await, "there is no token unknown");
     });
+}
+
+#[test]
+fn tokens_that_ended_count_no_more_and_go_in_the_end() {
+    with_catalog(async |place, catalog| {
+        let owner = Access::owner("north");
+        let within = catalog.within(&owner);
+        let group = within.create_group("one").await.unwrap().id;
+        let new = |expires| NewToken { name: "hourly".into(), expires, ..NewToken::default() };
+        let limited = NewToken { groups: Some(vec![group.clone()]), ..new(Some(NOON + 1000)) };
+        within.create_token(limited).await.unwrap();
+        hold(&place, TOKENS_MAX - 1, NOON + 1000).await;
+        let full = "the tenant may have 1000 tokens and has 1000: delete some, or have the quota raised";
+        refused(within.create_token(new(None)).await, full);
+        refused(within.delete_group(&group).await, "the group one has 1 tokens: move them first");
+
+        place.clock.set_now(NOON + 1000);
+        within.delete_group(&group).await.unwrap();
+        let (lasting, secret) = within.create_token(new(None)).await.unwrap();
+        let (short, _) = within.create_token(new(Some(NOON + 2000))).await.unwrap();
+        assert!(lasting.holds(NOON + 2000) && short.holds(NOON + 1999) && !short.holds(NOON + 2000));
+        let count = async || i64::try_from(within.tokens().await.unwrap().len()).unwrap();
+        assert_eq!(count().await, TOKENS_MAX + 2);
+        // Of those that ended the latest are kept,
+        place.clock.set_now(NOON + 2000);
+        let (revoked, _) = within.create_token(new(None)).await.unwrap();
+        assert_eq!(count().await, TOKENS_KEPT_MAX + 2);
+        assert_eq!(within.token(&short.id).await.unwrap(), short);
+        within.revoke_token(&revoked.id).await.unwrap();
+        // and of those none that ended long ago.
+        place.clock.set_now(NOON + 2000 + TOKENS_KEPT_MS);
+        within.create_token(new(None)).await.unwrap();
+        assert_eq!(count().await, 2);
+        assert!(catalog.authenticate(secret.reveal()).await.unwrap().is_some());
+    });
+}
+
+/// Gives the tenant `north` so many tokens more, from before, that hold until a moment.
+async fn hold(place: &Place, count: i64, until: i64) {
+    let mut connection = connect(&place.url).await;
+    let many = format!(
+        "INSERT INTO tokens (tenant, hash, id, name, role, system, created, created_by, expires) \
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}) \
+         SELECT 'north', 'hash' || n, 'number' || n, 'hourly', 'viewer', 0, n, 'owner', {until} FROM numbers"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(many)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
 }

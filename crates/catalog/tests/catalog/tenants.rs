@@ -19,13 +19,15 @@ fn tenants_are_managed_by_those_who_may() {
         let tenants = catalog.tenants(&owner);
         assert_eq!(ids(&tenants.list().await.unwrap()), ["default", "north", "south"]);
         let quotas = Quotas { devices_max: Some(10), ..Quotas::default() };
-        let new = NewTenant { id: "Западный".into(), name: String::new(), quotas };
+        let new = NewTenant { id: "Западный".into(), name: String::new(), quotas, adopt: false };
         let made = tenants.create(new.clone()).await.unwrap();
         assert_eq!((made.name.as_str(), made.created, made.disabled, made.quotas), ("Западный", NOON, None, quotas));
         assert_eq!(tenants.get("Западный").await.unwrap(), made);
         refused(tenants.create(new).await, "the tenant Западный exists already");
         let odd = NewTenant { id: "a b".into(), ..NewTenant::default() };
         refused(tenants.create(odd).await, "id: has white space in it");
+        let long = NewTenant { id: "Ж".repeat(64), ..NewTenant::default() };
+        refused(tenants.create(long).await, &format!("id: {TOO_LONG}"));
 
         let to = TenantChange { name: Some("West".into()), quotas: Some(Quotas::default()), disabled: None };
         let changed = tenants.update("Западный", to).await.unwrap();
@@ -104,6 +106,88 @@ fn a_tenant_that_has_devices_is_erased_and_not_deleted() {
 }
 
 #[test]
+fn what_history_has_of_a_tenant_is_not_the_next_ones_unless_that_is_said() {
+    with_catalog(async |_, catalog| {
+        let owner = Access::owner("default");
+        let tenants = catalog.tenants(&owner);
+        catalog.ask_history(|tenant| {
+            let told = match tenant {
+                "west" | "north" => Ok(true),
+                "far" => Err("the store is out of reach".to_owned()),
+                _ => Ok(false),
+            };
+            Box::pin(async move { told })
+        });
+        let new = |id: &str, adopt| NewTenant { id: id.into(), adopt, ..NewTenant::default() };
+        let adopt = "(`odograph tenant create --adopt`, `\"adopt\": true` in the API)";
+        let kept = format!(
+            "history has what was sent to a tenant west before: erase that first (`odograph tenant erase west`), choose another id, or \
+             say that the new tenant has it {adopt}"
+        );
+        refused(tenants.create(new("west", false)).await, &kept);
+        let unknown = format!(
+            "it cannot be told whether history has what was sent to a tenant far before: the store is out of reach. Try again later, or \
+             say that the new tenant has it if there is some {adopt}"
+        );
+        refused(tenants.create(new("far", false)).await, &unknown);
+        refused(tenants.create(new("north", false)).await, "the tenant north exists already");
+        refused(tenants.create(new("north", true)).await, "the tenant north exists already");
+        for (id, adopt) in [("west", true), ("far", true), ("east", false)] {
+            assert_eq!(tenants.create(new(id, adopt)).await.unwrap().id, id);
+        }
+        // Whoever may not make any is not told what there was.
+        let (_, _, anna) = user(&catalog, "south", "anna", Role::Owner, None).await;
+        let needed = "this needs the right to manage tenants";
+        refused(catalog.tenants(&anna).create(new("west", false)).await, needed);
+    });
+}
+
+#[test]
+fn a_tenant_of_the_configuration_has_what_history_has() {
+    with_catalog(async |_, catalog| {
+        // As after a catalog was lost, or put back to an earlier moment.
+        catalog.ask_history(|_| Box::pin(async { Ok(true) }));
+        assert!(catalog.ensure_tenant("west").await.unwrap());
+    });
+}
+
+#[test]
+fn nobody_disables_the_own_tenant_or_that_of_all_who_manage_tenants() {
+    with_catalog(async |_, catalog| {
+        let (default, south) = (Access::owner("default"), Access::owner("south"));
+        let disable = || TenantChange { disabled: Some(true), ..TenantChange::default() };
+        let password = catalog.ensure_admin(None).await.unwrap().unwrap();
+        let (_, admin) = catalog.login("admin", password.reveal(), None, None).await.unwrap();
+        let new = NewToken { name: "all".into(), role: Role::Owner, system: true, ..NewToken::default() };
+        let (_, secret) = catalog.within(&default).create_token(new).await.unwrap();
+        let program = catalog.authenticate(secret.reveal()).await.unwrap().unwrap();
+        for access in [admin, program] {
+            // Whichever tenant they have entered.
+            let inside = catalog.enter(&access, "north").await.unwrap();
+            let own = "you are in this tenant, and would lock yourself out";
+            refused(catalog.tenants(&access).update("default", disable()).await, own);
+            refused(catalog.tenants(&inside).update("default", disable()).await, own);
+            let done = catalog.tenants(&inside).update("north", disable()).await.unwrap();
+            assert!(done.disabled.is_some());
+        }
+        let last = |tenant: &str| {
+            format!(
+                "nobody could manage tenants any more: all users who may and can sign in are in the tenant {tenant}. Give somebody in \
+                 another tenant the right first"
+            )
+        };
+        refused(catalog.tenants(&south).update("default", disable()).await, &last("default"));
+        // Without a password nobody can sign in.
+        let new = NewUser { login: "otto".into(), role: Role::Owner, system: true, ..NewUser::default() };
+        let otto = catalog.within(&south).create_user(new).await.unwrap();
+        refused(catalog.tenants(&south).update("default", disable()).await, &last("default"));
+        catalog.within(&south).set_password(&otto.id, Some(PASSWORD)).await.unwrap();
+        assert!(catalog.tenants(&south).update("default", disable()).await.unwrap().disabled.is_some());
+        refused(catalog.tenants(&default).update("south", disable()).await, &last("south"));
+    });
+}
+
+#[test]
 fn others_see_their_own_tenant_alone() {
     with_catalog(async |_, catalog| {
         let (_, _, access) = user(&catalog, "north", "anna", Role::Owner, None).await;
@@ -175,6 +259,7 @@ fn a_tenant_of_the_configuration_is_made_once() {
         assert!(catalog.ensure_tenant("west").await.unwrap());
         assert!(!catalog.ensure_tenant("west").await.unwrap());
         refused(catalog.ensure_tenant("a\nb").await, "tenant: has the character \\n in it, which cannot be seen");
+        refused(catalog.ensure_tenant(&"Ж".repeat(64)).await, &format!("tenant: {TOO_LONG}"));
         let both = futures::future::join(catalog.ensure_tenant("east"), catalog.ensure_tenant("east")).await;
         assert_eq!(i32::from(both.0.unwrap()) + i32::from(both.1.unwrap()), 1);
     });
@@ -270,3 +355,5 @@ fn many_that_begin_at_once_on_an_empty_folder_find_one_catalog() {
 /// Where nothing keeps them apart, two meet in one of a few rounds.
 const ROUNDS: usize = 20;
 const AT_ONCE: usize = 4;
+
+const TOO_LONG: &str = "has 128 bytes, at most 126 are possible: history has a folder of that name";

@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use auto::Listener;
 use clap::{Args, ValueEnum};
 use line::{Problem, Trace};
-use odograph_api::Written;
+use odograph_api::{Decoded, Written};
 use odograph_env::{Clock, SystemClock};
 use odograph_model::Time;
 use odograph_protocols::{Checksum, Protocol, Transport, find};
@@ -123,7 +123,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 /// What messages say that somebody sent by the API; or what makes no sense about it.
-pub(crate) fn answer(request: &odograph_api::Decode) -> Result<Vec<serde_json::Value>> {
+pub(crate) fn answer(request: &odograph_api::Decode) -> Result<Vec<Decoded>> {
     let options = Options {
         protocol: if request.protocol.is_empty() { "auto".to_owned() } else { request.protocol.clone() },
         device: request.device.clone(),

@@ -145,6 +145,7 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
         format: options.format,
         parameters: options.parameters.clone(),
         sensors: Vec::new(),
+        thin: None,
         progress: false,
     };
     query.check()?;
@@ -166,8 +167,8 @@ fn records(options: &RecordOptions) -> Result<Outcome> {
                 let place = Place::new(&config, &folder, reader.clone(), Arc::new(SystemClock::new()))?;
                 let (lake, damaged) = place.fill()?;
                 let roster = Arc::new(roster);
-                let (node, window) = (config.journal.node, config.clock.window());
-                let origin = Origin { lake, damaged, reader, node, roster, window, until: None };
+                let (node, window, waits) = (config.journal.node, config.clock.window(), place.waits().clone());
+                let origin = Origin { lake, damaged, reader, node, roster, waits, window, until: None };
                 // The rest is only reading, and a server must not wait for it.
                 drop(lock);
                 let totals = export::records(&origin, &query, &mut out)?;

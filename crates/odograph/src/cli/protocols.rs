@@ -4,8 +4,8 @@ use super::pairs::{command_lines, protocol_names};
 use super::{Outcome, table};
 use anyhow::Result;
 use clap::Args;
+use odograph_api::{ToldCommand, ToldProtocol, ToldSetting};
 use odograph_protocols::{CommandSpec, Maturity, PROTOCOLS, Protocol, Setting, find};
-use serde::Serialize;
 use std::io::Write;
 
 /// List the protocols: ports, transports, commands, and how far each can be trusted.
@@ -30,10 +30,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     match (one, options.json) {
         (Some(protocol), true) => writeln!(out, "{}", serde_json::to_string(&view(protocol))?)?,
         (Some(protocol), false) => out.write_all(detail(protocol).as_bytes())?,
-        (None, true) => {
-            let all: Vec<_> = PROTOCOLS.iter().map(|protocol| view(protocol)).collect();
-            writeln!(out, "{}", serde_json::to_string(&all)?)?;
-        }
+        (None, true) => writeln!(out, "{}", serde_json::to_string(&all())?)?,
         (None, false) => {
             let heading = ["NAME", "TITLE", "PORT", "TRANSPORTS", "COMMANDS", "MATURITY", "SOURCE"];
             let rows = PROTOCOLS.iter().map(|protocol| row(protocol)).collect();
@@ -44,9 +41,8 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
 }
 
 /// All of them, for programs.
-pub(crate) fn all() -> serde_json::Value {
-    let all: Vec<_> = PROTOCOLS.iter().map(|protocol| view(protocol)).collect();
-    serde_json::to_value(&all).unwrap_or_default()
+pub(crate) fn all() -> Vec<ToldProtocol> {
+    PROTOCOLS.iter().map(|protocol| view(protocol)).collect()
 }
 
 fn row(protocol: &Protocol) -> Vec<String> {
@@ -88,46 +84,18 @@ fn detail(protocol: &Protocol) -> String {
     shown
 }
 
-#[derive(Serialize)]
-struct View {
-    name: &'static str,
-    title: &'static str,
-    devices: &'static str,
-    port: u16,
-    transports: Vec<&'static str>,
-    maturity: &'static str,
-    source: &'static str,
-    checksum: bool,
-    settings: Vec<SettingView>,
-    commands: Vec<CommandView>,
-}
-
-#[derive(Serialize)]
-struct SettingView {
-    name: &'static str,
-    kind: String,
-    meaning: &'static str,
-}
-
-#[derive(Serialize)]
-struct CommandView {
-    name: &'static str,
-    attributes: &'static [&'static str],
-    meaning: &'static str,
-}
-
-fn view(protocol: &Protocol) -> View {
-    let setting = |setting: &Setting| SettingView {
+fn view(protocol: &Protocol) -> ToldProtocol {
+    let setting = |setting: &Setting| ToldSetting {
         name: setting.name,
         kind: setting.kind.to_string(),
         meaning: setting.meaning,
     };
-    let command = |command: &CommandSpec| CommandView {
+    let command = |command: &CommandSpec| ToldCommand {
         name: command.name,
-        attributes: command.attributes,
+        attributes: command.attributes.to_vec(),
         meaning: command.meaning,
     };
-    View {
+    ToldProtocol {
         name: protocol.name,
         title: protocol.title,
         devices: protocol.devices,

@@ -39,6 +39,9 @@ enum Command {
         name: String,
         #[command(flatten)]
         quotas: QuotaOptions,
+        /// It has what was sent to a tenant of this id that was deleted. Without this, it is not made where there is some.
+        #[arg(long)]
+        adopt: bool,
     },
     /// List tenants.
     List {
@@ -138,8 +141,8 @@ async fn carry_out(command: &Command, catalog: &Catalog, out: &mut dyn Write) ->
     let access = Access::owner("default");
     let tenants = catalog.tenants(&access);
     match command {
-        Command::Create { id, name, quotas } => {
-            let new = NewTenant { id: id.clone(), name: name.clone(), quotas: quotas.quotas() };
+        Command::Create { id, name, quotas, adopt } => {
+            let new = NewTenant { id: id.clone(), name: name.clone(), quotas: quotas.quotas(), adopt: *adopt };
             let tenant = tenants.create(new).await?;
             writeln!(
                 out,

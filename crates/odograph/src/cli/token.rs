@@ -48,7 +48,7 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// List tokens.
+    /// List tokens: those that hold, and those that ended in the last 90 days, 1,000 of them at most.
     List {
         #[command(flatten)]
         of: Tenanted,
@@ -137,7 +137,9 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
                 writeln!(out, "{}", serde_json::to_string(&tokens)?)?;
             } else {
                 let title = ["ID", "NAME", "ROLE", "GROUPS", "CREATED", "EXPIRES", "LAST USED", "STATE"];
-                out.write_all(table::headed(&title, tokens.iter().map(row).collect()).as_bytes())?;
+                let now = SystemClock::new().now();
+                let rows = tokens.iter().map(|token| row(token, now)).collect();
+                out.write_all(table::headed(&title, rows).as_bytes())?;
             }
         }
         Command::Revoke { of, ids } => {
@@ -153,7 +155,7 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn row(token: &Token) -> Vec<String> {
+fn row(token: &Token, now: i64) -> Vec<String> {
     let moment = |time: Option<i64>| time.map_or_else(|| "-".to_owned(), |time| Time(time).to_string());
     let role = if token.system { format!("{} system", token.role) } else { token.role.to_string() };
     vec![
@@ -164,6 +166,33 @@ fn row(token: &Token) -> Vec<String> {
         moment(Some(token.created)),
         moment(token.expires),
         moment(token.last_used),
-        if token.revoked.is_some() { "revoked" } else { "holds" }.to_owned(),
+        state(token, now).to_owned(),
     ]
+}
+
+fn state(token: &Token, now: i64) -> &'static str {
+    match token.revoked {
+        Some(_) => "revoked",
+        None if token.holds(now) => "holds",
+        None => "expired",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_that_has_expired_is_not_said_to_hold() {
+        let said = |expires, revoked, now| {
+            let (id, name, created_by) = ("t1".to_owned(), "reports".to_owned(), "owner".to_owned());
+            let (role, system, groups, created, last_used) = (Role::Viewer, false, None, 0, None);
+            let token = Token { id, name, role, system, groups, created, created_by, expires, last_used, revoked };
+            row(&token, now).pop().expect("a state stands last")
+        };
+        assert_eq!(said(None, None, 1000), "holds");
+        assert_eq!(said(Some(1000), None, 999), "holds");
+        assert_eq!(said(Some(1000), None, 1000), "expired");
+        assert_eq!(said(Some(1000), Some(500), 1000), "revoked");
+    }
 }

@@ -54,7 +54,7 @@ struct ListOptions {
     /// At most so many, the newest.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     limit: u32,
-    /// Print JSON instead of a table.
+    /// Print JSON instead of a table: it also says why each protocol is thought of, or why none is.
     #[arg(long)]
     json: bool,
 }

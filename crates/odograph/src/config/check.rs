@@ -3,13 +3,14 @@
 use super::keys::{ListenerConfig, TlsConfig};
 use super::{Loaded, Origin};
 use compact_str::CompactString;
+use odograph_catalog::bounds::check_tenant_length;
 use odograph_ingest::Other;
 use odograph_protocols::detect::{UNIDENTIFIED, name_of_listened};
 use odograph_protocols::{PROTOCOLS, Protocol, Settings, Transport};
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
-use super::setting::{Size, Transports};
+use super::setting::{Name, Size, Transports};
 
 /// All that is wrong, each with its place.
 pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
@@ -42,6 +43,7 @@ pub(super) fn problems(loaded: &Loaded) -> Vec<String> {
             }
         }
         problems.extend(device_settings(&device.settings).into_iter().map(|what| format!("{place}: {what}")));
+        problems.extend(long_tenant("tenant", &device.tenant).map(|what| format!("{place}: {what}")));
     }
     let tls = half_tls(&loaded.config.http.tls);
     problems.extend(tls.map(|what| format!("{}: http: {what}", place(loaded, "http.tls"))));
@@ -74,6 +76,11 @@ fn proxies(loaded: &Loaded) -> Option<String> {
     ))
 }
 
+/// History can keep nothing of a tenant whose name no folder can have.
+fn long_tenant(key: &'static str, name: &Name) -> Option<String> {
+    check_tenant_length(key, &name.0).err().map(|error| error.to_string())
+}
+
 /// Each tenant has a name, and is there once.
 fn tenants(loaded: &Loaded) -> Vec<String> {
     let (mut names, mut problems) = (HashMap::new(), Vec::new());
@@ -82,6 +89,7 @@ fn tenants(loaded: &Loaded) -> Vec<String> {
         match &tenant.name {
             None => problems.push(format!("{place}: a [[tenant]] needs a name")),
             Some(name) => {
+                problems.extend(long_tenant("name", name).map(|what| format!("{place}: {what}")));
                 if names.insert(&name.0, number).is_some() {
                     problems.push(format!("{place}: there are two [[tenant]] of the name {}", name.0));
                 }
@@ -190,6 +198,7 @@ fn listener(loaded: &Loaded, number: usize, problems: &mut Vec<String>) {
         // Whoever reads it finds that nobody may come, and without networks everybody may.
         wrong("allow is empty: name networks, or leave it out to let devices come from everywhere".to_owned());
     }
+    long_tenant("tenant", &listener.tenant).into_iter().for_each(&mut wrong);
     terms(protocol, listener).into_iter().for_each(&mut wrong);
 }
 

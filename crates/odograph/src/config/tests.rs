@@ -102,6 +102,20 @@ fn tenants_have_a_name_each_and_keep_what_they_are_told() {
 }
 
 #[test]
+fn a_tenant_is_called_what_history_can_have_a_folder_for() {
+    let parts = [
+        ("tenant", "[[listener]]\nprotocol = \"wialon\"\nlisten = 1\ntenant = "),
+        ("tenant", "[[device]]\nids = [\"1\"]\ntenant = "),
+        ("name", "[[tenant]]\nname = "),
+    ];
+    for (key, begin) in parts {
+        load(&format!("{begin}\"{}\"", "北".repeat(42)), &[]).expect("126 bytes are possible");
+        let why = "has 129 bytes, at most 126 are possible: history has a folder of that name";
+        assert_eq!(refused(&format!("{begin}\"{}\"", "北".repeat(43))), format!("odograph.toml:2:1: {key}: {why}"));
+    }
+}
+
+#[test]
 fn elements_of_a_list_come_in_their_order_from_the_environment() {
     let names: Vec<_> = (0..12).map(|number| format!("ODOGRAPH_DEVICE__{number}__IDS")).collect();
     let ids: Vec<_> = (0..12).map(|number| format!("id{number}")).collect();

@@ -10,42 +10,56 @@ use anyhow::Result;
 use compact_str::CompactString;
 use odograph_journal::Broken;
 use odograph_lake::{Besides, EntriesOf, Row};
-use odograph_model::Time;
+use odograph_model::{Lsn, Time};
 use odograph_pipeline::{Event, Records};
 use odograph_protocols::{DECIDED_SEVERAL, Decision};
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
-/// Decodes them, which costs nothing where no device ever waited.
+/// Decodes them where such devices waited and when, which costs nothing where none of them did.
 pub(super) fn gather(origin: &Origin, query: &RecordQuery) -> Result<Besides> {
-    let asked = |device: &str| query.devices.is_empty() || query.devices.iter().any(|wanted| wanted == device);
-    let mut waited = origin.roster.waited();
-    if !query.quarantined {
-        waited.retain(|(tenant, device)| shows(&origin.roster, tenant, device, false));
-    }
-    let mut waited: BTreeSet<CompactString> = waited.into_iter().map(|(_, device)| device).collect();
-    if query.quarantined {
-        waited.extend(query.devices.iter().cloned());
-    } else {
-        if !waited.iter().any(|device| asked(device)) {
-            return Ok(Besides::default());
-        }
-    }
-    let of = match waited.len() {
-        0..=NAMED_MAX => {
-            // What they said may have been passed on by others.
-            EntriesOf::Conversations { of: waited.into_iter().collect(), decided: vec![DECIDED_SEVERAL] }
-        }
-        _ => EntriesOf::All,
+    let roster = &origin.roster;
+    let has_decided =
+        |tenant: &str, device: &str| roster.get(Some(tenant), device).is_some() && shows(roster, tenant, device, false);
+    let is_meant = |tenant: &str, device: &str| {
+        query.asks_for(tenant, device) && (query.quarantined || has_decided(tenant, device))
     };
+    let waited = roster.waited().into_iter().filter(|(tenant, device)| is_meant(tenant, device));
+    let mut named: Vec<CompactString> = waited.map(|(_, device)| device).collect();
+    // What was read before anybody noted it may have something of these alone.
+    let unnamed = query.quarantined || !named.is_empty();
     // An event time is at most so far from the time of receipt.
     let from = query.from.map(|from| Time(from).plus_ms(-origin.window.ahead_max_ms));
     let to = query.to.map(|to| Time(to).plus_ms(origin.window.behind_max_ms));
+    let found = origin.waits.find(is_meant, unnamed, (from, to));
+    named.extend(found.devices);
+    let of = match named_or_asked(named, query) {
+        // What they said may have been passed on by others.
+        of if of.len() <= NAMED_MAX => EntriesOf::Conversations { of, decided: vec![DECIDED_SEVERAL] },
+        _ => EntriesOf::All,
+    };
     let (reader, node, until) = (&origin.reader, origin.node, origin.until);
     let entries = Entries { reader, node, history: &|| Ok(origin.lake.clone()), until };
-    let records = Records::new(origin.window);
-    let mut gatherer = Gatherer { origin, query, records, besides: Besides::default() };
-    entries.all(&Needed { of, from, to }, &mut gatherer)?;
+    let (records, besides, talks) = (Records::new(origin.window), Besides::default(), None);
+    let mut gatherer = Gatherer { origin, query, records, besides, talks };
+    for stretch in found.stretches {
+        let places = Lsn(stretch.begin)..Lsn(stretch.end);
+        if !query.devices.is_empty() {
+            gatherer.talks = entries.conversations(&places, &query.devices)?;
+        }
+        let (from, to) = (from.max(stretch.first()), to.into_iter().chain(stretch.last()).min());
+        entries.within(places, &Needed { of: of.clone(), from, to }, &mut gatherer)?;
+    }
     Ok(gatherer.besides)
+}
+
+/// Whose bytes are looked at: of those that are asked for, or else of all that waited.
+fn named_or_asked(mut named: Vec<CompactString>, query: &RecordQuery) -> Vec<CompactString> {
+    if !query.devices.is_empty() {
+        return query.devices.clone();
+    }
+    named.sort_unstable();
+    named.dedup();
+    named
 }
 
 struct Gatherer<'a> {
@@ -53,16 +67,21 @@ struct Gatherer<'a> {
     query: &'a RecordQuery,
     records: Records,
     besides: Besides,
+    /// The conversations of the journal, by segment and stream, that may have something; without it all of them.
+    talks: Option<HashSet<(Lsn, u64)>>,
 }
 
 impl Taker for Gatherer<'_> {
     fn take(&mut self, piece: &Piece<'_>) -> Result<()> {
-        let Self { origin, query, records, besides } = self;
-        let asked = |device: &str| query.devices.is_empty() || query.devices.iter().any(|wanted| wanted == device);
+        let Self { origin, query, records, besides, talks } = self;
+        // What comes out of history was chosen there.
+        let talk = (piece.segment, piece.entry.stream);
+        if piece.owner.is_none() && talks.as_ref().is_some_and(|talks| !talks.contains(&talk)) {
+            return Ok(());
+        }
         let wanted = |event: &Event<'_>| {
             event.binding.decision == Decision::Quarantined
-                && asked(event.device())
-                && query.tenant.as_ref().is_none_or(|tenant| *tenant == event.binding.tenant)
+                && query.asks_for(&event.binding.tenant, event.device())
                 && within(event.time().0, query.from, query.to)
                 && counts(event.binding, &origin.roster, query.quarantined)
         };
@@ -90,6 +109,13 @@ fn add(besides: &mut Besides, event: &Event<'_>) -> Result<()> {
         record: event.record,
     };
     Ok(besides.push(&event.binding.tenant, &row)?)
+}
+
+impl RecordQuery {
+    fn asks_for(&self, tenant: &str, device: &str) -> bool {
+        self.tenant.as_ref().is_none_or(|own| own == tenant)
+            && (self.devices.is_empty() || self.devices.iter().any(|wanted| wanted == device))
+    }
 }
 
 /// With more devices than a query can name, everybody's bytes are looked at.

@@ -2,9 +2,12 @@
 //! itself.
 
 use anyhow::Result;
+use compact_str::CompactString;
 use odograph_journal::{Broken, Entry, Error, Identity, Reader, SEGMENT_HEADER_BYTES};
 use odograph_lake::{EntriesOf, Lake, StoredFrame, WantedEntries};
 use odograph_model::{Lsn, Time};
+use odograph_protocols::{Context, DECIDED_SEVERAL};
+use std::collections::HashSet;
 use std::ops::Range;
 
 /// Where entries come from.
@@ -46,8 +49,48 @@ pub(crate) trait Taker {
 impl Entries<'_> {
     /// Gives all entries.
     pub(crate) fn all(&self, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
-        let mut entries = self.reader.entries(Lsn(0), self.until)?;
-        let mut place = Lsn(0);
+        match self.go_through(Lsn(0), self.until, needed, taker)? {
+            true => self.behind_the_end(needed, taker),
+            false => Ok(()),
+        }
+    }
+
+    /// Gives the entries at these places, which begin where a segment does.
+    pub(crate) fn within(&self, places: Range<Lsn>, needed: &Needed, taker: &mut dyn Taker) -> Result<()> {
+        self.go_through(places.start, Some(self.end_of(&places)), needed, taker).map(drop)
+    }
+
+    /// In which conversations, by segment and stream, devices of these names have a part, or several devices of which each may be meant:
+    /// as far as the journal itself has them. `None`: it is damaged there, and nobody can tell.
+    pub(crate) fn conversations(
+        &self,
+        places: &Range<Lsn>,
+        of: &[CompactString],
+    ) -> Result<Option<HashSet<(Lsn, u64)>>> {
+        let mut entries = self.reader.entries(places.start, Some(self.end_of(places)))?;
+        let mut found = HashSet::new();
+        loop {
+            match entries.next_in_segment() {
+                Ok(Some((entry, segment))) => {
+                    if is_of(&entry, of) {
+                        found.insert((segment, entry.stream));
+                    }
+                }
+                Ok(None) => return Ok(Some(found)),
+                Err(Error::Broken(_)) => return Ok(None),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn end_of(&self, places: &Range<Lsn>) -> Lsn {
+        self.until.map_or(places.end, |until| until.min(places.end))
+    }
+
+    /// Gives the entries from a place on; whether that came to the end, and not to damage with nothing behind it.
+    fn go_through(&self, from: Lsn, until: Option<Lsn>, needed: &Needed, taker: &mut dyn Taker) -> Result<bool> {
+        let mut entries = self.reader.entries(from, until)?;
+        let (mut place, last) = (from, until.unwrap_or(END));
         loop {
             let broken = match entries.next_in_segment() {
                 Ok(Some((entry, segment))) => {
@@ -56,17 +99,21 @@ impl Entries<'_> {
                     taker.take(&Piece { entry: &entry, segment, owner: None })?;
                     continue;
                 }
-                Ok(None) => return self.behind_the_end(needed, taker),
+                Ok(None) => {
+                    // What is left of the journal may begin behind all that is wanted.
+                    self.removed(place..until.unwrap_or(place), needed, taker)?;
+                    return Ok(true);
+                }
                 Err(Error::Broken(broken)) => broken,
                 Err(error) => return Err(error.into()),
             };
-            self.removed(place..broken.lsn, needed, taker)?;
+            self.removed(place..broken.lsn.min(last), needed, taker)?;
             let goes_on = entries.resynchronise()? > 0;
             place = entries.place();
-            let end = if goes_on { place } else { self.until.unwrap_or(END) };
+            let end = if goes_on { place.min(last) } else { last };
             self.mend(broken.lsn..end, &broken, None, taker)?;
             if !goes_on {
-                return Ok(());
+                return Ok(false);
             }
         }
     }
@@ -167,6 +214,15 @@ impl Entries<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether a conversation that has this entry is one of these devices' from there on, or of several of which each may be meant.
+fn is_of(entry: &Entry<'_>, devices: &[CompactString]) -> bool {
+    let is_one = |device: &str| devices.iter().any(|one| one == device);
+    let of = |identity: Identity<'_>| is_one(identity.device) || identity.decision >= &[DECIDED_SEVERAL][..];
+    // What goes on in another segment may be nobody's for a moment.
+    let before = || entry.context.and_then(|context| Context::read(context).ok()?.binding);
+    entry.identity.is_some_and(of) || before().is_some_and(|binding| is_one(&binding.device))
 }
 
 /// An entry of the journal as history has it; nothing where this version does not know what it is.

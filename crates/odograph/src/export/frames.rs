@@ -1,15 +1,15 @@
 //! Exports the bytes themselves, as they came and went.
 
 use super::entries::{Entries, Needed, Piece, Taker};
-use super::{Direction, FrameQuery, Progress, Sink, Totals, counts, kept_under, within};
+use super::{FrameQuery, Progress, Sink, Totals, counts, kept_under, within};
 use anyhow::Result;
+use odograph_api::{Direction, Frame, FrameKind};
 use odograph_ingest::Roster;
 use odograph_journal::{Broken, Entry, Kind};
 use odograph_lake::EntriesOf;
 use odograph_model::{Lsn, Time};
 use odograph_protocols::{Binding, Decision, Settings};
 use odograph_wire::notation::to_hex;
-use serde::Serialize;
 use std::collections::HashMap;
 
 /// Exports bytes.
@@ -77,7 +77,7 @@ impl Taker for Writer<'_> {
             }
         }
         if let Some((direction, kind)) = told(entry.kind) {
-            let wanted = self.query.direction == Direction::Both || self.query.direction == direction;
+            let wanted = self.query.direction.takes(direction);
             let undecided = piece.owner.and_then(|owner| undecided(owner, self.owners.get(&entry.stream)));
             let binding = undecided.as_ref().or_else(|| self.owners.get(&entry.stream)).filter(|_| wanted);
             if let Some(binding) = binding.filter(|binding| self.query.wants(entry, binding, self.roster)) {
@@ -112,12 +112,12 @@ fn undecided((tenant, device): (&str, &str), said: Option<&Binding>) -> Option<B
 }
 
 /// What carries bytes, and which way.
-fn told(kind: Kind) -> Option<(Direction, &'static str)> {
+fn told(kind: Kind) -> Option<(Direction, FrameKind)> {
     match kind {
-        Kind::FRAME => Some((Direction::In, "frame")),
-        Kind::SKIPPED => Some((Direction::In, "skipped")),
-        Kind::REMAINDER => Some((Direction::In, "remainder")),
-        Kind::SENT => Some((Direction::Out, "sent")),
+        Kind::FRAME => Some((Direction::In, FrameKind::Frame)),
+        Kind::SKIPPED => Some((Direction::In, FrameKind::Skipped)),
+        Kind::REMAINDER => Some((Direction::In, FrameKind::Remainder)),
+        Kind::SENT => Some((Direction::Out, FrameKind::Sent)),
         _ => None,
     }
 }
@@ -131,34 +131,20 @@ impl FrameQuery {
     }
 }
 
-/// A piece of a device's conversation, as a line.
-#[derive(Serialize)]
-struct Line<'a> {
-    time: Time,
-    device: &'a str,
-    /// Which conversation: the place in the journal where it began.
-    stream: u64,
-    /// Its own place.
-    place: u64,
-    direction: Direction,
-    kind: &'static str,
-    hex: String,
-}
-
 fn write(
     query: &FrameQuery,
     entry: &Entry<'_>,
     binding: &Binding,
     direction: Direction,
-    kind: &'static str,
+    kind: FrameKind,
     out: &mut dyn Sink,
 ) -> Result<()> {
     if query.raw {
         return Ok(out.write(entry.payload)?);
     }
-    let (time, device, hex) = (Time(entry.at), binding.device.as_str(), to_hex(entry.payload));
-    let line = Line { time, device, stream: entry.stream, place: entry.lsn.0, direction, kind, hex };
-    let mut text = serde_json::to_vec(&line)?;
+    let (time, device, hex) = (Time(entry.at), binding.device.to_string(), to_hex(entry.payload));
+    let frame = Frame { time, device, stream: entry.stream, place: entry.lsn.0, direction, kind, hex };
+    let mut text = serde_json::to_vec(&frame)?;
     text.push(b'\n');
     Ok(out.write(&text)?)
 }

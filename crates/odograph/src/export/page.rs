@@ -1,20 +1,25 @@
 //! A page of a device's records, for those who take them piece by piece.
 
+use super::source::Source;
 use super::{Origin, RecordQuery, besides, sensed, shows};
 use anyhow::Result;
 use odograph_api::{Page, Place};
-use odograph_lake::stored;
+use odograph_lake::{Thin, stored};
+use odograph_model::Time;
 
 /// The records behind `after`, at most `limit` of them, in the order of their times.
 pub(crate) fn page(origin: &Origin, query: &RecordQuery, after: Option<Place>, limit: usize) -> Result<Page> {
-    let from = query.from.max(after.map(|after| after.time));
+    // What is left of a step is known from all of it.
+    let begin = |time: i64| query.thin.map_or(time, |step| Thin::new(step).begin(Time(time)).0);
+    let from = query.from.max(after.map(|after| begin(after.time)));
     let query = RecordQuery { from, ..query.clone() };
     let besides = besides::gather(origin, &query)?;
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
     let shown = move |tenant: &str, device: &str| shows(&roster, tenant, device, quarantined);
-    let mut scan = origin.lake.scan(query.tenant.as_deref(), query.wanted()?, besides, shown)?;
+    let scan = origin.lake.scan(query.tenant.as_deref(), query.wanted()?, besides, shown)?;
+    let mut source = Source::new(scan, &query);
     let (mut page, mut count, mut last) = (Vec::new(), 0, None);
-    while let Some(rows) = scan.next_rows()? {
+    while let Some(rows) = source.next_rows()? {
         for record in stored(&rows)? {
             let time = record.record.time.map_or(record.received.0, |time| time.0);
             let place = Place { time, received: record.received.0, id: record.id.0 };

@@ -38,6 +38,26 @@ pub(super) fn columns(sensors: &[Sensor]) -> Vec<String> {
     names
 }
 
+/// The columns, and one for each sensor.
+pub(super) fn schema_with(schema: &SchemaRef, sensors: &[Sensor]) -> SchemaRef {
+    let more = columns(sensors).into_iter().map(|name| Arc::new(Field::new(name, DataType::Float64, true)));
+    let fields: Vec<_> = schema.fields().iter().cloned().chain(more).collect();
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// The rows with what sensors show of them, in the columns of [`schema_with`].
+pub(super) fn rows_with(rows: &RecordBatch, schema: &SchemaRef, sensors: &[Sensor]) -> Result<RecordBatch> {
+    if sensors.is_empty() {
+        return Ok(rows.clone());
+    }
+    let records: Vec<Record> = stored(rows)?.map(|stored| stored.record).collect();
+    let column = |sensor: &Sensor| -> ArrayRef {
+        Arc::new(records.iter().map(|record| sensor.value(record)).collect::<Float64Array>())
+    };
+    let arrays = rows.columns().iter().cloned().chain(sensors.iter().map(column)).collect();
+    Ok(RecordBatch::try_new(schema.clone(), arrays)?)
+}
+
 /// A Parquet file with a column for each sensor.
 pub(super) struct Sensed {
     schema: SchemaRef,
@@ -47,9 +67,7 @@ pub(super) struct Sensed {
 
 impl Sensed {
     pub(super) fn new(schema: &SchemaRef, sensors: &[Sensor]) -> Result<Self> {
-        let more = columns(sensors).into_iter().map(|name| Arc::new(Field::new(name, DataType::Float64, true)));
-        let fields: Vec<_> = schema.fields().iter().cloned().chain(more).collect();
-        let schema: SchemaRef = Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()));
+        let schema = schema_with(schema, sensors);
         Ok(Self { inner: Parquet::new(&schema)?, schema, sensors: sensors.to_vec() })
     }
 }
@@ -60,12 +78,7 @@ impl Encoder for Sensed {
     }
 
     fn rows(&mut self, rows: &RecordBatch, out: &mut dyn Sink) -> Result<()> {
-        let records: Vec<Record> = stored(rows)?.map(|stored| stored.record).collect();
-        let column = |sensor: &Sensor| -> ArrayRef {
-            Arc::new(records.iter().map(|record| sensor.value(record)).collect::<Float64Array>())
-        };
-        let arrays = rows.columns().iter().cloned().chain(self.sensors.iter().map(column)).collect();
-        self.inner.rows(&RecordBatch::try_new(self.schema.clone(), arrays)?, out)
+        self.inner.rows(&rows_with(rows, &self.schema, &self.sensors)?, out)
     }
 
     fn finish(&mut self, out: &mut dyn Sink) -> Result<u64> {

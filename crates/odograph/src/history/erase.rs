@@ -38,6 +38,7 @@ impl History {
             commit(pipeline, cursors)?;
             let (read, tables) = (pipeline.progress().read, pipeline.tables());
             tables.metering.erase(&of.tenant, of.device.as_deref(), Some(read))?;
+            tables.waits.erase(&of.tenant, of.device.as_deref())?;
             if let Some(watch) = &tables.watch {
                 forget_live(&watch.live, &of);
                 watch.save();

@@ -11,6 +11,8 @@ use odograph_pipeline::Event;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Live state, and the file that keeps it.
@@ -18,11 +20,15 @@ use std::time::Duration;
 pub(super) struct Watch {
     pub(super) live: Live,
     file: PathBuf,
+    /// Whether all that is kept was taken in.
+    is_restored: Arc<AtomicBool>,
+    /// Whether what the journal has behind that is being taken in.
+    is_filling: Arc<AtomicBool>,
 }
 
 impl Watch {
-    pub(super) const fn new(live: Live, file: PathBuf) -> Self {
-        Self { live, file }
+    pub(super) fn new(live: Live, file: PathBuf) -> Self {
+        Self { live, file, is_restored: Arc::default(), is_filling: Arc::default() }
     }
 
     /// Hears of a record that is in history now.
@@ -39,6 +45,11 @@ impl Watch {
 
     /// Takes in what is kept. What cannot be read is told, and costs what devices said long ago.
     pub(super) fn restore(&self, lake: &Lake) {
+        self.is_filling.store(true, Relaxed);
+        if self.is_restored.load(Relaxed) {
+            // History begins again: what is in memory is newer, and what people deleted meanwhile is in what is kept alone.
+            return;
+        }
         match std::fs::read(&self.file) {
             Ok(bytes) => {
                 let restored = self.live.restore(&bytes);
@@ -49,11 +60,14 @@ impl Watch {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => tracing::warn!(file = %self.file.display(), %error, "cannot read what devices said rarely"),
         }
+        let mut is_whole = true;
         for tenant in lake.tenants() {
             if let Err(error) = self.latest(lake, &tenant) {
+                is_whole = false;
                 tracing::warn!(%tenant, "cannot read what devices said last: it shows once they send: {error:#}");
             }
         }
+        self.is_restored.store(is_whole, Relaxed);
     }
 
     fn latest(&self, lake: &Lake, tenant: &str) -> Result<()> {
@@ -68,9 +82,11 @@ impl Watch {
         Ok(())
     }
 
-    /// Says that all of it is taken in, and what the journal has behind it.
+    /// Says that all of it is taken in, and what the journal has behind it: once each time that history begins.
     pub(super) fn complete(&self) {
-        self.live.complete();
+        if self.is_filling.swap(false, Relaxed) {
+            self.live.complete();
+        }
     }
 
     /// Keeps it, for the next start.

@@ -3,12 +3,14 @@
 use super::live::Watch;
 use super::metering::Metering;
 use super::noted::Noted;
+use super::waits::Waits;
 use compact_str::CompactString;
 use metrics::counter;
 use odograph_lake::{Error, FrameRow, KnownIds, Lake, Latest, Past, Replaced, Replacement, Row, Unread, Writer};
 use odograph_model::{Lsn, Time};
-use odograph_pipeline::{Amended, Device, Event, Found, Frame, History, Known, KnownDevice, Places};
+use odograph_pipeline::{Amended, Device, Event, Found, Frame, History, Known, KnownDevice, Places, Waiting};
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The lake, written by the pipeline.
 pub(super) struct Tables {
@@ -16,6 +18,7 @@ pub(super) struct Tables {
     /// Who hears of records that are in history; a command has nobody to tell.
     pub(super) watch: Option<Watch>,
     pub(super) metering: Metering,
+    pub(super) waits: Arc<Waits>,
     pub(super) noted: Noted,
 }
 
@@ -93,6 +96,10 @@ impl odograph_pipeline::Tables for Tables {
             payload: entry.payload,
         };
         self.writer.push_frame(owner.tenant, &row)
+    }
+
+    fn waits(&mut self, waiting: &Waiting<'_>) {
+        self.waits.note(waiting);
     }
 
     fn flush(&mut self, read: Lsn, all: bool) -> Result<usize, Error> {

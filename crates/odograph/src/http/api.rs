@@ -10,15 +10,17 @@ use crate::export::{self, Entries, FrameQuery, Origin, RecordQuery, Sink};
 use crate::server::{Fixed, check_listener, tls_of};
 use crate::sql;
 use odograph_api::{
-    Code, CommandType, Decode, Erased, Frames, ListenerStanding, MapFile, NameAs, NameRequest, OtherListener, Output,
-    Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery, System,
+    Code, CommandType, Decode, Decoded, Erased, Frames, Lately, ListenerStanding, MapFile, NameAs, NameRequest,
+    OtherListener, Output, Page, Place, Problem, RecordFormat, Records, Server, Sql, SqlFormat, Stray, StrayQuery,
+    System, ToldProtocol,
 };
 use odograph_catalog::{Device, Listener, ListenerTls, NewCommand};
 use odograph_env::{Clock as _, SystemClock};
-use odograph_lake::{Limits, stored};
+use odograph_lake::{Fault, Limits};
 use odograph_model::{Lsn, Record, Time};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 impl Server for App {
@@ -35,18 +37,9 @@ impl Server for App {
         export::page(&self.origin()?, &asked(query), after, limit).map_err(|error| problem(&error))
     }
 
-    fn latest(&self, tenant: &str, device: &str) -> Result<Option<Record>, Problem> {
+    fn latest(&self, tenant: &str, device: &str) -> Option<Record> {
         // Live state is newer, where it matters: nobody waits for what is on its way.
-        let Some(lake) = self.history.lake() else { return Ok(None) };
-        let question = format!("SELECT * FROM last WHERE device = '{}'", device.replace('\'', "''"));
-        let failed = |error: odograph_lake::Error| Problem::internal(&error);
-        let mut answer = lake.query(tenant, &question, Limits::default()).map_err(failed)?;
-        while let Some(rows) = answer.next_rows().map_err(failed)? {
-            if let Some(stored) = stored(&rows).map_err(failed)?.next() {
-                return Ok(Some(stored.record));
-            }
-        }
-        Ok(None)
+        self.history.lake()?.latest_record(tenant, device)
     }
 
     fn frames(&self, query: &Frames, out: &mut dyn Output) -> Result<(), Problem> {
@@ -73,11 +66,11 @@ impl Server for App {
         export::frames(&entries, &self.roster, &query, &mut Into(out)).map(drop).map_err(|error| problem(&error))
     }
 
-    fn protocols(&self) -> serde_json::Value {
+    fn protocols(&self) -> Vec<ToldProtocol> {
         cli::protocols::all()
     }
 
-    fn decode(&self, request: &Decode) -> Result<Vec<serde_json::Value>, Problem> {
+    fn decode(&self, request: &Decode) -> Result<Vec<Decoded>, Problem> {
         cli::decode::answer(request).map_err(|error| Problem::new(Code::Invalid, format!("{error:#}")))
     }
 
@@ -125,6 +118,10 @@ impl Server for App {
         self.looked_of(tenant)
     }
 
+    fn lately(&self) -> Lately {
+        self.looked_lately()
+    }
+
     fn check_listener(&self, listener: &mut Listener, others: &[Listener]) -> Result<(), odograph_catalog::Error> {
         check_listener(listener, others, self.porter.fixed())
     }
@@ -154,20 +151,29 @@ impl Server for App {
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {
         // Taken now: whatever was acknowledged before is in the answer.
         let durable = self.journal.durable();
-        let mut answer =
-            self.history.query(&query.tenant, &query.text, Limits::default(), durable).map_err(|error| {
-                let is_ours = error.downcast_ref::<odograph_lake::Error>().is_none();
-                if is_ours { behind(&error) } else { Problem::new(Code::Unprocessable, format!("{error:#}")) }
-            })?;
+        let answer = self.history.query(&query.tenant, &query.text, Limits::default(), durable);
+        let mut answer = answer.map_err(|error| match error.is::<odograph_lake::Error>() {
+            true => unanswered(&error),
+            false => behind(&error),
+        })?;
         let format = match query.format {
             SqlFormat::Jsonl => sql::SqlFormat::JsonText,
             SqlFormat::Csv => sql::SqlFormat::Csv,
             SqlFormat::Parquet => sql::SqlFormat::Parquet,
         };
-        sql::write(&mut answer, format, &mut Into(out)).map(drop).map_err(|error| {
-            let is_theirs = error.downcast_ref::<odograph_lake::Error>().is_some();
-            if is_theirs { Problem::new(Code::Unprocessable, format!("{error:#}")) } else { problem(&error) }
-        })
+        // Whoever goes away gives it up, though there be nothing to write yet.
+        let (gone, stop) = (out.gone(), answer.stop());
+        let watch = Handle::current().spawn(async move {
+            gone.await;
+            drop(stop);
+        });
+        let written = sql::write(&mut answer, format, &mut Into(out));
+        watch.abort();
+        match written {
+            // Nobody reads why.
+            Err(_) if out.is_gone() => Err(Problem::from(io::Error::from(io::ErrorKind::BrokenPipe))),
+            written => written.map(drop).map_err(|error| unanswered(&error)),
+        }
     }
 }
 
@@ -177,8 +183,8 @@ impl App {
         let durable = self.journal.durable();
         let (lake, damaged) = self.history.reach(durable, export::WAIT).map_err(|error| behind(&error))?;
         let (reader, node, roster) = (self.reader.clone(), self.history.node(), self.roster.clone());
-        let window = self.history.window();
-        Ok(Origin { lake, damaged, reader, node, roster, window, until: Some(durable) })
+        let (waits, window) = (self.history.waits().clone(), self.history.window());
+        Ok(Origin { lake, damaged, reader, node, roster, waits, window, until: Some(durable) })
     }
 }
 
@@ -189,6 +195,7 @@ fn asked(query: &Records) -> RecordQuery {
         from: query.from.map(|time| time.0),
         to: query.to.map(|time| time.0),
         sensors: query.sensors.clone(),
+        thin: query.thin,
         parameters: query.parameters.iter().map(|name| name.as_str().into()).collect(),
         format: match query.format {
             RecordFormat::Json | RecordFormat::Jsonl => export::RecordFormat::Jsonl,
@@ -202,19 +209,57 @@ fn asked(query: &Records) -> RecordQuery {
     }
 }
 
-/// History is not where it should be.
+/// History is not where it should be. What keeps it may name files and stores: that the log and `/healthz` tell those who run the server.
 fn behind(error: &anyhow::Error) -> Problem {
-    Problem::new(Code::Unavailable, format!("{error:#}"))
+    tracing::debug!("more is asked for than history has: {error:#}");
+    let what = "history is behind what devices sent, as the server's log says: try again in a while";
+    Problem::new(Code::Unavailable, what).retry_after(LATER)
+}
+
+/// Why a query has no answer: what is wrong with it, whoever asks can put right.
+fn unanswered(error: &anyhow::Error) -> Problem {
+    match error.downcast_ref::<odograph_lake::Error>() {
+        Some(error) if error.fault() == Fault::Question => Problem::new(Code::Unprocessable, error.to_string()),
+        _ => problem(error),
+    }
 }
 
 fn problem(error: &anyhow::Error) -> Problem {
+    if let Some(error) = error.downcast_ref::<odograph_lake::Error>() {
+        return unreadable(error);
+    }
+    if let Some(error) = error.downcast_ref::<io::Error>() {
+        return Problem::new(Code::Unavailable, error.to_string()).retry_after(LATER);
+    }
     match error.downcast_ref::<Failure>() {
         Some(failure) if failure.status == Status::Usage => Problem::new(Code::Invalid, failure.to_string()),
         Some(failure) => Problem::new(Code::Unprocessable, failure.to_string()),
-        None if error.is::<io::Error>() => Problem::new(Code::Unavailable, format!("{error:#}")),
         None => Problem::internal(&**error),
     }
 }
+
+/// Why history cannot be read. That names files, tables and stores, which are for those who run the server, and not for their tenants.
+fn unreadable(error: &odograph_lake::Error) -> Problem {
+    match error.fault() {
+        Fault::Busy => {
+            metrics::counter!("odograph_api_seats_refused_total", "of" => "questions").increment(1);
+            let what = "as many queries of all tenants are under way as may be at a time: try again in some seconds";
+            Problem::new(Code::TooMany, what).retry_after(SOON)
+        }
+        Fault::Passing => {
+            tracing::warn!("history cannot be read just now: {}", error.line());
+            let what = "history cannot be read just now, as the server's log says: try again in a while";
+            Problem::new(Code::Unavailable, what).retry_after(LATER)
+        }
+        Fault::Question | Fault::Lasting => Problem::internal(error),
+    }
+}
+
+/// When a query that did not come to its turn may come again: one of four ends every some seconds.
+const SOON: Duration = Duration::from_secs(5);
+
+/// When to ask again for what a machine does not give just now.
+const LATER: Duration = Duration::from_secs(10);
 
 /// Listeners of the configuration that are told: it may have thousands, and nobody reads them here.
 const OTHERS_MAX: usize = 1000;

@@ -161,6 +161,8 @@ impl App {
             Ok(self.roster.erase(&of.tenant, of.device.as_deref(), self.journal.durable())?)
         };
         forget()?;
+        // A start has taken it in with all else that is kept, and the rest may take long.
+        erase::forget_live(&self.live, of);
         let done = self.erasing.journal(pending, &|| !self.is_stopping())?;
         let (erasing, subject) = (self.erasing.clone(), pending.subject.clone());
         self.history.closed(of, move || erasing.history(&subject))?;

@@ -37,8 +37,8 @@ pub(super) async fn records(State(app): State<Arc<App>>, Json(query): Json<Recor
         Err(error) => return problem(StatusCode::SERVICE_UNAVAILABLE, &format!("{error:#}")),
     };
     let (reader, node, roster) = (app.reader.clone(), app.history.node(), app.roster.clone());
-    let window = app.history.window();
-    let origin = Origin { lake, damaged, reader, node, roster, window, until: Some(durable) };
+    let (waits, window) = (app.history.waits().clone(), app.history.window());
+    let origin = Origin { lake, damaged, reader, node, roster, waits, window, until: Some(durable) };
     if query.follow {
         return stream_from(seat, query.progress, move |out| {
             let next = || if app.is_stopping() { None } else { Some(app.journal.durable()) };

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use metrics::gauge;
-use odograph_api::{Api, Caller, Origin, Trouble};
+use odograph_api::{Api, Caller, Origin, Trouble, TroubleCode};
 use odograph_ingest::Health;
 use odograph_lake::{BrokenTable, Unread};
 use serde::Serialize;
@@ -48,6 +48,9 @@ struct Told {
     health: Health,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     alarms: Vec<&'static str>,
+    /// Of which kind each of them is, in their order: what programs go by.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    alarm_codes: Vec<TroubleCode>,
     /// Why nothing can be changed that people decide. Devices are served all the same, and a new start would only disturb
     /// them: so it changes no status either.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,13 +120,14 @@ async fn told(app: &App, api: &Api, parts: Parts, health: Health) -> Told {
     let table = |BrokenTable { tenant, table, why }| Broken { tenant: Some(tenant.into()), table, why };
     let history_broken = app.history.broken_tables().into_iter().map(table).collect();
     let history_incomplete = app.history.incomplete_tables().into_iter().map(table).collect();
-    let alarms = app.alarms.told();
+    let (alarm_codes, alarms) = app.alarms.told().into_iter().unzip();
     let catalog_unwritable = app.catalog_trouble().await;
     let history_damaged = damaged(app);
     let listeners_failed = listeners_failed(app);
     let told = Told {
         health,
         alarms,
+        alarm_codes,
         catalog_unwritable,
         history_stuck,
         history_broken,
@@ -192,22 +196,32 @@ impl App {
 
     /// What is wrong with what all tenants share, and whose history is, for those who manage tenants.
     pub(super) fn troubles(&self, catalog: Option<String>) -> Vec<Trouble> {
-        let of = |part: &str, tenant: Option<String>, what: String| Trouble { part: part.to_owned(), tenant, what };
-        let catalog = catalog.map(|why| of("catalog", None, why));
-        let stuck = self.history.stuck(self.journal.durable()).map(|stuck| of("history", None, stuck.reason));
-        let broken = self.history.broken_tables().into_iter().chain(self.history.incomplete_tables());
-        let broken = broken.map(|one| of(one.table, Some(one.tenant.into()), one.why));
+        let of = |code: TroubleCode, part: &str, tenant: Option<String>, what: String| Trouble {
+            code,
+            part: part.to_owned(),
+            tenant,
+            what,
+        };
+        let catalog = catalog.map(|why| of(TroubleCode::CatalogUnwritable, "catalog", None, why));
+        let stuck = self.history.stuck(self.journal.durable());
+        let stuck = stuck.map(|stuck| of(TroubleCode::HistoryStuck, "history", None, stuck.reason));
+        let broken = self.history.broken_tables().into_iter().map(|one| (TroubleCode::TableBroken, one));
+        let incomplete = self.history.incomplete_tables().into_iter().map(|one| (TroubleCode::TableIncomplete, one));
+        let broken = broken.chain(incomplete);
+        let broken = broken.map(|(code, one)| of(code, one.table, Some(one.tenant.into()), one.why));
         let files = self.history.damaged_files().into_iter().take(DAMAGED_SHOWN);
-        let files = files.map(|Unread { file, why }| of("file", None, format!("{file}: {why}")));
-        let lacks =
-            self.history.lacks().into_iter().take(LACKS_SHOWN).map(|lack| of("history", None, lack.to_string()));
+        let files =
+            files.map(|Unread { file, why }| of(TroubleCode::FileDamaged, "file", None, format!("{file}: {why}")));
+        let lacks = self.history.lacks().into_iter().take(LACKS_SHOWN);
+        let lacks = lacks.map(|lack| of(TroubleCode::HistoryLacks, "history", None, lack.to_string()));
         let listeners = self.porter.unopened().into_iter().take(LISTENERS_SHOWN);
         let listeners = listeners.map(|Unopened { called, tenant, address, why }| {
             let tenant = Some(tenant).filter(|tenant| !tenant.is_empty());
-            of("listener", tenant, format!("{called} {address}: {why}"))
+            of(TroubleCode::ListenerFailed, "listener", tenant, format!("{called} {address}: {why}"))
         });
+        let alarms = self.alarms.told().into_iter().map(|(code, what)| of(code, "server", None, what.to_owned()));
         let tables = broken.take(BROKEN_SHOWN).chain(files).chain(lacks);
-        catalog.into_iter().chain(stuck).chain(tables).chain(listeners).collect()
+        catalog.into_iter().chain(stuck).chain(tables).chain(listeners).chain(alarms).collect()
     }
 }
 

@@ -11,7 +11,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use bytes::Bytes;
 use hyper::body::Frame;
-use odograph_lake::{Limits, Stop};
+use odograph_lake::{Fault, Limits, Stop};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -32,8 +32,17 @@ pub(super) async fn sql(State(app): State<Arc<App>>, Json(query): Json<SqlQuery>
             let response = stream_from(seat, progress, move |out| sql::write(&mut answer, format, out));
             response.map(|body| Body::new(Asked { body, _stop: stop }))
         }
-        Ok((Err(error), _)) => problem(StatusCode::BAD_REQUEST, &format!("{:#}", anyhow::Error::from(error))),
+        // In full: it is the owner of the folder who asks.
+        Ok((Err(error), _)) => problem(status(error.fault()), &format!("{:#}", anyhow::Error::from(error))),
         Err(error) => problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("the query did not end: {error}")),
+    }
+}
+
+fn status(fault: Fault) -> StatusCode {
+    match fault {
+        Fault::Question => StatusCode::BAD_REQUEST,
+        Fault::Busy | Fault::Passing => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Lasting => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -1,14 +1,20 @@
-//! What the server takes: looked at when somebody asks, and kept for a while, so that asking often costs nothing.
+//! What the server takes: looked at when somebody asks, and kept for a while, so that asking often costs nothing. What was before
+//! anybody asked is watched here all the time.
+
+mod disk;
+mod lately;
 
 use super::App;
 use anyhow::Result;
-use odograph_api::{Code, DiskSize, Installation, JournalDay, JournalSize, Problem, System, TableSize};
+use disk::{Space, Watched};
+use lately::Ring;
+use odograph_api::{Code, Installation, JournalDay, JournalSize, Lately, Problem, System, TableSize};
 use odograph_env::{Clock as _, Disk as _, LocalDisk, SystemClock, UnixMillis};
 use odograph_model::Time;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -21,6 +27,10 @@ pub(super) struct Looks {
     last: Mutex<HashMap<Option<String>, Last>>,
     /// Somebody who looked is done.
     done: Condvar,
+    /// What the page of the system draws.
+    lately: Mutex<Ring>,
+    /// How full the disk gets.
+    watched: Mutex<Watched>,
 }
 
 #[derive(Default)]
@@ -33,7 +43,8 @@ struct Last {
 impl Looks {
     pub(super) fn begun() -> Self {
         let clock = SystemClock::new();
-        Self { begun: clock.monotonic(), clock, last: Mutex::default(), done: Condvar::new() }
+        let (last, lately, watched) = Default::default();
+        Self { begun: clock.monotonic(), clock, last, done: Condvar::new(), lately, watched }
     }
 
     fn uptime_s(&self) -> u64 {
@@ -41,8 +52,7 @@ impl Looks {
     }
 
     fn held(&self) -> MutexGuard<'_, HashMap<Option<String>, Last>> {
-        // Every change is whole, so a panic elsewhere does not spoil it.
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 
     /// What was seen, at most [`FRESH`] ago unless somebody is looking, or what `look` sees now.
@@ -74,7 +84,51 @@ impl Looks {
     }
 }
 
+/// Every change of what is kept here is whole, so a panic elsewhere does not spoil it.
+fn lock<T>(kept: &Mutex<T>) -> MutexGuard<'_, T> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Begins to keep what was, whether or not somebody looks at it.
+pub(super) fn watch(app: &Arc<App>) {
+    tokio::spawn(keep_numbers(app.clone()));
+    // By itself: where the disk hangs, the numbers are what shows it.
+    tokio::spawn(keep_space(app.clone()));
+}
+
+async fn keep_numbers(app: Arc<App>) {
+    loop {
+        app.keep_numbers();
+        tokio::time::sleep(lately::EVERY).await;
+    }
+}
+
+async fn keep_space(app: Arc<App>) {
+    loop {
+        let looking = app.clone();
+        // A panic there was logged when it happened.
+        let _ = tokio::task::spawn_blocking(move || looking.keep_space()).await;
+        tokio::time::sleep(disk::EVERY).await;
+    }
+}
+
 impl App {
+    /// The numbers of the last half an hour.
+    pub(super) fn looked_lately(&self) -> Lately {
+        lock(&self.looks.lately).told()
+    }
+
+    fn keep_numbers(&self) {
+        let metrics = self.metrics.render();
+        lock(&self.looks.lately).take(self.looks.clock.now(), &metrics);
+    }
+
+    fn keep_space(&self) {
+        if let Some(space) = Space::of(self.home.folder().path()) {
+            lock(&self.looks.watched).take(self.looks.clock.monotonic(), space);
+        }
+    }
+
     /// Everything.
     pub(super) fn looked(&self) -> Result<System, Problem> {
         let mut seen = self.looks.seen(None, || self.look())?;
@@ -93,11 +147,11 @@ impl App {
         let lake = self.history.lake();
         let tenants = lake.as_ref().map(odograph_lake::Lake::tenants).unwrap_or_default();
         let tables = self.tables(tenants.iter().map(compact_str::CompactString::as_str));
-        let journal = self.journal_size();
         let installation = Installation {
             looked: self.looks.clock.now(),
-            disk: disk(self.home.folder().path(), journal.bytes_per_day),
-            journal,
+            disk: Space::of(self.home.folder().path())
+                .map(|space| lock(&self.looks.watched).told(self.looks.clock.monotonic(), space)),
+            journal: self.journal_size(),
             catalog_bytes: catalog_bytes(self.home.catalog_url()),
             lake_bytes: tables.iter().map(|table| table.bytes).sum(),
             lake_is_on_disk: lake.is_none_or(|lake| lake.requests().is_none()),
@@ -177,13 +231,6 @@ fn largest(mut tables: Vec<TableSize>) -> (Vec<TableSize>, u64) {
     let left_out = tables.len().saturating_sub(TABLES_MAX) as u64;
     tables.truncate(TABLES_MAX);
     (tables, left_out)
-}
-
-fn disk(folder: &Path, bytes_per_day: Option<u64>) -> Option<DiskSize> {
-    let stat = rustix::fs::statvfs(folder).ok()?;
-    let (free_bytes, total_bytes) = (stat.f_bavail * stat.f_frsize, stat.f_blocks * stat.f_frsize);
-    let days_left = bytes_per_day.and_then(|per_day| free_bytes.checked_div(per_day));
-    Some(DiskSize { free_bytes, total_bytes, days_left })
 }
 
 /// The catalog's file, with what SQLite keeps beside it.

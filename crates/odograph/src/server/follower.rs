@@ -7,7 +7,7 @@
 use anyhow::Result;
 use compact_str::CompactString;
 use odograph_api::GroupNumbers;
-use odograph_catalog::{Catalog, DeviceBinding, DeviceState, DeviceUpdate, Registered, Registration};
+use odograph_catalog::{Catalog, Changes, DeviceBinding, DeviceState, DeviceUpdate, Registered, Registration};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_ingest::{Known, Roster, State};
 use odograph_live::Live;
@@ -25,11 +25,23 @@ pub(crate) struct Follower {
     pub(crate) groups: GroupNumbers,
 }
 
+/// Where it is told what has changed about devices.
+trait Source {
+    /// Waits until something has changed, and lets the follower hear all of it.
+    async fn tell_next(&mut self, follower: &Follower) -> Result<()>;
+}
+
+impl Source for Changes {
+    async fn tell_next(&mut self, follower: &Follower) -> Result<()> {
+        Ok(self.next(|update| follower.hear(&update)).await?)
+    }
+}
+
 impl Follower {
     /// Takes in all that the catalog says, and goes on with what changes, until the runtime ends.
     pub(crate) async fn follow(self, catalog: Catalog) {
         loop {
-            if let Err(error) = self.run(&catalog, TURN).await {
+            if let Err(error) = self.run(&catalog).await {
                 tracing::error!(
                     "the catalog cannot be followed, and is read again in {} s: {error:#}",
                     AGAIN.as_secs()
@@ -39,24 +51,56 @@ impl Follower {
         }
     }
 
-    async fn run(&self, catalog: &Catalog, turn: Duration) -> Result<()> {
+    async fn run(&self, catalog: &Catalog) -> Result<()> {
         let of_config = |one: &Known| one.state == State::Configured;
         let announced = self.roster.list().into_iter().filter(of_config).map(registered).collect::<Vec<_>>();
         tell_refused(catalog.configure(&announced).await?);
         // Before anything is read: what changes meanwhile is told afterwards.
         let mut changes = catalog.changes().await?;
         register(catalog, self.missing(catalog).await?).await?;
+        self.go_on(catalog, &mut changes, TURN).await
+    }
+
+    /// Hears what changes, and each turn lists those who registered meanwhile.
+    async fn go_on(&self, catalog: &Catalog, changes: &mut impl Source, turn: Duration) -> Result<()> {
         let mut turn = tokio::time::interval(turn);
+        let mut fillings = 0;
         loop {
             // Not given up for a turn: with many devices it takes longer than until the next one, and would never come to its end.
-            let mut told = std::pin::pin!(changes.next(|update| self.hear(&update)));
+            let mut told = std::pin::pin!(changes.tell_next(self));
             loop {
                 tokio::select! {
                     done = &mut told => break done?,
-                    _ = turn.tick() => self.list_new(catalog, &mut turn).await?,
+                    _ = turn.tick() => {
+                        self.forget_deleted(catalog, &mut fillings).await?;
+                        self.list_new(catalog, &mut turn).await?;
+                    }
                 }
             }
         }
+    }
+
+    /// Forgets again what was deleted, once live state was filled anew: what is kept of devices has those, too. Whoever only is not in the
+    /// catalog yet stays: one that came just now, or at another server.
+    async fn forget_deleted(&self, catalog: &Catalog, fillings: &mut u64) -> Result<()> {
+        let now = self.live.fillings();
+        if now == *fillings {
+            return Ok(());
+        }
+        let forget = |tenant: String, id: String| {
+            let is_back = self.roster.get(Some(&tenant), &id).is_some_and(|known| known.device == id);
+            if !is_back {
+                self.live.forget(&tenant, &id);
+            }
+        };
+        catalog.removed(forget).await?;
+        let there: HashSet<String> = catalog.limits().await?.into_iter().map(|limits| limits.tenant).collect();
+        let gone = |tenant: &CompactString| !there.contains(tenant.as_str()) && self.roster.devices_of(tenant) == 0;
+        for tenant in self.live.tenants().into_iter().filter(gone) {
+            self.live.forget_tenant(&tenant);
+        }
+        *fillings = now;
+        Ok(())
     }
 
     /// Lists those in the catalog that registered themselves, so many at once.
@@ -179,47 +223,103 @@ const AGAIN: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use odograph_catalog::{Access, DeviceFields, DeviceRow, ImportMode};
+    use odograph_catalog::{Access, DeviceFields};
     use odograph_env::{LocalDisk, SystemRng};
+    use odograph_live::{Filter, Update};
+    use odograph_model::{Record, RecordId, Time};
 
-    const DEVICES: usize = 5_000;
+    const TELLINGS: usize = 3;
+    const NOTHING_MORE: &str = "there is nothing more to tell";
 
-    #[tokio::test]
-    async fn what_a_list_brings_is_told_while_turns_go_on() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let (roster, _) = Roster::open(Arc::new(LocalDisk), folder.path(), 10 * DEVICES).expect("a roster");
+    /// Takes over a turn for all that it tells: during each telling a device registers itself, and only a turn brings that into the
+    /// catalog.
+    struct Slow<'c> {
+        catalog: &'c Catalog,
+        begun: usize,
+        done: usize,
+    }
+
+    impl Source for Slow<'_> {
+        async fn tell_next(&mut self, follower: &Follower) -> Result<()> {
+            anyhow::ensure!(self.begun < TELLINGS, NOTHING_MORE);
+            let id = self.begun.to_string();
+            self.begun += 1;
+            let (device, tenant) = (id.as_str().into(), "default".into());
+            let new = Known { device, tenant, state: State::New, protocol: "wialon".into(), ids: Vec::new() };
+            follower.roster.put_back_unlisted(&[new]);
+            let mut is_listed = false;
+            while !is_listed {
+                self.catalog.bindings(|binding| is_listed |= binding.id == id).await?;
+            }
+            self.done += 1;
+            Ok(())
+        }
+    }
+
+    /// A follower of a catalog in a folder, and that.
+    async fn follower(folder: &std::path::Path) -> (Follower, Catalog) {
+        let (roster, _) = Roster::open(Arc::new(LocalDisk), folder, TELLINGS).expect("a roster");
         let live = Live::new(1, odograph_live::Options::default());
         let follower = Follower { roster: Arc::new(roster), live, groups: GroupNumbers::default() };
-        let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
+        let url = format!("sqlite:{}", folder.join("catalog.sqlite").display());
         let catalog = Catalog::open(&url, Arc::new(SystemClock::new()), Arc::new(SystemRng)).await.expect("a catalog");
-        catalog.ensure_tenant("default").await.expect("a catalog");
-        let import = async |numbers: std::ops::Range<usize>| {
-            let rows: Vec<_> = numbers
-                .map(|number| DeviceRow { ids: vec![number.to_string()], fields: DeviceFields::default() })
-                .collect();
-            let access = Access::owner("default");
-            let done = catalog.within(&access).import_devices(&rows, &[], ImportMode::default()).await;
-            assert!(done.expect("a catalog").written);
-        };
-        let is_known = async |number: usize| {
-            while follower.roster.get(Some("default"), &number.to_string()).is_none() {
-                tokio::time::sleep(Duration::from_millis(5)).await;
+        (follower, catalog)
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_of_deleted_devices_is_forgotten_and_of_nobody_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (follower, catalog) = follower(folder.path()).await;
+        catalog.ensure_tenant("default").await.expect("a tenant");
+        let access = Access::owner("default");
+        let within = catalog.within(&access);
+        for id in ["there", "deleted", "again", "back"] {
+            within.create_device(vec![id.to_owned()], DeviceFields::default()).await.expect("a device");
+        }
+        for id in ["deleted", "again", "back"] {
+            within.delete_device(id).await.expect("it is there");
+        }
+        within.create_device(vec!["again".to_owned()], DeviceFields::default()).await.expect("a device");
+        // It calls again, and is not in the catalog yet.
+        let (device, tenant) = ("back".into(), "default".into());
+        let back = Known { device, tenant, state: State::New, protocol: "wialon".into(), ids: Vec::new() };
+        follower.roster.assign(&back, Settings::default());
+        let all = ["again", "back", "deleted", "of another server", "there"];
+        let (record, received) = (Record::at(Time(1)), Time(1));
+        let take_in = |tenant: &str, devices: &[&str]| {
+            for (device, id) in devices.iter().zip(0..) {
+                let (id, record) = (RecordId(id), &record);
+                follower.live.update(&Update { tenant, device, record, received, id, protocol: "wialon" });
             }
         };
-        let told = async {
-            // The first is known once it is followed.
-            import(0..1).await;
-            is_known(0).await;
-            // In one piece, so that they are told in one, too.
-            import(1..DEVICES).await;
-            is_known(DEVICES - 1).await;
+        let known = |tenant: &str| {
+            let states = follower.live.devices(&Filter::all(tenant), &all, received);
+            states.into_iter().map(|state| state.device.to_string()).collect::<Vec<_>>()
         };
-        // Less than it takes to read them all.
-        let turn = Duration::from_millis(1);
-        let told = tokio::time::timeout(Duration::from_secs(120), told);
-        tokio::select! {
-            ended = follower.run(&catalog, turn) => panic!("it ended: {ended:?}"),
-            told = told => told.expect("it comes to its end"),
+        take_in("default", &all);
+        take_in("gone", &["there"]);
+        let mut fillings = 0;
+        follower.forget_deleted(&catalog, &mut fillings).await.expect("a catalog");
+        assert_eq!((known("default").len(), known("gone").len()), (all.len(), 1), "more may come");
+        for _ in 0..2 {
+            // At the start, and where history begins again.
+            follower.live.complete();
+            follower.forget_deleted(&catalog, &mut fillings).await.expect("a catalog");
+            assert_eq!(known("default"), ["again", "back", "of another server", "there"]);
+            assert_eq!(known("gone"), [""; 0]);
+            take_in("default", &all);
         }
+        follower.forget_deleted(&catalog, &mut fillings).await.expect("a catalog");
+        assert_eq!(known("default"), all, "it is looked at once each time");
+    }
+
+    #[tokio::test]
+    async fn what_is_told_for_longer_than_a_turn_is_heard_to_its_end() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (follower, catalog) = follower(folder.path()).await;
+        let mut slow = Slow { catalog: &catalog, begun: 0, done: 0 };
+        let ended = follower.go_on(&catalog, &mut slow, Duration::from_millis(1)).await;
+        assert_eq!(ended.map_err(|error| error.to_string()), Err(NOTHING_MORE.to_owned()));
+        assert_eq!((slow.begun, slow.done), (TELLINGS, TELLINGS), "none was given up for a turn");
     }
 }

@@ -4,6 +4,7 @@ use super::logging::Log;
 use crate::config::Config;
 use metrics::gauge;
 use metrics_exporter_prometheus::PrometheusHandle;
+use odograph_api::TroubleCode;
 use odograph_env::Clock;
 use odograph_ingest::{Bell, Roster};
 use odograph_journal::{CursorStore, Error, Journal, Reader, retention};
@@ -103,23 +104,24 @@ impl Budget {
 }
 
 impl Alarms {
-    /// All that there are, in words.
-    pub(crate) fn told(&self) -> Vec<&'static str> {
+    /// All that there are: the codes that programs go by, and the words for people, which may become others.
+    pub(crate) fn told(&self) -> Vec<(TroubleCode, &'static str)> {
         let budget = match self.budget.load(Ordering::Acquire) {
-            NEAR => Some("history is so far behind that the journal's disk budget will soon force out what it needs"),
-            FORCED => Some("the journal's disk budget forced out what history had not read"),
+            NEAR => Some((TroubleCode::BudgetNear, BUDGET_NEAR)),
+            FORCED => Some((TroubleCode::BudgetForced, BUDGET_FORCED)),
             _ => None,
         };
         // Which tenant is not for everyone's eyes: the log says it, and the API to those who may know.
         let quotas = match self.quotas.load(Ordering::Acquire) {
-            QUOTA_NEAR => Some("a tenant comes near a quota"),
-            QUOTA_REACHED => Some("a tenant has reached a quota: devices of it are refused"),
+            QUOTA_NEAR => Some((TroubleCode::QuotaNear, "a tenant comes near a quota")),
+            QUOTA_REACHED => {
+                Some((TroubleCode::QuotaReached, "a tenant has reached a quota: devices of it are refused"))
+            }
             _ => None,
         };
-        let erasures = self.erasures.load(Ordering::Acquire).then_some(
-            "it cannot be read what was ordered to be erased: nobody is kept out for it, and nothing is erased",
-        );
-        let clock = self.clock.load(Ordering::Acquire).then_some(CLOCK_DOUBTED);
+        let erasures = self.erasures.load(Ordering::Acquire);
+        let erasures = erasures.then_some((TroubleCode::ErasuresUnread, ERASURES_UNREAD));
+        let clock = self.clock.load(Ordering::Acquire).then_some((TroubleCode::ClockAhead, CLOCK_DOUBTED));
         budget.into_iter().chain(quotas).chain(erasures).chain(clock).collect()
     }
 
@@ -139,6 +141,10 @@ impl Alarms {
     }
 }
 
+const BUDGET_NEAR: &str = "history is so far behind that the journal's disk budget will soon force out what it needs";
+const BUDGET_FORCED: &str = "the journal's disk budget forced out what history had not read";
+const ERASURES_UNREAD: &str =
+    "it cannot be read what was ordered to be erased: nobody is kept out for it, and nothing is erased";
 const CLOCK_DOUBTED: &str = "the clock is months ahead of all that was received before: nothing goes for being old until it is put \
                              right, or something was received on seven days";
 const QUOTA_NEAR: u8 = Standing::Near as u8;
@@ -276,7 +282,8 @@ impl Parts {
         match budget {
             Budget::Enough => tracing::info!("the journal's disk budget is enough again"),
             Budget::Near | Budget::Forced => {
-                tracing::error!(needed = need.sealed, budget = self.budget, "{}", self.alarms.told().join(", "));
+                let told: Vec<_> = self.alarms.told().into_iter().map(|(_, what)| what).collect();
+                tracing::error!(needed = need.sealed, budget = self.budget, "{}", told.join(", "));
             }
         }
     }
@@ -331,11 +338,26 @@ mod tests {
         };
         assert_eq!((told(None, u64::MAX, false), told(Some(1000), 800, false)), (vec![], vec![]));
         let near = "history is so far behind that the journal's disk budget will soon force out what it needs";
-        assert_eq!(told(Some(1000), 801, false), [near]);
+        assert_eq!(told(Some(1000), 801, false), [(TroubleCode::BudgetNear, near)]);
         let forced = "the journal's disk budget forced out what history had not read";
-        assert_eq!(told(Some(1000), 1001, true), [forced]);
+        assert_eq!(told(Some(1000), 1001, true), [(TroubleCode::BudgetForced, forced)]);
         let alarms = Alarms::default();
         assert_eq!([Budget::Near, Budget::Near, Budget::Enough].map(|budget| alarms.set(budget)), [true, false, true]);
+    }
+
+    #[test]
+    fn each_alarm_has_a_code_beside_its_words() {
+        let alarms = Alarms::default();
+        alarms.set_erasures_unread();
+        alarms.clock.store(true, Ordering::Release);
+        for (quotas, (code, words)) in [
+            (Standing::Near, (TroubleCode::QuotaNear, "a tenant comes near a quota")),
+            (Standing::Reached, (TroubleCode::QuotaReached, "a tenant has reached a quota: devices of it are refused")),
+        ] {
+            alarms.set_quotas(quotas);
+            let (erasures, clock) = (TroubleCode::ErasuresUnread, TroubleCode::ClockAhead);
+            assert_eq!(alarms.told(), [(code, words), (erasures, ERASURES_UNREAD), (clock, CLOCK_DOUBTED)]);
+        }
     }
 
     #[test]

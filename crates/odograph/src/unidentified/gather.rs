@@ -1,6 +1,6 @@
 //! Picks out of nobody's entries those of conversations that were not understood, or refused.
 
-use super::Stray;
+use super::{Guess, Stray};
 use crate::export::{Piece, Taker};
 use anyhow::Result;
 use odograph_journal::{Broken, Entry, Kind};
@@ -9,6 +9,7 @@ use odograph_protocols::detect::{Detected, Detector, UNDECIDED_BYTES_MAX, UNIDEN
 use odograph_protocols::{Binding, Context, Conversation, Decision, Terms, find};
 use odograph_wire::notation::{to_hex, to_text};
 use serde::{Deserialize, Serialize};
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 /// Conversations that are kept while the journal is read: the oldest go first. Each takes some kilobytes at most.
@@ -75,13 +76,15 @@ impl Gather {
         }
     }
 
-    /// All of them, each with the time of its last bytes.
-    pub(super) fn strays(self) -> Vec<(Stray, Time)> {
+    /// The newest of them, so many at most, whose last bytes came not before this moment.
+    pub(super) fn newest(self, from: Option<Time>, limit: usize) -> Vec<Stray> {
         let Self { strays, mut named, .. } = self;
-        let told = |(id, kept): (u64, Kept)| {
-            let last = kept.last;
-            (kept.told(id, named.remove(&id).unwrap_or_default()), last)
-        };
+        let mut strays: Vec<_> = strays.into_iter().collect();
+        strays.retain(|(_, kept)| from.is_none_or(|from| kept.last >= from));
+        strays.sort_by_key(|(id, kept)| Reverse((kept.last, *id)));
+        strays.truncate(limit);
+        // Only now: to find out what each could be takes its time, and pages ask every few seconds.
+        let told = |(id, kept): (u64, Kept)| kept.told(id, named.remove(&id).unwrap_or_default());
         strays.into_iter().map(told).collect()
     }
 
@@ -182,15 +185,18 @@ fn is_refusal(entry: &Entry<'_>) -> bool {
 
 impl Kept {
     fn told(self, id: u64, named: Vec<String>) -> Stray {
-        let (mut is, mut could_be, mut device) = (None, Vec::new(), None);
+        let (mut is, mut guesses, mut ruled_out, mut device) = (None, Vec::new(), None, None);
         if self.refused {
             device = self.calls_itself();
         } else {
             let mut detector = Detector::new(self.context.transport);
-            if let Detected::Protocol(protocol) = detector.hear(&self.start) {
-                is = Some(protocol.name.to_owned());
+            match detector.hear(&self.start) {
+                Detected::Protocol(protocol) => is = Some(protocol.name.to_owned()),
+                Detected::Nobody => ruled_out = Some(detector.ruled_out()),
+                Detected::Open => {}
             }
-            could_be = detector.left().iter().map(|protocol| protocol.name.to_owned()).collect();
+            let left = detector.reasons(&self.start);
+            guesses = left.map(|(protocol, reason)| Guess { protocol: protocol.name.to_owned(), reason }).collect();
         }
         let shown = self.start.get(..SHOWN_BYTES).unwrap_or(&self.start);
         Stray {
@@ -204,7 +210,9 @@ impl Kept {
             protocol: self.refused.then(|| self.context.protocol.to_string()),
             device,
             is,
-            could_be,
+            could_be: guesses.iter().map(|guess| guess.protocol.clone()).collect(),
+            guesses,
+            ruled_out,
             bytes: self.bytes,
             pieces: self.pieces,
             hex: to_hex(shown),

@@ -1,7 +1,7 @@
 //! Messages in every form, with a made-up protocol: `length | text | \n`, as datagrams `D | text`.
 
 use super::*;
-use crate::{Claim, Maturity};
+use crate::{Claim, Looks, Maturity};
 use odograph_model::Key;
 use odograph_wire::Framing;
 
@@ -46,6 +46,7 @@ const fn protocol(framing: Framing, transports: &'static [Transport]) -> Protoco
         transports,
         framing,
         recognise: |_, _| Claim::STAYS,
+        looks: Looks { form: "", proof: "" },
         frame_max: 20,
         idle_s_max: 60,
         has_checksum: false,

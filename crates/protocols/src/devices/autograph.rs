@@ -13,7 +13,7 @@
 //! Nothing is acknowledged until `ack` says how. What is open, and what a second capture would settle: `autograph.md`.
 
 use crate::{
-    Checksum, Claim, Maturity, Opening, Out, Protocol, ReplyTemplate, Session, Setting, SettingKind, Settings,
+    Checksum, Claim, Looks, Maturity, Opening, Out, Protocol, ReplyTemplate, Session, Setting, SettingKind, Settings,
     Transport,
 };
 use compact_str::{CompactString, format_compact};
@@ -36,6 +36,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp],
     framing: Framing::Custom(cut),
     recognise: |start, _| recognise(start),
+    looks: LOOKS,
     frame_max: FRAME_MAX,
     idle_s_max: 3600,
     // Records have one, the header has none that is known.
@@ -103,6 +104,9 @@ fn cut(bytes: &[u8]) -> Cut {
         Some(records) => interrupted(bytes, records).unwrap_or(Cut::Frame(end)),
     }
 }
+
+const LOOKS: Looks =
+    Looks { form: "$, a length, a serial number and a password", proof: "a record behind it whose checksum fits" };
 
 /// A header and a first record whose checksum fits. A packet without records could be anybody's.
 fn recognise(start: &[u8]) -> Claim {

@@ -55,6 +55,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp],
     framing: Framing::Custom(transport::cut),
     recognise: |start, _| recognise::recognise(start),
+    looks: recognise::LOOKS,
     frame_max: transport::PACKET_MAX,
     idle_s_max: 3600,
     has_checksum: true,

@@ -46,6 +46,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     datagrams_identify: true,
     commands_by_datagram: true,
     recognise: |start, _| recognise::recognise(start),
+    looks: recognise::LOOKS,
     framing: Framing::Custom(cut),
     frame_max: FRAME_MAX,
     // A heartbeat every minute; some firmware sends it every five.

@@ -53,6 +53,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp],
     framing: Framing::Custom(framing::cut),
     recognise: |start, _| recognise::recognise(start),
+    looks: recognise::LOOKS,
     frame_max: FRAME_MAX,
     idle_s_max: 3600,
     has_checksum: true,

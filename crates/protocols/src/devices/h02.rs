@@ -51,6 +51,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     datagrams_identify: true,
     commands_by_datagram: true,
     recognise: |start, _| recognise::recognise(start),
+    looks: recognise::LOOKS,
     framing: Framing::Told { setting: "binary", cut: framing::cut },
     frame_max: framing::FRAME_MAX,
     // They send a heartbeat or a position every few minutes, asleep every half an hour.

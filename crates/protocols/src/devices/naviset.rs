@@ -20,7 +20,8 @@ mod picture;
 
 use crate::absent::{self, is_blank, unless_ones};
 use crate::{
-    Answer, Checksum, Claim, Command, CommandError, Encoded, Maturity, Opening, Out, Protocol, Session, Transport,
+    Answer, Checksum, Claim, Command, CommandError, Encoded, Looks, Maturity, Opening, Out, Protocol, Session,
+    Transport,
 };
 use compact_str::format_compact;
 use odograph_model::{Alarm, Key, Record, Time};
@@ -44,6 +45,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp],
     framing: Framing::Custom(cut),
     recognise: |start, _| recognise(start),
+    looks: LOOKS,
     frame_max: FRAME_MAX,
     idle_s_max: 3600,
     has_checksum: true,
@@ -111,6 +113,11 @@ impl Head {
         content.get(if self.is_later { 10 } else { 11 }..).unwrap_or_default()
     }
 }
+
+const LOOKS: Looks = Looks {
+    form: "a length, a kind of packet and what such a packet can hold",
+    proof: "a login with an IMEI of 15 digits, or with a packet whose checksum fits",
+};
 
 /// A whole packet whose checksum fits; a login also by the digits of its IMEI. Two bytes of marks are little, so what
 /// follows them has to be possible as well.

@@ -41,6 +41,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     framing: Framing::Http,
     frame_max: REQUEST_BYTES_MAX,
     recognise: recognise::recognise,
+    looks: recognise::LOOKS,
     // Apps keep a connection for their next fix, and balancers for the next request of anybody.
     idle_s_max: 10 * 60,
     has_checksum: false,

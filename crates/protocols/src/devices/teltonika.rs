@@ -41,6 +41,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     transports: &[Transport::Tcp, Transport::Udp],
     framing: Framing::Custom(cut),
     recognise: recognise::recognise,
+    looks: recognise::LOOKS,
     frame_max: FRAME_MAX,
     idle_s_max: 3600,
     // Over TCP; datagrams carry none.

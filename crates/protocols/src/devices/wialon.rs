@@ -57,6 +57,7 @@ pub(crate) const PROTOCOL: Protocol = Protocol {
     commands_by_datagram: true,
     framing: Framing::Custom(cut),
     recognise: |start, _| recognise::recognise(start),
+    looks: recognise::LOOKS,
     frame_max: FRAME_MAX,
     // Devices that have nothing to say send #P# every few minutes.
     idle_s_max: 15 * 60,

@@ -2,6 +2,7 @@
 
 use crate::seats::{Seat, Seats};
 use crate::{Api, Caller, Code, Problem};
+use odograph_catalog::bounds::PAGE_BYTES_MAX;
 use odograph_catalog::{Device, DeviceFilter, DeviceOrder, DevicePage};
 use odograph_live::{DeviceState, Filter, State};
 use odograph_model::{Key, Value};
@@ -55,7 +56,8 @@ pub(super) fn seat(seats: &Seats, tenant: &str) -> Result<Seat, Problem> {
     })
 }
 
-/// A page of devices that are like that. It has fewer than `limit`, and a next one nevertheless, where very many were looked through.
+/// A page of devices that are like that. It has fewer than `limit`, and a next one nevertheless, where very many were looked through, or much
+/// is kept of each.
 pub(super) async fn page(
     api: &Api,
     caller: &Caller,
@@ -65,15 +67,17 @@ pub(super) async fn page(
     limit: usize,
     wanted: &Wanted,
 ) -> Result<DevicePage, Problem> {
-    let mut devices: Vec<Device> = Vec::new();
+    let (mut devices, mut bytes) = (Vec::<Device>::new(), 0);
     for _ in 0..PAGES_MAX {
         let page = caller.within().devices(filter, order, after.as_deref(), PAGE).await?;
         let known = known(api, caller, &page.devices);
         for device in page.devices {
             if wanted.holds(known.get(&*device.id)) {
+                // As it is in the answer.
+                bytes += serde_json::to_string(&device).map_or(0, |text| text.len());
                 devices.push(device);
             }
-            if let Some(last) = devices.last().filter(|_| devices.len() >= limit) {
+            if let Some(last) = devices.last().filter(|_| devices.len() >= limit || bytes >= PAGE_BYTES_MAX) {
                 let next = Some(last.place());
                 return Ok(DevicePage { devices, next });
             }

@@ -35,8 +35,8 @@ pub(super) struct Told {
 pub(super) struct ToldDevice {
     /// Its id.
     device: String,
-    /// `moving`, `stopped`, `no_signal` or `alarm`.
-    state: &'static str,
+    /// How it is with it.
+    state: ToldState,
     #[serde(skip_serializing_if = "Option::is_none")]
     group: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -61,15 +61,38 @@ pub(super) struct ToldDevice {
     #[serde(skip_serializing_if = "Option::is_none")]
     place: Option<[f64; 2]>,
     /// Each parameter's newest value.
-    #[schema(value_type = Object)]
     values: Map<String, serde_json::Value>,
     /// The times of values that are older than `time`, in milliseconds since 1970.
-    #[serde(skip_serializing_if = "Map::is_empty")]
-    #[schema(value_type = Object)]
-    times: Map<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    times: BTreeMap<String, i64>,
     /// What its sensors show, by their names, where one device is asked for.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sensors: BTreeMap<String, Shown>,
+}
+
+/// How it is with a device.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum ToldState {
+    /// It drives.
+    Moving,
+    /// It stands.
+    Stopped,
+    /// Nothing came from it for a while.
+    NoSignal,
+    /// It alarmed a while ago at most.
+    Alarm,
+}
+
+impl From<State> for ToldState {
+    fn from(state: State) -> Self {
+        match state {
+            State::Moving => Self::Moving,
+            State::Stopped => Self::Stopped,
+            State::NoSignal => Self::NoSignal,
+            State::Alarm => Self::Alarm,
+        }
+    }
 }
 
 impl Told {
@@ -87,17 +110,17 @@ impl Told {
 
 impl ToldDevice {
     pub(super) fn of(groups: &GroupNumbers, of: &DeviceState) -> Self {
-        let (mut values, mut times) = (Map::new(), Map::new());
+        let (mut values, mut times) = (Map::new(), BTreeMap::new());
         for known in &of.values {
             let name = known.key.to_string();
             if of.time.is_some_and(|time| known.time != time) {
-                times.insert(name.clone(), known.time.0.into());
+                times.insert(name.clone(), known.time.0);
             }
             values.insert(name, told(&known.value));
         }
         Self {
             device: of.device.to_string(),
-            state: of.state.name(),
+            state: of.state.into(),
             group: groups.name(of.group),
             protocol: of.protocol.as_ref().map(ToString::to_string),
             time: of.time,
@@ -169,7 +192,7 @@ struct ToldCluster {
     /// The box that its devices are in: west, south, east, north.
     bounds: [f64; 4],
     /// The worst state inside.
-    worst: &'static str,
+    worst: ToldState,
 }
 
 impl ToldCluster {
@@ -180,7 +203,7 @@ impl ToldCluster {
             count: cluster.count,
             centre: lonlat(cluster.centre),
             bounds: [west, south, east, north],
-            worst: cluster.worst.name(),
+            worst: cluster.worst.into(),
         }
     }
 }
@@ -199,5 +222,17 @@ impl ToldCounts {
         let [moving, stopped, no_signal, alarm] =
             [State::Moving, State::Stopped, State::NoSignal, State::Alarm].map(|state| counts.of(state));
         Self { moving, stopped, no_signal, alarm }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn states_are_told_by_the_names_that_filters_take() {
+        for state in State::ALL {
+            assert_eq!(serde_json::to_value(ToldState::from(state)).unwrap(), state.name());
+        }
     }
 }

@@ -1,8 +1,13 @@
 //! Whether bytes are a packet's header.
 
 use super::transport::{self, HEADER, ROUTED_HEADER, VERSION};
-use crate::Claim;
+use crate::{Claim, Looks};
 use odograph_wire::checksum;
+
+pub(super) const LOOKS: Looks = Looks {
+    form: "version 01 and a header of 11 or 16 bytes, as its flags say",
+    proof: "a header whose checksum fits",
+};
 
 /// A header whose checksum fits is claimed, since its version, prefix, length, encoding and type have to fit too.
 ///

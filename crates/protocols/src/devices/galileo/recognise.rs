@@ -1,7 +1,7 @@
 //! Whether bytes are packets.
 
 use super::{COMPRESSED, GARMIN, IRIDIUM, IRIDIUM_HEAD, PICTURE, TAGS, UNSENT, compressed, cut, draft, iridium, tags};
-use crate::Claim;
+use crate::{Claim, Looks};
 use odograph_wire::{Cursor, Cut, Reason, bits, checksum};
 
 /// The block of the cipher: what is encrypted is filled up to whole ones.
@@ -12,6 +12,11 @@ const DESCRIBED_MAX: usize = 1000;
 const HEAD: usize = 3;
 /// No year has more seconds.
 const YEAR_SECONDS_MAX: u64 = 366 * 86_400;
+
+pub(super) const LOOKS: Looks = Looks {
+    form: "01, 06, 07 or 08, a length, and contents that such a packet can have",
+    proof: "a packet whose checksum fits, or one by satellite, that holds what no similar tracker sends",
+};
 
 /// A packet is claimed when its checksum fits. Until then, what is disclaimed are packets of tags that are none.
 ///

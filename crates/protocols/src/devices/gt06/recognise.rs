@@ -1,8 +1,11 @@
 //! Whether bytes are packets.
 
 use super::framing::{cut, is_header};
-use crate::Claim;
+use crate::{Claim, Looks};
 use odograph_wire::checksum;
+
+pub(super) const LOOKS: Looks =
+    Looks { form: "from 78 78 or 79 79 up to 0D 0A", proof: "a packet whose length and checksum fit" };
 
 /// A packet whose checksum fits is claimed. What has none (short logins, counted access points) stays open: another
 /// family of trackers writes packets that look the same, and its server answers otherwise.

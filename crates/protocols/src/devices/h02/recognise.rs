@@ -1,9 +1,9 @@
 //! Whether bytes are messages: texts that name a maker, a device and a type, or records whose digits can be.
 
 use super::framing::begins_with;
-use crate::Claim;
 use crate::recognise::Part::{self, Is, OneOf, Run};
 use crate::recognise::parts;
+use crate::{Claim, Looks};
 
 /// `*MM,ID,TYPE` and what ends the type. Other makers have other types behind the same beginning.
 const TEXT: &[Part] = &[
@@ -18,6 +18,11 @@ const TEXT: &[Part] = &[
 
 /// The types that are described, and those of which there are many.
 const TYPES: &[&[u8]] = &[b"BASE", b"BS", b"HTBT", b"LINK", b"NBR", b"SMS", b"XT"];
+
+pub(super) const LOOKS: Looks = Looks {
+    form: "*, a maker of two letters or digits, device and type, or $ or X and in decimal digits device, time, place",
+    proof: "a type that is known behind *, or with a speed, course and status that can be behind $",
+};
 
 pub(super) fn recognise(start: &[u8]) -> Claim {
     let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();

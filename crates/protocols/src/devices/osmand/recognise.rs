@@ -4,9 +4,14 @@
 use super::query::Said;
 use super::{METHODS, OsmAndSession, Terms};
 use crate::form::query;
-use crate::{Claim, Out, Transport};
+use crate::{Claim, Looks, Out, Transport};
 use odograph_wire::http::{self, Begun, Request, beginning};
 use odograph_wire::{Cut, Framing, Told};
+
+pub(super) const LOOKS: Looks = Looks {
+    form: "a request by HTTP",
+    proof: "one that says which device it is and where, or has the JSON members that only such apps send",
+};
 
 pub(super) fn recognise(start: &[u8], transport: Transport) -> Claim {
     let blank = start.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();

@@ -1,7 +1,7 @@
 //! Whether bytes are logins, packets or datagrams.
 
 use super::{FRAME_MAX, LOGIN_MAX, PACKET_TYPE, PING, avl, cut, gh3000, messages};
-use crate::{Claim, Transport};
+use crate::{Claim, Looks, Transport};
 use odograph_wire::{Cut, checksum};
 
 /// An IMEI has so many digits.
@@ -14,6 +14,11 @@ const LENGTH: usize = 4;
 const CHECKSUM: usize = 4;
 /// Bytes of a login or a datagram that are not counted by its length.
 const LENGTH_BYTES: usize = 2;
+
+pub(super) const LOOKS: Looks = Looks {
+    form: "a length and a text such as an IMEI; four zeros, a length and a codec; or a datagram with both",
+    proof: "an IMEI of 15 digits, or with a packet of data whose checksum fits",
+};
 
 pub(super) fn recognise(start: &[u8], transport: Transport) -> Claim {
     match transport {

@@ -1,9 +1,9 @@
 //! Whether bytes are packets: lines, with a device's name before them or not, or containers of them.
 
 use super::{container, text};
-use crate::Claim;
 use crate::recognise::Part::{self, Is, Run};
 use crate::recognise::{mark, parts};
+use crate::{Claim, Looks};
 use odograph_wire::Cut;
 
 /// No device's name is longer; the version before it counts as part of it.
@@ -39,6 +39,11 @@ const RECORD: &[Part] = &[
 ];
 const TIME: Part = Run(is_of_time, 0, 20);
 const NUMBER: Part = Run(u8::is_ascii_digit, 1, 10);
+
+pub(super) const LOOKS: Looks = Looks {
+    form: "a line with its type between two #, perhaps behind a device's name, or such lines compressed",
+    proof: "a type that is known and the fields that belong to it",
+};
 
 pub(super) fn recognise(start: &[u8]) -> Claim {
     let blank = text::skip_blank(start, 0);
