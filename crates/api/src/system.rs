@@ -112,7 +112,8 @@ pub struct DiskSize {
     /// How many bytes more it holds after a day, on average over that time: all that came to journal, history and whatever else is on
     /// it, without what went. Less than nothing where more went. Nothing before it was watched for a day: an hour says little about a day.
     pub lost_bytes_per_day: Option<i64>,
-    /// In how many days it is full if it goes on so. Nothing where that is not known, or where it does not get fuller.
+    /// In how many days it is full if it goes on so; before it was watched for a day, if the journal takes in what it did, and nothing
+    /// goes. Nothing where that is not known, or where it does not get fuller.
     pub days_left: Option<u64>,
 }
 

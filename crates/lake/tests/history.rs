@@ -42,6 +42,46 @@ fn a_row_is_seen_at_once_and_as_part_of_a_file_and_after_a_restart() {
 }
 
 #[test]
+fn a_long_list_of_devices_gives_their_rows_whether_they_are_neighbours_or_not() {
+    let disk = FaultDisk::new();
+    let mut writer = open(&disk).unwrap();
+    let name = |number: usize| format!("truck-{number:03}");
+    let put = |writer: &mut Writer, moment: i64| {
+        for number in 0..100 {
+            let (time, device) = (Time(NOW + moment), name(number));
+            let record = Record::at(time);
+            let id = RecordId((number as u64) << 8 | moment.cast_unsigned());
+            let row = Row { device: &device, time, received: time, id, protocol: "test", record: &record };
+            writer.push("default", &row, Lsn(100 + moment.cast_unsigned())).unwrap();
+        }
+    };
+    put(&mut writer, 1);
+    writer.flush(Lsn(200), true).unwrap();
+    put(&mut writer, 2);
+    let asked = |devices: &mut dyn Iterator<Item = usize>, not: &str| {
+        let devices: Vec<_> = devices.map(|number| format!("'{}'", name(number))).collect();
+        format!("SELECT count(*) AS number FROM records WHERE device {not} IN ({})", devices.join(", "))
+    };
+    for (devices, not, expected) in [
+        (&mut (30..60_usize) as &mut dyn Iterator<Item = usize>, "", 60),
+        (&mut (0..100).step_by(4), "", 50),
+        (&mut (90..130), "", 20),
+        (&mut (200..230), "", 0),
+        (&mut (30..60), "NOT", 140),
+    ] {
+        assert_eq!(json(&writer.lake(), &asked(devices, not)), [json!({ "number": expected })]);
+    }
+    let plan = |devices: &mut dyn Iterator<Item = usize>| {
+        json(&writer.lake(), &format!("EXPLAIN {}", asked(devices, "")))
+            .iter()
+            .map(Value::to_string)
+            .collect::<String>()
+    };
+    assert!(plan(&mut (30..60)).contains("truck-059 AND"), "{}", plan(&mut (30..60)));
+    assert!(!plan(&mut (0..100).step_by(4)).contains(" >= truck-000"));
+}
+
+#[test]
 fn columns_appear_with_their_first_value_and_hold_all_kinds() {
     let disk = FaultDisk::new();
     let mut writer = open(&disk).unwrap();

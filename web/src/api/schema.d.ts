@@ -5805,7 +5805,8 @@ export interface components {
         DiskSize: {
             /**
              * Format: int64
-             * @description In how many days it is full if it goes on so. Nothing where that is not known, or where it does not get fuller.
+             * @description In how many days it is full if it goes on so; before it was watched for a day, if the journal takes in what it did, and nothing
+             *     goes. Nothing where that is not known, or where it does not get fuller.
              */
             days_left?: number | null;
             /**

@@ -45,8 +45,7 @@ const STOP_MS_MIN = 3 * 60_000
 const ALARM_MS = 5 * 60_000
 
 /** Where records are still to come, `isPart` says that nothing is known behind the last one. */
-export function activity(records: readonly RecordOf[], times: readonly number[], gap: number, from: number, to: number, isPart = false): Activity {
-  const pauses = pausesOf(records, times, gap)
+export function activity(records: readonly RecordOf[], times: readonly number[], gap: number, from: number, to: number, isPart = false, pauses = pausesOf(records, times, gap)): Activity {
   // Of what is to come nothing is missing. A day that is over needs no clock.
   const end = isPart ? (times.at(-1) ?? from) : to <= Date.now() ? to : Math.min(to, minute.now)
   const spans = spansOf(records, times, pauses.most, from, end)

@@ -4,6 +4,7 @@ import { LiveStream, type Batch, type DeviceStateName, type LiveDevice } from '.
 import { forgetLeft } from './left'
 import { PagedFleet } from './paged.svelte'
 import { parametersOf } from './reading'
+import { Told } from './told'
 import { Trends, type Trend } from './trend'
 
 export type Device = Schemas['Device']
@@ -33,7 +34,7 @@ class Fleet {
   /** Whether there are too many devices to hold them: `paged` lists them then. */
   isLarge = $state(false)
   problem = $state<Problem | undefined>()
-  #live = new Map<string, LiveDevice>()
+  readonly #live = new Told()
   // One signal for all: with one for each device, what counts ten thousand of them has as many to ask whenever one changes.
   #told = $state(0)
   #toldAt = -Infinity
@@ -69,36 +70,35 @@ class Fleet {
   }
 
   #take(batch: Batch): void {
-    if (batch.full) this.#live.clear()
-    for (const id of batch.left ?? []) this.#live.delete(id)
-    let isNew = false
-    for (const device of batch.devices) {
-      // Known by its group alone, it has sent nothing.
-      if (!device.received) continue
-      isNew ||= !this.#known.has(device.device) && !this.#live.has(device.device)
-      this.#live.set(device.device, device)
-      this.#trends.hear(device.device, device)
-    }
+    const heard = batch.devices.filter(({ received }) => received)
+    const isNew = heard.some(({ device }) => !this.#known.has(device) && (batch.full || !this.#live.devices.has(device)))
+    this.#live.take(batch)
+    for (const device of heard) this.#trends.hear(device.device, device)
     this.#tell()
     // A device that registered itself has an entry in the catalog a moment later.
     if (isNew && this.isLoaded && !this.isLarge) this.#later()
   }
 
+  /** Sees who has fallen silent. */
+  fade(): void {
+    if (this.#live.fade()) this.#tell()
+  }
+
   /** What a device does now, as far as it has said so. */
   live(id: string): LiveDevice | undefined {
     void this.#told
-    return this.#live.get(id)
+    return this.#live.devices.get(id)
   }
 
   /** How many devices have said so. */
   get liveCount(): number {
     void this.#told
-    return this.#live.size
+    return this.#live.devices.size
   }
 
   #tell(): void {
     if (this.#telling !== undefined) return
-    const pause = this.#live.size <= LARGE ? 0 : this.#toldAt + LARGE_PAUSE_MS - performance.now()
+    const pause = this.#live.devices.size <= LARGE ? 0 : this.#toldAt + LARGE_PAUSE_MS - performance.now()
     if (pause <= 0) {
       this.#toldAt = performance.now()
       this.#told += 1

@@ -12,7 +12,7 @@ export const PARKED_MS = 65 * 60_000
 const DRIVING_KMH_MIN = 4
 const DRIVING_OFF_KMH_MIN = 10
 
-/** No gap is shorter than `least`: where only some records of each step of time are here, that is the step. */
+/** No gap is shorter than `least`: where only some records of each step of time are here, values of two steps belong together. */
 export function gapOf(times: readonly number[], least = 0): number {
   const shortest = Math.max(GAP_MS_MIN, least)
   if (times.length < 3) return shortest
@@ -38,28 +38,38 @@ export interface Pauses {
   clock: number[]
 }
 
-/** Each chart of a period asks for the same. */
+/** A part of which all records are here, where elsewhere only some are, and how far apart they may be there. */
+export interface Whole {
+  from: number
+  to: number
+  gap: number
+}
+
+/** Whoever draws a period asks for the same. */
 const known = new WeakMap<readonly RecordOf[], Pauses & { gap: number }>()
 
-/** How far apart records, and values that are not in each of them, may be: `gap`, and longer where the device is parked. */
-export function pausesOf(records: readonly RecordOf[], times: readonly number[], gap: number): Pauses {
+/** How far apart records, and values that are not in each of them, may be: `gap`, longer where the device is parked, and less in a part that is whole. */
+export function pausesOf(records: readonly RecordOf[], times: readonly number[], gap: number, whole?: Whole): Pauses {
   const before = known.get(records)
-  if (before?.gap === gap) return before
+  if (!whole && before?.gap === gap) return before
   const made = { gap, most: [] as number[], clock: [] as number[] }
-  const parked = Math.max(gap, PARKED_MS)
   let drives: boolean | undefined
   let isOn: unknown
+  const longest = (gap: number) => (drives === false && isOn !== true ? Math.max(gap, PARKED_MS) : gap)
   let time = times[0] ?? 0
   records.forEach((record, at) => {
     drives = isDriving(record) ?? drives
     isOn = record['engine.ignition.status'] ?? isOn
-    const most = drives === false && isOn !== true ? parked : gap
+    const now = times[at] ?? 0
+    const pause = (times[at + 1] ?? Number.POSITIVE_INFINITY) - now
+    // At the part's edges the next record may not be here: of such a pause, what lies within the part is known.
+    const within = whole ? Math.min(now + pause, whole.to) - Math.max(now, whole.from) : -1
+    const most = whole && (within === pause || within > longest(whole.gap)) ? longest(whole.gap) : longest(gap)
     made.most.push(most)
     made.clock.push(time)
-    const now = times[at] ?? 0
     // Whole milliseconds: a pause that is just as long as it may be is none.
     time += Math.round((((times[at + 1] ?? now) - now) * gap) / most)
   })
-  known.set(records, made)
+  if (!whole) known.set(records, made)
   return made
 }

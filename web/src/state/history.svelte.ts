@@ -1,8 +1,8 @@
 // What a device sent in a period, in columns, and the one time cursor that map, charts, table and timeline share.
 import { api, Problem, type Schemas } from '../api/client'
 import { activity, heldAt, type Activity } from './activity'
-import { gapOf } from './gap'
-import { DAY } from './time'
+import { gapOf, pausesOf } from './gap'
+import { DAY, HOUR, MINUTE } from './time'
 
 export type RecordOf = Readonly<Schemas['RecordsPage']['records'][number]>
 
@@ -20,7 +20,13 @@ const COARSER = 3
 const ANEW_MS_MIN = 20_000
 const ANEW_SHARE = 20
 /** Those that came between newer ones show in nothing that the live stream says: so often all is read anew in any case. */
-const ANEW_MS_MAX = 10 * 60_000
+const ANEW_MS_MAX = 10 * MINUTE
+/** A long period costs all of its files each time, and shows little of what is new: it is read anew, and drawn with what came, more seldom. */
+const ANEW_SHARE_LONG = 100
+const ANEW_MS_MAX_LONG = HOUR
+/** Records that come one by one are read together. */
+const MORE_MS = 4000
+const MORE_MS_LONG = MINUTE
 
 /** What the live stream said last: of when the newest record is, and when one was received. */
 export interface Heard {
@@ -61,6 +67,8 @@ export class History {
   /** What was read of the whole period. */
   #all: RecordOf[] = []
   #part = $state.raw<Part | undefined>()
+  /** Between these two moments are too many to be shown at once: whatever has both need not be asked for. */
+  #crowd: readonly [number, number] | undefined
   /** Which part is being read. */
   #asked: { from: number; to: number; request: AbortController } | undefined
   /** The one that the period was asked with: what is asked later about the same period ends with it. */
@@ -74,16 +82,25 @@ export class History {
 
   constructor(private readonly device: string) {}
 
-  /** How far apart two records are that do not belong together. */
-  gap = $derived(gapOf(this.times, this.step))
-  activity = $derived<Activity>(activity(this.records, this.times, this.gap, this.from, this.to, this.isLoading || this.isCut))
+  /** How far apart two records are that do not belong together. A value that is in one record of each step may pause for nearly two. */
+  gap = $derived(gapOf(this.times, 2 * this.step))
+  /** The records as far as it is known when they were made: of one whose clock was wrong only that it came then, and its alarms. */
+  drawn = $derived(this.records.map((record) => (record['device.time'] === undefined ? record : alarmsOf(record))))
+  /** How many those are. */
+  misplaced = $derived(this.records.filter((record) => record['device.time'] !== undefined).length)
+  /** The same for each record: in a part of which all are here, it is as if there were no steps. */
+  pauses = $derived.by(() => {
+    const part = this.#part
+    return pausesOf(this.drawn, this.times, this.gap, part && { from: part.from, to: part.to, gap: gapOf(timesOf(part.records)) })
+  })
+  activity = $derived<Activity>(activity(this.drawn, this.times, this.gap, this.from, this.to, this.isLoading || this.isCut, this.pauses))
   /** Whether records are missing in what is looked at, because they would not be seen. */
   isThinned = $derived(this.step > 0 && !covers(this.#part, this.window))
   /** What was so at the cursor. */
   held = $derived(heldAt(this.activity, this.cursor, this.times[this.index(this.cursor)], this.gap))
   track = $derived.by<Track>(() => {
     const track: Track = { at: [], points: [] }
-    this.records.forEach((record, at) => {
+    this.drawn.forEach((record, at) => {
       const [longitude, latitude] = [record['position.longitude'], record['position.latitude']]
       if (typeof longitude !== 'number' || typeof latitude !== 'number' || record['position.valid'] === false) return
       track.at.push(at)
@@ -110,7 +127,7 @@ export class History {
     this.stop()
     const request = new AbortController()
     this.#request = request
-    ;[this.#part, this.step] = [undefined, 0]
+    ;[this.#part, this.#crowd, this.step] = [undefined, undefined, 0]
     const isOther = from !== this.from || to !== this.to
     ;[this.from, this.to] = [from, to]
     if (isOther) this.window = [from, to]
@@ -162,6 +179,11 @@ export class History {
     return !this.isCut && !this.problem && (this.#heard?.received ?? 0) > this.#upTo
   }
 
+  /** So long what the live stream tells of may wait. */
+  get pause(): number {
+    return this.step ? MORE_MS_LONG : MORE_MS
+  }
+
   /** Reads what came since. Where records of long ago came, too, all is read anew. Says in how many milliseconds there is more to do. */
   async more(): Promise<number | undefined> {
     const signal = this.#request?.signal
@@ -180,7 +202,8 @@ export class History {
       const records = await this.#read(last === undefined ? this.from : last + 1, this.to, 0, signal, () => undefined)
       this.#upTo = Math.max(this.#upTo, receivedOf(records))
       if (records.length > 0) this.#take([...this.#all, ...records])
-      const pause = this.isBehind ? Math.max(ANEW_MS_MIN, this.#anewTook * ANEW_SHARE) : ANEW_MS_MAX
+      const least = this.isBehind ? ANEW_MS_MIN : this.step ? ANEW_MS_MAX_LONG : ANEW_MS_MAX
+      const pause = Math.max(least, this.#anewTook * (this.step ? ANEW_SHARE_LONG : ANEW_SHARE))
       const rest = this.#anewAt + pause - performance.now()
       if (rest > 0) return this.isBehind ? rest : undefined
       const all = await this.#readAll(signal, () => undefined)
@@ -202,7 +225,8 @@ export class History {
   /** Reads all records of the part that is looked at, where only some of them are here and it is short enough. */
   async refine(): Promise<void> {
     const [from, to] = this.window
-    const isWanted = this.isThinned && !this.isLoading && to - from <= EXACT_MS_MAX
+    const isTooMuch = to - from > EXACT_MS_MAX || (this.#crowd !== undefined && covers({ from, to }, this.#crowd))
+    const isWanted = this.isThinned && !this.isLoading && !isTooMuch
     // Of what is being read already, people look at less and less.
     if (isWanted && covers(this.#asked, this.window)) return
     this.#asked?.request.abort()
@@ -245,6 +269,7 @@ export class History {
       cursor = page.next ?? undefined
       each([...records])
     } while (cursor && records.length < RECORDS_MAX)
+    if (!step && records.length >= RECORDS_MAX) this.#crowd = [timeOf(records[0]), timeOf(records.at(-1))]
     return records
   }
 
@@ -264,10 +289,10 @@ export class History {
 
   /** A parameter's values, one for each record that has it. */
   column(name: string): (number | undefined)[] {
-    void this.records
+    const records = this.drawn
     let column = this.#columns.get(name)
     if (!column) {
-      column = this.records.map((record) => {
+      column = records.map((record) => {
         const value = record[name]
         return typeof value === 'number' ? value : typeof value === 'boolean' ? Number(value) : undefined
       })
@@ -311,7 +336,8 @@ function covers(part: { from: number; to: number } | undefined, [from, to]: read
   return part !== undefined && part.from <= from && part.to >= to
 }
 
-const timesOf = (records: readonly RecordOf[]): number[] => records.map((record) => Date.parse(String(record.time)))
+const timeOf = (record: RecordOf | undefined): number => Date.parse(String(record?.time))
+const timesOf = (records: readonly RecordOf[]): number[] => records.map(timeOf)
 
 /** How many of these, which are in order, are not behind a moment. */
 function countUpTo(times: readonly number[], time: number): number {
@@ -329,3 +355,6 @@ const receivedOf = (records: readonly RecordOf[]): number => records.reduce((lat
 /** What every record has, besides its parameters. */
 const meta = new Set(['device', 'protocol', 'time', 'received', 'id'])
 const SPAN_MS_MIN = 10_000
+
+const alarmsOf = (record: RecordOf): RecordOf =>
+  Object.fromEntries(Object.entries(record).filter(([name]) => meta.has(name) || name === 'alarm' || name === 'reefer.alarm.codes'))

@@ -33,3 +33,14 @@ test('while it is parked the next record may come after 65 minutes, and values o
   assert.deepEqual(pausesOf(records, at(0, 120), 3 * PARKED_MS), { gap: 3 * PARKED_MS, most: [3 * PARKED_MS, 3 * PARKED_MS], clock: at(0, 120) })
   assert.equal(pausesOf(records, at(0, 120), gap).most[0], PARKED_MS)
 })
+
+test('in a part that is whole pauses are as long as they are there, and at its edges as far as they lie within', () => {
+  const whole = { from: 10 * MINUTE, to: 50 * MINUTE, gap: 10 * MINUTE }
+  const pauses = (...times: number[]) => pausesOf(times.map(() => ({})), at(...times), 40 * MINUTE, whole)
+  const { most, clock } = pauses(0, 10, 15, 45, 48, 90)
+  assert.deepEqual(most, at(40, 10, 10, 10, 40, 40))
+  // By the clock that measures pauses, the silence of half an hour is longer than the gap.
+  assert.deepEqual(clock, at(0, 10, 30, 150, 162, 204))
+  assert.deepEqual(pauses(0, 15, 30, 80).most, at(40, 10, 10, 40))
+  assert.deepEqual(pauses(0, 25).most, at(10, 10))
+})

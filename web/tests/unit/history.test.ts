@@ -1,6 +1,7 @@
 // What is read of a device's period, and when: what comes later, what comes late, and what is asked for meanwhile.
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, mock, test } from 'node:test'
+import { downsample } from '../../src/charts/downsample'
 import { History, RECORDS_MAX, type RecordOf } from '../../src/state/history.svelte'
 
 const MINUTE = 60_000
@@ -185,7 +186,7 @@ test('what comes while the end of a long period is looked at joins it, and is th
   await history.more()
   const behind = (minute: number) => shown(history).filter((one) => one >= minute)
   assert.deepEqual(behind(end - 10), [end - 10, end - 5, end, end + 1])
-  now += 10 * MINUTE
+  now += 60 * MINUTE
   // This one comes late.
   store(end - 8, end)
   store(end + 2)
@@ -203,6 +204,105 @@ test('a short period with more records than can be shown is shown whole, with so
   await history.load(FROM, FROM + DAY)
   assert.deepEqual(steps, [0, 44])
   assert.deepEqual([history.isCut, history.isThinned, history.step, history.times.at(-1)], [false, true, 44_000, last])
+})
+
+test('where all records are known to be too many, they are not asked for again', async () => {
+  stored = Array.from({ length: RECORDS_MAX + 10 }, (_, at) => made(at / 100))
+  const history = new History('1')
+  await history.load(FROM, FROM + DAY)
+  await history.refine()
+  history.zoom(FROM, FROM + 22 * 60 * MINUTE)
+  await history.refine()
+  assert.deepEqual([steps, history.isThinned], [[0, 44], true])
+  // Of a shorter part they may be fewer.
+  history.zoom(FROM, FROM + 10 * 60 * MINUTE)
+  await history.refine()
+  assert.deepEqual([steps, history.isThinned], [[0, 44, 0], false])
+  history.zoom(0, 0)
+  await history.refine()
+  assert.deepEqual([steps.length, history.isThinned], [3, true])
+  // Whoever asks for the period again asks for all of it.
+  await history.load(FROM, FROM + DAY)
+  assert.deepEqual(steps.slice(3), [0, 44])
+})
+
+test('of a long period a value may be in one record of each step: it is drawn as one line', async () => {
+  // Steps of 21.6 minutes: in one, the value comes with the first record, in the next with the second.
+  stored = Array.from({ length: 800 }, (_, at) => ({ ...made(21.6 * (at >> 1) + (at % 2)), ...([0, 3].includes(at % 4) && { 'temperature.2': 4 }) }))
+  const history = new History('1')
+  await history.load(FROM, FROM + 30 * DAY)
+  assert.deepEqual([history.step, history.times.length], [1_296_000, 800])
+  const { series } = downsample(history.times, [history.column('temperature.2')], history.window, 10_000, history.gap, history.pauses.clock)
+  assert.deepEqual(series[0]?.filter((value) => value === null), [])
+})
+
+test('in a part of which all records are there, shorter silences are gaps than in the rest of a long period', async () => {
+  const silent = [3 * 24 * 60, 10 * 24 * 60]
+  stored = Array.from({ length: 20 * 24 * 60 }, (_, at) => made(at)).filter((_, at) => silent.every((begin) => at <= begin || at >= begin + 30))
+  const history = new History('1')
+  const [end, last] = [30 * 24 * 60, 20 * 24 * 60 - 1]
+  const gaps = () => history.activity.spans.filter(({ kind }) => kind === 'gap').map(({ from, to }) => [(from - FROM) / MINUTE, (to - FROM) / MINUTE])
+  await history.load(FROM, FROM + end * MINUTE)
+  assert.deepEqual(gaps(), [[last, end]])
+  history.zoom(FROM + 2 * DAY, FROM + 4 * DAY)
+  await history.refine()
+  const begin = 3 * 24 * 60
+  assert.deepEqual(gaps(), [[begin, begin + 30], [last, end]])
+  const { times, series } = downsample(history.times, [history.column('temperature.1')], history.window, 10_000, history.gap, history.pauses.clock)
+  assert.deepEqual(times.filter((_, at) => series[0]?.[at] === null), [FROM + (begin + 15) * MINUTE])
+})
+
+test('a long period is drawn with what is new each minute, and read anew each hour, or for a hundredth of the time', async () => {
+  for (const minute of [0, 1, 20]) store(minute)
+  const history = new History('1')
+  await history.load(FROM, TO)
+  assert.equal(history.pause, 4000)
+  held = []
+  const loading = history.load(FROM, FROM + 30 * DAY)
+  now += 3000
+  for (const answer of held) answer()
+  held = undefined
+  await loading
+  assert.equal(history.pause, MINUTE)
+  hears(history, 20, 20)
+  store(21)
+  hears(history, 21, 21)
+  now += 59 * MINUTE
+  assert.equal(await history.more(), undefined)
+  assert.deepEqual([shown(history), steps], [[0, 1, 20, 21], [0, 1296, 0]])
+  store(22)
+  hears(history, 22, 22)
+  now += MINUTE
+  await history.more()
+  assert.deepEqual(steps.slice(3), [0, 1296])
+  // What is known to have come late waits for less.
+  held = []
+  const again = history.load(FROM, FROM + 30 * DAY)
+  now += 3000
+  for (const answer of held) answer()
+  held = undefined
+  await again
+  store(5, 18)
+  hears(history, 22, 23)
+  assert.equal(await history.more(), 300_000)
+  now += 300_000
+  assert.equal(await history.more(), undefined)
+  // Of a step, the server keeps here the first and the last.
+  assert.deepEqual(shown(history), [0, 5, 20, 22])
+})
+
+test('of a record whose clock was wrong, the alarms are of the time when it came, and nothing else', async () => {
+  const at = { 'position.latitude': 50, 'position.longitude': 10, 'position.speed': 0 }
+  stored = [0, 1, 2].map((minute) => ({ ...made(minute), ...at }))
+  stored[1] = { ...made(1), ...at, 'position.latitude': 51, 'position.speed': 80, 'device.time': '2001-01-01T00:00:00Z', alarm: ['sos'] }
+  const history = new History('1')
+  await history.load(FROM, TO)
+  assert.deepEqual([history.records, history.misplaced], [stored, 1])
+  assert.deepEqual(history.column('temperature.1'), [0, undefined, 2])
+  assert.deepEqual(history.track, { at: [0, 2], points: [[10, 50], [10, 50]] })
+  const { spans, distanceKm, alarms } = history.activity
+  assert.deepEqual([spans.some(({ kind }) => kind === 'drive'), distanceKm], [false, 0])
+  assert.deepEqual(alarms, [{ from: FROM + MINUTE, to: FROM + MINUTE, names: ['sos'] }])
 })
 
 test('another period is read anew, however the one before was', async () => {

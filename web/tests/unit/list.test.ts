@@ -1,10 +1,11 @@
-// The list of the fleet: what stays under a pointer, who is furthest from its set-point, how fast one in alarm is, and in which cluster.
+// The list of the fleet: who has fallen silent, what stays under a pointer, who is furthest from its set-point, how fast one in alarm is, and in which cluster.
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { clusterOf, isInside } from '../../src/map/inside'
 import { hold } from '../../src/state/hold'
 import { farSign, furthest } from '../../src/state/order'
 import { speedOf } from '../../src/state/speed'
+import { asOf, Told } from '../../src/state/told'
 
 const key = ({ id }: { id: string }) => id
 const rows = (ids: string, name = '') => [...ids].map((id) => ({ id, name }))
@@ -63,4 +64,40 @@ test('a device is in the cluster whose box has it, or in the nearest of those th
   const of = (place: number[], margin = 0) => clusterOf(place, clusters, margin)?.id
   assert.deepEqual([of([9.2, 48.2]), of([10.2, 48.2]), of([10.05, 48.5]), of([12, 48])], ['west', 'east', undefined, undefined])
   assert.deepEqual([of([10.04, 48.5], 0.1), of([9.98, 48.5], 0.2), of([10.02, 48.5], 0.1)], ['east', 'west', 'east'])
+})
+
+const HOUR = 3_600_000
+const iso = (ms: number) => new Date(ms).toISOString()
+const alive = (device: string, until = 9 * HOUR) => ({ device, state: 'moving' as const, received: iso(0), silent_at: iso(until), values: {} })
+const batch = (devices: ReturnType<typeof alive>[], { full = false, more = false, left = [] as string[] } = {}) => ({ full, more, left, devices })
+
+test('one of whom nothing came until it was to be silent is silent, and says so without a word of the server', () => {
+  const told = alive('a', HOUR)
+  assert.equal(asOf(told, HOUR - 1), told)
+  assert.deepEqual(asOf(told, HOUR), { ...told, state: 'no_signal' })
+  assert.equal(asOf({ state: 'alarm' as const, silent_at: iso(HOUR) }, HOUR).state, 'no_signal')
+  assert.deepEqual([null, undefined].map((silent_at) => asOf({ state: 'stopped' as const, silent_at }, HOUR).state), ['stopped', 'stopped'])
+  const fleet = new Told()
+  fleet.take(batch([told, alive('b')], { full: true }), 0)
+  const states = () => [...fleet.devices.values()].map(({ state }) => state)
+  assert.deepEqual([fleet.fade(HOUR - 1), states()], [false, ['moving', 'moving']])
+  assert.deepEqual([fleet.fade(HOUR), states()], [true, ['no_signal', 'moving']])
+  assert.equal(fleet.fade(HOUR), false)
+  fleet.take(batch([alive('a', 2 * HOUR)]), HOUR)
+  assert.deepEqual(states(), ['moving', 'moving'])
+  fleet.take(batch([alive('b', HOUR)]), HOUR)
+  assert.deepEqual(states(), ['moving', 'no_signal'])
+})
+
+test('a stream that begins anew takes nobody away before all of it has come', () => {
+  const fleet = new Told()
+  const take = (those: string, how: { full?: boolean; more?: boolean; left?: string[] } = {}) => {
+    fleet.take(batch([...those].map((id) => alive(id)), how), 0)
+    return [...fleet.devices.keys()].sort().join('')
+  }
+  assert.deepEqual([take('ab', { full: true, more: true }), take('cd')], ['ab', 'abcd'])
+  assert.deepEqual([take('a', { full: true, more: true }), take('b', { more: true }), take('e', { left: ['a'] }), take('')], ['abcd', 'abcd', 'be', 'be'])
+  // One that is cut meanwhile begins once more.
+  assert.deepEqual([take('f', { full: true, more: true }), take('e', { full: true, more: true }), take('b')], ['bef', 'bef', 'be'])
+  assert.equal(take('', { full: true }), '')
 })

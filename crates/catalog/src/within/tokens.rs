@@ -67,8 +67,11 @@ impl Within<'_> {
     /// The tokens of the tenant, the latest first: those that hold, and those that ended lately. For owners.
     pub async fn tokens(&self) -> Result<Vec<Token>, Error> {
         self.scoped.access().needs(Role::Owner)?;
-        let all = self.scoped.sql("SELECT ").push(COLUMNS);
-        let all = all.push(" FROM tokens WHERE tenant = $1 ORDER BY created DESC, id");
+        let all = self.scoped.sql("SELECT ").push(COLUMNS).push(
+            " FROM tokens WHERE tenant = $1 AND (revoked IS NULL OR revoked > $2) AND (expires IS NULL OR expires > $2) \
+             ORDER BY created DESC, id",
+        );
+        let all = all.bind(self.scoped.catalog().clock.now().saturating_sub(TOKENS_KEPT_MS));
         self.scoped.rows(all).await?.iter().map(Token::from_row).collect()
     }
 
@@ -147,7 +150,7 @@ async fn forget_ended(change: &mut Change<'_>) -> Result<(), Error> {
     change.execute(old.bind(long_ago)).await?;
     let many = change.sql(
         "DELETE FROM tokens WHERE tenant = $1 AND (revoked IS NOT NULL OR expires <= $2) AND hash NOT IN (SELECT hash FROM tokens \
-         WHERE tenant = $1 AND (revoked IS NOT NULL OR expires <= $2) ORDER BY created DESC, hash LIMIT $3)",
+         WHERE tenant = $1 AND (revoked IS NOT NULL OR expires <= $2) ORDER BY COALESCE(revoked, expires) DESC, hash LIMIT $3)",
     );
     let many = many.bind(change.now()).bind(TOKENS_KEPT_MAX);
     change.execute(many).await.map(drop)

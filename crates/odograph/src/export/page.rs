@@ -4,7 +4,7 @@ use super::source::Source;
 use super::{Origin, RecordQuery, besides, sensed, shows};
 use anyhow::Result;
 use odograph_api::{Page, Place};
-use odograph_lake::{Thin, stored};
+use odograph_lake::{Thin, Wanted, stored};
 use odograph_model::Time;
 
 /// The records behind `after`, at most `limit` of them, in the order of their times.
@@ -16,7 +16,8 @@ pub(crate) fn page(origin: &Origin, query: &RecordQuery, after: Option<Place>, l
     let besides = besides::gather(origin, &query)?;
     let (roster, quarantined) = (origin.roster.clone(), query.quarantined);
     let shown = move |tenant: &str, device: &str| shows(&roster, tenant, device, quarantined);
-    let scan = origin.lake.scan(query.tenant.as_deref(), query.wanted()?, besides, shown)?;
+    let wanted = Wanted { part_rows: PART_ROWS, ..query.wanted()? };
+    let scan = origin.lake.scan(query.tenant.as_deref(), wanted, besides, shown)?;
     let mut source = Source::new(scan, &query);
     let (mut page, mut count, mut last) = (Vec::new(), 0, None);
     while let Some(rows) = source.next_rows()? {
@@ -39,3 +40,6 @@ pub(crate) fn page(origin: &Origin, query: &RecordQuery, after: Option<Place>, l
     }
     Ok(Page { records: String::from_utf8(page)?, last: None })
 }
+
+/// So many are read and sorted at a time: a page has no more, and what comes behind it is of no use.
+const PART_ROWS: usize = 10_000;

@@ -2,6 +2,7 @@
 //! read by others; there it goes into a file of the data folder, for as long as it is the user's.
 
 use odograph_catalog::{Catalog, Error, Secret};
+use odograph_env::{Disk as _, LocalDisk};
 use std::fs::OpenOptions;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -35,12 +36,21 @@ fn keep(password: &str, file: &Path) -> io::Result<()> {
         _ => {}
     }
     let mut made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    made.write_all(format!("{password}\n").as_bytes())
+    made.write_all(format!("{password}\n").as_bytes())?;
+    // The catalog has the user already, and keeps it over a power cut.
+    LocalDisk.open(file)?.sync()?;
+    file.parent().map_or(Ok(()), |folder| LocalDisk.sync_folder(folder))
+}
+
+/// Whether this is a password as the first start makes it, and no file of somebody else.
+fn is_made(text: &str) -> bool {
+    let one = text.trim_end();
+    !one.contains(char::is_whitespace) && one.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
 }
 
 /// Removes the file once the user has another password, whoever set it.
 pub(super) async fn tidy(catalog: Catalog, file: PathBuf) {
-    while let Ok(password) = std::fs::read_to_string(&file) {
+    while let Some(password) = std::fs::read_to_string(&file).ok().filter(|text| is_made(text)) {
         match is_needed(&catalog, password.trim_end(), &file).await {
             Ok(false) => return,
             // It is looked at again: the catalog may be on another machine.
@@ -90,7 +100,10 @@ mod tests {
         assert!(file.exists());
         catalog.reset_password(&Access::owner("default"), ADMIN, None).await.expect("another one");
         // It ends by itself.
-        tidy(catalog, file.clone()).await;
+        tidy(catalog.clone(), file.clone()).await;
         assert!(!file.exists());
+        std::fs::write(&file, "ODOGRAPH_ADMIN_PASSWORD=else\n").expect("a file");
+        tidy(catalog, file.clone()).await;
+        assert!(file.exists(), "it is of somebody else");
     }
 }

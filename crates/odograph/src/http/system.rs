@@ -8,7 +8,7 @@ use super::App;
 use anyhow::Result;
 use disk::{Space, Watched};
 use lately::Ring;
-use odograph_api::{Code, Installation, JournalDay, JournalSize, Lately, Problem, System, TableSize};
+use odograph_api::{Code, DiskSize, Installation, JournalDay, JournalSize, Lately, Problem, System, TableSize};
 use odograph_env::{Clock as _, Disk as _, LocalDisk, SystemClock, UnixMillis};
 use odograph_model::Time;
 use std::cmp::Reverse;
@@ -147,11 +147,14 @@ impl App {
         let lake = self.history.lake();
         let tenants = lake.as_ref().map(odograph_lake::Lake::tenants).unwrap_or_default();
         let tables = self.tables(tenants.iter().map(compact_str::CompactString::as_str));
+        let journal = self.journal_size();
+        let disk = Space::of(self.home.folder().path())
+            .map(|space| lock(&self.looks.watched).told(self.looks.clock.monotonic(), space))
+            .map(|disk| or_by_journal(disk, journal.bytes_per_day));
         let installation = Installation {
             looked: self.looks.clock.now(),
-            disk: Space::of(self.home.folder().path())
-                .map(|space| lock(&self.looks.watched).told(self.looks.clock.monotonic(), space)),
-            journal: self.journal_size(),
+            disk,
+            journal,
             catalog_bytes: catalog_bytes(self.home.catalog_url()),
             lake_bytes: tables.iter().map(|table| table.bytes).sum(),
             lake_is_on_disk: lake.is_none_or(|lake| lake.requests().is_none()),
@@ -262,6 +265,14 @@ impl Piece {
     }
 }
 
+/// How long the disk goes well by what the journal takes in, as long as it was not watched for long enough.
+fn or_by_journal(disk: DiskSize, taken_in: Option<u64>) -> DiskSize {
+    match disk.lost_bytes_per_day {
+        None => DiskSize { days_left: taken_in.and_then(|bytes| disk.free_bytes.checked_div(bytes)), ..disk },
+        Some(_) => disk,
+    }
+}
+
 /// How much comes in a day, lately; nothing where too little is known.
 fn bytes_per_day(pieces: &[Piece], now: UnixMillis) -> Option<u64> {
     let first = pieces.first()?.from;
@@ -339,6 +350,21 @@ mod tests {
         assert_eq!(told.len(), usize::try_from(DAYS).unwrap());
         assert_eq!(told.first(), Some(&("2026-11-08".to_owned(), 0)));
         assert_eq!(told.last(), Some(&("2026-11-21".to_owned(), 9)));
+    }
+
+    #[test]
+    fn before_the_disk_was_watched_for_a_day_the_journal_says_how_long_it_goes_well() {
+        let disk = |lost_bytes_per_day, days_left| DiskSize {
+            free_bytes: 1000,
+            total_bytes: 2000,
+            watched_s: 7,
+            lost_bytes_per_day,
+            days_left,
+        };
+        assert_eq!(or_by_journal(disk(None, None), Some(100)), disk(None, Some(10)));
+        assert_eq!(or_by_journal(disk(None, None), Some(0)), disk(None, None));
+        assert_eq!(or_by_journal(disk(None, None), None), disk(None, None));
+        assert_eq!(or_by_journal(disk(Some(-5), None), Some(100)), disk(Some(-5), None));
     }
 
     #[test]
