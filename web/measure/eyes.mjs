@@ -1,6 +1,7 @@
 // What whoever looks waits for, and what it costs: a large fleet on the map, and a device with a year of data. In headless Chromium.
 //
 //   node measure/eyes.mjs fleet SERVER [DEVICES]        100000, by UDP from `odograph simulate`
+//   node measure/eyes.mjs budgets SERVER [DEVICES]      5000 of them: the first view, panning beside the bare map, memory over many updates
 //   node measure/eyes.mjs year SERVER MONTH [RECORDS]   3153600 of one truck, one each 10 s, by the tool of docs/internals/measuring.md
 //
 // A server of its own, in a folder of its own, on loopback. TEST_CHROMIUM names another browser. Drawing is by software, as in the tests.
@@ -15,6 +16,8 @@ const PASSWORD = 'a password of measuring'
 const START_MS = 120_000
 const PATIENCE_MS = 900_000
 const ROUNDS = 5
+const PAN_MS = 4000
+const MINUTES = 3
 
 const [what, ...given] = process.argv.slice(2)
 const folder = mkdtempSync(join(tmpdir(), 'odograph-eyes-'))
@@ -76,7 +79,7 @@ async function open(site) {
   const args = ['--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-background-networking']
   const browser = await chromium.launch({ executablePath: process.env.TEST_CHROMIUM ?? '/usr/bin/chromium', args })
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Berlin' })
-  const answer = await context.request.post(`${site}/api/v1/sessions`, { data: { login: 'admin', password: PASSWORD } })
+  const answer = await signIn(context, site)
   if (answer.status() !== 201) throw new Error(`signing in was answered ${answer.status()}`)
   const page = await context.newPage()
   await page.addInitScript(() => {
@@ -113,23 +116,104 @@ async function shown(page, go, see) {
 
 const times = (all) => `${all.map((ms) => Math.round(ms)).join(' ')} ms`
 
-async function fleet(program, devices = '100000') {
-  const server = await serve(program, 'auto=127.0.0.1:0')
+/** A simulated fleet by UDP. */
+function drive(program, server, devices, interval) {
   const target = server.udp ?? server.tcp
-  const sending = run(program, ['simulate', '--devices', devices, '--udp', '--target', target, '--json', '--interval', '10', '--standing-interval', '60'])
+  const sending = run(program, ['simulate', '--devices', devices, '--udp', '--target', target, '--json', '--interval', interval, '--standing-interval', '60'])
   sending.stderr.resume()
-  const site = `http://${server.http}`
-  const { browser, context, page, devtools, seen } = await open(site)
+}
+
+async function inState(context, site, devices, pid) {
   const begun = performance.now()
   for (;;) {
     const counts = await (await context.request.get(`${site}/api/v1/live/counts`)).json()
     const there = Object.values(counts).reduce((sum, one) => sum + (Number(one) || 0), 0)
     // Some stand where there is no network, and say nothing for hours.
-    if (there >= Number(devices) * 0.999) break
+    if (there >= Number(devices) * 0.995) break
     if (performance.now() - begun > PATIENCE_MS) throw new Error(`only ${there} devices are in state`)
     await pause(1000)
   }
-  console.log(`${devices} devices in state after ${((performance.now() - begun) / 1000).toFixed(0)} s; the server has ${mib(own(server.pid))}`)
+  console.log(`${devices} devices in state after ${((performance.now() - begun) / 1000).toFixed(0)} s; the server has ${mib(own(pid))}`)
+}
+
+const signIn = (context, site) => context.request.post(`${site}/api/v1/sessions`, { data: { login: 'admin', password: PASSWORD } })
+
+/** Frames a second while the map is dragged to and fro. */
+async function panned(page) {
+  const box = await page.locator('.maplibregl-canvas').boundingBox()
+  const [x, y] = [box.x + box.width / 2, box.y + box.height / 2]
+  await page.evaluate(() => {
+    globalThis.frames = 0
+    const count = () => {
+      globalThis.frames += 1
+      requestAnimationFrame(count)
+    }
+    requestAnimationFrame(count)
+  })
+  await page.mouse.move(x, y)
+  await page.mouse.down()
+  const [begun, before] = [performance.now(), await page.evaluate(() => globalThis.frames)]
+  for (let step = 0; performance.now() - begun < PAN_MS; step += 1) await page.mouse.move(x + 200 * Math.sin(step / 10), y + 100 * Math.cos(step / 10))
+  const frames = (await page.evaluate(() => globalThis.frames)) - before
+  await page.mouse.up()
+  return frames / ((performance.now() - begun) / 1000)
+}
+
+async function budgets(program, devices = '5000') {
+  const server = await serve(program, 'auto=127.0.0.1:0')
+  drive(program, server, devices, '2')
+  const site = `http://${server.http}`
+  const { browser, context, page, devtools, seen } = await open(site)
+  await inState(context, site, devices, server.pid)
+  const cold = []
+  const warm = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const fresh = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+    await signIn(fresh, site)
+    const first = await fresh.newPage()
+    const see = async () => {
+      await first.getByRole('listbox', { name: 'Devices' }).getByRole('option').first().waitFor()
+      await first.locator('.maplibregl-canvas').waitFor()
+    }
+    cold.push(await shown(first, () => first.goto(site), see))
+    warm.push(await shown(first, () => first.goto(site), see))
+    await fresh.close()
+  }
+  console.log(`the first view, list and map: cold ${times(cold)}; warm ${times(warm)}`)
+  const rates = { 'with the fleet': [], bare: [] }
+  for (let round = 0; round < ROUNDS; round += 1) {
+    for (const [name, all] of Object.entries(rates)) {
+      const fresh = await browser.newContext({ viewport: { width: 1440, height: 900 } })
+      await signIn(fresh, site)
+      const map = await fresh.newPage()
+      // Without a word of where anybody is, the library draws the ground alone.
+      if (name === 'bare') await map.routeWebSocket(/live/, () => undefined)
+      await map.goto(`${site}/?at=10,50,4`)
+      await map.locator('.maplibregl-canvas').waitFor()
+      await pause(4000)
+      all.push(await panned(map))
+      await fresh.close()
+    }
+  }
+  for (const [name, all] of Object.entries(rates)) console.log(`dragging the map, ${name}: ${all.map((rate) => rate.toFixed(0)).join(' ')} frames/s`)
+  await page.goto(site)
+  const heaps = []
+  for (let minute = 0; minute <= MINUTES; minute += 1) {
+    await pause(minute ? 60_000 : 20_000)
+    await devtools.send('HeapProfiler.collectGarbage')
+    const { usedSize } = await devtools.send('Runtime.getHeapUsage')
+    heaps.push(`${(usedSize / 2 ** 20).toFixed(1)}`)
+  }
+  console.log(`scripts' memory from minute to minute, ${seen.updates} updates: ${heaps.join(' ')} MiB; tab ${mib(tab())}`)
+  await browser.close()
+}
+
+async function fleet(program, devices = '100000') {
+  const server = await serve(program, 'auto=127.0.0.1:0')
+  drive(program, server, devices, '10')
+  const site = `http://${server.http}`
+  const { browser, context, page, devtools, seen } = await open(site)
+  await inState(context, site, devices, server.pid)
   const row = page.getByRole('listbox', { name: 'Devices' }).getByRole('option').first()
   const loads = []
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -229,12 +313,12 @@ async function year(program, month, records = '3153600') {
   await browser.close()
 }
 
-const ways = { fleet, year }
+const ways = { budgets, fleet, year }
 // What was started here ends with us, whatever ends us.
 process.on('SIGTERM', () => process.exit(143))
 process.on('exit', () => children.filter(({ exitCode }) => exitCode === null).forEach((child) => child.kill('SIGKILL')))
 try {
-  if (!ways[what] || !given.length) throw new Error('say `fleet SERVER` or `year SERVER MONTH`: the first lines of this file tell more')
+  if (!ways[what] || !given.length) throw new Error('say `fleet SERVER`, `budgets SERVER` or `year SERVER MONTH`: the first lines of this file tell more')
   await ways[what](...given)
 } catch (error) {
   console.error(`error: ${error.message}`)

@@ -274,6 +274,11 @@ impl Roster {
         taken.iter().map(Entry::known).collect()
     }
 
+    /// The devices, by tenant and id, that registered and were not taken yet.
+    pub fn unlisted(&self) -> Vec<(CompactString, CompactString)> {
+        self.read().unlisted.iter().map(|entry| entry.known().place()).collect()
+    }
+
     /// What was taken, and is to be taken again.
     pub fn put_back_unlisted(&self, unlisted: &[Known]) {
         let mut inner = self.change();

@@ -362,9 +362,38 @@ impl History {
         self.state.lock().expect("nobody panics holding it").course.is_worth_waiting(begun, now)
     }
 
-    /// Runs a query that sees everything in the journal before `until`.
-    pub(crate) fn query(&self, tenant: &str, sql: &str, limits: Limits, until: Lsn) -> Result<Answer> {
-        Ok(self.reach(until, limits.time)?.0.query(tenant, sql, limits)?)
+    /// Runs a query that sees everything in the journal before `until`. Given up where it is no longer wanted when its turn comes.
+    pub(crate) fn query(
+        &self,
+        tenant: &str,
+        sql: &str,
+        limits: Limits,
+        until: Lsn,
+        is_wanted: impl Fn() -> bool,
+    ) -> Result<Answer> {
+        let (lake, _) = self.reach_while(until, limits.time, &is_wanted)?;
+        anyhow::ensure!(is_wanted(), "nobody waits for the answer any more");
+        Ok(lake.query(tenant, sql, limits)?)
+    }
+
+    /// Waits as [`reach`](Self::reach) does, but no longer than it `is_wanted`.
+    fn reach_while(&self, until: Lsn, time: Duration, is_wanted: impl Fn() -> bool) -> Result<(Lake, u64)> {
+        let mut left = time;
+        loop {
+            let part = left.min(WANTED_LOOK);
+            left = left.saturating_sub(part);
+            match self.reach(until, part) {
+                Err(_) if !left.is_zero() && is_wanted() && !self.is_held_up() => {}
+                reached => return reached,
+            }
+        }
+    }
+
+    /// Whether whoever waits would be told at once that it does not go on.
+    fn is_held_up(&self) -> bool {
+        let now = self.clock.monotonic();
+        let state = self.state.lock().expect("nobody panics holding it");
+        state.course.problem().is_some() || state.course.stuck(true, now).is_some()
     }
 
     /// Waits, at most for `time`, until the lake has everything in the journal before `until`, and gives it, with the
@@ -738,6 +767,8 @@ const ENDING: Duration = Duration::from_secs(5);
 const JOBS_MAX: usize = 1;
 /// How often whoever waits for history looks whether that is still wanted.
 const REACHED_LOOK: Duration = Duration::from_secs(1);
+/// The same, where a seat is kept meanwhile that others wait for.
+const WANTED_LOOK: Duration = Duration::from_millis(250);
 /// Long enough not to fill the log; twice as long each time, up to the greatest.
 const AGAIN: Duration = Duration::from_secs(2);
 const AGAIN_MAX: Duration = Duration::from_secs(16);

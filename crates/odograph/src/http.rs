@@ -37,7 +37,7 @@ use axum::routing::{get, post};
 use forwarded::Proxies;
 use metrics_exporter_prometheus::PrometheusHandle;
 use odograph_api::{Api, GroupNumbers};
-use odograph_catalog::{AuditKept, Catalog, Error};
+use odograph_catalog::{Catalog, Error};
 use odograph_env::SystemClock;
 use odograph_geocoder::Geocoder;
 use odograph_ingest::{Gateway, Given, Roster, Tls};
@@ -338,7 +338,7 @@ const BLOCKING_SPARE: usize = 8;
 async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> Result<()> {
     system::watch(app);
     match open(config, folder).await {
-        Ok(catalog) => have(api, app, catalog, config.catalog.audit()),
+        Ok(catalog) => have(api, app, catalog, config),
         Err(error @ (Error::Database { .. } | Error::Full { .. })) if config.catalog.url.is_some() => {
             let (api, app, config, folder) = (api.clone(), app.clone(), config.clone(), folder.clone());
             tracing::error!("{:#}: tried again", anyhow::Error::from(error));
@@ -346,7 +346,7 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
                 loop {
                     tokio::time::sleep(AGAIN).await;
                     match open(&config, &folder).await {
-                        Ok(catalog) => return have(&api, &app, catalog, config.catalog.audit()),
+                        Ok(catalog) => return have(&api, &app, catalog, &config),
                         Err(error) => tracing::warn!("{:#}: tried again", anyhow::Error::from(error)),
                     }
                 }
@@ -357,14 +357,15 @@ async fn begin(api: &Api, app: &Arc<App>, config: &Config, folder: &Folder) -> R
     Ok(())
 }
 
-fn have(api: &Api, app: &Arc<App>, catalog: Catalog, audit: AuditKept) {
+fn have(api: &Api, app: &Arc<App>, catalog: Catalog, config: &Config) {
     let (roster, live, groups) = (app.roster.clone(), app.live.clone(), app.groups.clone());
-    tokio::spawn(Follower { roster, live, groups }.follow(catalog.clone()));
+    let named = Arc::new(config.named_tenants().map(str::to_owned).collect());
+    tokio::spawn(Follower { roster, live, groups, named }.follow(catalog.clone()));
     let (roster, history, reader, alarms) =
         (app.roster.clone(), app.history.clone(), app.reader.clone(), app.alarms.clone());
     tokio::spawn(Accountant::new(roster, history, reader, alarms).keep(catalog.clone()));
     let holder = format!("node-{}", app.history.node());
-    tokio::spawn(auditor::keep(catalog.clone(), audit));
+    tokio::spawn(auditor::keep(catalog.clone(), config.catalog.audit()));
     tokio::spawn(Commander::command(app.gateway.clone(), catalog.clone(), holder));
     tokio::spawn(app.porter.clone().follow(catalog.clone()));
     // A second one would be the same.

@@ -99,7 +99,7 @@ export const en = {
   'fleet.order': 'Order of the list',
   'fleet.order.name': 'By name',
   'fleet.order.off': 'Furthest from set-point',
-  'fleet.order.many': 'More than {n} devices are listed by name. Show those on the map only to order them by their set-points.',
+  'fleet.order.many': 'More than {n} devices: tick “On the map only” to sort.',
   'fleet.sort': 'Sort again',
   'fleet.new': '{n} new',
   'fleet.gone': 'no longer matches',

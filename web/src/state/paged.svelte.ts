@@ -1,7 +1,7 @@
 // The list of a fleet that is too large to be held: devices come page by page as one scrolls, found by the server; what they do now is
 // streamed of those in sight alone.
 import { api, Problem, type Schemas } from '../api/client'
-import { LiveStream, type Batch, type Counts } from '../api/live'
+import { LiveStream, type Batch, type Counts, type Watched } from '../api/live'
 import type { Device } from './fleet.svelte'
 
 export interface Wanted {
@@ -25,7 +25,7 @@ const AT_A_TIME = 6
 const TYPED_MS = 250
 const SCROLLED_MS = 150
 const COUNTS_MS = 5000
-/** Rows that are listed anew at a time: as many as the server tells at once. */
+/** Rows that are asked for at a time where they are listed anew: more than these the server does not tell at once. */
 const ANEW_MAX = 1000
 /** Looking for a state takes the server some time: it is done again after so long, or after so many times as long as it took. */
 const ANEW_MS = 15_000
@@ -121,7 +121,7 @@ export class PagedFleet {
       if (live) await this.#count()
       const listed = this.#ofStates()
       // Of the same, as many as there were: whoever comes back, or is far down, stays there.
-      const first = await this.#page(undefined, asked.signal, of === this.#of ? Math.min(this.rows.length, ANEW_MAX) : 0)
+      const first = await this.#page(undefined, asked.signal, of === this.#of ? this.rows.length : 0)
       this.#streamed = ''
       ;[this.rows, this.#next] = [first.devices, first.next]
       this.count = first.count
@@ -134,7 +134,7 @@ export class PagedFleet {
   /** How many are in the states that are wanted, as far as somebody counts them. */
   #ofStates(): number | undefined {
     const { counts } = this
-    return counts && this.#wanted.live.split(',').reduce((sum, state) => sum + (counts[state as keyof Counts] ?? 0), 0)
+    return counts && counted(counts, this.#wanted.live)
   }
 
   /** Lists anew where others are in the states that are wanted than were. */
@@ -185,11 +185,12 @@ export class PagedFleet {
 
   async #page(cursor: string | undefined, signal: AbortSignal, least = 0): Promise<{ devices: Device[]; next: string | undefined; count: number | undefined }> {
     const { text, live, group } = this.#wanted
-    const query = { text: text || undefined, live: live || undefined, order: 'name' as const, limit: Math.max(PAGE, least) }
+    const query = { text: text || undefined, live: live || undefined, order: 'name' as const, limit: Math.min(Math.max(PAGE, least), ANEW_MAX) }
     const devices: Device[] = []
     let [next, count]: [string | undefined, number | undefined] = [cursor, undefined]
-    for (let tries = 0; tries < EMPTY_PAGES_MAX && devices.length === 0; tries += 1) {
-      const isCounted = !live && cursor === undefined
+    // The server may give fewer than it is asked for, or none, and have more.
+    for (let tries = 0; tries < EMPTY_PAGES_MAX && devices.length < Math.max(1, least); tries += 1) {
+      const isCounted = !live && next === undefined
       // An empty text is a group, too: that of those in none, which an address of ours would leave out.
       const page = await (group === '-'
         ? api.get('/api/v1/devices?group=' as '/api/v1/devices', { query: { ...query, cursor: next, count: isCounted || undefined }, signal })
@@ -235,7 +236,7 @@ export class PagedFleet {
     else if (wanted) this.watch(wanted.split(','))
   }
 
-  #listen(of: { devices: string } | { box: readonly [number, number, number, number]; groups?: string }, heard?: (batch: Batch) => void): void {
+  #listen(of: Watched, heard?: (batch: Batch) => void): void {
     this.#stream?.close()
     this.#stream = new LiveStream({ ...of, parameters: this.parameters() }, {
       batch: (batch) => {
@@ -248,11 +249,10 @@ export class PagedFleet {
 
   /** Lists what is on the map, as it drives in and out of it. */
   async #onMap(asked: AbortController): Promise<void> {
-    const { box, group } = this.#wanted
+    const { box, group, live } = this.#wanted
     if (!box) return
     const groups = group === '-' ? undefined : group
-    const { moving, stopped, no_signal, alarm } = await api.get('/api/v1/live/counts', { query: { box: box.join(','), groups }, signal: asked.signal })
-    const all = moving + stopped + no_signal + alarm
+    const all = counted(await api.get('/api/v1/live/counts', { query: { box: box.join(','), groups }, signal: asked.signal }), live)
     this.#next = undefined
     this.#streamed = ''
     if (all > ON_MAP_MAX) {
@@ -261,7 +261,11 @@ export class PagedFleet {
       return
     }
     const here = new Map<string, string>()
-    this.#listen(groups === undefined ? { box } : { box, groups }, (batch) => {
+    // By their states the server finds them as on a map, where it tells of each until there are too many; at no zoom these are a few clusters.
+    const of = live ? { box, zoom: 0, live } : { box }
+    this.#listen(groups === undefined ? of : { ...of, groups }, (batch) => {
+      if (asked.signal.aborted) return
+      if (batch.crowds) this.tooMany = batch.crowds.clusters.length > 0 ? counted(batch.crowds.counts, live) : undefined
       if (batch.full) here.clear()
       for (const id of batch.left ?? []) here.delete(id)
       for (const { device, state } of batch.devices) here.set(device, state)
@@ -276,6 +280,10 @@ export class PagedFleet {
       for (const device of found) if (device) this.#known.set(device.id, device)
     }
     if (asked.signal.aborted) return
+    if (this.tooMany !== undefined) {
+      ;[this.rows, this.count] = [[], undefined]
+      return
+    }
     const { text, live, group } = this.#wanted
     const wanted = text.trim().toLowerCase()
     const states = live ? live.split(',') : undefined
@@ -298,6 +306,10 @@ export class PagedFleet {
     return this.#next !== undefined
   }
 }
+
+/** How many are in these states, separated by commas, or in any. */
+const counted = (counts: Counts, live: string): number =>
+  (['moving', 'stopped', 'no_signal', 'alarm'] as const).reduce((sum, state) => sum + (live === '' || live.split(',').includes(state) ? counts[state] : 0), 0)
 
 const naming = new Intl.Collator(undefined, { numeric: true })
 

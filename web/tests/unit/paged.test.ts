@@ -7,6 +7,8 @@ import { PagedFleet } from '../../src/state/paged.svelte'
 let alarming: string[] = []
 let asked = 0
 let takes = 0
+/** How many the server gives at a time. */
+let gives = 1000
 let now = 0
 let paged: PagedFleet
 
@@ -19,16 +21,18 @@ async function pass(ms: number): Promise<void> {
 }
 
 beforeEach(async () => {
-  ;[alarming, asked, takes, now] = [['a'], 0, 0, 0]
+  ;[alarming, asked, takes, gives, now] = [['a'], 0, 0, 1000, 0]
   mock.timers.enable({ apis: ['setTimeout', 'setInterval'] })
   mock.method(performance, 'now', () => now)
   mock.method(globalThis, 'fetch', async (address: string) => {
-    const { pathname } = new URL(address, 'http://here')
+    const { pathname, searchParams } = new URL(address, 'http://here')
     if (pathname.endsWith('/live/view')) return Response.json({ zoom: 1, clusters: [], devices: [], counts: {} })
     if (pathname.endsWith('/live/counts')) return Response.json({ moving: 5, stopped: 0, no_signal: 0, alarm: alarming.length })
     asked += 1
     now += takes
-    return Response.json({ devices: alarming.map((id) => ({ id, name: id, plate: '', ids: [id], tags: [] })) })
+    const [from, to] = [Number(searchParams.get('cursor') ?? 0), Number(searchParams.get('cursor') ?? 0) + gives]
+    const devices = alarming.slice(from, to).map((id) => ({ id, name: id, plate: '', ids: [id], tags: [] }))
+    return Response.json({ devices, next: to < alarming.length ? String(to) : undefined })
   })
   paged = new PagedFleet(() => undefined, () => undefined, () => '')
   paged.want({ text: '', live: 'alarm', group: undefined, box: undefined })
@@ -78,4 +82,13 @@ test('what takes the server long is not asked for again and again', async () => 
   assert.equal(listed(), 'ab')
   await pass(15_000)
   assert.equal(listed(), 'a')
+})
+
+test('where the server gives fewer at a time than there were, as many are listed anew', async () => {
+  alarming = ['a', 'b', 'c']
+  await pass(15_000)
+  assert.equal(listed(), 'abc')
+  ;[alarming, gives] = [['a', 'b', 'd', 'e'], 2]
+  await pass(15_000)
+  assert.equal(listed(), 'abde')
 })

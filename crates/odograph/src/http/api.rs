@@ -151,11 +151,16 @@ impl Server for App {
     fn sql(&self, query: &Sql, out: &mut dyn Output) -> Result<(), Problem> {
         // Taken now: whatever was acknowledged before is in the answer.
         let durable = self.journal.durable();
-        let answer = self.history.query(&query.tenant, &query.text, Limits::default(), durable);
+        // Whoever goes away meanwhile leaves the seat to others of the tenant.
+        let is_wanted = || !out.is_gone();
+        let answer = self.history.query(&query.tenant, &query.text, Limits::default(), durable, is_wanted);
         let mut answer = answer.map_err(|error| match error.is::<odograph_lake::Error>() {
             true => unanswered(&error),
             false => behind(&error),
         })?;
+        if out.is_gone() {
+            return Err(unread());
+        }
         let format = match query.format {
             SqlFormat::Jsonl => sql::SqlFormat::JsonText,
             SqlFormat::Csv => sql::SqlFormat::Csv,
@@ -171,7 +176,7 @@ impl Server for App {
         watch.abort();
         match written {
             // Nobody reads why.
-            Err(_) if out.is_gone() => Err(Problem::from(io::Error::from(io::ErrorKind::BrokenPipe))),
+            Err(_) if out.is_gone() => Err(unread()),
             written => written.map(drop).map_err(|error| unanswered(&error)),
         }
     }
@@ -214,6 +219,11 @@ fn behind(error: &anyhow::Error) -> Problem {
     tracing::debug!("more is asked for than history has: {error:#}");
     let what = "history is behind what devices sent, as the server's log says: try again in a while";
     Problem::new(Code::Unavailable, what).retry_after(LATER)
+}
+
+/// Nobody reads the answer any more.
+fn unread() -> Problem {
+    Problem::from(io::Error::from(io::ErrorKind::BrokenPipe))
 }
 
 /// Why a query has no answer: what is wrong with it, whoever asks can put right.

@@ -7,12 +7,14 @@
 use anyhow::Result;
 use compact_str::CompactString;
 use odograph_api::GroupNumbers;
-use odograph_catalog::{Catalog, Changes, DeviceBinding, DeviceState, DeviceUpdate, Registered, Registration};
+use odograph_catalog::{
+    Access, Catalog, Changes, DEFAULT_TENANT, DeviceBinding, DeviceState, DeviceUpdate, Error, Registered, Registration,
+};
 use odograph_env::{Clock as _, SystemClock};
 use odograph_ingest::{Known, Roster, State};
 use odograph_live::Live;
 use odograph_protocols::Settings;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Interval;
@@ -23,6 +25,8 @@ pub(crate) struct Follower {
     pub(crate) roster: Arc<Roster>,
     pub(crate) live: Live,
     pub(crate) groups: GroupNumbers,
+    /// The tenants that the configuration names.
+    pub(crate) named: Arc<HashSet<String>>,
 }
 
 /// Where it is told what has changed about devices.
@@ -57,7 +61,7 @@ impl Follower {
         tell_refused(catalog.configure(&announced).await?);
         // Before anything is read: what changes meanwhile is told afterwards.
         let mut changes = catalog.changes().await?;
-        register(catalog, self.missing(catalog).await?).await?;
+        self.register(catalog, self.missing(catalog).await?).await?;
         self.go_on(catalog, &mut changes, TURN).await
     }
 
@@ -110,7 +114,7 @@ impl Follower {
             // There may be more, after what people say meanwhile.
             turn.reset_immediately();
         }
-        if let Err(error) = register(catalog, came.clone()).await {
+        if let Err(error) = self.register(catalog, came.clone()).await {
             self.roster.put_back_unlisted(&came);
             return Err(error);
         }
@@ -127,7 +131,70 @@ impl Follower {
             })
             .await?;
         let all = self.roster.list().into_iter();
-        Ok(all.filter(|one| !there.contains(&(one.tenant.to_string(), one.device.to_string()))).collect())
+        let missing = all.filter(|one| !there.contains(&(one.tenant.to_string(), one.device.to_string()))).collect();
+        self.without_deleted(catalog, missing).await
+    }
+
+    /// Withdraws those of them that were deleted, and gives the others: a deletion while nobody followed, or whose withdrawal was not
+    /// saved, is told by nobody. Whoever came anew since and is not listed yet stays; any other comes anew at its next call.
+    async fn without_deleted(&self, catalog: &Catalog, missing: Vec<Known>) -> Result<Vec<Known>> {
+        let mut deleted = HashSet::new();
+        let note = |tenant: String, id: String| {
+            if self.roster.get(Some(&tenant), &id).is_some_and(|known| known.device == id) {
+                deleted.insert((tenant, id));
+            }
+        };
+        catalog.removed(note).await?;
+        for (tenant, id) in self.roster.unlisted() {
+            deleted.remove(&(tenant.to_string(), id.to_string()));
+        }
+        let is_deleted = |one: &Known| {
+            one.state != State::Configured && deleted.contains(&(one.tenant.to_string(), one.device.to_string()))
+        };
+        let (gone, new): (Vec<Known>, Vec<Known>) = missing.into_iter().partition(is_deleted);
+        for one in gone {
+            self.hear(&DeviceUpdate::Removed { tenant: one.tenant.into(), ids: vec![one.device.into()] });
+        }
+        Ok(new)
+    }
+
+    /// Lists devices in the catalog, unless their tenant is no more.
+    async fn register(&self, catalog: &Catalog, mut devices: Vec<Known>) -> Result<()> {
+        let gone = self.gone_tenants(catalog, &devices).await?;
+        devices.retain(|one| !gone.contains(&one.tenant));
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let devices: Vec<_> = devices.into_iter().map(registered).collect();
+        tell_refused(catalog.register(&devices).await?);
+        Ok(())
+    }
+
+    /// The tenants of these devices that are not there and that the configuration does not name: somebody deleted them, and a device
+    /// does not make them again. It stays in the roster, and nothing is lost: what it sends is in the journal and in the tenant's
+    /// history, which whoever makes the tenant again may adopt. The next start lists it then.
+    async fn gone_tenants(&self, catalog: &Catalog, devices: &[Known]) -> Result<HashSet<CompactString>> {
+        let mut counts: BTreeMap<&CompactString, usize> = BTreeMap::new();
+        for one in devices.iter().filter(|one| !self.named.contains(one.tenant.as_str())) {
+            *counts.entry(&one.tenant).or_default() += 1;
+        }
+        let owner = Access::owner(DEFAULT_TENANT);
+        let mut gone = HashSet::new();
+        for (tenant, devices) in counts {
+            match catalog.enter(&owner, tenant).await {
+                Err(Error::NotFound { .. }) => {
+                    tracing::warn!(
+                        %tenant,
+                        devices,
+                        "devices are known here of a tenant that is no more: they are not listed. To have them, make the tenant again, and \
+                         start the server anew"
+                    );
+                    gone.insert(tenant.clone());
+                }
+                entered => drop(entered?),
+            }
+        }
+        Ok(gone)
     }
 
     fn hear(&self, update: &DeviceUpdate) {
@@ -184,15 +251,6 @@ pub(crate) const fn state_of(state: State) -> DeviceState {
     }
 }
 
-async fn register(catalog: &Catalog, devices: Vec<Known>) -> Result<()> {
-    if devices.is_empty() {
-        return Ok(());
-    }
-    let devices: Vec<_> = devices.into_iter().map(registered).collect();
-    tell_refused(catalog.register(&devices).await?);
-    Ok(())
-}
-
 fn registered(one: Known) -> Registered {
     let aliases = one.ids.iter().filter(|id| **id != one.device).map(ToString::to_string).collect();
     Registered {
@@ -223,7 +281,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 #[cfg(test)]
 mod tests {
     use super::*;
-    use odograph_catalog::{Access, DeviceFields};
+    use odograph_catalog::DeviceFields;
     use odograph_env::{LocalDisk, SystemRng};
     use odograph_live::{Filter, Update};
     use odograph_model::{Record, RecordId, Time};
@@ -260,7 +318,8 @@ mod tests {
     async fn follower(folder: &std::path::Path) -> (Follower, Catalog) {
         let (roster, _) = Roster::open(Arc::new(LocalDisk), folder, TELLINGS).expect("a roster");
         let live = Live::new(1, odograph_live::Options::default());
-        let follower = Follower { roster: Arc::new(roster), live, groups: GroupNumbers::default() };
+        let (groups, named) = (GroupNumbers::default(), Arc::default());
+        let follower = Follower { roster: Arc::new(roster), live, groups, named };
         let url = format!("sqlite:{}", folder.join("catalog.sqlite").display());
         let catalog = Catalog::open(&url, Arc::new(SystemClock::new()), Arc::new(SystemRng)).await.expect("a catalog");
         (follower, catalog)
@@ -311,6 +370,42 @@ mod tests {
         }
         follower.forget_deleted(&catalog, &mut fillings).await.expect("a catalog");
         assert_eq!(known("default"), all, "it is looked at once each time");
+    }
+
+    #[tokio::test]
+    async fn what_was_deleted_while_nobody_followed_does_not_come_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (follower, catalog) = follower(folder.path()).await;
+        catalog.ensure_tenant("default").await.expect("a tenant");
+        let access = Access::owner("default");
+        let within = catalog.within(&access);
+        for id in ["deleted", "again"] {
+            within.create_device(vec![id.to_owned()], DeviceFields::default()).await.expect("a device");
+            within.delete_device(id).await.expect("it is there");
+        }
+        let known = |tenant: &str, id: &str| {
+            let (device, tenant) = (id.into(), tenant.into());
+            Known { device, tenant, state: State::New, protocol: "wialon".into(), ids: Vec::new() }
+        };
+        for (tenant, id) in [("default", "deleted"), ("default", "again"), ("default", "new"), ("gone", "1")] {
+            follower.roster.assign(&known(tenant, id), Settings::default());
+        }
+        follower.roster.put_back_unlisted(&[known("default", "again")]);
+        let missing = follower.missing(&catalog).await.expect("a catalog");
+        follower.register(&catalog, missing).await.expect("a catalog");
+        let mut listed = Vec::new();
+        catalog.bindings(|binding| listed.push((binding.tenant, binding.id))).await.expect("a catalog");
+        let expected =
+            [("default", "again"), ("default", "new")].map(|(tenant, id)| (tenant.to_owned(), id.to_owned()));
+        assert_eq!(listed, expected);
+        assert_eq!(follower.roster.get(Some("default"), "deleted"), None, "it is a stranger again");
+        assert!(follower.roster.get(Some("gone"), "1").is_some(), "it is kept until somebody makes the tenant again");
+
+        // What the configuration names is made.
+        let named = Follower { named: Arc::new(HashSet::from(["gone".to_owned()])), ..follower };
+        named.register(&catalog, vec![known("gone", "1")]).await.expect("a catalog");
+        let tenants = catalog.limits().await.expect("a catalog");
+        assert!(tenants.iter().any(|one| one.tenant == "gone" && one.devices == 1));
     }
 
     #[tokio::test]
