@@ -78,9 +78,7 @@ function tab() {
 async function open(site) {
   const args = ['--use-gl=angle', '--use-angle=swiftshader', '--enable-unsafe-swiftshader', '--disable-background-networking']
   const browser = await chromium.launch({ executablePath: process.env.TEST_CHROMIUM ?? '/usr/bin/chromium', args })
-  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Berlin' })
-  const answer = await signIn(context, site)
-  if (answer.status() !== 201) throw new Error(`signing in was answered ${answer.status()}`)
+  const context = await fresh(browser, site)
   const page = await context.newPage()
   await page.addInitScript(() => {
     globalThis.held = []
@@ -116,24 +114,31 @@ async function shown(page, go, see) {
 
 const times = (all) => `${all.map((ms) => Math.round(ms)).join(' ')} ms`
 
-/** A simulated fleet by UDP. */
-function drive(program, server, devices, interval) {
+/** A simulated fleet by UDP, once the server knows all of it. */
+async function drive(program, server, context, site, devices) {
   const target = server.udp ?? server.tcp
-  const sending = run(program, ['simulate', '--devices', devices, '--udp', '--target', target, '--json', '--interval', interval, '--standing-interval', '60'])
-  sending.stderr.resume()
-}
-
-async function inState(context, site, devices, pid) {
+  const sending = run(program, ['simulate', '--devices', devices, '--udp', '--target', target, '--json', '--interval', '10', '--standing-interval', '60'])
+  let said = ''
+  sending.stderr.on('data', (text) => (said = (said + text).slice(-500)))
   const begun = performance.now()
   for (;;) {
     const counts = await (await context.request.get(`${site}/api/v1/live/counts`)).json()
     const there = Object.values(counts).reduce((sum, one) => sum + (Number(one) || 0), 0)
     // Some stand where there is no network, and say nothing for hours.
-    if (there >= Number(devices) * 0.995) break
+    if (there >= Number(devices) * 0.999) break
+    if (sending.exitCode !== null) throw new Error(`the fleet does not drive: ${said}`)
     if (performance.now() - begun > PATIENCE_MS) throw new Error(`only ${there} devices are in state`)
     await pause(1000)
   }
-  console.log(`${devices} devices in state after ${((performance.now() - begun) / 1000).toFixed(0)} s; the server has ${mib(own(pid))}`)
+  console.log(`${devices} devices in state after ${((performance.now() - begun) / 1000).toFixed(0)} s; the server has ${mib(own(server.pid))}`)
+}
+
+/** A browser's window of somebody who was never here. */
+async function fresh(browser, site) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: 'Europe/Berlin' })
+  const answer = await signIn(context, site)
+  if (answer.status() !== 201) throw new Error(`signing in was answered ${answer.status()}`)
+  return context
 }
 
 const signIn = (context, site) => context.request.post(`${site}/api/v1/sessions`, { data: { login: 'admin', password: PASSWORD } })
@@ -161,38 +166,35 @@ async function panned(page) {
 
 async function budgets(program, devices = '5000') {
   const server = await serve(program, 'auto=127.0.0.1:0')
-  drive(program, server, devices, '2')
   const site = `http://${server.http}`
   const { browser, context, page, devtools, seen } = await open(site)
-  await inState(context, site, devices, server.pid)
+  await drive(program, server, context, site, devices)
   const cold = []
   const warm = []
   for (let round = 0; round < ROUNDS; round += 1) {
-    const fresh = await browser.newContext({ viewport: { width: 1440, height: 900 } })
-    await signIn(fresh, site)
-    const first = await fresh.newPage()
+    const empty = await fresh(browser, site)
+    const first = await empty.newPage()
     const see = async () => {
       await first.getByRole('listbox', { name: 'Devices' }).getByRole('option').first().waitFor()
       await first.locator('.maplibregl-canvas').waitFor()
     }
     cold.push(await shown(first, () => first.goto(site), see))
     warm.push(await shown(first, () => first.goto(site), see))
-    await fresh.close()
+    await empty.close()
   }
   console.log(`the first view, list and map: cold ${times(cold)}; warm ${times(warm)}`)
   const rates = { 'with the fleet': [], bare: [] }
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const [name, all] of Object.entries(rates)) {
-      const fresh = await browser.newContext({ viewport: { width: 1440, height: 900 } })
-      await signIn(fresh, site)
-      const map = await fresh.newPage()
+      const empty = await fresh(browser, site)
+      const map = await empty.newPage()
       // Without a word of where anybody is, the library draws the ground alone.
       if (name === 'bare') await map.routeWebSocket(/live/, () => undefined)
       await map.goto(`${site}/?at=10,50,4`)
       await map.locator('.maplibregl-canvas').waitFor()
       await pause(4000)
       all.push(await panned(map))
-      await fresh.close()
+      await empty.close()
     }
   }
   for (const [name, all] of Object.entries(rates)) console.log(`dragging the map, ${name}: ${all.map((rate) => rate.toFixed(0)).join(' ')} frames/s`)
@@ -210,10 +212,9 @@ async function budgets(program, devices = '5000') {
 
 async function fleet(program, devices = '100000') {
   const server = await serve(program, 'auto=127.0.0.1:0')
-  drive(program, server, devices, '10')
   const site = `http://${server.http}`
   const { browser, context, page, devtools, seen } = await open(site)
-  await inState(context, site, devices, server.pid)
+  await drive(program, server, context, site, devices)
   const row = page.getByRole('listbox', { name: 'Devices' }).getByRole('option').first()
   const loads = []
   for (let round = 0; round < ROUNDS; round += 1) {

@@ -117,7 +117,7 @@ fn tell(folder: &Path, memory: &Memory, http: SocketAddr, ports: &[(&'static str
 /// Builds the interface, and the server with a profile made for this: fast to compile, fast enough to run.
 fn build() -> Result<PathBuf> {
     pages::make()?;
-    println!("Building the server (the first time takes some fifteen minutes on two cores) …");
+    println!("Building the server (the first time takes some twenty-five minutes on two cores) …");
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--profile", "demo", "--package", "odograph"]);
     crate::steps::forget_package(&mut cargo);
