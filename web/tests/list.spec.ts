@@ -168,3 +168,29 @@ test('whoever comes back finds the list and the question as they were left', asy
   await expect(page.getByRole('alert')).toHaveCount(0)
   expect(complaints).toEqual([])
 })
+
+test('the first rows and the map wait for nobody, and a pointer among them keeps nobody out', async ({ page }) => {
+  const complaints = watch(page)
+  let [come, count] = [() => {}, 0]
+  const others = new Promise<void>((resolve) => (come = resolve))
+  await page.route(/\/api\/v1\/devices\?/, async (route) => {
+    const url = new URL(route.request().url())
+    const isFirst = url.searchParams.get('cursor') === null
+    url.searchParams.delete('cursor')
+    const all = (await (await route.fetch({ url: url.href })).json()) as { devices: unknown[] }
+    count = all.devices.length
+    if (!isFirst) await others
+    await route.fulfill({ json: isFirst ? { ...all, devices: all.devices.slice(0, 2), next: 'others' } : { ...all, devices: all.devices.slice(2), next: null } })
+  })
+  await signIn(page)
+  await page.goto(`${site()}/`)
+  await expect(rows(page)).toHaveCount(2)
+  await expect(page.getByText('2 devices and more')).toBeVisible()
+  await expect(page.locator('.maplibregl-canvas')).toBeVisible()
+  await rows(page).first().hover()
+  come()
+  await expect(page.getByText(`${count} devices`, { exact: true })).toBeVisible()
+  await expect(rows(page)).toHaveCount(count)
+  await expect(page.getByRole('button', { name: /new$/ })).toHaveCount(0)
+  expect(complaints).toEqual([])
+})

@@ -19,6 +19,8 @@ export interface View {
   zoom: number
 }
 
+/** Where a map is before anybody knows better. */
+export const EUROPE: View = { centre: [12, 50], zoom: 4 }
 /** One prepares what is shown while the other prepares the ground. */
 const WORKERS = 2
 const CREDIT_WIDTH_MIN = 800
@@ -33,8 +35,8 @@ export function prepareMaps(): void {
 }
 
 /** Opens a map in an element. `null` where the browser cannot draw one, and where what it takes did not arrive. `link` is the secret of
- * whoever has not signed in. */
-export async function openMap(container: HTMLElement, view: View, isDark: boolean, link?: string): Promise<Opened | null> {
+ * whoever has not signed in. The ground is filled in once `placed`: for a place that is left at once it would be work for nothing. */
+export async function openMap(container: HTMLElement, view: View, isDark: boolean, link?: string, placed: Promise<unknown> = Promise.resolve()): Promise<Opened | null> {
   const all = Promise.all([
     import('maplibre-gl'), chosenMap(isDark), import('maplibre-gl/dist/maplibre-gl.css'), document.fonts.load('14px "Inter Variable"')
   ])
@@ -52,7 +54,7 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   if (archived?.letGo) map.once('remove', archived.letGo)
   const fault = await styled(map)
   if (style === undefined || fault === undefined) {
-    dress(library, map, container, style === undefined)
+    dress(library, map, container, style === undefined, placed)
     if (style !== undefined) watch(map, container, 'map.part.failed')
     if (archived?.style) watch(map, container, 'map.tiles.part')
     if (archived?.fault) note(container, archived.fault)
@@ -62,7 +64,7 @@ export async function openMap(container: HTMLElement, view: View, isDark: boolea
   map = begin(library, container, view, baseStyle(palette(isDark)))
   if (!map) return null
   await styled(map)
-  dress(library, map, container, true)
+  dress(library, map, container, true, placed)
   note(container, t('map.style.failed', { host: new URL(style, location.href).host, why: fault }))
   return { map, font: FONT }
 }
@@ -100,7 +102,7 @@ function begin(library: Library, container: HTMLElement, { centre, zoom }: View,
   }
 }
 
-function dress(library: Library, map: MapLibre, container: HTMLElement, isOwn: boolean): void {
+function dress(library: Library, map: MapLibre, container: HTMLElement, isOwn: boolean, placed: Promise<unknown>): void {
   map.on('error', ({ error }) => console.error(error))
   map.touchZoomRotate.disableRotation()
   map.addControl(new library.AttributionControl({ compact: true, ...(isOwn ? { customAttribution: CREDIT } : {}) }), 'bottom-right')
@@ -108,7 +110,7 @@ function dress(library: Library, map: MapLibre, container: HTMLElement, isOwn: b
   if (container.clientWidth < CREDIT_WIDTH_MIN) container.querySelector('.maplibregl-ctrl-attrib')?.classList.remove('maplibregl-compact-show')
   map.getCanvas().setAttribute('aria-label', t('fleet.map'))
   // What is shown on the map comes first: the rest of it is filled in behind.
-  if (isOwn) setTimeout(() => void fillBase(map).catch((error: unknown) => console.error(error)), 0)
+  if (isOwn) void placed.then(() => setTimeout(() => void fillBase(map).catch((error: unknown) => console.error(error)), 0))
 }
 
 /** Says once what of a map cannot be had: of a style it is most often a host that the configuration does not name. */

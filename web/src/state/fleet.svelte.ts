@@ -15,6 +15,8 @@ export type Device = Schemas['Device']
  */
 export const HELD_MAX = 5000
 const PAGE = 1000
+/** More than two screens of them come first: whoever looks need not wait for the rest. */
+const FIRST = 100
 /** With more devices than these, what depends on all of them is worked out once in a while only. */
 const LARGE = 1000
 const LARGE_PAUSE_MS = 1000
@@ -27,6 +29,7 @@ export const LIST_PARAMETERS = [
 class Fleet {
   devices = $state.raw<Device[]>([])
   groups = $state.raw<Schemas['Group'][]>([])
+  /** Whether all of them are here. The first are before. */
   isLoaded = $state(false)
   isConnected = $state(true)
   /** Why it is not, where the server says so. */
@@ -72,8 +75,11 @@ class Fleet {
   #take(batch: Batch): void {
     const heard = batch.devices.filter(({ received }) => received)
     const isNew = heard.some(({ device }) => !this.#known.has(device) && (batch.full || !this.#live.devices.has(device)))
+    const wasWhole = this.#live.isWhole
     this.#live.take(batch)
     for (const device of heard) this.#trends.hear(device.device, device)
+    // Whoever waits for the last of them waits no longer.
+    if (!wasWhole && this.#live.isWhole) this.#toldAt = -Infinity
     this.#tell()
     // A device that registered itself has an entry in the catalog a moment later.
     if (isNew && this.isLoaded && !this.isLarge) this.#later()
@@ -90,6 +96,18 @@ class Fleet {
     return this.#live.devices.get(id)
   }
 
+  /** Where those are that have said so. */
+  get places(): (readonly number[])[] {
+    void this.#told
+    return [...this.#live.devices.values()].flatMap(({ place }) => (place ? [place] : []))
+  }
+
+  /** Whether all of them were told. */
+  get isToldWhole(): boolean {
+    void this.#told
+    return this.#live.isWhole
+  }
+
   /** How many devices have said so. */
   get liveCount(): number {
     void this.#told
@@ -97,9 +115,11 @@ class Fleet {
   }
 
   #tell(): void {
-    if (this.#telling !== undefined) return
     const pause = this.#live.devices.size <= LARGE ? 0 : this.#toldAt + LARGE_PAUSE_MS - performance.now()
+    if (this.#telling !== undefined && pause > 0) return
     if (pause <= 0) {
+      clearTimeout(this.#telling)
+      this.#telling = undefined
       this.#toldAt = performance.now()
       this.#told += 1
     } else
@@ -117,8 +137,9 @@ class Fleet {
   async load(): Promise<void> {
     const era = this.#era
     try {
-      const page = (cursor?: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor, count: cursor === undefined || undefined } })
-      const [groups, first] = await Promise.all([api.get('/api/v1/groups'), page()])
+      const page = (cursor: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
+      const begun = api.get('/api/v1/devices', { query: { order: 'name', limit: FIRST, count: true } })
+      const [groups, first] = await Promise.all([api.get('/api/v1/groups'), begun])
       if (era !== this.#era) return
       this.groups = groups
       this.isLarge = (first.count ?? 0) > HELD_MAX
@@ -128,6 +149,7 @@ class Fleet {
         this.#stream = undefined
       }
       const devices = this.isLarge ? [] : [...first.devices]
+      if (!this.isLoaded) this.devices = [...devices]
       let cursor = this.isLarge ? undefined : (first.next ?? undefined)
       while (cursor) {
         const more = await page(cursor)

@@ -23,6 +23,8 @@ export class Told {
   readonly devices = new Map<string, LiveDevice>()
   /** Told before all began anew, and not since: they are as they were until the last of it has come. */
   #before = new Set<string>()
+  /** Whether all that there is was told once. */
+  isWhole = false
 
   take({ full, left, devices, more }: Batch, now = Date.now()): void {
     if (full) this.#before = new Set(this.devices.keys())
@@ -34,6 +36,7 @@ export class Told {
       this.#before.delete(device.device)
     }
     if (more) return
+    this.isWhole = true
     for (const id of this.#before) this.devices.delete(id)
     this.#before.clear()
   }
@@ -51,6 +54,7 @@ export class Told {
   }
 
   clear(): void {
+    this.isWhole = false
     this.devices.clear()
     this.#before.clear()
   }
