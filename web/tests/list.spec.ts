@@ -194,3 +194,23 @@ test('the first rows and the map wait for nobody, and a pointer among them keeps
   await expect(page.getByRole('button', { name: /new$/ })).toHaveCount(0)
   expect(complaints).toEqual([])
 })
+
+test('the map shows all of the fleet at first, also on a phone', async ({ page }) => {
+  const complaints = watch(page)
+  const boxes: number[][] = []
+  page.on('websocket', (socket) => {
+    const box = new URL(socket.url()).searchParams.get('box')
+    if (box) boxes.push(box.split(',').map(Number))
+  })
+  await page.setViewportSize({ width: 390, height: 844 })
+  await signIn(page)
+  await page.goto(`${site()}/`)
+  await expect.poll(() => boxes.length).toBe(1)
+  const [west = 0, south = 0, east = 0, north = 0] = boxes[0] ?? []
+  const answer = await page.request.get(`${site()}/api/v1/live/view`, { params: { box: '-180,-90,180,90', zoom: 20, parameters: 'position.speed' } })
+  const { clusters, devices } = (await answer.json()) as { clusters: { centre: number[] }[]; devices: { place: number[] | null }[] }
+  const places = [...clusters.map(({ centre }) => centre), ...devices.flatMap(({ place }) => (place ? [place] : []))]
+  expect(places.length).toBeGreaterThan(5)
+  expect(places.filter(([x = NaN, y = NaN]) => !(x > west && x < east && y > south && y < north))).toEqual([])
+  expect(complaints).toEqual([])
+})

@@ -90,11 +90,12 @@ export function momentOf(wall: string): number {
   return Number.isFinite(utc) ? utc - offset(utc - offset(utc)) : Number.NaN
 }
 
-/** Where clocks show a whole number of steps, from one moment to another: where they are turned, the next one is nearer or further. */
+/** Where clocks show a whole number of steps, from one moment to another: where they are turned, the next one is nearer or further. Of
+ * several days, from the first midnight on. */
 export function ticks(from: number, to: number, step: number): number[] {
   const those: number[] = []
   if (step >= DAY) {
-    for (let day = dayOf(from); startOf(day) <= to; day = addDays(day, 1)) if (startOf(day) >= from) those.push(startOf(day))
+    for (let day = dayOf(from); startOf(day) <= to; day = addDays(day, Math.round(step / DAY))) if (startOf(day) >= from) those.push(startOf(day))
     return those
   }
   const off = (at: number) => (((at + offset(at)) % step) + step) % step

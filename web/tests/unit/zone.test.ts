@@ -102,4 +102,6 @@ test('the strip has its marks at whole hours, also behind the turn of the clocks
   assert.deepEqual(clocks('2026-03-08', 12 * HOUR), ['00:00', '12:00', '00:00'])
   const days = ticks(startOf('2026-03-08'), startOf('2026-03-11'), 24 * HOUR).map(dayOf)
   assert.deepEqual(days, ['2026-03-08', '2026-03-09', '2026-03-10', '2026-03-11'])
+  const weeks = ticks(startOf('2026-03-20'), startOf('2026-04-10'), 7 * 24 * HOUR).map(dayOf)
+  assert.deepEqual(weeks, ['2026-03-20', '2026-03-27', '2026-04-03', '2026-04-10'])
 })
