@@ -149,7 +149,7 @@ class Fleet {
         this.#stream = undefined
       }
       const devices = this.isLarge ? [] : [...first.devices]
-      if (!this.isLoaded) this.devices = [...devices]
+      if (!this.isLoaded && !this.isLarge) this.devices = first.devices
       let cursor = this.isLarge ? undefined : (first.next ?? undefined)
       while (cursor) {
         const more = await page(cursor)
