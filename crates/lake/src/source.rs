@@ -39,7 +39,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::union::UnionExec;
 use deltalake::kernel::{Add, EagerSnapshot};
 use deltalake::logstore::{LogStore, LogStoreRef};
-use object_store::{ObjectMeta, ObjectStore, path::Path};
+use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt as _, path::Path};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
@@ -163,6 +163,17 @@ impl Files {
         for file in &self.files {
             each(&file.meta, checksum::check(&*self.store, &file.meta).await);
         }
+    }
+
+    /// Whether one of them is not there any more.
+    pub(crate) async fn is_one_gone(&self) -> std::result::Result<bool, Error> {
+        for file in &self.files {
+            match self.store.head(&file.meta.location).await {
+                Err(object_store::Error::NotFound { .. }) => return Ok(true),
+                found => drop(found?),
+            }
+        }
+        Ok(false)
     }
 
     /// The only file there is, with its day, as it was written.

@@ -4,10 +4,12 @@
 
 mod support;
 
+use odograph_env::Disk as _;
+use odograph_lake::Options;
 use odograph_model::{Key, Lsn, Time, Value as Said};
 use odograph_testkit::{FaultDisk, PowerCut};
 use serde_json::{Value, json};
-use support::{NOW, Sent, json, open, push_sent};
+use support::{DAY_MS, NOW, Sent, TODAY, json, open, open_with, push_sent};
 
 const CHECKPOINT: &str = "/data/lake/default/records/_odograph/last";
 
@@ -86,6 +88,40 @@ fn a_start_reads_what_was_committed_since_the_checkpoint_and_no_more() {
     assert!(!push_sent(&mut writer, &sent(19)), "it is in the table");
     assert!(push_sent(&mut writer, &sent(20)));
     assert_eq!(devices(&writer)[2], json!({"device": "device-2", "records": 7}));
+}
+
+/// Small files became one and were deleted before any of it was saved: what was committed cannot be read as it was.
+#[test]
+fn a_start_after_what_was_committed_was_merged_and_deleted_knows_every_record_and_alarms_nobody() {
+    let disk = FaultDisk::new();
+    let (mut writer, clock) = open_with(&disk, Options::default()).unwrap();
+    let mut saved = None;
+    for number in 0..10 {
+        push_sent(&mut writer, &sent(number));
+        writer.flush(Lsn(number * 100 + 50), true).unwrap();
+        saved = saved.or_else(|| disk.content(CHECKPOINT.as_ref()));
+    }
+    clock.set_now(NOW + 3 * DAY_MS);
+    clock.advance(Options::default().care_every);
+    writer.maintain().unwrap();
+    let small = files(&disk, "in-time-");
+    assert_eq!(small.len(), 2, "eight became one: {small:?}");
+    let (expected, counts, known) = (last(&writer), devices(&writer), known(&writer));
+    drop(writer);
+    disk.put(CHECKPOINT.as_ref(), &saved.unwrap());
+    let mut writer = open(&disk).unwrap();
+    assert_eq!(writer.lake().damaged_files(), [], "nothing is damaged");
+    assert_eq!((last(&writer), devices(&writer), self::known(&writer)), (expected, counts, known));
+    for device in 0..3 {
+        let ids = writer.ids_of_day("default", &format!("device-{device}"), TODAY).unwrap().ids;
+        assert_eq!(ids.len(), (0..10).filter(|number| number % 3 == device).count(), "what is sent again is found");
+    }
+    // One that the table has, and that nobody deleted for a reason, is told as ever.
+    drop(writer);
+    disk.remove(&small[0]).unwrap();
+    disk.remove(CHECKPOINT.as_ref()).unwrap();
+    let damaged: Vec<String> = open(&disk).unwrap().lake().damaged_files().into_iter().map(|of| of.file).collect();
+    assert_eq!(damaged, [small[0].display().to_string()]);
 }
 
 #[test]

@@ -367,6 +367,41 @@ fn a_node_whose_clock_is_ahead_spares_what_another_one_is_about_to_commit() {
     assert_eq!(anew(&store), (0..8).collect::<Vec<i64>>());
 }
 
+/// A machine that slept over a weekend: what another gateway committed meanwhile was merged, and the small files are gone.
+#[test]
+fn a_node_that_looks_again_after_days_knows_what_was_merged_and_deleted_meanwhile() {
+    let store = Flaky::new();
+    store.set_time(NOW);
+    let clock = Arc::new(TestClock::new(NOW));
+    let mut asleep = Writer::open_at(place(&store, FIRST), clock.clone(), Options::default()).unwrap();
+    speed(&mut asleep, 0..1);
+    asleep.flush(Lsn(100), true).unwrap();
+    let second = Owner { writer: 200, journal: 20 };
+    let options = Options { node: 1, ..Options::default() };
+    let mut awake = Writer::open_at(place(&store, second), clock.clone(), options).unwrap();
+    for number in 1..10 {
+        speed(&mut awake, number..number + 1);
+        awake.flush(Lsn(number * 100 + 50), true).unwrap();
+    }
+    store.set_time(NOW + 3 * DAY_MS);
+    clock.set_now(NOW + 3 * DAY_MS);
+    clock.advance(Options::default().care_every);
+    awake.maintain().unwrap();
+    // What it commits is the youngest there is, by which the ages of the others are known.
+    speed(&mut awake, 10..11);
+    awake.flush(Lsn(1050), true).unwrap();
+    clock.advance(Options::default().care_every);
+    awake.maintain().unwrap();
+    let gone: Vec<String> = store.names().into_iter().filter(|name| name.contains("-in-time-150-")).collect();
+    assert_eq!(gone, [""; 0], "the first that it committed was merged and deleted");
+    asleep.maintain().unwrap();
+    assert_eq!(asleep.lake().damaged_files(), [], "nothing is damaged");
+    assert_eq!(ids(&asleep.lake()).unwrap(), (0..11).collect::<Vec<i64>>());
+    let last = |writer: &Writer| writer.latest().into_iter().map(|of| of.by_device).collect::<Vec<_>>();
+    assert_eq!(last(&asleep), [Some(Time(NOW + 10 * 60_000))]);
+    assert_eq!(asleep.ids_of_day("default", "d", 20_454).unwrap().ids.len(), 11, "what is sent again is found");
+}
+
 #[test]
 fn nodes_write_checkpoints_by_turns_and_bytes_are_there_with_records() {
     let store = Flaky::new();

@@ -20,7 +20,7 @@ pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
             Ok(Some((devices, _))) => return Ok(devices),
             Ok(None) => tracing::info!(
                 "the latest records of the table {name} are looked for in all files: what was committed since they were \
-                 saved is not there commit by commit any more"
+                 saved is not there as it was committed any more"
             ),
             Err(error) => tracing::warn!(
                 "the latest records of the table {name} are looked for in all files: what was committed since they were \
@@ -49,39 +49,49 @@ pub(crate) async fn open(table: &Table) -> Result<Devices, Error> {
 ///
 /// When files cannot be read now.
 pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
-    of(table, table.provider()?).await
+    let (devices, missed) = of(table, table.provider()?).await?;
+    missed.iter().for_each(|missed| tell(table, missed));
+    Ok(devices)
 }
 
-/// The devices of some files: of all at once, or where that cannot be of one after the other.
-async fn of(table: &Table, files: Arc<Files>) -> Result<Devices, Error> {
-    let (since, mut devices) = (table.place().failures(), Devices::default());
-    let Err(error) = read(&mut devices, files.clone()).await else { return Ok(devices) };
-    let error = table.place().explained(since, error);
+/// A file whose records are not known, and why.
+struct Missed {
+    file: String,
+    error: Error,
+    is_gone: bool,
+}
+
+/// The devices of some files, and those that cannot be read: of all at once, or where that cannot be of one after the other.
+async fn of(table: &Table, files: Arc<Files>) -> Result<(Devices, Vec<Missed>), Error> {
+    let (since, mut devices, mut missed) = (table.place().failures(), Devices::default(), Vec::new());
+    let Err(error) = read(&mut devices, files.clone()).await else { return Ok((devices, missed)) };
+    let explained = |error| table.place().explained(since, error);
+    let error = explained(error);
     if error.may_pass() {
         return Err(error);
     }
     devices = Devices::default();
     for (file, alone) in files.each() {
-        let mut found = Devices::default();
-        let read = read(&mut found, Arc::new(alone)).await.map_err(|error| table.place().explained(since, error));
-        match read {
+        let (mut found, alone) = (Devices::default(), Arc::new(alone));
+        match read(&mut found, alone.clone()).await.map_err(explained) {
             Ok(()) => devices.merge(found),
             Err(error) if error.may_pass() => return Err(error),
             Err(error) => {
-                table.place().found_damaged(&file, &error.line());
-                tell(table.name(), &file, &error);
+                let is_gone = alone.is_one_gone().await.map_err(explained)?;
+                missed.push(Missed { file, error, is_gone });
             }
         }
     }
-    Ok(devices)
+    Ok((devices, missed))
 }
 
-/// Says what is to be done about a file whose records are not known.
-fn tell(table: &str, file: &str, error: &Error) {
-    let why = error.line();
+/// Remembers a file whose records are not known, and says what is to be done about it.
+fn tell(table: &Table, Missed { file, error, .. }: &Missed) {
+    let (name, why) = (table.name(), error.line());
+    table.place().found_damaged(file, &why);
     if error.is_unfit() {
         tracing::error!(
-            table,
+            table = name,
             file,
             "a file of history has what its columns in the table cannot have. It is not damaged, but somebody else's, and stays as \
              it is. Its records are not known here, and questions that need such a column of it fail, until whoever wrote it \
@@ -90,7 +100,7 @@ fn tell(table: &str, file: &str, error: &Error) {
         return;
     }
     tracing::error!(
-        table,
+        table = name,
         file,
         "a file of history cannot be read: put it back from a backup. Until then its records are missing in queries, \
          and those of them that are sent again are taken for new ones: {why}"
@@ -113,7 +123,12 @@ pub(crate) async fn catch_up(
     for version in from + 1..=to {
         let Some(Added { files, is_own }) = table.added(version).await? else { return Ok(None) };
         let Some(files) = files else { continue };
-        let came = of(table, files).await?;
+        let (came, missed) = of(table, files).await?;
+        // It was merged into another one and deleted since. That one has records besides that were counted before `from`.
+        if missed.iter().any(|missed| missed.is_gone) {
+            return Ok(None);
+        }
+        missed.iter().for_each(|missed| tell(table, missed));
         if !is_own {
             others.merge(came.marks());
         }
