@@ -141,7 +141,8 @@ impl Remote {
             Some(footer) => GetOptions { range: Some(tails::before(footer).into()), ..options },
             None => options,
         };
-        let found = self.shared.client.get_opts(location, options).await.map_err(|error| self.told(error))?;
+        let found =
+            self.shared.client.get_opts(location, options).await.map_err(|error| self.told_of(location, error))?;
         let (meta, mut range, attributes) = (found.meta.clone(), found.range.clone(), found.attributes.clone());
         if !head {
             self.pace(range.end - range.start).await;
@@ -177,6 +178,14 @@ impl Remote {
             Error::NotFound { .. } => Error::Generic { store: "object store", source: Box::new(trouble) },
             error => error,
         }
+    }
+
+    /// The same of an object that was to be read. Of one that is not there any more nothing is known, either.
+    fn told_of(&self, location: &Location, error: Error) -> Error {
+        if matches!(error, Error::NotFound { .. }) {
+            self.shared.tails.forget(location);
+        }
+        self.told(error)
     }
 
     /// A put that failed although, or because, its object is there.
@@ -281,7 +290,8 @@ impl ObjectStore for Remote {
         }
         self.count(Request::Get);
         self.pace(ranges.iter().map(|range| range.end.saturating_sub(range.start)).sum()).await;
-        let got = self.shared.client.get_ranges(location, ranges).await.map_err(|error| self.told(error))?;
+        let got =
+            self.shared.client.get_ranges(location, ranges).await.map_err(|error| self.told_of(location, error))?;
         let is_short =
             |(range, bytes): &(&Range<u64>, &Bytes)| (bytes.len() as u64) < range.end.saturating_sub(range.start);
         match ranges.iter().zip(&got).find(is_short) {

@@ -56,9 +56,9 @@ pub(crate) async fn all(table: &Table) -> Result<Devices, Error> {
 
 /// A file whose records are not known, and why.
 struct Missed {
-    file: String,
+    name: String,
+    file: Arc<Files>,
     error: Error,
-    is_gone: bool,
 }
 
 /// The devices of some files, and those that cannot be read: of all at once, or where that cannot be of one after the other.
@@ -71,22 +71,19 @@ async fn of(table: &Table, files: Arc<Files>) -> Result<(Devices, Vec<Missed>), 
         return Err(error);
     }
     devices = Devices::default();
-    for (file, alone) in files.each() {
-        let (mut found, alone) = (Devices::default(), Arc::new(alone));
-        match read(&mut found, alone.clone()).await.map_err(explained) {
+    for (name, file) in files.each() {
+        let (mut found, file) = (Devices::default(), Arc::new(file));
+        match read(&mut found, file.clone()).await.map_err(explained) {
             Ok(()) => devices.merge(found),
             Err(error) if error.may_pass() => return Err(error),
-            Err(error) => {
-                let is_gone = alone.is_one_gone().await.map_err(explained)?;
-                missed.push(Missed { file, error, is_gone });
-            }
+            Err(error) => missed.push(Missed { name, file, error }),
         }
     }
     Ok((devices, missed))
 }
 
 /// Remembers a file whose records are not known, and says what is to be done about it.
-fn tell(table: &Table, Missed { file, error, .. }: &Missed) {
+fn tell(table: &Table, Missed { name: file, error, .. }: &Missed) {
     let (name, why) = (table.name(), error.line());
     table.place().found_damaged(file, &why);
     if error.is_unfit() {
@@ -125,7 +122,7 @@ pub(crate) async fn catch_up(
         let Some(files) = files else { continue };
         let (came, missed) = of(table, files).await?;
         // It was merged into another one and deleted since. That one has records besides that were counted before `from`.
-        if missed.iter().any(|missed| missed.is_gone) {
+        if any_gone(table, &missed).await? {
             return Ok(None);
         }
         missed.iter().for_each(|missed| tell(table, missed));
@@ -135,6 +132,19 @@ pub(crate) async fn catch_up(
         devices.merge(came);
     }
     Ok(Some((devices, others)))
+}
+
+/// Whether one of them is not there any more. Of one that cannot be looked at, that is not known.
+async fn any_gone(table: &Table, missed: &[Missed]) -> Result<bool, Error> {
+    for missed in missed {
+        let since = table.place().failures();
+        match missed.file.is_one_gone().await.map_err(|error| table.place().explained(since, error)) {
+            Ok(true) => return Ok(true),
+            Err(error) if error.may_pass() => return Err(error),
+            Ok(false) | Err(_) => {}
+        }
+    }
+    Ok(false)
 }
 
 async fn read(devices: &mut Devices, files: Arc<Files>) -> Result<(), Error> {

@@ -170,7 +170,7 @@ impl State {
 /// A length, and four letters.
 const FOOTER_BYTES: u64 = 8;
 /// As much as the reader of Parquet asks for at first.
-const TAIL_BYTES: usize = 512 << 10;
+pub(super) const TAIL_BYTES: usize = 512 << 10;
 /// Names, and what a map takes for each.
 const ENTRY_BYTES: usize = 256;
 /// All of them together.

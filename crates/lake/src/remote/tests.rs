@@ -1,5 +1,6 @@
 //! What stands between the lake and a provider's client.
 
+use super::tails::TAIL_BYTES;
 use super::*;
 use object_store::memory::InMemory;
 
@@ -41,5 +42,22 @@ fn what_is_there_already_is_ours_only_if_it_is_the_same() {
         assert_eq!(remote.failures(), 0, "an answer is no trouble");
         let found = remote.get(&entry).await.unwrap().bytes().await.unwrap();
         assert_eq!(found, "one", "and what was not put is not taken for what is there");
+    });
+}
+
+#[test]
+fn of_an_object_that_somebody_else_deleted_nothing_is_known_once_it_is_missed() {
+    let (remote, memory) = remote();
+    let location = Location::from("day=2026-06-01/x.parquet");
+    wait(async {
+        memory.put(&location, vec![1; 2 * TAIL_BYTES].into()).await.unwrap();
+        let size = 2 * TAIL_BYTES as u64;
+        remote.get_range(&location, size - TAIL_BYTES as u64..size).await.unwrap();
+        let gets = remote.requests().gets;
+        assert_eq!(remote.head(&location).await.unwrap().size, size);
+        assert_eq!(remote.requests().gets, gets, "the end that was read says how large it is");
+        memory.delete(&location).await.unwrap();
+        assert!(matches!(remote.get_range(&location, 0..10).await, Err(Error::NotFound { .. })));
+        assert!(matches!(remote.head(&location).await, Err(Error::NotFound { .. })));
     });
 }
