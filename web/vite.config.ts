@@ -11,20 +11,24 @@ const policy =
   "default-src 'self'; script-src 'self'; worker-src 'self' blob:; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; " +
   "connect-src 'self'; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
 
-/** The map library is the largest of all, and the first view has a map: it is fetched with the first script, and not behind it. */
-const preloadMap: Plugin = {
-  name: 'preload-map',
+/** What is not to wait for the first script: the one that asks what the first view needs, and the map library, which is the largest of all. */
+const beside: Plugin = {
+  name: 'beside',
   transformIndexHtml: {
     order: 'post',
     handler: (_, { bundle }) => {
-      const library = Object.keys(bundle ?? {}).find((file) => /maplibre-gl-[^/]*\.js$/.test(file) && !file.includes('worker'))
-      return library === undefined ? [] : [{ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${library}` }, injectTo: 'head' }]
+      const find = (pattern: RegExp) => Object.keys(bundle ?? {}).find((file) => pattern.test(file) && !file.includes('worker'))
+      const [early, library] = [find(/early-[^/]*\.js$/), find(/maplibre-gl-[^/]*\.js$/)]
+      return [
+        ...(early ? [{ tag: 'script', attrs: { type: 'module', async: true, crossorigin: true, src: `/${early}` }, injectTo: 'head-prepend' as const }] : []),
+        ...(library ? [{ tag: 'link', attrs: { rel: 'modulepreload', crossorigin: true, href: `/${library}` }, injectTo: 'head' as const }] : [])
+      ]
     }
   }
 }
 
 export default defineConfig({
-  plugins: [svelte(), preloadMap],
+  plugins: [svelte(), beside],
   build: {
     target: 'es2022',
     // No script or font may be part of the page itself: the server forbids such scripts.
@@ -33,7 +37,13 @@ export default defineConfig({
     // The map library alone is larger than what is warned of.
     chunkSizeWarningLimit: 1200,
     // What several pages need is one script: as many small ones each compress by themselves, and weigh 2 kB more.
-    rolldownOptions: { output: { codeSplitting: { groups: [{ name: 'shared', test: /\/src\//, minShareCount: 2 }] } } }
+    rolldownOptions: {
+      output: {
+        codeSplitting: {
+          groups: [{ name: 'early', test: /\/src\/api\/early/, priority: 1 }, { name: 'shared', test: /\/src\//, minShareCount: 2 }]
+        }
+      }
+    }
   },
   worker: { format: 'es' },
   server: { proxy },

@@ -1,4 +1,5 @@
 // Asks the server. Every address, query, body and answer is typed by the description that the server gives of itself.
+import { early } from './early'
 import type { components, paths } from './schema'
 
 export type Schemas = components['schemas']
@@ -71,14 +72,20 @@ export function address(path: string, { path: names, query }: Loose = {}): strin
 export async function ask(method: Method, path: string, asked: Loose = {}): Promise<Response> {
   const headers: Record<string, string> = {}
   if (asked.body !== undefined) headers['Content-Type'] = 'application/json'
-  let response: Response
-  try {
-    response = await fetch(address(path, asked), {
+  const to = address(path, asked)
+  // Behind whatever is changed, somebody else may be signed in.
+  if (method !== 'get') early.forget()
+  const begun = method === 'get' ? early.take(to) : undefined
+  const asks = () =>
+    fetch(to, {
       method: method.toUpperCase(),
       headers,
       body: asked.body === undefined ? null : JSON.stringify(asked.body),
       signal: asked.signal ?? null
     })
+  let response: Response
+  try {
+    response = await (begun?.then((answer) => answer ?? asks()) ?? asks())
   } catch (error) {
     if (asked.signal?.aborted) throw error
     throw new Problem(0, 'network', '', '')

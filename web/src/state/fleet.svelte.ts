@@ -1,5 +1,6 @@
 // The fleet: what people say of devices (the catalog) and what they do now (the live stream), as one list.
 import { api, Problem, type Schemas } from '../api/client'
+import { FIRST_DEVICES } from '../api/early'
 import { LiveStream, type Batch, type DeviceStateName, type LiveDevice } from '../api/live'
 import { forgetLeft } from './left'
 import { PagedFleet } from './paged.svelte'
@@ -15,8 +16,6 @@ export type Device = Schemas['Device']
  */
 export const HELD_MAX = 5000
 const PAGE = 1000
-/** More than two screens of them come first: whoever looks need not wait for the rest. */
-const FIRST = 100
 /** With more devices than these, what depends on all of them is worked out once in a while only. */
 const LARGE = 1000
 const LARGE_PAUSE_MS = 1000
@@ -138,7 +137,7 @@ class Fleet {
     const era = this.#era
     try {
       const page = (cursor: string) => api.get('/api/v1/devices', { query: { order: 'name', limit: PAGE, cursor } })
-      const begun = api.get('/api/v1/devices', { query: { order: 'name', limit: FIRST, count: true } })
+      const begun = api.get('/api/v1/devices', { query: FIRST_DEVICES })
       const [groups, first] = await Promise.all([api.get('/api/v1/groups'), begun])
       if (era !== this.#era) return
       this.groups = groups
